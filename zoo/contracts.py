@@ -1,0 +1,257 @@
+"""What a plugin author implements: the one page to read.
+
+Four kinds of plugin, each a class that a pip package announces as an entry point:
+
+    [project.entry-points."zoo.datasets"]    whales = "zoo_whales:Whales"      a `Dataset`
+    [project.entry-points."zoo.heads"]       count  = "zoo_whales:Count"       a `Head`
+    [project.entry-points."zoo.backbones"]   whales = "zoo_whales:Networks"    a `Backbones` family
+    [project.entry-points."zoo.registries"]  whales = "zoo_whales"             a package with a registry.toml
+
+Options of datasets and heads are keyword-only arguments with defaults and type hints: the command line
+(`--set`, `--head name:option=value`), recipes and their error messages are derived from the signature.
+`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from zoo.progress import Progress, silent
+
+# ------------------------------------------------------------------------------------------------ targets
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """One of several classes a picture. In a sample: an int, the index into `names`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box a picture, or none. In a sample: float (4,) x1, y1, x2, y2 in pixels of the sample's image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One real number a picture, in `unit`. In a sample: a float."""
+
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Multilabel:
+    """Any number of labels a picture. In a sample: float (len(names),) of zeros and ones."""
+
+    names: tuple[str, ...]
+
+
+Target = Categories | Box | Number | Multilabel
+TARGETS: Mapping[str, type[Target]] = {
+    "categories": Categories,
+    "box": Box,
+    "number": Number,
+    "multilabel": Multilabel,
+}
+
+# ------------------------------------------------------------------------------------------------ datasets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A picture and what is known of it."""
+
+    image: Tensor  # uint8 (3, H, W), RGB; every picture may have its own size
+    targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one is no loss
+    group: str | None = None  # the boat, the camera, the haul: never on both sides of a split
+    path: str | None = None  # where it came from, for messages and predictions
+
+
+class Dataset(ABC):
+    """Pictures with named targets.
+
+    A dataset is made from its options alone; `prepare` then ties it to a folder and fills `targets`. The
+    core decodes every sample once, resizes it and keeps it in a cache: nothing here needs to be fast.
+    """
+
+    targets: Mapping[str, Target]
+    """What is known of the pictures, by name; filled at the latest by `prepare`."""
+
+    symmetry: ClassVar[Literal["none", "mirror", "turns"]] = "mirror"
+    """What leaves a picture's meaning alone: nothing (digits), left for right, or any turn and mirror (plankton)."""
+
+    needs_folder: ClassVar[bool] = False
+    """True where the user must say `--data DIR`; False where `prepare` can fill an empty folder by itself."""
+
+    @abstractmethod
+    def prepare(self, root: Path, progress: Progress = silent) -> None:
+        """Fill an empty folder (draw, unpack), or check what lies there; the second call is free.
+
+        Args:
+            root: the folder that the user named, else one of the dataset's own, which may be empty.
+            progress: told how far the work is.
+
+        Raises:
+            FileError: what lies there is not this dataset.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pictures there are, after `prepare`."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample:
+        """Decode one picture. Raises FileError where the file cannot be read (`zoo.read_image` does)."""
+
+    @property
+    def splits(self) -> Mapping[str, Sequence[int]]:
+        """Indices by split: `train`, `val`, `test`, `unlabelled`. Whatever is missing the core draws by group."""
+        return {}
+
+
+# ------------------------------------------------------------------------------------------------ heads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureShape:
+    """The features that a head is given for one picture: channels, rows, columns."""
+
+    channels: int
+    height: int
+    width: int
+
+
+class Head(nn.Module, ABC):
+    """What is trained on top of filters for one target.
+
+    Built as `Head(shape, target, **options)`.
+
+    Args:
+        shape: of the features of one picture.
+        target: what to learn; an instance of `learns`.
+    """
+
+    learns: ClassVar[type[Target]] = Categories
+
+    def __init__(self, shape: FeatureShape, target: Target) -> None:
+        super().__init__()
+        self.shape, self.target = shape, target
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """What this head needs of the features, without parameters (a mean over the map).
+
+        While the filters are frozen the core keeps only this in memory, one row a picture.
+
+        Shapes: features (N, C, H, W) float -> (N, …) float.
+        """
+        return features
+
+    @abstractmethod
+    def forward(self, reduced: Tensor) -> Tensor:
+        """Shapes: what `reduce` gave, (N, …) float -> the raw output, (N, …) float."""
+
+    @abstractmethod
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """The mean loss, a scalar. Only rows whose target is known are given.
+
+        Shapes: output (N, …); target (N,) int64 for categories, (N, 4) float in 0 to 1 of the picture's width
+        and height for a box (NaN: there is none), (N,) float for a number, (N, K) float for multilabel.
+        """
+
+    @abstractmethod
+    def predict(self, output: Tensor) -> Tensor:
+        """The answer in the target's own terms: probabilities (N, K), boxes (N, 4), numbers (N,)."""
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """Fresh torchmetrics, updated with (prediction, target). The first is the one to watch."""
+
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    """Whether the first metric is better when higher or lower; it picks the best epoch."""
+
+
+# ------------------------------------------------------------------------------------------------ backbones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What a backbone is fed: square RGB pictures in 0 to 1, less the mean, over the deviation."""
+
+    size: int = 224  # pixels
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Where a backbone stops, and what leaves it."""
+
+    name: str  # "block4", or the node itself
+    node: str  # the last node kept, "features.22"
+    channels: int  # 512
+    stride: int  # input pixels per output cell, 8
+    parameters: int = 0  # that remain
+    gflop: float = 0.0  # a picture, multiply and add counted as two, at the backbone's input size
+    layout: Literal["NCHW", "NHWC", "NLC"] = "NCHW"  # how the node lays its output out; NLC: tokens
+
+    @property
+    def megabytes(self) -> float:
+        """The size of the weights that remain, float32, in 10^6 bytes."""
+        return self.parameters * 4 / 1e6
+
+
+class Backbones(ABC):
+    """A family of networks; one entry point serves many names, `family/name`."""
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """The networks' names, without the family."""
+
+    @abstractmethod
+    def build(self, name: str) -> nn.Module:
+        """The whole network with fresh weights. Under `zoo.truncation.on_meta` it must allocate nothing."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the family has that name; override it where `names` is slow."""
+        return name in self.names()
+
+    def weights(self, name: str) -> Mapping[str, str]:
+        """Sources of pretrained weights in safetensors form, by tag: `{"imagenet": "hf://owner/repo"}`."""
+        return {}
+
+    def input(self, name: str) -> Input:
+        """What the network was made for."""
+        return Input()
+
+    def cuts(self, name: str) -> Sequence[Cut] | None:
+        """The cuts, where tracing cannot tell them or this is faster; None: trace."""
+        return None
+
+    def truncated(self, name: str, cut: Cut) -> nn.Module | None:
+        """The network up to the cut, with the whole network's parameter names; None: trace and cut."""
+        return None
+
+
+__all__ = [
+    "TARGETS",
+    "Backbones",
+    "Box",
+    "Categories",
+    "Cut",
+    "Dataset",
+    "FeatureShape",
+    "Head",
+    "Input",
+    "Multilabel",
+    "Number",
+    "Sample",
+    "Target",
+]

@@ -1,0 +1,87 @@
+"""What can go wrong, said well: what was received, and what to do next.
+
+Every error that a user can cause is a `ZooError`; its message is one line that names the file or the
+value and the remedy. `cli/` prints that line and exits 1; Python code catches one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class ZooError(Exception):
+    """Anything that a user, a file or a network did wrong; the message says what to do."""
+
+
+class UsageError(ZooError):
+    """The call itself is wrong (an unknown option, a value of the wrong type): exit status 2."""
+
+
+class UnknownNameError(ZooError):
+    """A name that nothing answers to.
+
+    Args:
+        kind: what was looked up, in the singular (`dataset`, `cut`).
+        name: what the user gave.
+        known: the names that exist; the nearest is offered.
+        listing: the command that lists them.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, listing: str | None = None) -> None:
+        known = sorted(known)
+        near = get_close_matches(name, known, n=1)
+        if near:
+            hint = f"Did you mean {near[0]!r}?"
+        elif listing:
+            hint = f"Run `{listing}`."
+        elif known:
+            hint = f"There is {', '.join(known[:12])}{', …' if len(known) > 12 else ''}."
+        else:
+            hint = "There are none."
+        super().__init__(f"No {kind} is called {name!r}. {hint}")
+        self.kind, self.name = kind, name
+
+
+class AmbiguousNameError(ZooError):
+    """One short name, several packages."""
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        listed = " or ".join(repr(choice) for choice in sorted(choices))
+        super().__init__(f"Several packages have a {kind} called {name!r}. Say which: {listed}.")
+
+
+class PluginError(ZooError):
+    """A plugin that does not import, or breaks its contract."""
+
+
+class MissingPluginError(ZooError):
+    """Something needs a plugin that is not installed.
+
+    Args:
+        kind: `head`, `dataset`, `backbone`.
+        name: the plugin's name.
+        package: the distribution that brings it, where known.
+        needed_by: what asked for it.
+    """
+
+    def __init__(self, kind: str, name: str, *, package: str | None, needed_by: str) -> None:
+        remedy = f"Run `pip install {package}`." if package else "Install the package that brings it."
+        super().__init__(f"{needed_by} needs the {kind} {name!r}, which is not installed. {remedy}")
+
+
+class FileError(ZooError):
+    """A file or folder that is missing, damaged or not what it should be."""
+
+    def __init__(self, path: Path | str, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}. {remedy}")
+        self.path = path
+
+
+class IntegrityError(ZooError):
+    """Bytes that are not the bytes that were promised."""
+
+
+class FetchError(ZooError):
+    """A source that could not be reached or read."""

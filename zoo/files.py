@@ -1,0 +1,72 @@
+"""Where our own things lie, and how a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.errors import FileError
+
+
+def zoo_home() -> Path:
+    """The folder of our own things: `ZOO_HOME`, else `~/.cache/zoo`."""
+    given = os.environ.get("ZOO_HOME")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "zoo"
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; synced and renamed over it when the block ends well, removed otherwise.
+
+    Raises:
+        FileError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise explained(error, path) from error
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb+") as written:
+            os.fsync(written.fileno())
+        part.chmod(0o666 & ~_umask())
+        part.replace(path)
+    except OSError as error:
+        raise explained(error, path) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file so that it is there whole or not at all. Raises FileError as `writing` does."""
+    with writing(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def explained(error: OSError, path: Path) -> FileError:
+    """The operating system's error as a line that says what to do."""
+    if error.errno == errno.ENOSPC:
+        return FileError(path, "the disk is full", "Free some room, or write somewhere else; nothing was changed.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return FileError(path, "it cannot be written here", "Choose another folder, or change its permissions.")
+    return FileError(path, f"it cannot be written or read ({error.strerror or error})", "Check the path.")
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex, read in pieces."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

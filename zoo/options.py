@@ -1,0 +1,111 @@
+"""A plugin's options are its keyword arguments: read from the signature, checked before it is called."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from zoo.errors import UnknownNameError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One keyword argument of a plugin."""
+
+    name: str
+    type: Any
+    default: Any
+
+    def __str__(self) -> str:
+        kind = getattr(self.type, "__name__", None) or str(self.type).replace("typing.", "")
+        if get_origin(self.type) is Literal:
+            kind = "|".join(str(choice) for choice in get_args(self.type))
+        return f"{self.name}={self.default} ({kind})"
+
+
+def describe_options(plugin: Callable[..., Any]) -> dict[str, Option]:
+    """The keyword-only arguments of a class or function, by name."""
+    function = plugin.__init__ if inspect.isclass(plugin) else plugin
+    hints = typing.get_type_hints(function)
+    return {
+        name: Option(name=name, type=hints.get(name, str), default=parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def check_options(plugin: Callable[..., Any], given: Mapping[str, Any], *, of: str) -> dict[str, Any]:
+    """Check names and types, and turn the command line's text into values.
+
+    Args:
+        plugin: the class whose keyword arguments are the options.
+        given: what the user said, text or values.
+        of: whose options they are, for the message ("the dataset 'plankton'").
+
+    Raises:
+        UsageError: an option that does not exist, or a value of another type; all faults are said at once.
+    """
+    options = describe_options(plugin)
+    listed = ", ".join(str(option) for option in options.values()) or "none"
+    faults, checked = [], {}
+    for name, value in given.items():
+        if name not in options:
+            hint = str(UnknownNameError("option", name, options)).removesuffix("There are none.").strip()
+            faults.append(f"{hint} The options of {of}: {listed}.")
+            continue
+        try:
+            checked[name] = _coerce(value, options[name].type)
+        except (TypeError, ValueError):
+            faults.append(f"The option {name!r} of {of} cannot be {value!r}: {options[name]}.")
+    if faults:
+        raise UsageError(" ".join(faults))
+    return checked
+
+
+def _coerce(value: Any, wanted: Any) -> Any:
+    """A value of the wanted type, or ValueError: text is read, numbers are widened, nothing is guessed."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin is Literal:
+        for choice in arguments:
+            if value == choice or str(value) == str(choice):
+                return choice
+        raise ValueError(value)
+    if origin in (typing.Union, types.UnionType):
+        if value is None or (type(None) in arguments and str(value).lower() == "none"):
+            return None
+        for argument in arguments:
+            try:
+                return _coerce(value, argument)
+            except (TypeError, ValueError):
+                continue
+        raise ValueError(value)
+    if origin in (list, tuple, typing.Sequence) or wanted in (list, tuple):
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        inner = arguments[0] if arguments else str
+        return (origin or wanted)(_coerce(part, inner) for part in parts)
+    if wanted is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        raise ValueError(value)
+    if wanted is int:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise ValueError(value)
+        return int(value)
+    if wanted is float:
+        if isinstance(value, bool):
+            raise ValueError(value)
+        return float(value)
+    if wanted is Any:
+        return value
+    if isinstance(value, wanted):
+        return value
+    if isinstance(value, str):
+        return wanted(value)
+    raise ValueError(value)

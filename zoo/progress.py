@@ -1,0 +1,23 @@
+"""How long work tells how far it is, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called by long work; the command line draws a bar, a program may pass its own."""
+
+    def __call__(self, what: str, done: int, total: int | None = None, note: str = "") -> None:
+        """Say how far the work is.
+
+        Args:
+            what: the work, in a few words ("decoding pictures"); a new text starts a new bar.
+            done: how many units are done.
+            total: how many there are, None where that is not known.
+            note: figures to show beside the bar ("accuracy 0.93").
+        """
+
+
+def silent(what: str, done: int, total: int | None = None, note: str = "") -> None:
+    """The listener that does not listen."""

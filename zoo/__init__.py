@@ -16,34 +16,109 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "ZooError": "zoo.errors",
-    "Dataset": "zoo.contracts",
-    "Head": "zoo.contracts",
     "Backbones": "zoo.contracts",
-    "Sample": "zoo.contracts",
-    "Categories": "zoo.contracts",
     "Box": "zoo.contracts",
+    "Categories": "zoo.contracts",
+    "Cut": "zoo.contracts",
+    "Dataset": "zoo.contracts",
     "FeatureShape": "zoo.contracts",
+    "Head": "zoo.contracts",
     "Input": "zoo.contracts",
-    "read_image": "zoo.images",
+    "Multilabel": "zoo.contracts",
+    "Number": "zoo.contracts",
+    "Sample": "zoo.contracts",
     "find_images": "zoo.images",
+    "read_image": "zoo.images",
+    "fetch": "zoo.published",
+    "truncate": "zoo.truncation",
+    "cuts": "zoo.families",
+    "Filters": "zoo.filters",
+    "load": "zoo.filters",
+    "Model": "zoo.model",
+    "assemble": "zoo.model",
+    "load_model": "zoo.model",
+    "embed": "zoo.embedding",
+    "open_dataset": "zoo.data.datasets",
+    "resume": "zoo.training.finetune",
+    "train": "zoo.training.finetune",
+    "open_run": "zoo.training.runs",
+    "predict": "zoo.evaluation.predictions",
+    "push": "zoo.publishing",
+    "backbones": "zoo.families:list_backbones",
+    "find": "zoo.registry:find_entry",
 }
 
 if TYPE_CHECKING:
-    from zoo.contracts import Backbones, Box, Categories, Dataset, FeatureShape, Head, Input, Sample
+    from zoo.contracts import (
+        Backbones,
+        Box,
+        Categories,
+        Cut,
+        Dataset,
+        FeatureShape,
+        Head,
+        Input,
+        Multilabel,
+        Number,
+        Sample,
+    )
+    from zoo.data.datasets import open_dataset
+    from zoo.embedding import embed
     from zoo.errors import ZooError
+    from zoo.evaluation.predictions import predict
+    from zoo.families import cuts
+    from zoo.families import list_backbones as backbones
+    from zoo.filters import Filters, load
     from zoo.images import find_images, read_image
-
+    from zoo.model import Model, assemble, load_model
+    from zoo.published import fetch
+    from zoo.publishing import push
+    from zoo.registry import find_entry as find
+    from zoo.training.finetune import resume, train
+    from zoo.training.runs import open_run
+    from zoo.truncation import truncate
 
 __all__ = [
-    "Backbones", "Box", "Categories", "Dataset", "FeatureShape", "Head", "Input", "Sample", "ZooError",
-    "__version__", "find_images", "read_image",
-]  # fmt: skip
+    "Backbones",
+    "Box",
+    "Categories",
+    "Cut",
+    "Dataset",
+    "FeatureShape",
+    "Filters",
+    "Head",
+    "Input",
+    "Model",
+    "Multilabel",
+    "Number",
+    "Sample",
+    "ZooError",
+    "__version__",
+    "assemble",
+    "backbones",
+    "cuts",
+    "embed",
+    "fetch",
+    "find",
+    "find_images",
+    "load",
+    "load_model",
+    "open_dataset",
+    "open_run",
+    "predict",
+    "push",
+    "read_image",
+    "resume",
+    "train",
+    "truncate",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    value = getattr(import_module(_PUBLIC[name]), name)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value = getattr(import_module(module), attribute or name)
     globals()[name] = value
     return value
 

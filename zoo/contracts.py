@@ -18,12 +18,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from zoo.progress import Progress, silent
+
+if TYPE_CHECKING:  # torchmetrics imports torchvision: three seconds that loading filters need not pay
+    from torchmetrics import MetricCollection
 
 # ------------------------------------------------------------------------------------------------ targets
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from zoo.errors import FileError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"})
-LARGEST = 200_000_000  # pixels; more is taken for a decompression bomb
+LARGEST = 178_956_970  # pixels; Pillow takes more for a decompression bomb, and so do we
 
 
 def find_images(folder: Path) -> Iterator[Path]:
@@ -37,36 +37,51 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
         uint8 (3, H, W), turned as its EXIF orientation says.
 
     Raises:
-        FileError: missing, empty, truncated, no picture, or larger than 200 megapixels.
+        FileError: missing, empty, truncated, no picture, or larger than 178 megapixels.
     """
     path = Path(path)
     try:
         with Image.open(path) as opened:
-            if opened.width * opened.height > LARGEST:
-                raise FileError(path, f"{opened.width}x{opened.height} pixels is too large", "Make it smaller.")
             if smallest is not None:
                 opened.draft(None, (smallest, smallest))
-            picture = ImageOps.exif_transpose(opened)
-            return torch.from_numpy(_as_rgb(picture)).permute(2, 0, 1)
+            opened.load()
+            return torch.from_numpy(_as_rgb(_upright(opened))).permute(2, 0, 1)
     except FileNotFoundError as error:
         raise FileError(path, "there is no such file", "Check the path.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise FileError(path, f"more than {LARGEST // 10**6} megapixels are too many", "Make it smaller.") from error
+    except Exception as error:  # damaged files make decoders raise struct.error, IndexError, KeyError and more
         empty = path.is_file() and path.stat().st_size == 0
         problem = "the file is empty" if empty else f"not a readable picture ({error})".replace(f" '{path}'", "")
         raise FileError(path, problem, "Replace or remove it, or pass --skip-unreadable.") from error
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; as it lies where the EXIF is damaged, which is no fault of the pixels."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # struct.error, SyntaxError, TypeError, by the kind of damage
+        return picture
+
+
 def _as_rgb(picture: Image.Image) -> np.ndarray:
     """uint8 (H, W, 3), a writable copy."""
     if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        deep = np.asarray(picture, dtype=np.float32)
-        top = 65535.0 if deep.max(initial=0) > 255 else 255.0
-        grey = np.clip(deep * (255.0 / top), 0, 255).round().astype(np.uint8)
+        deep = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0.0, neginf=0.0)
+        grey = np.clip(deep * (255.0 / _white(deep, picture.mode)), 0, 255).round().astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+    if picture.mode in ("RGBA", "RGBa", "LA", "PA") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
     return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def _white(deep: np.ndarray, mode: str) -> float:
+    """The value that stands for white: 1 (floats only), 255, 65535, or more where a picture goes beyond."""
+    highest = float(deep.max(initial=0))
+    if mode == "F" and highest <= 1:
+        return 1.0
+    return 255.0 if highest <= 255 else max(highest, 65535.0)
 
 
 def resize(image: Tensor, size: int) -> Tensor:

@@ -1,0 +1,41 @@
+# Two commands for a newcomer: `make quickstart` and `make test`. Each sets up .venv first; Python 3.11 and pip suffice.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+PLUGINS = $(wildcard plugins/*/pyproject.toml)
+STAMP   = $(VENV)/.ready
+
+.PHONY: quickstart test test-all test-gpu lint types benchmarks clean
+
+$(STAMP): pyproject.toml $(PLUGINS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	@touch $@
+
+quickstart: $(STAMP)
+	$(BIN)/zoo quickstart
+
+test: $(STAMP) lint types
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: $(STAMP) lint types
+	$(BIN)/python -m pytest -m "not gpu"
+
+test-gpu: $(STAMP)
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+benchmarks: $(STAMP)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/finetune.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,75 @@
+"""`zoo backbones` and `zoo cuts`."""
+
+from __future__ import annotations
+
+import click
+
+from zoo.cli.console import json_option, print_json, print_table, say
+
+
+@click.command()
+@json_option
+def backbones(as_json: bool) -> None:
+    """Networks that can be cut, by name."""
+    from zoo.families import find_backbone, list_backbones
+
+    names = list_backbones()
+    found = [find_backbone(name) for name in names]
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": name,
+                    "full_name": backbone.full_name,
+                    "package": backbone.plugin.package,
+                    "size": backbone.input.size,
+                    "weights": dict(backbone.maker.weights(backbone.name)),
+                }
+                for name, backbone in zip(names, found, strict=True)
+            ]
+        )
+        return
+    print_table(
+        ("name", "family", "pixels", "weights"),
+        [
+            (name, one.family, one.input.size, ", ".join(one.maker.weights(one.name)) or "-")
+            for name, one in zip(names, found, strict=True)
+        ],
+        right=("pixels",),
+    )
+    say("Next: zoo cuts vgg16")
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def cuts(name: str, as_json: bool) -> None:
+    """Where the backbone NAME can be cut; figures are for its own input size."""
+    from dataclasses import asdict
+
+    from zoo.families import find_backbone
+
+    backbone = find_backbone(name)
+    found = backbone.cuts()
+    if as_json:
+        print_json([{**asdict(cut), "megabytes": round(cut.megabytes, 3)} for cut in found])
+        return
+    print_table(
+        ("cut", "node", "channels", "stride", "parameters", "MB", "GFLOP"),
+        [
+            (
+                cut.name,
+                cut.node,
+                cut.channels,
+                cut.stride,
+                f"{cut.parameters:,}",
+                f"{cut.megabytes:.2f}",
+                f"{cut.gflop:.2f}",
+            )
+            for cut in found
+        ],
+        right=("channels", "stride", "parameters", "MB", "GFLOP"),
+    )
+    side = backbone.input.size
+    say(f"GFLOP a picture at {side} x {side} pixels; MB of float32 weights, which is also what a fetch transfers.")
+    say(f"Next: zoo train DATASET --backbone {name} --cut {found[-2 if len(found) > 1 else -1].name}")

@@ -1,0 +1,135 @@
+"""What commands share: tables, JSON, progress bars, options."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from zoo.errors import UsageError
+from zoo.progress import Progress, silent
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def print_json(content: Any) -> None:
+    """To stdout, for programs."""
+    click.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+
+
+def say(text: str) -> None:
+    """A message for people, to stderr."""
+    click.echo(text, err=True)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Columns padded to their widest cell, to stdout.
+
+    Args:
+        columns: the headings.
+        rows: the cells.
+        right: headings of the columns that are set flush right.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
+    for number, line in enumerate([list(columns), *cells]):
+        parts = [
+            cell.rjust(width) if heading in right else cell.ljust(width)
+            for cell, width, heading in zip(line, widths, columns, strict=True)
+        ]
+        text = "  ".join(parts).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 and _colours(sys.stdout) else text)
+
+
+@contextlib.contextmanager
+def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
+    """A `Progress` that draws bars on stderr, one a piece of work; silent where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    layout = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        TextColumn("{task.completed:,}/{task.total:,}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Bars(*layout, console=console, refresh_per_second=8) as bars:
+        tasks: dict[str, TaskID] = {}
+        drawn: dict[str, float] = {}
+
+        def listen(what: str, done: int, total: int | None = None, note: str = "") -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total or 1, note=note)
+            now = time.monotonic()
+            if done == total or now - drawn.get(what, 0.0) > 0.1:
+                bars.update(tasks[what], completed=done, total=total or max(done, 1), note=note)
+                drawn[what] = now
+            if done == total:
+                del tasks[what]
+
+        yield listen
+
+
+def format_figures(figures: Mapping[str, Any]) -> str:
+    """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
+    return "  ".join(
+        f"{key.replace('_', ' ')} {value:.4f}" for key, value in figures.items() if isinstance(value, float)
+    )
+
+
+def as_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
+    """`key=value` texts -> a mapping. Raises UsageError."""
+    pairs = {}
+    for value in values:
+        key, equals, content = value.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{option} takes key=value, not {value!r}.")
+        pairs[key] = content
+    return pairs
+
+
+def json_option(function: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+
+
+def quiet_option(function: F) -> F:
+    """`--quiet`."""
+    return click.option("-q", "--quiet", is_flag=True, help="No progress bars.")(function)
+
+
+def device_option(function: F) -> F:
+    """`--device`."""
+    return click.option("--device", metavar="NAME", help="cuda, cuda:1, cpu; the GPU where there is one.")(function)
+
+
+def data_options(function: F) -> F:
+    """`--data DIR` and `--set key=value`."""
+    function = click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the dataset's own."
+    )(function)
+    return click.option("--data", "root", metavar="DIR", help="The folder that the pictures lie in.")(function)
+
+
+def source_options(function: F) -> F:
+    """`--revision`, `--cache-dir`, `--token`, `--offline`."""
+    function = click.option("--offline", is_flag=True, help="Use only what is on this disk.")(function)
+    function = click.option("--token", metavar="TOKEN", help="For private repositories; HF_TOKEN by default.")(function)
+    function = click.option("--cache-dir", metavar="DIR", help="Where fetched files lie.")(function)
+    return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub.")(function)
+
+
+def _colours(stream: Any) -> bool:
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")

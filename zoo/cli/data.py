@@ -1,0 +1,95 @@
+"""`zoo data`: list, make, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.console import as_pairs, data_options, json_option, print_json, print_table, progress_bars, say
+from zoo.errors import FileError, PluginError
+
+if TYPE_CHECKING:
+    from zoo.data.doctor import Report
+
+
+@click.group()
+def data() -> None:
+    """Datasets: list, make, check."""
+
+
+@data.command("list")
+@json_option
+def list_datasets(as_json: bool) -> None:
+    """Installed datasets, with their options."""
+    from zoo.options import describe_options
+    from zoo.plugins import find_plugins
+
+    rows = []
+    for plugin in find_plugins("dataset"):
+        try:
+            maker = plugin.load()
+            options = ", ".join(str(option) for option in describe_options(maker).values()) or "-"
+            about = (maker.__doc__ or "").strip().splitlines()[0]
+        except PluginError as error:
+            options, about = "-", str(error)
+        rows.append((plugin.name, plugin.package, about, options))
+    if as_json:
+        print_json([dict(zip(("name", "package", "about", "options"), row, strict=True)) for row in rows])
+        return
+    for name, package, about, options in rows:
+        click.echo(f"{name}  ({package})\n    {about}\n    options: {options}")
+
+
+@data.command()
+@click.argument("name")
+@click.option(
+    "-o", "--out", "--data", "out", type=click.Path(path_type=Path), required=True, help="The folder to fill."
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the dataset's own.")
+def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
+    """Draw or unpack the dataset NAME into a folder, in its own layout."""
+    from zoo.options import check_options
+    from zoo.plugins import find_plugin
+
+    maker = find_plugin("dataset", name).load()
+    dataset = maker(**check_options(maker, as_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
+    if out.exists() and not out.is_dir():
+        raise FileError(out, "this is a file", "Name a folder.")
+    with progress_bars() as progress:
+        dataset.prepare(out, progress)
+    say(f"{len(dataset)} pictures in {out}")
+    say(f"Next: zoo train {name} --data {out} --backbone vgg16 --cut block4 --weights random")
+
+
+@data.command()
+@click.argument("name")
+@data_options
+@json_option
+def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+    """Read every picture of the dataset NAME, and say what is wrong with it."""
+    from zoo.data.doctor import examine
+
+    with progress_bars() as progress:
+        report = examine(name, root, options=as_pairs(settings, option="--set"), progress=progress)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _print_report(report)
+    if report.faults:
+        raise SystemExit(1)
+
+
+def _print_report(report: Report) -> None:
+    click.echo(f"{report.pictures} pictures, {report.groups} groups; splits: {report.splits or 'none of its own'}")
+    click.echo(f"sizes: {report.smallest} to {report.largest} pixels")
+    for target, counts in report.classes.items():
+        click.echo(f"\ntarget {target}: {len(counts)} classes")
+        print_table(("class", "pictures"), sorted(counts.items(), key=lambda item: -item[1]), right=("pictures",))
+    for line in report.faults:
+        say(f"fault: {line}")
+    for line in report.warnings:
+        say(f"note: {line}")
+    if not report.faults:
+        say("No faults.")

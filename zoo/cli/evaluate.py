@@ -1,0 +1,121 @@
+"""`zoo evaluate` and `zoo predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import device_option, json_option, print_json, print_table, progress_bars, quiet_option, say
+
+if TYPE_CHECKING:
+    from zoo.model import Model
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
+@click.option("--split", default="test", show_default=True, help="train, val, test or all.")
+@click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG.")
+@device_option
+@json_option
+@quiet_option
+def evaluate(
+    run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Score the finished RUN on a split of its dataset."""
+    from zoo.evaluation.figures import evaluate as score_run
+    from zoo.training.runs import open_run
+
+    opened = open_run(run)
+    with progress_bars(quiet=quiet) as progress:
+        figures = score_run(opened, root=root, split=split, device=device, progress=progress)
+    if confusion:
+        _draw_confusion(opened.load_model(), figures, confusion, split)
+    if as_json:
+        print_json({"run": str(run), "split": split, "figures": figures})
+        return
+    for head, values in figures.items():
+        single = {key: value for key, value in values.items() if isinstance(value, float)}
+        print_table(("figure", head), [(key.replace("_", " "), f"{value:.4f}") for key, value in single.items()])
+        if "recall" in values and "confusion" in values:
+            _print_classes(opened, head, values)
+
+
+def _print_classes(run: Any, head: str, values: Any) -> None:
+    entry = next(one for one in run.record["model"]["heads"] if one["name"] == head)
+    support = [int(sum(row)) for row in values["confusion"]]
+    rows = [
+        (name, count, f"{recall:.3f}" if count else "-", f"{precision:.3f}")
+        for name, count, recall, precision in zip(
+            entry["target"]["names"], support, values["recall"], values["precision"], strict=True
+        )
+    ]
+    click.echo()
+    print_table(("class", "pictures", "recall", "precision"), rows, right=("pictures", "recall", "precision"))
+
+
+def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
+    import numpy as np
+
+    from zoo.contracts import Categories
+    from zoo.errors import UsageError
+    from zoo.files import writing
+    from zoo.pictures.confusion import draw_confusion
+
+    for head, values in figures.items():
+        target = model.head(head).target
+        if isinstance(target, Categories) and "confusion" in values:
+            picture = draw_confusion(
+                np.array(values["confusion"], dtype=np.int64), target.names, title=f"{head}, {split}"
+            )
+            with writing(path) as part:
+                picture.save(part, format="PNG")
+            say(f"Drawn into {path}")
+            return
+    raise UsageError("This run has no head with classes, so there is no confusion to draw.")
+
+
+@click.command()
+@click.argument("what", metavar="RUN|NAME")
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="A .csv or .parquet file; stdout by default.")
+@click.option("--head", help="Whose answers, where there are several heads.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
+@device_option
+@json_option
+@quiet_option
+def predict(
+    what: str,
+    pictures: tuple[Path, ...],
+    out: Path | None,
+    head: str | None,
+    skip_unreadable: bool,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
+    from zoo.evaluation.predictions import predict as ask
+    from zoo.model import load_model
+    from zoo.training.runs import open_run
+
+    model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
+    with progress_bars(quiet=quiet) as progress:
+        answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
+    for line in answers.skipped:
+        say(f"left out: {line}")
+    if out:
+        answers.save(out, head=head)
+        say(f"{len(answers.images)} pictures in {out}")
+    elif as_json:
+        columns, table = answers.table(head)
+        print_json(
+            [
+                {"image": image, **dict(zip(columns, row, strict=True))}
+                for image, row in zip(answers.images, table.tolist(), strict=True)
+            ]
+        )
+    else:
+        click.echo(answers.as_csv(head), nl=False)

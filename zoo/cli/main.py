@@ -1,0 +1,121 @@
+"""`zoo`: commands are imported when they are run, so that help and listings cost nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from zoo import __version__
+from zoo.errors import UsageError, ZooError
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start here": {
+        "quickstart": (
+            "zoo.cli.quickstart:quickstart",
+            "The whole story in a minute, with a report.",
+        ),
+        "doctor": ("zoo.cli.doctor:doctor", "What this machine has, and what is missing."),
+    },
+    "Published filters": {
+        "list": ("zoo.cli.names:list_names", "Filters that have a name here."),
+        "info": ("zoo.cli.names:info", "What filters are: backbone, cut, classes, scores, licence."),
+        "fetch": ("zoo.cli.names:fetch", "Bring filters onto this disk and verify them."),
+        "verify": ("zoo.cli.names:verify", "Check every byte, and recompute the golden features."),
+        "registry": ("zoo.cli.names:registry", "Add or remove names of your own."),
+        "push": ("zoo.cli.push:push", "Publish a run as a folder of filters."),
+    },
+    "Backbones": {
+        "backbones": ("zoo.cli.backbones:backbones", "Networks that can be cut, by name."),
+        "cuts": ("zoo.cli.backbones:cuts", "Where a backbone can be cut, and what each cut costs."),
+    },
+    "Training": {
+        "data": ("zoo.cli.data:data", "Datasets: list, make, check."),
+        "train": ("zoo.cli.train:train", "Fine-tune filters on a dataset."),
+        "resume": ("zoo.cli.train:resume", "Go on with a run that was stopped."),
+        "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a dataset's split."),
+        "predict": ("zoo.cli.evaluate:predict", "Class probabilities for pictures, as CSV or Parquet."),
+    },
+    "Using filters": {
+        "embed": ("zoo.cli.embed:embed", "A vector for every picture."),
+    },
+    "Plugins": {
+        "plugins": ("zoo.cli.plugins:plugins", "Installed datasets, heads and backbones; start and check your own."),
+    },
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, section by section."""
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        for section in SECTIONS.values():
+            if cmd_name in section:
+                module, _, attribute = section[cmd_name][0].partition(":")
+                command: click.Command = getattr(import_module(module), attribute)
+                return command
+        return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """As click does, with the nearest name where there is no such command."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"Did you mean `zoo {near[0]}`?" if near else "Run `zoo --help`."
+            raise UsageError(f"There is no command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sections."""
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, help_text) for name, (_, help_text) in section.items()], col_max=14)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="zoo")
+def cli() -> None:
+    """Feature filters by name: truncate a backbone, fine-tune it, publish it, fetch it."""
+
+
+def main() -> None:
+    """Run the command line; every error that a user can cause is one line on stderr.
+
+    Exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on the CPU is quicker with huge pages
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except ZooError as error:
+        if debug:
+            raise
+        click.echo(f"{_red('Error:')} {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def _red(text: str) -> str:
+    plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
+    return text if plain else click.style(text, fg="red", bold=True)

@@ -1,0 +1,224 @@
+"""`zoo list`, `info`, `fetch`, `verify`, `registry`: filters by name. None of them imports torch but `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli.console import (
+    format_figures,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    quiet_option,
+    say,
+    source_options,
+)
+from zoo.errors import FileError, ZooError
+from zoo.registry import Entry, add_entry, all_entries, find_entry, remove_entry, user_registry
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(["filters", "heads", "datasets", "backbones"]), default="filters")
+@json_option
+def list_names(kind: str, as_json: bool) -> None:
+    """Filters that have a name here (or heads, datasets, backbones that are installed)."""
+    if kind != "filters":
+        _list_plugins(kind, as_json=as_json)
+        return
+    problems: list[ZooError] = []
+    entries = sorted(all_entries(problems=problems).values(), key=lambda entry: entry.name)
+    if as_json:
+        print_json([_entry_facts(entry) for entry in entries])
+    elif entries:
+        rows = [
+            (one.name, one.backbone, one.cut, one.license, one.about if one.manifest else f"(unpinned) {one.about}")
+            for one in entries
+        ]
+        print_table(("name", "backbone", "cut", "licence", "about"), rows)
+    else:
+        say("No filters have a name here. Run `pip install zoo-filters`, or `zoo registry add NAME FOLDER`.")
+    for problem in problems:
+        say(f"Passed over: {problem}")
+    for entry in entries:
+        if entry.shadows and not as_json:
+            say(f"{entry.name}: {entry.origin} goes before {', '.join(entry.shadows)}, which pins other filters.")
+
+
+def _list_plugins(kind: str, *, as_json: bool) -> None:
+    from zoo.plugins import find_plugins
+
+    found = find_plugins(kind if kind == "backbones" else kind.removesuffix("s"))
+    if as_json:
+        print_json([{"name": plugin.name, "package": plugin.package, "version": plugin.version} for plugin in found])
+    else:
+        print_table(("name", "package", "version"), [(one.name, one.package, one.version) for one in found])
+
+
+def _entry_facts(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "sources": list(entry.sources),
+        "manifest": entry.manifest,
+        "backbone": entry.backbone,
+        "cut": entry.cut,
+        "license": entry.license,
+        "about": entry.about,
+        "registry": entry.origin,
+    }
+
+
+@click.command()
+@click.argument("name")
+@source_options
+@json_option
+def info(name: str, as_json: bool, **where: Any) -> None:
+    """What the filters NAME are; reads their manifest, no weights."""
+    from zoo.published import open_published
+
+    published = open_published(name, **where)
+    manifest = published.manifest
+    if as_json:
+        print_json({"source": published.source.text, "manifest": published.digest, **manifest.model_dump(mode="json")})
+        return
+    lineage, cut = manifest.lineage, manifest.cut
+    lines = [
+        ("name", manifest.name),
+        ("about", manifest.about),
+        ("source", published.source.text),
+        ("manifest", published.digest),
+        ("backbone", f"{manifest.backbone} (package {manifest.backbone_package})"),
+        ("cut", f"{cut.name} ({cut.node}), {cut.channels} channels, stride {cut.stride}"),
+        ("input", f"{manifest.input.size} x {manifest.input.size} pixels"),
+        ("weights", f"{manifest.files['model.safetensors'].size / 1e6:.2f} MB, {manifest.dtype}"),
+        ("started from", lineage.base or lineage.weights),
+        ("data", lineage.dataset or "-"),
+        ("licence", manifest.license or "-"),
+    ]
+    lines += [(f"head {head.name}", _head_text(head)) for head in manifest.heads]
+    for title, text in lines:
+        if text:
+            click.echo(f"{title:<14}{text}")
+    for split, head, figures in _scores(published):
+        click.echo(f"{split + ' ' + head:<20}{figures}")
+    say(f"Next: zoo fetch {name}")
+
+
+def _head_text(head: Any) -> str:
+    names = head.target.names
+    listed = f": {', '.join(names[:6])}{', …' if len(names) > 6 else ''}" if names else ""
+    return f"{head.target_name}, {head.target.kind}" + (f", {len(names)} classes{listed}" if names else "")
+
+
+def _scores(published: Any) -> list[tuple[str, str, str]]:
+    import json
+
+    if "metrics.json" not in published.manifest.files:
+        return []
+    content = json.loads(published.source.read("metrics.json", limit=16 * 2**20))
+    return [
+        (split, head, format_figures(figures))
+        for split, heads in content.get("figures", {}).items()
+        for head, figures in heads.items()
+    ]
+
+
+@click.command()
+@click.argument("name")
+@source_options
+@json_option
+@quiet_option
+def fetch(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
+    """Bring the filters NAME onto this disk, verified; prints their folder."""
+    from zoo.published import fetch as fetch_published
+
+    with progress_bars(quiet=quiet) as progress:
+        published = fetch_published(name, progress=progress, **where)
+    manifest = published.manifest
+    size = sum(entry.size for entry in manifest.files.values())
+    if as_json:
+        print_json(
+            {"name": manifest.name, "folder": str(published.folder), "manifest": published.digest, "bytes": size}
+        )
+        return
+    click.echo(published.folder)
+    say(f"{manifest.name}: {len(manifest.files) + 1} files, {size / 1e6:.1f} MB, every hash verified.")
+    say(f'Next: zoo embed photos/ --filters {name} -o photos.parquet, or in Python zoo.load("{name}")')
+
+
+@click.command()
+@click.argument("name")
+@source_options
+@json_option
+@quiet_option
+def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
+    """Check every byte of the filters NAME, and recompute their golden features."""
+    from zoo.errors import MissingPluginError
+    from zoo.filters import check_golden, load
+    from zoo.published import fetch as fetch_published
+    from zoo.published import verify as verify_published
+
+    with progress_bars(quiet=quiet) as progress:
+        published = fetch_published(name, progress=progress, **where)
+        lines = verify_published(published, progress=progress)
+        try:
+            error = check_golden(load(name, **where))
+            lines.append(f"golden features: recomputed, {error:.1e} of the largest off")
+        except MissingPluginError as missing:
+            lines.append(f"golden features: not recomputed. {missing}")
+    if as_json:
+        print_json({"name": published.manifest.name, "manifest": published.digest, "report": lines})
+        return
+    for line in lines:
+        click.echo(line)
+
+
+@click.group()
+def registry() -> None:
+    """Names of your own."""
+
+
+@registry.command("add")
+@click.argument("name")
+@click.argument("source")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
+@click.option("--yes", is_flag=True, help="Replace a name that pins other filters.")
+@source_options
+def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
+    """Give the filters at SOURCE (a folder, owner/name, hf://…, package:…) the NAME, pinned to what is there now."""
+    from zoo.published import open_published
+
+    if Path(source).exists() and not Path(source).is_dir():
+        raise FileError(source, "this is a file", "Name the folder of published filters.")
+    published = open_published(source, **where)
+    manifest = published.manifest
+    entry = Entry(
+        name=name,
+        sources=(published.source.text,),
+        manifest=published.digest,
+        backbone=manifest.backbone.rpartition("/")[2],
+        cut=manifest.cut.name,
+        about=manifest.about,
+        license=manifest.license,
+    )
+    written = add_entry(entry, path, replace=yes)
+    say(f"{name} is in {written}, pinned to {published.digest[:19]}…")
+    say(f"Next: zoo fetch {name}")
+
+
+@registry.command("remove")
+@click.argument("name")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
+def remove_name(name: str, path: Path | None) -> None:
+    """Forget the NAME; the filters stay where they are."""
+    find_entry(name)
+    say(f"{name} is gone from {remove_entry(name, path)}.")
+
+
+@registry.command("path")
+def show_path() -> None:
+    """Where your own names are kept."""
+    click.echo(user_registry())

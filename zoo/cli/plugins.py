@@ -1,0 +1,104 @@
+"""`zoo plugins`: list, new, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.console import json_option, print_json, print_table, say
+from zoo.errors import PluginError
+from zoo.plugins import GROUPS, Plugin, clashing_names, find_plugin, find_plugins
+
+
+@click.group(invoke_without_command=True)
+@click.option("--load", is_flag=True, help="Import each one, and report those that break.")
+@json_option
+@click.pass_context
+def plugins(ctx: click.Context, load: bool, as_json: bool) -> None:
+    """Installed datasets, heads and backbones. Listing imports none of them."""
+    if ctx.invoked_subcommand is None:
+        _list(load=load, as_json=as_json)
+
+
+@plugins.command("list")
+@click.option("--load", is_flag=True, help="Import each one, and report those that break.")
+@json_option
+def list_plugins(load: bool, as_json: bool) -> None:
+    """The same as `zoo plugins`."""
+    _list(load=load, as_json=as_json)
+
+
+def _list(*, load: bool, as_json: bool) -> None:
+    found = [(plugin, _state(plugin, load=load)) for kind in GROUPS for plugin in find_plugins(kind)]
+    if as_json:
+        print_json(
+            [
+                {
+                    "kind": plugin.kind,
+                    "name": plugin.name,
+                    "package": plugin.package,
+                    "version": plugin.version,
+                    "target": plugin.target,
+                    "problem": problem,
+                }
+                for plugin, problem in found
+            ]
+        )
+        return
+    rows = [
+        (plugin.kind, plugin.name, f"{plugin.package} {plugin.version}", problem or "") for plugin, problem in found
+    ]
+    if any(row[3] for row in rows):
+        print_table(("kind", "name", "package", "problem"), rows)
+    else:
+        print_table(("kind", "name", "package"), [row[:3] for row in rows])
+    if not load:
+        say("Nothing was imported; `zoo plugins --load` tries each one.")
+
+
+def _state(plugin: Plugin, *, load: bool) -> str | None:
+    """What is wrong with a plugin, None where nothing is known to be."""
+    if plugin.name in clashing_names(plugin.kind):
+        return f"several packages have this name; say {plugin.full_name}"
+    if not load or plugin.kind == "registry":
+        return None
+    try:
+        plugin.load()
+    except PluginError as error:
+        return str(error)
+    return None
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The new folder; zoo-NAME by default.")
+def new(name: str, out: Path | None) -> None:
+    """Write a small, working plugin package called NAME to start from."""
+    from zoo.testing import write_plugin
+
+    folder = write_plugin(name, out or Path(f"zoo-{name}"))
+    click.echo(folder)
+    say(f"Next: pip install -e {folder} && zoo plugins check {name}")
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--data", "root", type=click.Path(path_type=Path), help="The folder, for a dataset that needs one.")
+def check(name: str, root: Path | None) -> None:
+    """Say whether the plugins called NAME keep the contract."""
+    from zoo.errors import UnknownNameError
+    from zoo.testing import check_plugin
+
+    checked = 0
+    for kind in ("dataset", "head", "backbones"):
+        try:
+            plugin = find_plugin(kind, name)
+        except UnknownNameError:
+            continue
+        for line in check_plugin(plugin, root=root):
+            click.echo(f"{kind} {name}: {line}")
+        checked += 1
+    if not checked:
+        known = [plugin.name for kind in GROUPS for plugin in find_plugins(kind)]
+        raise UnknownNameError("plugin", name, known, listing="zoo plugins")

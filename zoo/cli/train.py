@@ -1,0 +1,162 @@
+"""`zoo train` and `zoo resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import (
+    as_pairs,
+    data_options,
+    device_option,
+    format_figures,
+    json_option,
+    print_json,
+    progress_bars,
+    quiet_option,
+    say,
+)
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo.training.recipe import Recipe
+    from zoo.training.runs import Run
+
+TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augment", "precision")
+
+
+@click.command()
+@click.argument("what", metavar="DATASET|RECIPE.toml")
+@click.option("--backbone", help="A network by name; see `zoo backbones`.")
+@click.option("--cut", help="The block after which it is chopped; see `zoo cuts NAME`.")
+@click.option("--weights", help="imagenet (default), random, a safetensors file, a folder, hf://owner/name.")
+@click.option("--filters", "name", help="Start from published filters instead of a backbone.")
+@click.option("--head", "heads", multiple=True, metavar="NAME[:KEY=VALUE,…]", help="classify by default; repeatable.")
+@data_options
+@click.option("--size", type=int, help="The pictures' side in pixels; as the filters were made by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/DATASET by default.")
+@click.option("--seed", type=int, help="Of everything random; 0 by default.")
+@click.option("--retrain", help="none, all, or the block to retrain from; the upper half by default.")
+@click.option("--head-epochs", type=int, help="On frozen features, at most.")
+@click.option("--epochs", type=int, help="Of fine-tuning, at most.")
+@click.option("--batch", type=int, help="Pictures a step.")
+@click.option("--rate", type=float, help="Learning rate of fine-tuning, at the top block.")
+@click.option("--patience", type=int, help="Epochs without improvement before a stage ends.")
+@click.option("--augment", type=click.Choice(["none", "light", "strong"]), help="How much pictures are varied.")
+@click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="bf16 where it is fast by default.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
+@device_option
+@json_option
+@quiet_option
+def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Fine-tune filters on DATASET (a name of `zoo data list`), or as RECIPE.toml says.
+
+    \b
+    zoo train digits --filters vgg16-plankton
+    zoo train image-folder --data photos/ --backbone vgg16 --cut block4
+    """
+    from zoo.training.finetune import train_recipe
+
+    recipe = _recipe(what, given)
+    folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
+    with progress_bars(quiet=quiet) as progress:
+        run = train_recipe(recipe, folder, device=device, progress=progress)
+    _report(run, as_json=as_json)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@device_option
+@json_option
+@quiet_option
+def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
+    """Go on with the RUN that was stopped or killed, as if nothing had happened."""
+    from zoo.training.finetune import resume as go_on
+
+    with progress_bars(quiet=quiet) as progress:
+        finished = go_on(run, device=device, progress=progress)
+    _report(finished, as_json=as_json)
+
+
+def _recipe(what: str, given: dict[str, Any]) -> Recipe:
+    from zoo.training.recipe import parse_recipe, read_recipe
+
+    overrides = {key: value for key, value in given.items() if value not in (None, (), False)}
+    if what.endswith(".toml"):
+        recipe = read_recipe(Path(what))
+        content = recipe.model_dump(exclude_none=True)
+    else:
+        content = {"data": {"dataset": what}, "filters": {}}
+    training = content.setdefault("training", {})
+    training |= {key: overrides.pop(key) for key in TUNING if key in overrides}
+    data = content["data"]
+    if "root" in overrides:
+        data["root"] = str(Path(overrides.pop("root")).expanduser().resolve())
+    if "settings" in overrides:
+        data["options"] = {**data.get("options", {}), **as_pairs(overrides.pop("settings"), option="--set")}
+    if overrides.pop("skip_unreadable", False):
+        data["skip_unreadable"] = True
+    if "heads" in overrides:
+        content["heads"] = [_head(text) for text in overrides.pop("heads")]
+    _set_filters(content["filters"], overrides, what)
+    return parse_recipe({**content, **overrides}, where=what)
+
+
+def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) -> None:
+    name, backbone = overrides.pop("name", None), overrides.pop("backbone", None)
+    if name and backbone:
+        raise UsageError("Say either --filters or --backbone, not both.")
+    if name:
+        filters.pop("backbone", None)
+        local = Path(name).expanduser()
+        filters["name"] = str(local.resolve()) if local.is_dir() else name
+    elif backbone:
+        filters.pop("name", None)
+        filters["backbone"] = backbone
+    elif not filters:
+        raise UsageError(
+            f"Say what to start from: `zoo train {what} --filters vgg16-plankton`, "
+            f"or `zoo train {what} --backbone vgg16 --cut block4`."
+        )
+    for key in ("cut", "weights"):
+        if key in overrides:
+            filters[key] = overrides.pop(key)
+    if backbone and "cut" not in filters:
+        raise UsageError(f"Say where to chop it: --cut block4. `zoo cuts {backbone}` lists the places.")
+
+
+def _head(text: str) -> dict[str, Any]:
+    """`classify:weight=0.5,hidden=64` -> a recipe's head. A package's name may stand before: `pkg:head:…`."""
+    name, _, rest = text.partition(":")
+    if rest and "=" not in rest.split(":")[0]:
+        second, _, rest = rest.partition(":")
+        name = f"{name}:{second}"
+    options: dict[str, Any] = dict(as_pairs([part for part in rest.split(",") if part], option="--head"))
+    head: dict[str, Any] = {"plugin": name}
+    if "target" in options:
+        head["target"] = options.pop("target")
+    if "weight" in options:
+        try:
+            head["weight"] = float(options.pop("weight"))
+        except ValueError as error:
+            raise UsageError(f"The weight in --head {text} is no number.") from error
+    return {**head, "options": options}
+
+
+def _report(run: Run, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record["seconds"]})
+        return
+    click.echo(run.folder)
+    for split, heads in run.metrics.items():
+        for head, figures in heads.items():
+            say(f"{split:<10} {head}: {format_figures(figures)}")
+    say(f"{run.record['seconds']:.0f} s on {run.record['device']}; pictures: {run.record['splits']['how']}")
+    if run.record.get("skipped"):
+        skipped = run.record["skipped"]
+        say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
+    say(
+        f"Next: zoo predict {run.folder} photos/ -o answers.csv, or zoo push {run.folder} --to FOLDER --license LICENCE"
+    )

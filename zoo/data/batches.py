@@ -1,0 +1,33 @@
+"""Which pictures when: the order is a function of the seed and the epoch, so that nothing has to be remembered."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def generator_for(*key: int) -> torch.Generator:
+    """A CPU generator that depends on the numbers given and on nothing else."""
+    mixed = 0x9E3779B97F4A7C15
+    for number in key:
+        mixed = ((mixed ^ (number & 0xFFFFFFFFFFFFFFFF)) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**64
+        mixed ^= mixed >> 31
+    return torch.Generator().manual_seed(mixed % 2**63)
+
+
+def draw_batches(rows: Tensor, size: int, *, seed: int, epoch: int) -> list[Tensor]:
+    """Shuffled batches of nearly equal size; none is left with a single picture unless there is only one.
+
+    Args:
+        rows: int64 (N,).
+        size: of a batch, at most.
+        seed: of the run.
+        epoch: another order each.
+    """
+    shuffled = rows[torch.randperm(len(rows), generator=generator_for(seed, epoch))]
+    return list(shuffled.tensor_split(max(1, -(-len(rows) // size))))
+
+
+def plain_batches(rows: Tensor, size: int) -> list[Tensor]:
+    """Batches in order, for evaluation."""
+    return list(rows.split(size))

@@ -1,0 +1,121 @@
+"""Datasets by name: the plugin, its options checked, its folder prepared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from zoo.contracts import Categories, Dataset
+from zoo.data.decoded import Decoded, decode, fingerprint
+from zoo.data.splits import Splits, draw_splits
+from zoo.errors import FileError, PluginError, UsageError, ZooError
+from zoo.files import zoo_home
+from zoo.options import check_options
+from zoo.plugins import find_plugin
+from zoo.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDataset:
+    """A prepared dataset, and all that is needed to open it again."""
+
+    dataset: Dataset
+    name: str  # the plugin's, as the user gave it
+    package: str
+    version: str
+    root: Path
+    options: Mapping[str, Any]
+
+    def fingerprint(self) -> str:
+        """64 hex digits that change when the plugin, an option or a file does."""
+        return fingerprint(self.dataset, self.root, name=self.name, version=self.version, options=self.options)
+
+    def decode(self, size: int, *, skip_unreadable: bool = False, progress: Progress = silent) -> Decoded:
+        """All pictures at that side, from the cache where they were decoded before."""
+        return decode(
+            self.dataset,
+            size=size,
+            identity=self.fingerprint(),
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
+
+    def split(self, decoded: Decoded, *, seed: int) -> Splits:
+        """Training, validation and test rows; refuses classes that cannot be on both sides."""
+        strata = first_categories(self.dataset, decoded)
+        _refuse_single_pictures(self.dataset, decoded)
+        return draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed)
+
+
+def open_dataset(
+    name: str,
+    root: Path | str | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> OpenDataset:
+    """Find a dataset by name and prepare it.
+
+    Args:
+        name: the plugin's, `plankton` or `package:plankton`.
+        root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
+        options: the dataset's own.
+        progress: told how far the preparation is.
+
+    Raises:
+        UnknownNameError: no such dataset.
+        UsageError: unknown or ill-typed options; a folder is needed.
+        FileError: the folder is missing, empty, or holds something else.
+    """
+    plugin = find_plugin("dataset", name)
+    maker = plugin.load()
+    if not (isinstance(maker, type) and issubclass(maker, Dataset)):
+        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
+    checked = check_options(maker, options or {}, of=f"the dataset {name!r}")
+    dataset = maker(**checked)
+    if root is None:
+        if maker.needs_folder:
+            raise UsageError(f"The dataset {name!r} reads a folder of yours: say which with --data DIR.")
+        mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
+        place = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
+    else:
+        place = Path(root).expanduser()
+        if not place.is_dir():
+            raise FileError(place, "there is no such folder", "Check --data.")
+        if not any(place.iterdir()):
+            raise FileError(place, "the folder is empty", f"Put pictures there, or run `zoo data make {name}`.")
+    dataset.prepare(place, progress)
+    if not len(dataset):
+        raise ZooError(f"{place}: the dataset {name!r} finds no pictures there. Run `zoo data check {name}`.")
+    return OpenDataset(
+        dataset=dataset, name=name, package=plugin.package, version=plugin.version, root=place, options=checked
+    )
+
+
+def first_categories(dataset: Dataset, decoded: Decoded) -> Tensor | None:
+    """The first classified target, int64 (N,), -1 where unknown; None where there is none."""
+    for name, target in dataset.targets.items():
+        if isinstance(target, Categories):
+            return decoded.targets[name]
+    return None
+
+
+def _refuse_single_pictures(dataset: Dataset, decoded: Decoded) -> None:
+    for name, target in dataset.targets.items():
+        if not isinstance(target, Categories):
+            continue
+        column = decoded.targets[name]
+        counts = column[column >= 0].bincount(minlength=len(target.names)).tolist()
+        single = [one for one, count in zip(target.names, counts, strict=True) if count == 1]
+        if single:
+            listed = ", ".join(single[:8]) + (", …" if len(single) > 8 else "")
+            raise ZooError(
+                f"{len(single)} classes of {name!r} have one picture only, which cannot be both learnt and tested: "
+                f"{listed}. Add pictures, or remove these classes."
+            )

@@ -1,0 +1,230 @@
+"""Every picture decoded once: a mapped uint8 array beside a table of what is known of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.contracts import Box, Categories, Dataset, Multilabel, Number, Sample, Target
+from zoo.errors import PluginError, ZooError
+from zoo.files import explained, zoo_home
+from zoo.images import resize
+from zoo.progress import Progress, silent
+
+DECODERS = os.cpu_count() or 1
+AHEAD = 64  # pictures decoded but not yet written, at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """A dataset's pictures at one size, with targets as tensors."""
+
+    images: Tensor  # uint8 (N, 3, S, S), mapped from the cache
+    targets: Mapping[str, Tensor]  # (N,) int64, (N, 4) float in 0 to 1, (N,) float, (N, K) float
+    known: Mapping[str, Tensor]  # bool (N,): whether the target is known at all
+    groups: tuple[str | None, ...]
+    paths: tuple[str | None, ...]
+    index: Tensor  # int64 (N,): the sample's index in the dataset
+    skipped: tuple[str, ...]  # what could not be read, a line each
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> int:
+        """The pictures' side in pixels."""
+        return int(self.images.shape[-1])
+
+
+def fingerprint(dataset: Dataset, root: Path, *, name: str, version: str, options: Mapping[str, Any]) -> str:
+    """A dataset's identity: the plugin, its options, and every file below the root by name, size and time.
+
+    Returns:
+        64 hex digits.
+    """
+    digest = hashlib.sha256()
+    head = [name, version, dict(sorted(options.items())), len(dataset), repr(sorted(dataset.targets.items()))]
+    digest.update(json.dumps(head, default=str).encode())
+    if root.is_dir():
+        for folder, folders, files in os.walk(root):
+            folders.sort()
+            for file in sorted(files):
+                path = Path(folder, file)
+                status = path.stat()
+                digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def decode(
+    dataset: Dataset,
+    *,
+    size: int,
+    identity: str,
+    cache: Path | None = None,
+    skip_unreadable: bool = False,
+    progress: Progress = silent,
+) -> Decoded:
+    """Decode and resize all pictures, or map them from the cache of an earlier call.
+
+    Args:
+        dataset: prepared.
+        size: the side in pixels.
+        identity: the dataset's `fingerprint`.
+        cache: the folder of all caches; `ZOO_HOME/decoded` by default.
+        skip_unreadable: leave out pictures that cannot be read, instead of stopping.
+        progress: told how far the decoding is.
+
+    Raises:
+        ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.
+    """
+    place = (cache or zoo_home() / "decoded") / f"{identity[:32]}-{size}"
+    if not (place / "table.json").is_file():
+        if not len(dataset):
+            raise ZooError("The dataset is empty. Check the folder that --data names.")
+        _fill(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
+    elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
+        raise _unreadable(skipped, len(dataset))
+    return _open(place, dataset.targets, identity)
+
+
+def _fill(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, progress: Progress) -> None:
+    """Write the cache under a temporary name, then rename it: it is there whole or not at all."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+    except OSError as error:
+        raise explained(error, place) from error
+    try:
+        table: dict[str, Any] = {"index": [], "groups": [], "paths": [], "skipped": [], "targets": []}
+        total = len(dataset)
+        with (part / "images.raw").open("wb") as pixels:
+            for index, (sample, picture, fault) in enumerate(_decoded(dataset, size)):
+                if sample is None or picture is None:
+                    table["skipped"].append(fault)
+                else:
+                    pixels.write(picture.numpy().tobytes())
+                    table["index"].append(index)
+                    table["groups"].append(sample.group)
+                    table["paths"].append(sample.path)
+                    table["targets"].append(_as_numbers(sample, dataset.targets))
+                progress("decoding pictures", index + 1, total)
+            os.fsync(pixels.fileno())
+        if table["skipped"] and not skip_unreadable:
+            raise _unreadable(table["skipped"], total)
+        if not table["index"]:
+            raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
+        (part / "table.json").write_text(json.dumps(table))
+        if place.exists():
+            shutil.rmtree(place)
+        part.replace(place)
+    except OSError as error:
+        raise explained(error, place) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _decoded(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tensor | None, str]]:
+    """Samples in order, decoded by threads, at most `AHEAD` waiting."""
+
+    def one(index: int) -> tuple[Sample | None, Tensor | None, str]:
+        try:
+            sample = dataset[index]
+            if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
+                raise PluginError(
+                    f"The dataset's picture {index} is {sample.image.dtype} {tuple(sample.image.shape)}, "
+                    "not uint8 (3, H, W). Mend the plugin: zoo.read_image gives what is needed."
+                )
+            return sample, resize(sample.image, size), ""
+        except PluginError:
+            raise
+        except ZooError as error:
+            return None, None, str(error)
+
+    yield from ordered(one, range(len(dataset)))
+
+
+def ordered(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
+    """`map` over threads, in order, never more than `AHEAD` results waiting."""
+    with ThreadPoolExecutor(DECODERS) as pool:
+        waiting: list[Any] = []
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= AHEAD:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+def _unreadable(skipped: Sequence[str], total: int) -> ZooError:
+    first = skipped[0].removesuffix("Replace or remove it, or pass --skip-unreadable.").strip()
+    return ZooError(
+        f"{len(skipped)} of {total} pictures cannot be read. The first: {first} "
+        "Replace or remove them (`zoo data check` lists all), or pass --skip-unreadable."
+    )
+
+
+def _as_numbers(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
+    """A sample's targets as JSON; a missing one is left out, "no box" is null."""
+    height, width = sample.image.shape[-2:]
+    numbers: dict[str, Any] = {}
+    for name, value in sample.targets.items():
+        target = targets.get(name)
+        if target is None:
+            raise PluginError(f"{sample.path}: the target {name!r} is not one of the dataset's: {', '.join(targets)}.")
+        if isinstance(target, Categories):
+            if value is None:
+                continue
+            if not 0 <= int(value) < len(target.names):
+                raise PluginError(f"{sample.path}: class {value} of {name!r} is not in 0 to {len(target.names) - 1}.")
+            numbers[name] = int(value)
+        elif isinstance(target, Box):
+            corners = None if value is None else torch.as_tensor(value).flatten().tolist()
+            sides = (width, height, width, height)
+            numbers[name] = None if corners is None else [c / s for c, s in zip(corners, sides, strict=True)]
+        elif isinstance(target, Number):
+            if value is not None:
+                numbers[name] = float(value)
+        elif value is not None:
+            numbers[name] = torch.as_tensor(value, dtype=torch.float32).tolist()
+    return numbers
+
+
+def _open(place: Path, targets: Mapping[str, Target], identity: str) -> Decoded:
+    table = json.loads((place / "table.json").read_text())
+    count = len(table["index"])
+    size = int(place.name.rpartition("-")[2])
+    pixels = np.memmap(place / "images.raw", dtype=np.uint8, mode="c", shape=(count, 3, size, size))
+    rows = table["targets"]
+    return Decoded(
+        images=torch.from_numpy(pixels),
+        targets={name: _column(rows, name, target) for name, target in targets.items()},
+        known={name: torch.tensor([name in row for row in rows]) for name in targets},
+        groups=tuple(table["groups"]),
+        paths=tuple(table["paths"]),
+        index=torch.tensor(table["index"]),
+        skipped=tuple(table["skipped"]),
+        fingerprint=identity,
+    )
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str, target: Target) -> Tensor:
+    if isinstance(target, Categories):
+        return torch.tensor([row.get(name, -1) for row in rows])
+    if isinstance(target, Number):
+        return torch.tensor([row.get(name, float("nan")) for row in rows])
+    width = len(target.names) if isinstance(target, Multilabel) else 4
+    nothing = [float("nan")] * width
+    return torch.tensor([row.get(name) or nothing for row in rows])

@@ -1,0 +1,60 @@
+"""A run's figures on a dataset's split, recomputed from its published or trained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from zoo.data.datasets import open_dataset
+from zoo.devices import pick_device, pick_precision
+from zoo.errors import UsageError
+from zoo.progress import Progress, silent
+from zoo.training.feeds import Arithmetic
+from zoo.training.runs import Run
+from zoo.training.scoring import Figures, model_outputs, score
+
+
+def evaluate(
+    run: Run,
+    *,
+    root: Path | str | None = None,
+    split: str = "test",
+    device: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Figures]:
+    """Score a finished run.
+
+    Args:
+        run: finished.
+        root: another folder of the same dataset; the one it was trained on by default.
+        split: `train`, `val`, `test`, or `all`, as the run's seed draws them.
+        device: where; the GPU where there is one by default.
+        progress: told how far the work is.
+
+    Returns:
+        Figures by head.
+
+    Raises:
+        UsageError: no such split, or the dataset's classes are not the model's.
+    """
+    model = run.load_model()
+    recipe = run.recipe
+    data = open_dataset(recipe.data.dataset, root or run.record["root"], options=recipe.data.options, progress=progress)
+    for name, spec in model.specs.items():
+        found = data.dataset.targets.get(spec.target or "")
+        if found != model.head(name).target:
+            raise UsageError(
+                f"The head {name!r} has learnt {spec.target!r} with other classes than the dataset in {data.root} has."
+            )
+    where = pick_device(device)
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
+    decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
+    rows_by_split: dict[str, Any] = {"all": decoded.index.argsort()}
+    if split != "all":
+        splits = data.split(decoded, seed=recipe.seed)
+        rows_by_split |= {"train": splits.train, "val": splits.val, "test": splits.test}
+    if split not in rows_by_split or not len(rows_by_split[split]):
+        raise UsageError(f"There is no split {split!r} with pictures: train, val, test or all.")
+    rows = rows_by_split[split]
+    outputs = model_outputs(model.to(where), decoded, rows, arithmetic=arithmetic, progress=progress)
+    return score(model, outputs, decoded, rows)

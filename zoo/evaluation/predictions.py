@@ -1,0 +1,167 @@
+"""Predictions for pictures: a table of class probabilities in the competitions' form."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.contracts import Box, Categories, Multilabel
+from zoo.data.decoded import ordered
+from zoo.devices import pick_device, pick_precision
+from zoo.embedding import list_pictures
+from zoo.errors import UsageError, ZooError
+from zoo.files import write_whole, writing
+from zoo.images import read_image, resize
+from zoo.model import Model
+from zoo.progress import Progress, silent
+from zoo.training.feeds import EVALUATED, Arithmetic
+
+BOX_COLUMNS = ("x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """What a model says of each picture."""
+
+    images: tuple[str, ...]  # (N) paths as given
+    sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
+    answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4) boxes in pixels, (N,) numbers
+    columns: Mapping[str, tuple[str, ...]]  # by head: what the answer's columns are called
+    skipped: tuple[str, ...] = ()
+
+    def save(self, path: Path | str, *, head: str | None = None) -> Path:
+        """Write one row a picture: `image,<classes>` as CSV or Parquet, by the file's suffix.
+
+        Args:
+            path: `.csv` or `.parquet`.
+            head: whose answers; all heads' side by side by default, their columns prefixed where there are several.
+
+        Raises:
+            UsageError: another suffix, or no such head.
+        """
+        path = Path(path)
+        if path.suffix == ".csv":
+            write_whole(path, self.as_csv(head))
+        elif path.suffix == ".parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            columns, table = self.table(head)
+            content = {"image": pa.array(self.images), **dict(zip(columns, table.T.astype(np.float32), strict=True))}
+            with writing(path) as part:
+                pq.write_table(pa.table(content), part)
+        else:
+            raise UsageError(f"{path}: predictions are written as .csv or .parquet.")
+        return path
+
+    def as_csv(self, head: str | None = None) -> str:
+        """The competitions' form: a header `image,<classes>`, then the file's name and a number a column."""
+        columns, table = self.table(head)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["image", *columns])
+        for image, row in zip(self.images, table.tolist(), strict=True):
+            writer.writerow([Path(image).name, *(f"{value:.6g}" for value in row)])
+        return text.getvalue()
+
+    def table(self, head: str | None = None) -> tuple[list[str], np.ndarray]:
+        """Column names, and numbers (N, columns): one head's, or all heads' side by side."""
+        if head is not None and head not in self.answers:
+            raise UsageError(f"There is no head {head!r}; there are {', '.join(self.answers)}.")
+        chosen = [head] if head else list(self.answers)
+        prefix = len(chosen) > 1
+        columns = [f"{name}:{column}" if prefix else column for name in chosen for column in self.columns[name]]
+        parts = [self.answers[name].reshape(len(self.images), -1) for name in chosen]
+        return columns, np.concatenate(parts, axis=1)
+
+
+def predict(
+    model: Model,
+    pictures: Path | str | Sequence[Path | str],
+    *,
+    device: str | None = None,
+    precision: str = "auto",
+    skip_unreadable: bool = False,
+    progress: Progress = silent,
+) -> Predictions:
+    """Ask a model about picture files, in order.
+
+    Args:
+        model: with its heads.
+        pictures: a folder, a file, or a list of files.
+        device: where; the GPU where there is one by default.
+        precision: `auto`, `bf16` or `fp32`.
+        skip_unreadable: leave out what cannot be read, instead of stopping.
+        progress: told how far the work is.
+    """
+    paths = list_pictures(pictures)
+    where = pick_device(device)
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
+    filters = arithmetic.frozen(model.filters)
+    model.heads.to(where).eval()
+
+    def one(index: int) -> tuple[Tensor, tuple[int, int]] | str:
+        try:
+            image = read_image(paths[index])
+        except ZooError as error:
+            return str(error)
+        return resize(image, model.size), (image.shape[2], image.shape[1])
+
+    images: list[Tensor] = []
+    names: list[str] = []
+    sizes: list[tuple[int, int]] = []
+    skipped: list[str] = []
+    answers: dict[str, list[Tensor]] = {name: [] for name in model.heads}
+
+    def flush() -> None:
+        with torch.no_grad():
+            batch = torch.stack(images).to(where) / 255
+            features = filters(arithmetic.ready(batch)).float()
+            outputs = {name: model.head(name)(model.head(name).reduce(features)) for name in model.heads}
+        for name, answer in model.answer(outputs).items():
+            answers[name].append(answer.float().cpu())
+        images.clear()
+
+    for index, result in enumerate(ordered(one, range(len(paths)))):
+        if isinstance(result, str):
+            if not skip_unreadable:
+                raise ZooError(result)
+            skipped.append(result)
+        else:
+            images.append(result[0])
+            sizes.append(result[1])
+            names.append(str(paths[index]))
+        if len(images) == EVALUATED:
+            flush()
+        progress("predicting", index + 1, len(paths))
+    if images:
+        flush()
+    if not names:
+        raise ZooError(f"None of the {len(paths)} pictures can be read. The first: {skipped[0]}")
+    joined = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
+    for name in joined:
+        if isinstance(model.head(name).target, Box):
+            joined[name] = joined[name] * np.array([[w, h, w, h] for w, h in sizes], dtype=np.float32)
+    return Predictions(
+        images=tuple(names),
+        sizes=tuple(sizes),
+        answers=joined,
+        columns={name: _columns(model, name) for name in joined},
+        skipped=tuple(skipped),
+    )
+
+
+def _columns(model: Model, name: str) -> tuple[str, ...]:
+    target = model.head(name).target
+    if isinstance(target, (Categories, Multilabel)):
+        return target.names
+    if isinstance(target, Box):
+        return BOX_COLUMNS
+    return (model.specs[name].target or name,)

@@ -1,0 +1,141 @@
+"""Backbones by name, whichever package brings them: `vgg16`, `torchvision/vgg16`, `timm/vgg16`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from zoo.contracts import Backbones, Cut, Input
+from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError
+from zoo.plugins import CORE, Plugin, find_plugin, find_plugins
+from zoo.truncation import describe_cut, find_cuts, on_meta, truncate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A network that some family can build."""
+
+    family: str  # "torchvision"
+    name: str  # "vgg16"
+    plugin: Plugin
+    maker: Backbones
+
+    @property
+    def full_name(self) -> str:
+        """What manifests carry: `torchvision/vgg16`."""
+        return f"{self.family}/{self.name}"
+
+    @property
+    def input(self) -> Input:
+        """What the network was made for."""
+        return self.maker.input(self.name)
+
+    def cuts(self) -> list[Cut]:
+        """Where it can be cut, from the shallowest to the deepest; nothing is allocated."""
+        given = self.maker.cuts(self.name)
+        if given is not None:
+            return list(given)
+        with on_meta():
+            return find_cuts(self.maker.build(self.name), size=self.input.size)
+
+    def find_cut(self, name: str) -> Cut:
+        """A block's name or a node's path -> the cut. Raises UnknownNameError with the nearest."""
+        cuts = self.cuts()
+        for cut in cuts:
+            if name in (cut.name, cut.node):
+                return cut
+        try:
+            with on_meta():
+                return describe_cut(self.maker.build(self.name), name, size=self.input.size)
+        except UnknownNameError as error:
+            known = [cut.name for cut in cuts]
+            raise UnknownNameError("cut", name, known, listing=f"zoo cuts {self.name}") from error
+
+    def truncated(self, cut: Cut, *, fresh: bool) -> nn.Module:
+        """The network up to the cut.
+
+        Args:
+            cut: one of its cuts.
+            fresh: True: with newly drawn weights; False: parameters on the meta device, to be filled.
+        """
+        if fresh:
+            return self._cut_off(cut)
+        with on_meta():
+            return self._cut_off(cut)
+
+    def _cut_off(self, cut: Cut) -> nn.Module:
+        ready = self.maker.truncated(self.name, cut)
+        return ready if ready is not None else truncate(self.maker.build(self.name), cut, size=self.input.size)
+
+
+def find_backbone(name: str) -> Backbone:
+    """Find a backbone by its name, or by `family/name`. The core's families answer a short name first.
+
+    Raises:
+        UnknownNameError: nobody has it.
+        AmbiguousNameError: several plugin families have it.
+    """
+    family, _, short = name.rpartition("/")
+    if family:
+        maker = _family(find_plugin("backbones", family))
+        if short not in maker[1]:
+            known = [f"{family}/{known}" for known in maker[1].names()]
+            raise UnknownNameError("backbone", name, known, listing="zoo backbones")
+        return _as_backbone(maker, short)
+    found = []
+    broken: list[PluginError] = []
+    for plugin in find_plugins("backbones"):
+        try:
+            maker = _family(plugin)
+        except PluginError as error:
+            broken.append(error)
+            continue
+        if name in maker[1]:
+            found.append(_as_backbone(maker, name))
+            if plugin.package == CORE:
+                break
+    if len(found) > 1:
+        raise AmbiguousNameError("backbone", name, [backbone.full_name for backbone in found])
+    if not found:
+        if broken:
+            raise broken[0]
+        raise UnknownNameError("backbone", name, list_backbones(), listing="zoo backbones")
+    return found[0]
+
+
+def list_backbones() -> list[str]:
+    """All names, the core's short, the others' with their family where the short name is taken."""
+    names: dict[str, None] = {}
+    for plugin in find_plugins("backbones"):
+        try:
+            _, maker = _family(plugin)
+        except PluginError:
+            continue  # `zoo plugins` reports it
+        for name in maker.names():
+            names[f"{plugin.name}/{name}" if name in names else name] = None
+    return list(names)
+
+
+def cuts(backbone: str) -> list[Cut]:
+    """Where a backbone can be cut.
+
+    Args:
+        backbone: its name, `vgg16` or `family/name`.
+    """
+    return find_backbone(backbone).cuts()
+
+
+def _family(plugin: Plugin) -> tuple[Plugin, Backbones]:
+    made = plugin.load()()
+    if not isinstance(made, Backbones):
+        raise PluginError(
+            f"The backbones {plugin.name!r} of the package {plugin.package} are no zoo.Backbones. "
+            f"Run `pip install --upgrade {plugin.package}`."
+        )
+    return plugin, made
+
+
+def _as_backbone(maker: tuple[Plugin, Backbones], name: str) -> Backbone:
+    plugin, family = maker
+    return Backbone(family=plugin.name, name=name, plugin=plugin, maker=family)

@@ -1,0 +1,191 @@
+"""config.json: what published filters are, how they came to be, and the hash of every file beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+
+from zoo.errors import IntegrityError, ZooError
+from zoo.sources import check_name
+
+FILE = "config.json"
+MODEL = "model.safetensors"
+HEADS = "heads.safetensors"
+LIMIT = 4 * 2**20  # bytes
+FORMAT = 1
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Count = Annotated[int, Field(gt=0, lt=2**31)]
+Colour = tuple[float, float, float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CutEntry(_Part):
+    """Where the backbone stops."""
+
+    name: Text  # "block4"
+    node: Text  # "features.22"
+    channels: Count
+    stride: Count  # input pixels per output cell
+    layout: Literal["NCHW", "NHWC", "NLC"] = "NCHW"
+
+
+class InputEntry(_Part):
+    """What the filters are fed."""
+
+    size: Annotated[int, Field(gt=0, le=16_384)]  # pixels
+    mean: Colour
+    std: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+
+class ShapeEntry(_Part):
+    """The features of one picture, as a head is given them."""
+
+    channels: Count
+    height: Count
+    width: Count
+
+
+class TargetEntry(_Part):
+    """What a head has learnt: its kind, with the class names or the unit."""
+
+    kind: Literal["categories", "box", "number", "multilabel"]
+    names: tuple[Text, ...] = ()
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _names_where_needed(self) -> TargetEntry:
+        if (self.kind in ("categories", "multilabel")) != bool(self.names):
+            raise ValueError(f"a target of the kind {self.kind} with {len(self.names)} class names")
+        return self
+
+
+class HeadEntry(_Part):
+    """A published head."""
+
+    name: Text  # "species", a prefix of its tensors in heads.safetensors
+    plugin: Text  # "classify", looked up among the installed plugins
+    package: Text  # that brings it, "filterzoo"
+    target_name: Text  # in the dataset
+    target: TargetEntry
+    options: dict[str, JsonValue] = {}
+    weight: float = 1.0  # of its loss
+    shape: ShapeEntry
+    temperature: Annotated[float, Field(gt=0)] | None = None  # what its logits are divided by
+
+
+class Lineage(_Part):
+    """Where the filters come from."""
+
+    base: str | None = None  # the filters that this one started from, as text
+    base_manifest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    base_license: str | None = None
+    weights: Text = "random"  # "random", "imagenet hf://…", or a name
+    dataset: str | None = None
+    dataset_fingerprint: str | None = None
+    dataset_license: str | None = None
+
+
+class FileEntry(_Part):
+    """Another file of the folder."""
+
+    size: Annotated[int, Field(ge=0, lt=2**63)]  # bytes
+    sha256: Sha256
+
+
+class Manifest(_Part):
+    """All of `config.json`."""
+
+    format_version: Literal[1] = 1
+    library: Literal["zoo"] = "zoo"
+    name: Text
+    about: str = ""
+    license: str = ""
+    citation: str | None = None
+    backbone: Text  # the full name, "torchvision/vgg16"
+    backbone_package: Text  # that brings it
+    cut: CutEntry
+    input: InputEntry
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    heads: tuple[HeadEntry, ...] = ()
+    lineage: Lineage = Lineage()
+    header_sha256: Sha256  # of the header of model.safetensors, its 8 length bytes included
+    heads_header_sha256: Sha256 | None = None
+    files: dict[str, FileEntry]  # by relative path: every file but this one
+    created_with: dict[str, str] = {}  # package: version
+
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        for name in self.files:
+            try:
+                check_name(name, FILE)
+            except ZooError as error:
+                raise ValueError(str(error)) from error
+        faults = []
+        if FILE in self.files:
+            faults.append(f"files names {FILE} itself")
+        if MODEL not in self.files:
+            faults.append(f"files does not name {MODEL}")
+        if (HEADS in self.files) != (self.heads_header_sha256 is not None) or bool(self.heads) != (HEADS in self.files):
+            faults.append(f"heads, heads_header_sha256 and {HEADS} come together or not at all")
+        if len({head.name for head in self.heads}) != len(self.heads):
+            faults.append("two heads have one name")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def read_manifest(raw: bytes, where: str) -> Manifest:
+    """Read and check a `config.json`.
+
+    Args:
+        raw: its bytes.
+        where: where they came from, for messages.
+
+    Raises:
+        IntegrityError: too large, no JSON, made by a newer zoo, or with fields that are wrong; all are named.
+    """
+    if len(raw) > LIMIT:
+        raise IntegrityError(
+            f"{where}: {FILE} has {len(raw)} bytes, where {LIMIT} are allowed. Do not use these files."
+        )
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise IntegrityError(f"{where}: {FILE} is no JSON ({reason}). Fetch it again.") from error
+    version = said.get("format_version") if isinstance(said, dict) else None
+    if type(version) is int and version > FORMAT:
+        raise IntegrityError(
+            f"{where}: {FILE} has the format {version}, made by a newer zoo. Run `pip install --upgrade filterzoo`."
+        )
+    if not isinstance(said, dict) or said.get("library") != "zoo":
+        raise IntegrityError(f"{where}: {FILE} is not of filters that zoo has published. Name others: `zoo list`.")
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        faults = [_fault(one["loc"], one["msg"]) for one in error.errors(include_url=False, include_input=False)]
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise IntegrityError(
+            f"{where}: {FILE} is wrong: {'; '.join(faults[:5])}{more}. Fetch it again, or tell its publisher."
+        ) from error
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The manifest as `config.json` holds it; one manifest always gives the same bytes."""
+    said = manifest.model_dump(mode="json")
+    for key in ("files", "created_with"):
+        said[key] = dict(sorted(said[key].items()))
+    return (json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _fault(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    field = ".".join(str(part) for part in place)
+    return " ".join((f"{field}: {message}" if field else message).split())

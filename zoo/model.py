@@ -1,0 +1,246 @@
+"""Model: filters with heads on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.contracts import TARGETS, Box, Categories, Dataset, FeatureShape, Head, Multilabel, Number, Target
+from zoo.errors import IntegrityError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
+from zoo.families import find_backbone
+from zoo.filters import Filters, build_filters, load
+from zoo.manifest import HeadEntry
+from zoo.options import check_options
+from zoo.plugins import find_plugin
+from zoo.published import read_heads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSpec:
+    """A head as recipes and manifests name it."""
+
+    plugin: str  # "classify", or "package:classify"
+    target: str | None = None  # the dataset's target; None: the only one of the kind that the head learns
+    weight: float = 1.0  # of its loss in the sum
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How the head is called in a model."""
+        return self.plugin.rpartition(":")[2]
+
+
+class Model(nn.Module):
+    """Filters plus heads.
+
+    Args:
+        filters: what the heads stand on.
+        heads: by name.
+        specs: how each head was asked for, with its target's name filled in.
+        size: the pictures' side in pixels.
+    """
+
+    def __init__(
+        self, filters: Filters, heads: Mapping[str, Head], specs: Mapping[str, HeadSpec], *, size: int
+    ) -> None:
+        super().__init__()
+        self.filters = filters
+        self.heads = nn.ModuleDict(dict(heads))
+        self.specs = dict(specs)
+        self.size = size
+        self.temperatures: dict[str, float] = {}
+
+    def head(self, name: str) -> Head:
+        """One head, typed."""
+        head = self.heads[name]
+        if not isinstance(head, Head):
+            raise PluginError(f"{name!r} is no zoo.Head.")
+        return head
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Raw outputs by head. Shapes: images (N, 3, H, W) uint8 or float in 0 to 1 -> (N, …) each."""
+        features = self.filters(images)
+        return {name: self.head(name)(self.head(name).reduce(features)) for name in self.heads}
+
+    def answer(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Predictions in the targets' own terms, calibrated by the temperatures where they were fitted."""
+        return {
+            name: self.head(name).predict(output / self.temperatures.get(name, 1.0)) for name, output in outputs.items()
+        }
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> dict[str, Tensor]:
+        """Predictions by head. Shapes: images (N, 3, H, W) uint8 or float in 0 to 1."""
+        return self.answer(self.eval()(images))
+
+
+def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureShape) -> tuple[Head, HeadSpec]:
+    """Look a head up and build it for a dataset's target.
+
+    Returns:
+        The head, and the spec with the target's name filled in.
+
+    Raises:
+        UnknownNameError: no such head.
+        UsageError: the dataset has no such target, or one of another kind; a wrong option.
+    """
+    maker = find_plugin("head", spec.plugin).load()
+    if not (isinstance(maker, type) and issubclass(maker, Head)):
+        raise PluginError(f"The head {spec.plugin!r} is no zoo.Head. Upgrade or uninstall its package.")
+    fitting = [name for name, target in targets.items() if isinstance(target, maker.learns)]
+    listed = ", ".join(f"{name} ({type(target).__name__})" for name, target in targets.items()) or "none"
+    if spec.target is None:
+        if len(fitting) != 1:
+            which = "none of that kind" if not fitting else "several: say which, --head NAME:target=…"
+            raise UsageError(
+                f"The head {spec.plugin!r} learns {maker.learns.__name__}, and the dataset has {which}. "
+                f"Its targets: {listed}."
+            )
+        name = fitting[0]
+    elif spec.target in fitting:
+        name = spec.target
+    else:
+        raise UsageError(
+            f"The head {spec.plugin!r} learns {maker.learns.__name__}; the dataset has no such target "
+            f"called {spec.target!r}. Its targets: {listed}."
+        )
+    target = targets[name]
+    if isinstance(target, Categories) and len(target.names) < 2:
+        raise UsageError(f"The target {name!r} has one class only ({target.names[0]!r}); there is nothing to learn.")
+    options = check_options(maker, spec.options, of=f"the head {spec.plugin!r}")
+    return maker(shape, target, **options), HeadSpec(
+        plugin=spec.plugin, target=name, weight=spec.weight, options=options
+    )
+
+
+def describe_head(model: Model, name: str) -> HeadEntry:
+    """A head as manifests and runs describe it, enough to build it again without weights."""
+    head, spec = model.head(name), model.specs[name]
+    target = head.target
+    kind = next(kind for kind, made in TARGETS.items() if isinstance(target, made))
+    names = target.names if isinstance(target, (Categories, Multilabel)) else ()
+    return HeadEntry.model_validate(
+        {
+            "name": name,
+            "plugin": spec.plugin,
+            "package": find_plugin("head", spec.plugin).package,
+            "target_name": spec.target,
+            "target": {"kind": kind, "names": names, "unit": target.unit if isinstance(target, Number) else ""},
+            "options": dict(spec.options),
+            "weight": spec.weight,
+            "shape": {"channels": head.shape.channels, "height": head.shape.height, "width": head.shape.width},
+            "temperature": model.temperatures.get(name),
+        }
+    )
+
+
+def with_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[str, Tensor]) -> Model:
+    """Filters with the heads that were described, filled with their tensors, `<head>.<parameter>`.
+
+    Raises:
+        MissingPluginError: a head comes from a package that is not installed.
+        IntegrityError: the tensors do not fit.
+    """
+    heads: dict[str, Head] = {}
+    specs: dict[str, HeadSpec] = {}
+    for entry in entries:
+        spec = HeadSpec(plugin=entry.plugin, target=entry.target_name, weight=entry.weight, options=entry.options)
+        try:
+            find_plugin("head", spec.plugin)
+        except UnknownNameError as error:
+            raise MissingPluginError(
+                "head", spec.plugin, package=entry.package, needed_by=f"{filters.name!r}"
+            ) from error
+        made = TARGETS[entry.target.kind]
+        target: Target
+        if made in (Categories, Multilabel):
+            target = made(entry.target.names)
+        else:
+            target = Number(entry.target.unit) if made is Number else Box()
+        shape = FeatureShape(channels=entry.shape.channels, height=entry.shape.height, width=entry.shape.width)
+        heads[entry.name], specs[entry.name] = build_head(spec, targets={entry.target_name: target}, shape=shape)
+    model = Model(filters, heads, specs, size=filters.input.size)
+    try:
+        model.heads.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{filters.name}: the heads' weights do not fit: {reason}. Fetch them again.") from error
+    model.temperatures = {entry.name: entry.temperature for entry in entries if entry.temperature is not None}
+    return model.eval()
+
+
+def load_model(name: str | Path, **where: Any) -> Model:
+    """Load published filters together with their heads.
+
+    Args:
+        name: as `zoo.load` takes it.
+        where: likewise.
+
+    Raises:
+        ZooError: they were published without heads.
+        MissingPluginError: a head comes from a package that is not installed; the filters alone load all the same.
+    """
+    filters = load(name, **where)
+    published = filters.published
+    if published is None or not published.manifest.heads:
+        raise ZooError(f"{filters.name!r} was published without heads. Use its features: `zoo embed`, or train a head.")
+    return with_heads(filters, published.manifest.heads, read_heads(published))
+
+
+def assemble(
+    backbone: str | Filters,
+    *,
+    dataset: Dataset | Mapping[str, Target],
+    cut: str | None = None,
+    weights: str = "imagenet",
+    heads: Sequence[str | HeadSpec] = ("classify",),
+    size: int | None = None,
+    seed: int = 0,
+) -> Model:
+    """Put heads on a truncated backbone.
+
+    Args:
+        backbone: a backbone's name, published filters' name, or filters in hand.
+        dataset: a prepared dataset, or its targets by name.
+        cut: where to truncate; needed for a backbone.
+        weights: of a backbone: `imagenet`, `random`, a file or a source.
+        heads: names, or specs with weights and options.
+        size: the pictures' side in pixels.
+        seed: of whatever is drawn.
+    """
+    if isinstance(backbone, Filters):
+        filters = backbone if cut is None else backbone.truncate(cut)
+    elif _is_backbone(backbone):
+        if cut is None:
+            raise UsageError(f"Say where to cut {backbone!r}: cut='block4'. Run `zoo cuts {backbone}`.")
+        filters = build_filters(backbone, cut=cut, weights=weights, size=size, seed=seed)
+    else:
+        filters = load(backbone, cut=cut)
+    side = size or filters.input.size
+    targets = dataset.targets if isinstance(dataset, Dataset) else dataset
+    specs = [HeadSpec(plugin=head) if isinstance(head, str) else head for head in heads]
+    names = [spec.name for spec in specs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise UsageError(f"The head {twice[0]!r} is there twice." if twice else "A model needs at least one head.")
+    shape = filters.feature_shape(side)
+    built: dict[str, Head] = {}
+    filled: dict[str, HeadSpec] = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for spec in specs:
+            built[spec.name], filled[spec.name] = build_head(spec, targets=targets, shape=shape)
+    return Model(filters, built, filled, size=side)
+
+
+def _is_backbone(name: str) -> bool:
+    try:
+        find_backbone(name)
+    except UnknownNameError:
+        return False
+    return True

@@ -1,0 +1,334 @@
+"""Published filters: opened by name, verified against their manifest, fetched to this disk.
+
+One hash verifies all: a registry's entry pins the manifest, the manifest pins the files and the weights' header,
+the header pins the tensors. Nothing is unpickled and nothing is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from zoo.errors import FetchError, IntegrityError, UnknownNameError, UsageError, ZooError
+from zoo.files import sha256_of
+from zoo.manifest import FILE, HEADS, LIMIT, MODEL, FileEntry, Manifest, read_manifest
+from zoo.progress import Progress, silent
+from zoo.registry import NAME, find_entry
+from zoo.sources import HubSource, MissingFileError, Source, parse_source
+from zoo.weights import Header, read_header, read_tensors
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Filters that somebody has published: where they lie, and what their manifest says."""
+
+    source: Source  # at one commit, where it has commits
+    manifest: Manifest
+    digest: str  # of config.json, "sha256:<64 hex digits>": what a registry pins
+    folder: Path | None  # where they lie on this disk, None where not all of them do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidates:
+    """The places to try, and the hash that all must match."""
+
+    text: str
+    sources: tuple[Callable[[], Source], ...]  # not parsed yet: one that is wrong does not stop the others
+    pin: str | None
+
+
+def open_published(
+    text: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: Path | str | None = None,
+    offline: bool = False,
+) -> Published:
+    """Read the manifest of published filters; nothing else is fetched yet.
+
+    Args:
+        text: a name of `zoo list`, `owner/name[@revision]`, `hf://…`, `package:module/folder` or a folder.
+        revision: a branch, tag or commit, where the text is a repository of the Hub.
+        token: for private repositories; `HF_TOKEN` or the stored login where not given.
+        cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
+        offline: use what is on this disk only.
+
+    Raises:
+        UnknownNameError: no registry has that name.
+        UsageError: the text names nothing that filters could be.
+        FetchError, FileError: no source could be reached; every cause is said.
+        IntegrityError: the manifest is damaged, or is not the one that the registry pins.
+    """
+    candidates = _candidates(
+        str(text), revision=revision, token=token, cache_dir=Path(cache_dir) if cache_dir else None, offline=offline
+    )
+    return _first(candidates, lambda source: _open(source, candidates.pin))
+
+
+def fetch(
+    text: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: Path | str | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Published:
+    """Bring published filters to this disk, whole and verified; a folder or package is verified where it lies.
+
+    From the Hub they go into its shared cache; a file whose bytes are wrong there is fetched once more.
+
+    Args:
+        text: as for `open_published`, and so are the other arguments.
+        progress: told the bytes.
+
+    Raises:
+        The errors of `open_published`, and IntegrityError where a file is not what the manifest promises.
+    """
+    candidates = _candidates(
+        str(text), revision=revision, token=token, cache_dir=Path(cache_dir) if cache_dir else None, offline=offline
+    )
+    return _first(candidates, lambda source: _fetched(_open(source, candidates.pin), progress))
+
+
+def verify(published: Published, *, progress: Progress = silent) -> list[str]:
+    """Check every file against the manifest, and every tensor against its header.
+
+    Returns:
+        A line for each thing that was checked.
+
+    Raises:
+        IntegrityError: all that is wrong, with what was expected and what was found.
+        FetchError: a file of the Hub could not be fetched.
+    """
+    lines = [f"{FILE}: {published.digest}"]
+    faults = _unlisted(published)
+    total = len(published.manifest.files)
+    for done, (name, entry) in enumerate(sorted(published.manifest.files.items())):
+        progress("verifying", done, total, name)
+        try:
+            _checked(published, name, progress)
+            lines.append(f"{name}: {entry.size:,} bytes, sha256 {entry.sha256}")
+        except (IntegrityError, MissingFileError) as error:
+            faults.append(str(error))
+    progress("verifying", total, total)
+    _raise_all(faults)
+    for name in (MODEL, HEADS):
+        if name in published.manifest.files:
+            tensors = _read(published, name, None, verify=True)
+            lines.append(f"{name}: {len(tensors)} tensors, each with its sha256")
+    return lines
+
+
+def read_filters(
+    published: Published, names: Iterable[str] | None = None, *, verify: bool = True, progress: Progress = silent
+) -> dict[str, torch.Tensor]:
+    """The truncated backbone's tensors, only those asked for: mapped from this disk, or read by ranges.
+
+    Args:
+        published: what to read.
+        names: of the tensors; all where not given.
+        verify: compare each with its hash. The header is always compared with the manifest.
+        progress: told the bytes of a remote file.
+
+    Raises:
+        IntegrityError: the header or a tensor is not the published one.
+        UnknownNameError: there is no tensor of that name.
+    """
+    return _read(published, MODEL, names, verify=verify, progress=progress)
+
+
+def read_heads(published: Published, *, verify: bool = True, progress: Progress = silent) -> dict[str, torch.Tensor]:
+    """The heads' tensors; empty where none were published. Raises as `read_filters` does."""
+    if HEADS not in published.manifest.files:
+        return {}
+    return _read(published, HEADS, None, verify=verify, progress=progress)
+
+
+def read_filters_header(published: Published, name: str = MODEL) -> Header:
+    """The checked header of a safetensors file, compared with the manifest.
+
+    Raises:
+        IntegrityError: it is not the published one.
+    """
+    manifest = published.manifest
+    expected = {MODEL: manifest.header_sha256, HEADS: manifest.heads_header_sha256}[name]
+    entry = manifest.files[name]
+    where = f"{published.source.text}/{name}"
+    if published.source.local_path(name) is not None and published.source.size(name) != entry.size:
+        raise _wrong(where, "size", f"{entry.size} bytes", f"{published.source.size(name)} bytes")
+    header = read_header(published.source, name, size=entry.size)
+    if header.digest != expected:
+        raise _wrong(where, "header's sha256", str(expected), header.digest)
+    return header
+
+
+# ------------------------------------------------------------------------------------------------ how
+
+
+def _candidates(
+    text: str, *, revision: str | None, token: str | None, cache_dir: Path | None, offline: bool
+) -> _Candidates:
+    base: Path | None = None
+    texts: tuple[str, ...] = (text,)
+    pin: str | None = None
+    if NAME.fullmatch(text):
+        try:
+            entry = find_entry(text)
+        except UnknownNameError:
+            if not Path(text).is_dir():
+                raise
+        else:
+            base, texts, pin = entry.base, entry.sources, entry.manifest
+            if revision and pin:
+                raise UsageError(
+                    f"{text!r} is a name that stands for one revision. Name the repository instead: "
+                    f"{next((s for s in texts if not s.startswith('package:')), 'owner/name').partition('@')[0]}"
+                    f"@{revision}."
+                )
+    sources = tuple(
+        partial(parse_source, one, base=base, revision=revision, token=token, cache_dir=cache_dir, offline=offline)
+        for one in texts
+    )
+    return _Candidates(text=text, sources=sources, pin=pin)
+
+
+def _first(candidates: _Candidates, work: Callable[[Source], T]) -> T:
+    """What the first good source gives; where none is good, all causes."""
+    causes: list[ZooError] = []
+    for make in candidates.sources:
+        try:
+            return work(make())
+        except ZooError as error:
+            causes.append(error)
+    if len(causes) == 1:
+        raise causes[0]
+    kind = IntegrityError if any(isinstance(cause, IntegrityError) for cause in causes) else FetchError
+    listed = " ".join(f"({number}) {cause}" for number, cause in enumerate(causes, 1))
+    raise kind(f"None of the {len(causes)} sources of {candidates.text!r} could be used: {listed}") from causes[0]
+
+
+def _open(source: Source, pin: str | None) -> Published:
+    source = source.pinned()
+    try:
+        raw = source.read(FILE, limit=LIMIT)
+    except MissingFileError as error:
+        raise FetchError(
+            f"{source.text} has no {FILE}: it holds no published filters. Run `zoo list` for names that do."
+        ) from error
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    if digest != (pin or digest) and isinstance(source, HubSource) and source.local_path(FILE):
+        source.fetch(FILE, again=True)  # the cache's copy may be damaged
+        raw = source.read(FILE, limit=LIMIT)
+        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    if pin is not None and digest != pin:
+        raise IntegrityError(
+            f"{source.text}: its {FILE} is {digest}, the registry promises {pin}. "
+            "Do not use these files, or correct the registry's entry."
+        )
+    manifest = read_manifest(raw, source.text)
+    return Published(source=source, manifest=manifest, digest=digest, folder=_folder(source, manifest))
+
+
+def _folder(source: Source, manifest: Manifest) -> Path | None:
+    """Where all files lie on this disk; a missing file of a folder is found when it is read."""
+    names = [FILE, *manifest.files] if isinstance(source, HubSource) else [FILE]
+    paths = [source.local_path(name) for name in names]
+    return paths[0].parent if paths[0] is not None and None not in paths else None
+
+
+def _fetched(published: Published, progress: Progress) -> Published:
+    source, faults = published.source, _unlisted(published)
+    for name in published.manifest.files:
+        try:
+            _checked(published, name, progress)
+        except IntegrityError as error:
+            faults.append(str(error))
+    _raise_all(faults)
+    for name in (MODEL, HEADS):
+        if name in published.manifest.files:
+            read_filters_header(published, name)
+    return replace(published, folder=_manifest_path(source, published.digest, progress).parent)
+
+
+def _checked(published: Published, name: str, progress: Progress) -> Path:
+    """A file on this disk, as the manifest promises it; one of the Hub that is damaged is fetched once more."""
+    source, entry = published.source, published.manifest.files[name]
+    if source.local_path(name) is None and source.size(name) != entry.size:  # before it is downloaded
+        raise _wrong(f"{source.text}/{name}", "size", f"{entry.size} bytes", f"{source.size(name)} bytes")
+    path = source.fetch(name, progress=progress)
+    try:
+        _check_file(path, entry)
+    except IntegrityError:
+        if not isinstance(source, HubSource) or source.is_offline():
+            raise
+        path = source.fetch(name, progress=progress, again=True)
+        _check_file(path, entry)
+    return path
+
+
+def _manifest_path(source: Source, digest: str, progress: Progress) -> Path:
+    path = source.fetch(FILE, progress=progress)
+    if f"sha256:{sha256_of(path)}" != digest:
+        path = source.fetch(FILE, progress=progress, again=True)
+        if f"sha256:{sha256_of(path)}" != digest:
+            raise IntegrityError(f"{path} changed while it was fetched. Try again.")
+    return path
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    size = path.stat().st_size
+    if size != entry.size:
+        raise _wrong(str(path), "size", f"{entry.size} bytes", f"{size} bytes")
+    digest = sha256_of(path)
+    if digest != entry.sha256:
+        raise _wrong(str(path), "sha256", entry.sha256, digest)
+
+
+def _unlisted(published: Published) -> list[str]:
+    """Weights that lie beside the others and that no hash covers."""
+    if published.folder is None:
+        return []
+    found = (path.relative_to(published.folder).as_posix() for path in published.folder.rglob("*.safetensors"))
+    return [
+        f"{published.source.text} has {name!r}, which its manifest does not list. Remove it."
+        for name in sorted(found)
+        if name not in published.manifest.files
+    ]
+
+
+def _raise_all(faults: list[str]) -> None:
+    if faults:
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise IntegrityError(" ".join(faults[:5]) + more)
+
+
+def _read(
+    published: Published, name: str, names: Iterable[str] | None, *, verify: bool, progress: Progress = silent
+) -> dict[str, torch.Tensor]:
+    header = read_filters_header(published, name)
+    return read_tensors(
+        published.source,
+        name,
+        names,
+        header=header,
+        verify="required" if verify else "never",
+        progress=progress,
+    )
+
+
+def _wrong(where: str, what: str, expected: str, found: str) -> IntegrityError:
+    return IntegrityError(
+        f"{where}: its {what} is {found}, the manifest promises {expected}. "
+        "Fetch or copy it again; if that does not help, tell its publisher."
+    )

@@ -1,0 +1,296 @@
+"""A run -> a published folder: weights, heads, golden features, recipe, figures, pictures, card, manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.cards import Card, write_card
+from zoo.contracts import Categories
+from zoo.errors import FileError, UsageError
+from zoo.files import explained, sha256_of, write_whole
+from zoo.filters import GOLDEN, golden_features
+from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes
+from zoo.model import Model, describe_head
+from zoo.pictures.confusion import draw_confusion
+from zoo.pictures.curves import draw_curves
+from zoo.pictures.grid import draw_filters
+from zoo.progress import Progress, silent
+from zoo.published import Published, fetch
+from zoo.registry import NAME
+from zoo.training.recipe import recipe_text
+from zoo.training.runs import Run, open_run
+from zoo.weights import write_tensors
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Particulars:
+    """What only the publisher knows."""
+
+    name: str
+    license: str
+    about: str = ""
+    dataset_license: str | None = None
+    dtype: str = "float32"
+    heads: bool = True
+
+
+def push(
+    run: Run | Path | str,
+    to: Path | str,
+    *,
+    name: str | None = None,
+    license: str | None = None,
+    about: str = "",
+    dataset_license: str | None = None,
+    dtype: str = "float32",
+    heads: bool = True,
+    replace_existing: bool = False,
+    progress: Progress = silent,
+) -> Published:
+    """Publish a finished run as a folder that can be fetched, put into a package or sent to the Hub.
+
+    Args:
+        run: finished.
+        to: the folder; it appears whole or not at all.
+        name: what the filters are called; the folder's name by default.
+        license: an SPDX word; the base filters' own by default.
+        about: a sentence for listings.
+        dataset_license: the pictures' licence, where known.
+        dtype: of the published weights, `float32`, `float16` (half the bytes) or `bfloat16`.
+        heads: whether the heads go along.
+        replace_existing: put it in the place of what lies there.
+        progress: told how far the work is.
+
+    Returns:
+        What was published, verified by reading it back.
+
+    Raises:
+        FileError: the run is not done; the folder is taken; the disk is full.
+        UsageError: no licence is known, a wrong name or dtype.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    folder = Path(to)
+    particulars = _check(run, folder, name, license, about, dataset_license, dtype, heads)
+    if folder.exists() and not replace_existing and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileError(folder, "it is there already and is not empty", "Choose another folder, or pass --yes.")
+    model = run.load_model()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise explained(error, folder) from error
+    try:
+        _write_folder(part, run, model, particulars, progress)
+        part.chmod(0o755)
+        _swap(part, folder)
+    except OSError as error:
+        raise explained(error, folder) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return fetch(folder, progress=progress)
+
+
+def _check(
+    run: Run,
+    folder: Path,
+    name: str | None,
+    license: str | None,
+    about: str,
+    dataset_license: str | None,
+    dtype: str,
+    heads: bool,
+) -> Particulars:
+    base = run.record.get("base") or {}
+    licence = license or base.get("license") or ""
+    called = name or folder.resolve().name
+    faults = []
+    if not licence:
+        faults.append("no licence is known: say --license apache-2.0, cc-by-4.0 or another")
+    if not NAME.fullmatch(called):
+        faults.append(f"filters cannot be called {called!r}: letters, digits, dots, dashes and underscores only")
+    if dtype not in DTYPES:
+        faults.append(f"the dtype cannot be {dtype!r}: {', '.join(DTYPES)}")
+    if faults:
+        raise UsageError(f"{run.folder} cannot be published: {'; '.join(faults)}.")
+    return Particulars(
+        name=called, license=licence, about=about, dataset_license=dataset_license, dtype=dtype, heads=heads
+    )
+
+
+def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, progress: Progress) -> None:
+    steps = ("weights", "golden features", "pictures", "card", "manifest")
+    for number, step in enumerate(steps):
+        progress(f"publishing {particulars.name}", number, len(steps), step)
+        if step == "weights":
+            headers = _write_weights(part, model, particulars)
+        elif step == "golden features":
+            write_tensors(part / GOLDEN, golden_features(model.filters), {})
+        elif step == "pictures":
+            _write_texts(part, run)
+            _draw(part, run, model)
+        elif step == "card":
+            write_card(part / "README.md", _card(run, model, particulars))
+        else:
+            manifest = _manifest(part, run, model, particulars, headers)
+            write_whole(part / FILE, manifest_bytes(manifest))
+    progress(f"publishing {particulars.name}", len(steps), len(steps))
+
+
+def _write_weights(part: Path, model: Model, particulars: Particulars) -> dict[str, str]:
+    """The weights in the published precision, which the model then has too. Returns the headers' hashes."""
+    dtype = DTYPES[particulars.dtype]
+    tensors = _in_precision(model.filters.module.state_dict(), dtype)
+    headers = {"header_sha256": write_tensors(part / MODEL, tensors, {"zoo.name": particulars.name}).digest}
+    model.filters.module.load_state_dict(tensors)
+    if particulars.heads:
+        heads = dict(model.heads.state_dict())
+        headers["heads_header_sha256"] = write_tensors(part / HEADS, heads, {"zoo.name": particulars.name}).digest
+    return headers
+
+
+def _in_precision(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _write_texts(part: Path, run: Run) -> None:
+    """The recipe without the author's paths, and the figures with what they depend on."""
+    recipe = run.recipe
+    data = recipe.data.model_copy(update={"root": None})
+    filters = recipe.filters
+    if filters.name and Path(filters.name).is_absolute():
+        filters = filters.model_copy(update={"name": Path(filters.name).name})
+    write_whole(part / "recipe.toml", recipe_text(recipe.model_copy(update={"data": data, "filters": filters})))
+    record = run.record
+    facts = {key: record[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
+    content = {"figures": run.metrics, "seed": recipe.seed, **facts, "history": run.history}
+    write_whole(part / "metrics.json", json.dumps(content, indent=1) + "\n")
+
+
+def _draw(part: Path, run: Run, model: Model) -> None:
+    first = next((tensor for tensor in model.filters.module.parameters() if tensor.ndim == 4), None)
+    if first is not None:
+        draw_filters(first.detach().float().numpy()).save(part / "filters.png")
+    for name in model.heads:
+        target = model.head(name).target
+        figures = run.metrics.get("test") or run.metrics.get("validation") or {}
+        if isinstance(target, Categories) and "confusion" in figures.get(name, {}):
+            matrix = np.array(figures[name]["confusion"], dtype=np.int64)
+            draw_confusion(matrix, target.names, title=f"{name}, test pictures").save(part / "confusion.png")
+    if run.history:
+        draw_curves(run.history).save(part / "curves.png")
+
+
+def _card(run: Run, model: Model, particulars: Particulars) -> Card:
+    record = run.record
+    return Card(
+        name=particulars.name,
+        license=particulars.license,
+        about=particulars.about,
+        backbone=model.filters.backbone,
+        cut=model.filters.cut,
+        size=model.size,
+        dtype=particulars.dtype,
+        parameters=sum(parameter.numel() for parameter in model.filters.module.parameters()),
+        base=_base_name(record),
+        weights=_weights_text(record),
+        dataset=record["dataset"],
+        splits=record["splits"],
+        device=record["device"],
+        versions=record["versions"],
+        seed=run.recipe.seed,
+        seconds=record["seconds"],
+        heads={name: model.head(name).target for name in model.heads} if particulars.heads else {},
+        figures=run.metrics,
+    )
+
+
+def _base_name(record: Mapping[str, Any]) -> str | None:
+    return record["base"]["name"] if record.get("base") else None
+
+
+def _weights_text(record: Mapping[str, Any]) -> str:
+    """Where the weights began, without the author's paths."""
+    weights = str(record["weights"])
+    return Path(weights).name if Path(weights).is_absolute() else weights
+
+
+def _manifest(part: Path, run: Run, model: Model, particulars: Particulars, headers: Mapping[str, str]) -> Manifest:
+    record, filters = run.record, model.filters
+    files = {
+        path.relative_to(part).as_posix(): FileEntry(size=path.stat().st_size, sha256=sha256_of(path))
+        for path in sorted(part.rglob("*"))
+        if path.is_file()
+    }
+    cut = filters.cut
+    base = record.get("base") or {}
+    return Manifest(
+        name=particulars.name,
+        about=particulars.about,
+        license=particulars.license,
+        backbone=filters.backbone,
+        backbone_package=record["model"]["backbone_package"],
+        cut={  # type: ignore[arg-type]
+            "name": cut.name,
+            "node": cut.node,
+            "channels": cut.channels,
+            "stride": cut.stride,
+            "layout": cut.layout,
+        },
+        input={"size": model.size, "mean": filters.input.mean, "std": filters.input.std},  # type: ignore[arg-type]
+        dtype=particulars.dtype,  # type: ignore[arg-type]
+        heads=tuple(describe_head(model, name) for name in model.heads) if particulars.heads else (),
+        lineage=Lineage(
+            base=base.get("name"),
+            base_manifest=record.get("base_manifest"),
+            base_license=base.get("license"),
+            weights=_weights_text(record),
+            dataset=record["dataset"]["name"],
+            dataset_fingerprint=record["fingerprint"],
+            dataset_license=particulars.dataset_license,
+        ),
+        files=files,
+        created_with={**record["versions"], **_plugin_versions(record)},
+        header_sha256=headers["header_sha256"],
+        heads_header_sha256=headers.get("heads_header_sha256"),
+    )
+
+
+def _plugin_versions(record: Mapping[str, Any]) -> dict[str, str]:
+    packages = {record["dataset"]["package"], record["model"]["backbone_package"]}
+    packages |= {head["package"] for head in record["model"]["heads"]}
+    found = {}
+    for package in sorted(packages - {""}):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _swap(part: Path, folder: Path) -> None:
+    """Put the new folder in the old one's place; what lay there is gone only when the new one stands."""
+    if not folder.exists():
+        part.replace(folder)
+        return
+    if not any(folder.iterdir()):
+        folder.rmdir()
+        part.replace(folder)
+        return
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    folder.replace(old)
+    part.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)

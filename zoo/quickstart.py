@@ -1,0 +1,194 @@
+"""The whole story once: fetch filters, fine-tune them on kinds they never saw, compare, publish, fetch back, look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.data.datasets import open_dataset
+from zoo.embedding import Embeddings
+from zoo.errors import FileError, MissingPluginError, UnknownNameError
+from zoo.filters import check_golden, load
+from zoo.pictures.confusion import draw_confusion
+from zoo.pictures.curves import draw_curves
+from zoo.pictures.grid import draw_filters
+from zoo.pictures.report import Figure, Report, Table, write_report
+from zoo.pictures.sheet import draw_neighbours
+from zoo.plugins import find_plugin
+from zoo.progress import Progress, silent
+from zoo.published import fetch, verify
+from zoo.publishing import push
+from zoo.registry import Entry, add_entry
+from zoo.training.finetune import train_recipe
+from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
+from zoo.training.runs import Run
+
+BASE = "vgg16-plankton"
+NEW = "vgg16-my-plankton"
+PICTURES = 480  # of the new kinds, drawn
+SIDE = 48  # pixels
+EPOCHS = 12
+CUT = "block3"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One of the compared nets."""
+
+    title: str
+    folder: str
+    filters: FiltersPart
+    rate: float  # the best of 1e-4, 3e-4, 1e-3 and 3e-3 for this arm; see benchmarks/quickstart_rates.py
+
+
+ARMS = (
+    Arm(title=f"{BASE}, fine-tuned", folder="finetuned", filters=FiltersPart(name=BASE, cut=CUT), rate=3e-4),
+    Arm(
+        title="the same truncated VGG16, from scratch",
+        folder="scratch",
+        filters=FiltersPart(backbone="vgg16", cut=CUT, weights="random"),
+        rate=3e-4,
+    ),
+    Arm(
+        title="a small MNIST-style net, from scratch",
+        folder="mnist",
+        filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
+        rate=1e-3,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What came out."""
+
+    report: Path
+    runs: tuple[tuple[Arm, Run], ...]
+    published: Path
+    neighbours_agree: float  # share of the nearest neighbours that have their query's label
+
+
+def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = lambda text: None) -> Story:
+    """Run the story and write its report.
+
+    Args:
+        out: a folder that does not exist or is empty.
+        seed: of the drawing and of every training.
+        progress: told how far the work is.
+        say: told what is going on, a line a step.
+
+    Raises:
+        FileError: the folder is taken.
+        MissingPluginError: a package of the story is not installed.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise FileError(out, "it is there already and is not empty", "Remove it, or choose another --out.")
+    _need_plugins()
+    base = fetch(BASE, progress=progress)
+    say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
+    options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
+    data = open_dataset("plankton", _made(out / "plankton", options, progress), options=options)
+    classes = len(data.dataset.targets["label"].names)  # type: ignore[union-attr]
+    say(f"2. Drew {len(data.dataset)} pictures of {classes} kinds of plankton that {BASE} never saw.")
+    runs = []
+    for number, arm in enumerate(ARMS):
+        run = train_recipe(_recipe(arm, data.root, options, seed), out / arm.folder, progress=progress)
+        figures = run.metrics["test"]["classify"]
+        runs.append((arm, run))
+        say(
+            f"{3 + number}. {arm.title}: {100 * figures['accuracy']:.1f}% right on {run.record['splits']['test']} "
+            f"test pictures, log loss {figures['log_loss']:.2f}, {run.record['seconds']:.0f} s."
+        )
+    folder = out / NEW
+    published = push(
+        runs[0][1],
+        folder,
+        license="apache-2.0",
+        about=f"{BASE} fine-tuned on {classes} other kinds of drawn plankton",
+        progress=progress,
+    )
+    add_entry(Entry(name=NEW, sources=(f"./{NEW}",), manifest=published.digest, backbone="vgg16", cut=CUT), out / "registry.toml")
+    with _registry(out / "registry.toml"):
+        fetched = fetch(NEW, progress=progress)
+        verify(fetched, progress=progress)
+        filters = load(NEW)
+    error = check_golden(filters)
+    say(f"6. Published it to {folder}, fetched it back as {NEW!r}, verified it; golden features {error:.0e} off.")
+    tests = [data.dataset[index] for index in data.dataset.splits["test"]]
+    embeddings = filters.embed([sample.path or "" for sample in tests], progress=progress)
+    names = data.dataset.targets["label"].names  # type: ignore[union-attr]
+    labels = [names[sample.targets["label"]] for sample in tests]
+    sheet, agree = _neighbours(tests, embeddings, labels)
+    say(f"7. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the same kind.")
+    report = _write(out, runs, filters, sheet, labels=names, agree=agree, pictures=len(data.dataset))
+    return Story(report=report, runs=tuple(runs), published=folder, neighbours_agree=agree)
+
+
+def _need_plugins() -> None:
+    for kind, name, package in (("dataset", "plankton", "zoo-plankton"), ("backbones", "digits", "zoo-digits")):
+        try:
+            find_plugin(kind, name)
+        except UnknownNameError as error:
+            raise MissingPluginError(kind, name, package=package, needed_by="The quickstart") from error
+
+
+def _made(folder: Path, options: dict[str, Any], progress: Progress) -> Path:
+    """Draw the pictures into a folder of their own."""
+    dataset = find_plugin("dataset", "plankton").load()(**options)
+    dataset.prepare(folder, progress)
+    return folder
+
+
+def _recipe(arm: Arm, root: Path, options: dict[str, Any], seed: int) -> Recipe:
+    return Recipe(
+        seed=seed,
+        size=SIDE,
+        data=DataPart(dataset="plankton", root=str(root.resolve()), options=options),
+        filters=arm.filters,
+        heads=(HeadPart(plugin="classify"),),
+        training=TrainingPart(epochs=EPOCHS, batch=32, rate=arm.rate, retrain="auto"),
+    )
+
+
+@contextmanager
+def _registry(path: Path) -> Iterator[None]:
+    """The names of one more registry file, for a while."""
+    before = os.environ.get("ZOO_REGISTRY")
+    os.environ["ZOO_REGISTRY"] = str(path) if before is None else f"{path}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["ZOO_REGISTRY"]
+        else:
+            os.environ["ZOO_REGISTRY"] = before
+
+
+def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> tuple[Any, float]:
+    """A contact sheet of queries and their nearest pictures, and how often the label agrees."""
+    nearest = [embeddings.nearest(row, 5) for row in range(len(labels))]
+    agree = sum(labels[row] == labels[near[0][0]] for row, near in enumerate(nearest)) / len(labels)
+    firsts = [labels.index(label) for label in sorted(set(labels))][:8]
+    images = [sample.image.permute(1, 2, 0).numpy() for sample in tests]
+    sheet = draw_neighbours(
+        [images[row] for row in firsts],
+        [[images[other] for other, _ in nearest[row]] for row in firsts],
+        captions=[[labels[row], *(f"{labels[other]} {cosine:.2f}" for other, cosine in nearest[row])] for row in firsts],
+        agree=[[labels[other] == labels[row] for other, _ in nearest[row]] for row in firsts],
+    )
+    return sheet, agree
+
+
+def _write(*args: Any, **kwargs: Any) -> Path:
+    raise FileError("report", "not written", "")
+
+
+_ = (torch, draw_confusion, draw_curves, draw_filters, Figure, Report, Table, write_report)

@@ -1,0 +1,211 @@
+"""The conformance kit: what plugin authors run, and a small plugin to start from.
+
+def test_whales_keep_the_contract(tmp_path):
+    assert zoo.testing.check_dataset(Whales(), tmp_path)
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from zoo.contracts import Backbones, Box, Categories, Dataset, FeatureShape, Head, Multilabel, Number, Sample, Target
+from zoo.errors import FileError, PluginError, UsageError
+from zoo.files import write_whole
+from zoo.options import describe_options
+from zoo.plugins import Plugin
+from zoo.truncation import find_cuts, on_meta, truncate
+
+
+def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
+    """Check one installed plugin against its contract; a line for each thing that holds.
+
+    Raises:
+        PluginError: what does not hold.
+    """
+    made = plugin.load()
+    if plugin.kind == "dataset":
+        if not (isinstance(made, type) and issubclass(made, Dataset)):
+            raise PluginError(f"{plugin.target} is no subclass of zoo.Dataset.")
+        if made.needs_folder and root is None:
+            raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with: --data DIR.")
+        with tempfile.TemporaryDirectory() as folder:
+            yield from check_dataset(made(), root or Path(folder))
+    elif plugin.kind == "head":
+        if not (isinstance(made, type) and issubclass(made, Head)):
+            raise PluginError(f"{plugin.target} is no subclass of zoo.Head.")
+        yield from check_head(made)
+    else:
+        yield from check_backbones(made())
+
+
+def check_dataset(dataset: Dataset, root: Path) -> list[str]:
+    """Prepare a dataset twice and read its samples; a line for each thing that holds. Raises PluginError."""
+    dataset.prepare(root)
+    count = len(dataset)
+    dataset.prepare(root)
+    _hold(len(dataset) == count, "prepare gives another number of pictures when it is called again")
+    _hold(count > 0, "there are no pictures after prepare")
+    _hold(bool(dataset.targets), "targets is empty after prepare")
+    for option in describe_options(type(dataset)).values():
+        _hold(option.default is not option.type, f"the option {option.name!r} has no default")
+    for index in sorted({0, count // 2, count - 1}):
+        _check_sample(dataset[index], dataset, index)
+    seen: set[int] = set()
+    for name, rows in dataset.splits.items():
+        _hold(not seen & set(rows), f"the split {name!r} shares pictures with another")
+        _hold(all(0 <= row < count for row in rows), f"the split {name!r} names pictures that do not exist")
+        seen |= set(rows)
+    splits = ", ".join(f"{name} {len(rows)}" for name, rows in dataset.splits.items()) or "none"
+    return [f"{count} pictures", f"targets: {', '.join(dataset.targets)}", f"splits: {splits}", "samples are whole"]
+
+
+def _check_sample(sample: Sample, dataset: Dataset, index: int) -> None:
+    image = sample.image
+    _hold(image.dtype == torch.uint8, f"the image of sample {index} is {image.dtype}, not uint8")
+    _hold(
+        image.ndim == 3 and image.shape[0] == 3, f"the image of sample {index} is {tuple(image.shape)}, not (3, H, W)"
+    )
+    for name, value in sample.targets.items():
+        _hold(name in dataset.targets, f"sample {index} has a target {name!r} that the dataset does not list")
+        target = dataset.targets[name]
+        if isinstance(target, Categories):
+            _hold(0 <= int(value) < len(target.names), f"the class of sample {index} is {value}")
+        elif isinstance(target, Box) and value is not None:
+            _hold(torch.as_tensor(value).numel() == 4, f"the box of sample {index} has not four numbers")
+
+
+def check_head(maker: type[Head]) -> list[str]:
+    """Build a head with its defaults, learn from random features, ask it; a line for each thing that holds."""
+    shape = FeatureShape(channels=8, height=5, width=6)
+    target, values = _example(maker.learns)
+    head = maker(shape, target)
+    features = torch.randn(6, 8, 5, 6, generator=torch.Generator().manual_seed(0))
+    reduced = head.reduce(features)
+    _hold(len(reduced) == 6, "reduce does not keep one row a picture")
+    output = head(reduced)
+    loss = head.loss(output, values)
+    _hold(loss.ndim == 0 and bool(torch.isfinite(loss)), "loss is no finite scalar")
+    loss.backward()
+    _hold(
+        all(parameter.grad is not None for parameter in head.parameters() if parameter.requires_grad),
+        "some parameters get no gradient",
+    )
+    answer = head.eval().predict(output.detach())
+    _hold(len(answer) == 6, "predict does not give one row a picture")
+    metrics = head.metrics()
+    metrics.update(answer, values)
+    names = list(metrics.compute())
+    _hold(bool(names), "metrics is empty")
+    return [f"learns {maker.learns.__name__}", "loss and gradients are finite", f"metrics: {', '.join(names)}"]
+
+
+def _example(kind: type[Target]) -> tuple[Target, torch.Tensor]:
+    if kind is Categories:
+        return Categories(("a", "b", "c")), torch.tensor([0, 1, 2, 0, 1, 2])
+    if kind is Box:
+        return Box(), torch.tensor([[0.1, 0.1, 0.6, 0.7]] * 6)
+    if kind is Multilabel:
+        return Multilabel(("a", "b", "c")), torch.eye(3).repeat(2, 1)
+    return Number("m"), torch.linspace(0, 1, 6)
+
+
+def check_backbones(family: Backbones) -> list[str]:
+    """Cut the first and the last network of a family; a line for each thing that holds. Raises PluginError."""
+    names = list(family.names())
+    _hold(bool(names), "the family names no networks")
+    for name in dict.fromkeys((names[0], names[-1])):
+        _hold(name in family, f"{name!r} is listed, but `in` says no")
+        with on_meta():
+            network = family.build(name)
+        _hold(
+            all(parameter.is_meta for parameter in network.parameters()),
+            f"building {name!r} on the meta device allocates parameters",
+        )
+        size = family.input(name).size
+        given = family.cuts(name)
+        cuts = list(given) if given is not None else find_cuts(network, size=size)
+        _hold(bool(cuts), f"{name!r} has no cuts")
+        part = family.truncated(name, cuts[0]) or truncate(network, cuts[0], size=size)
+        strange = set(part.state_dict()) - set(network.state_dict())
+        _hold(not strange, f"truncating {name!r} renames parameters: {sorted(strange)[:3]}")
+    return [f"{len(names)} networks", "nothing is allocated on the meta device", "parameter names are kept"]
+
+
+def _hold(condition: bool, fault: str) -> None:
+    if not condition:
+        raise PluginError(f"The contract is broken: {fault}. See zoo/contracts.py.")
+
+
+# ------------------------------------------------------------------------------------------------ a first plugin
+
+
+def write_plugin(name: str, folder: Path) -> Path:
+    """Write a small, working plugin package: a dataset that draws its pictures, and its pyproject.toml.
+
+    Args:
+        name: of the dataset, lower-case letters, digits and dashes.
+        folder: must not exist.
+
+    Raises:
+        UsageError: the name cannot be one.
+        FileError: the folder is taken.
+    """
+    module = f"zoo_{name.replace('-', '_')}"
+    if not module.isidentifier() or name != name.lower():
+        raise UsageError(f"A plugin cannot be called {name!r}: lower-case letters, digits and dashes.")
+    if folder.exists():
+        raise FileError(folder, "it is there already", "Choose another -o.")
+    title = "".join(word.capitalize() for word in name.split("-"))
+    write_whole(folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title))
+    write_whole(folder / f"{module}.py", _MODULE.format(name=name, title=title))
+    return folder
+
+
+_PROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "zoo-{name}"
+version = "0.1.0"
+dependencies = ["filterzoo"]
+
+[project.entry-points."zoo.datasets"]
+{name} = "{module}:{title}"
+
+[tool.hatch.build.targets.wheel]
+only-include = ["{module}.py"]
+"""
+
+_MODULE = '''\
+"""A dataset for zoo: replace the drawing by reading your pictures with zoo.read_image(path)."""
+
+import torch
+import zoo
+
+
+class {title}(zoo.Dataset):
+    """Bright squares and dark ones."""
+
+    targets = {{"label": zoo.Categories(("bright", "dark"))}}
+
+    def __init__(self, *, pictures: int = 60):
+        self.pictures = pictures
+
+    def prepare(self, root, progress=None):
+        """Nothing to fetch; a real dataset looks for its files below root."""
+
+    def __len__(self):
+        return self.pictures
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        level = 150 if index % 2 == 0 else 0
+        image = torch.randint(level, level + 106, (3, 32, 32), generator=generator, dtype=torch.uint8)
+        return zoo.Sample(image=image, targets={{"label": index % 2}})
+'''

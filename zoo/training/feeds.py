@@ -1,0 +1,188 @@
+"""What a stage trains on: cached features of frozen filters, or pictures through a frozen prefix."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from zoo.contracts import Box
+from zoo.data.augment import Augmentation, augment
+from zoo.data.batches import plain_batches
+from zoo.data.decoded import Decoded
+from zoo.model import Model
+from zoo.progress import Progress
+from zoo.truncation import freeze
+
+KEPT = 2e9  # bytes of a frozen prefix's outputs that are kept in memory, at most
+EVALUATED = 64  # pictures at a time where nothing is learnt
+
+Inputs = Tensor | dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arithmetic:
+    """Where and how precisely networks run."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Mixed precision, where the dtype is not float32."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def frozen(self, module: nn.Module) -> nn.Module:
+        """A copy for inference only: frozen, channels last, weights already in the low precision."""
+        return freeze(copy.deepcopy(module)).to(self.device, self.dtype).to(memory_format=torch.channels_last)
+
+    def ready(self, images: Tensor) -> Tensor:
+        """Shapes: images (N, 3, S, S) -> the same on the device, in the dtype, channels last."""
+        return images.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
+
+
+class Feed(Protocol):
+    """Gives a stage its inputs, by rows of the decoded pictures."""
+
+    def train(self, rows: Tensor, generator: torch.Generator) -> tuple[Inputs, Mapping[str, Tensor]]:
+        """The inputs of a training batch, and the targets that moved along (boxes)."""
+
+    def plain(self, rows: Tensor) -> Inputs:
+        """The same pictures as they are, for evaluation."""
+
+
+class Kept:
+    """Rows of tensors that were computed once, in a fixed order, so that a resumed run finds the same bits."""
+
+    def __init__(self, count: int, rows: Tensor) -> None:
+        self.rows = rows
+        self.place = torch.full((count,), -1, dtype=torch.int64)
+        self.place[rows] = torch.arange(len(rows))
+        self.tensors: dict[str, Tensor] = {}
+
+    def put(self, name: str, start: int, values: Tensor, *, dtype: torch.dtype) -> None:
+        """Keep the next rows' values."""
+        if name not in self.tensors:
+            shape = (len(self.rows), *values.shape[1:])
+            self.tensors[name] = torch.empty(shape, dtype=dtype, device=values.device)
+        self.tensors[name][start : start + len(values)] = values
+
+    def get(self, name: str, rows: Tensor) -> Tensor:
+        """The rows' values."""
+        kept = self.tensors[name]
+        return kept[self.place[rows].to(kept.device)]
+
+    def __contains__(self, rows: Tensor) -> bool:
+        return bool(self.tensors) and bool((self.place[rows] >= 0).all())
+
+
+class CachedFeatures:
+    """What each head needs of the frozen filters' features, computed once and kept in memory."""
+
+    def __init__(
+        self, model: Model, decoded: Decoded, rows: Tensor, *, arithmetic: Arithmetic, progress: Progress
+    ) -> None:
+        self.kept = Kept(len(decoded), rows)
+        filters = arithmetic.frozen(model.filters)
+        done = 0
+        for batch in plain_batches(rows, EVALUATED):
+            with torch.no_grad():
+                features = filters(arithmetic.ready(decoded.images[batch].to(arithmetic.device) / 255)).float()
+                for name in model.heads:
+                    reduced = model.head(name).reduce(features)
+                    keep = torch.float32 if reduced.ndim == 2 else arithmetic.dtype
+                    self.kept.put(name, done, reduced, dtype=keep)
+            done += len(batch)
+            progress("computing frozen features", done, len(rows))
+
+    def train(self, rows: Tensor, generator: torch.Generator) -> tuple[Inputs, Mapping[str, Tensor]]:
+        """As they are: the features of a frozen network are computed once."""
+        return self.plain(rows), {}
+
+    def plain(self, rows: Tensor) -> Inputs:
+        """By head, (N, …) float."""
+        return {name: self.kept.get(name, rows).float() for name in self.kept.tensors}
+
+
+class Pictures:
+    """Pictures, augmented on the device and sent through the frozen prefix.
+
+    Args:
+        model: for the normalisation and the targets.
+        prefix: the part below the boundary; None: nothing is frozen.
+        decoded: the pictures; they stay on a GPU that has room for them.
+        often: rows that are asked for as they are, epoch after epoch; the prefix's outputs are kept.
+        how: the augmentation of training batches.
+        arithmetic: where it runs.
+        progress: told how far the frozen part is.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prefix: nn.Module | None,
+        decoded: Decoded,
+        often: Tensor,
+        *,
+        how: Augmentation,
+        arithmetic: Arithmetic,
+        progress: Progress,
+    ) -> None:
+        self.filters, self.arithmetic, self.how = copy.deepcopy(model.filters).to(arithmetic.device), arithmetic, how
+        self.prefix = arithmetic.frozen(prefix) if prefix is not None else None
+        self.images = decoded.images
+        if arithmetic.device.type == "cuda" and self.images.nbytes < torch.cuda.mem_get_info()[0] / 4:
+            self.images = self.images.to(arithmetic.device)
+        self.boxes = {
+            spec.target: decoded.targets[spec.target]
+            for name, spec in model.specs.items()
+            if spec.target and isinstance(model.head(name).target, Box)
+        }
+        self.kept = Kept(len(decoded), often)
+        if self.prefix is not None and len(often):
+            self._keep(often, progress)
+
+    def train(self, rows: Tensor, generator: torch.Generator) -> tuple[Inputs, Mapping[str, Tensor]]:
+        """A random view of each picture, below the boundary already. Shapes: rows (N,) -> (N, C, h, w)."""
+        if self.how.does_nothing:
+            return self.plain(rows), {}
+        images = self._fetch(rows)
+        state = generator.get_state()
+        views, _ = augment(images, self.how, generator)
+        moved: dict[str, Tensor] = {}
+        for name, boxes in self.boxes.items():
+            generator.set_state(state)
+            _, at = augment(images[:, :, :1, :1], self.how, generator, boxes[rows])
+            if at is not None:
+                moved[name] = at
+        return self._below(views), moved
+
+    def plain(self, rows: Tensor) -> Inputs:
+        """The pictures as they are, below the boundary already."""
+        return self.kept.get("below", rows) if rows in self.kept else self._below(self._fetch(rows))
+
+    def _keep(self, often: Tensor, progress: Progress) -> None:
+        done = 0
+        for batch in plain_batches(often, EVALUATED):
+            below = self._below(self._fetch(batch))
+            if not isinstance(below, Tensor) or below.nbytes / len(batch) * len(often) > KEPT:
+                return
+            self.kept.put("below", done, below, dtype=below.dtype)
+            done += len(batch)
+            progress("computing the frozen blocks", done, len(often))
+
+    def _fetch(self, rows: Tensor) -> Tensor:
+        """Shapes: rows (N,) -> float (N, 3, S, S) in 0 to 1, on the device."""
+        picked = self.images[rows.to(self.images.device)]
+        return picked.to(self.arithmetic.device, non_blocking=True).float() / 255
+
+    def _below(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            normal = self.arithmetic.ready(self.filters.normalise(images))
+            return normal if self.prefix is None else self.prefix(normal)

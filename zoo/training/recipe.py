@@ -1,0 +1,168 @@
+"""A recipe: the whole description of a fine-tuning, a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zoo.errors import FileError, UnknownNameError
+from zoo.model import HeadSpec
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataPart(_Part):
+    """Which pictures."""
+
+    dataset: str
+    root: str | None = None  # the folder; None: the dataset's own
+    options: dict[str, Any] = Field(default_factory=dict)
+    skip_unreadable: bool = False
+
+
+class FiltersPart(_Part):
+    """What to start from: published filters by name, or a backbone with weights and a cut."""
+
+    name: str | None = None
+    backbone: str | None = None
+    weights: str = "imagenet"
+    cut: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.name is None) == (self.backbone is None):
+            raise ValueError("say either name (published filters) or backbone, not both and not neither")
+        if self.backbone is not None and self.cut is None:
+            raise ValueError(f"a backbone needs a cut; run `zoo cuts {self.backbone}`")
+        return self
+
+
+class HeadPart(_Part):
+    """One head."""
+
+    plugin: str
+    target: str | None = None
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def spec(self) -> HeadSpec:
+        """As models take it."""
+        return HeadSpec(plugin=self.plugin, target=self.target, weight=self.weight, options=self.options)
+
+
+class TrainingPart(_Part):
+    """How. Rates are for AdamW with a cosine schedule after a linear warm-up."""
+
+    retrain: str = "auto"  # none | all | a block, from which on the filters are retrained | auto: the upper half
+    head_epochs: int = Field(default=30, ge=0)  # on frozen features, at most
+    epochs: int = Field(default=15, ge=0)  # of fine-tuning, at most
+    batch: int = Field(default=64, ge=2)
+    head_rate: float = Field(default=3e-3, gt=0)  # of the heads on frozen features
+    rate: float = Field(default=3e-4, gt=0)  # of fine-tuning, at the top block
+    layer_decay: float = Field(default=0.7, gt=0, le=1)  # of the rate, a block further down
+    weight_decay: float = Field(default=0.05, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)  # share of the steps
+    ema: float = Field(default=0.99, ge=0, lt=1)  # decay a step of the averaged weights; 0: none
+    patience: int = Field(default=6, ge=1)  # epochs without improvement before a stage ends
+    clip: float = Field(default=1.0, gt=0)  # of the gradient's norm
+    augment: Literal["none", "light", "strong"] = "light"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checkpoint_seconds: float = Field(default=30.0, ge=0)
+
+
+class Recipe(_Part):
+    """All of it."""
+
+    format: Literal[1] = 1
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    size: int | None = Field(default=None, ge=16, le=2048)  # the pictures' side; None: as the filters were made
+    data: DataPart
+    filters: FiltersPart
+    heads: tuple[HeadPart, ...] = Field(default=(HeadPart(plugin="classify"),), min_length=1, strict=False)
+    training: TrainingPart = TrainingPart()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe file.
+
+    Raises:
+        FileError: missing, no TOML (the line is named), unknown keys or wrong types; all faults at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise FileError(path, "there is no such recipe", "Check the path, or name a dataset.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(path, f"it cannot be read ({error})", "Name a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(path, f"no valid TOML: {error}", "Mend that line.") from error
+    return parse_recipe(content, where=path)
+
+
+def parse_recipe(content: Mapping[str, Any], *, where: Path | str) -> Recipe:
+    """Check a recipe's content. Raises FileError with all faults."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(_say(fault) for fault in error.errors())
+        raise FileError(where, faults, "Mend the recipe.") from error
+
+
+def _say(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        parts: dict[str, type[_Part]] = {
+            "data": DataPart,
+            "filters": FiltersPart,
+            "heads": HeadPart,
+            "training": TrainingPart,
+        }
+        owner = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
+        known = (owner or Recipe).model_fields
+        return str(UnknownNameError("key", place, [_beside(fault["loc"], name) for name in known])).rstrip(".")
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{place or 'the recipe'}: {message[0].lower()}{message[1:]} (got {fault['input']!r:.60})"
+
+
+def _beside(place: tuple[Any, ...], name: str) -> str:
+    return ".".join([*(str(part) for part in place[:-1]), name])
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The recipe as TOML; reading it gives an equal recipe."""
+    content = recipe.model_dump(exclude_none=True)
+    lines = [f"format = {content['format']}", f"seed = {content['seed']}"]
+    if recipe.size is not None:
+        lines.append(f"size = {recipe.size}")
+    for name in ("data", "filters"):
+        lines += ["", f"[{name}]", *_pairs(content[name])]
+    for head in content["heads"]:
+        lines += ["", "[[heads]]", *_pairs(head)]
+    lines += ["", "[training]", *_pairs(content["training"])]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(part: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in part.items() if value is not None]
+
+
+def _value(value: Any) -> str:
+    import json
+
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{json.dumps(str(k))} = {_value(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)

@@ -1,0 +1,105 @@
+"""What is trained in which stage, at which rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from zoo.contracts import Cut
+from zoo.errors import UnknownNameError
+from zoo.filters import Filters
+from zoo.training.recipe import TrainingPart
+from zoo.truncation import truncate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stretch of training: the heads on frozen features, or heads and upper blocks together."""
+
+    name: str  # "heads" or "filters"
+    epochs: int
+    rate: float
+    frozen: Cut | None  # the last cut that stays as it is; None: everything is trained
+    whole: bool = False  # True: no part of the filters is trained
+
+
+def plan_stages(how: TrainingPart, filters: Filters, *, fresh: bool) -> list[Stage]:
+    """The stages of a recipe.
+
+    Args:
+        how: the recipe's part.
+        filters: what is trained.
+        fresh: True: the weights are random, so that everything is trained at once.
+
+    Raises:
+        UnknownNameError: `retrain` names no block of these filters.
+    """
+    frozen, whole = _boundary(how.retrain, filters, fresh=fresh)
+    stages = []
+    if not fresh or whole:
+        stages.append(Stage(name="heads", epochs=how.head_epochs, rate=how.head_rate, frozen=filters.cut, whole=True))
+    if not whole:
+        stages.append(Stage(name="filters", epochs=how.epochs, rate=how.rate, frozen=frozen))
+    return [stage for stage in stages if stage.epochs]
+
+
+def _boundary(retrain: str, filters: Filters, *, fresh: bool) -> tuple[Cut | None, bool]:
+    """The last frozen cut (None: nothing is frozen), and whether all is."""
+    cuts = filters.cuts
+    if retrain == "none":
+        return filters.cut, True
+    if retrain == "all" or (retrain == "auto" and fresh):
+        return None, False
+    if retrain == "auto":
+        first = len(cuts) // 2
+    else:
+        names = [cut.name for cut in cuts]
+        if retrain not in names:
+            raise UnknownNameError("block to retrain from", retrain, ["none", "all", "auto", *names])
+        first = names.index(retrain)
+    return (cuts[first - 1] if first else None), False
+
+
+def depth_of_parameters(filters: Filters, names: Sequence[str]) -> dict[str, int]:
+    """How many blocks lie above each parameter: 0 for the top block's."""
+    cuts = filters.cuts
+    depths: dict[str, int] = {}
+    for position, cut in enumerate(cuts):
+        if position == len(cuts) - 1:
+            inside = set(names)
+        else:
+            inside = set(truncate(filters.module, cut, size=filters.input.size).state_dict())
+        for name in inside:
+            depths.setdefault(name, len(cuts) - 1 - position)
+    return {name: depths.get(name, 0) for name in names}
+
+
+def parameter_groups(
+    rest: nn.Module, heads: nn.Module, depths: Mapping[str, int], *, rate: float, how: TrainingPart
+) -> list[dict[str, Any]]:
+    """AdamW's groups: a rate for each block, no weight decay on biases and norms."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for owner, module in (("rest", rest), ("heads", heads)):
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            depth = depths.get(name, 0) if owner == "rest" else 0
+            decay = how.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate * how.layer_decay**depth, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": own_rate, "base_rate": own_rate, "weight_decay": decay}
+        for (own_rate, decay), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+    ]
+
+
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up, then a cosine down to 1% (Loshchilov and Hutter 2017). In 0 to 1."""
+    warm = max(1, round(steps * warmup))
+    if step < warm:
+        return (step + 1) / warm
+    along = (step - warm) / max(1, steps - warm)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, along)))

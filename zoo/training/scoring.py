@@ -1,0 +1,124 @@
+"""Outputs and figures of merit over many pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.contracts import Head
+from zoo.data.batches import plain_batches
+from zoo.data.decoded import Decoded
+from zoo.model import Model
+from zoo.progress import Progress, silent
+from zoo.training.feeds import EVALUATED, Arithmetic
+
+Figures = dict[str, float | list[float] | list[list[float]]]
+
+
+class Upper(nn.Module):
+    """The trained part of a model: what lies above the frozen boundary, and the heads.
+
+    Args:
+        rest: from the boundary to the cut; None: heads only, on cached features.
+        heads: by name.
+        finish: turns the rest's output into a map (N, C, h, w).
+    """
+
+    def __init__(self, rest: nn.Module | None, heads: Mapping[str, Head], finish: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.rest = rest if rest is not None else nn.Identity()
+        self.heads = nn.ModuleDict(dict(heads))
+        self.finish = finish
+
+    def forward(self, inputs: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+        """Raw outputs by head. Inputs: (N, C, h, w) at the boundary, or what each head reduces features to."""
+        heads: dict[str, Head] = dict(self.heads.items())  # type: ignore[arg-type]
+        if isinstance(inputs, dict):
+            return {name: head(inputs[name]) for name, head in heads.items()}
+        features = self.finish(self.rest(inputs))
+        return {name: head(head.reduce(features)) for name, head in heads.items()}
+
+
+def collect_outputs(
+    run: Callable[[Tensor], Mapping[str, Tensor]], rows: Tensor, *, progress: Progress = silent, what: str = ""
+) -> dict[str, Tensor]:
+    """Outputs of all rows, on the CPU, float32. Shapes: rows (N,) -> (N, …) by head."""
+    collected: dict[str, list[Tensor]] = {}
+    done = 0
+    with torch.no_grad():
+        for batch in plain_batches(rows, EVALUATED):
+            for name, output in run(batch).items():
+                collected.setdefault(name, []).append(output.float().cpu())
+            done += len(batch)
+            if what:
+                progress(what, done, len(rows))
+    return {name: torch.cat(parts) for name, parts in collected.items()}
+
+
+def model_outputs(
+    model: Model, decoded: Decoded, rows: Tensor, *, arithmetic: Arithmetic, progress: Progress = silent
+) -> dict[str, Tensor]:
+    """Raw outputs of a whole model for rows of the decoded pictures."""
+    filters = arithmetic.frozen(model.filters)
+    heads = {name: model.head(name).eval().to(arithmetic.device) for name in model.heads}
+
+    def run(batch: Tensor) -> dict[str, Tensor]:
+        images = decoded.images[batch].to(arithmetic.device)
+        features = filters(arithmetic.ready(images / 255)).float()
+        return {name: head(head.reduce(features)) for name, head in heads.items()}
+
+    return collect_outputs(run, rows, progress=progress, what="predicting")
+
+
+def score(
+    model: Model, outputs: Mapping[str, Tensor], decoded: Decoded, rows: Tensor, *, calibrated: bool = True
+) -> dict[str, Figures]:
+    """Every head's metrics over the rows whose target is known.
+
+    Args:
+        model: for its heads, targets and temperatures.
+        outputs: by head, in the rows' order.
+        decoded: for the targets.
+        rows: which pictures.
+        calibrated: divide by the temperatures first.
+    """
+    figures: dict[str, Figures] = {}
+    for name, output in outputs.items():
+        head, target = model.head(name), model.specs[name].target or ""
+        known = decoded.known[target][rows]
+        if not bool(known.any()):
+            continue
+        divisor = model.temperatures.get(name, 1.0) if calibrated else 1.0
+        metrics = head.metrics()
+        metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
+        figures[name] = {key: _plain(value) for key, value in metrics.compute().items()}
+    return figures
+
+
+def watched(head: Head, figures: Mapping[str, Any]) -> float:
+    """The figure that picks the best epoch, turned so that lower is better."""
+    value = float(figures[str(next(iter(head.metrics().keys())))])
+    return value if head.better == "lower" else -value
+
+
+def _plain(value: Tensor) -> Any:
+    return value.item() if value.ndim == 0 else value.tolist()
+
+
+def fit_temperature(logits: Tensor, target: Tensor) -> float:
+    """The divisor of the logits that minimises cross-entropy (Guo 2017), 0.05 to 20.
+
+    Shapes: logits (N, K) float, target (N,) int64.
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows, labels = logits.double(), target
+
+    def loss(log_temperature: float) -> float:
+        return float(nn.functional.cross_entropy(rows / float(torch.tensor(log_temperature).exp()), labels))
+
+    best = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
+    return float(torch.tensor(float(best.x)).exp())

@@ -37,14 +37,14 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
     """What was asked."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    sent: int  # bytes of the body that were sent
+    sent: int = 0  # bytes of the body that were sent
 
 
 class HubServer:
@@ -60,6 +60,7 @@ class HubServer:
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
+        self._hashes: dict[tuple[Path, int, int], str] = {}
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -98,6 +99,14 @@ class HubServer:
     def fail(self, kind: str, value: Any = None, **where: Any) -> None:
         """Let something go wrong; the arguments of `Fault`."""
         self.faults.append(Fault(kind, value, **where))
+
+    def sha256(self, path: Path) -> str:
+        """The file's sha256, reckoned once for each of its versions."""
+        key = (path, path.stat().st_size, path.stat().st_mtime_ns)
+        if key not in self._hashes:
+            with path.open("rb") as opened:
+                self._hashes[key] = hashlib.file_digest(opened, "sha256").hexdigest()
+        return self._hashes[key]
 
     def count(self, method: str = "", path: str = "") -> int:
         """How many requests there were of that method, with that in their path."""
@@ -139,7 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer()
 
     def answer(self) -> None:
-        self.sent = 0
+        self.request_seen = Request(self.command, self.path, dict(self.headers))
+        with self.hub.lock:  # noted before it is answered: the client may look as soon as it has its answer
+            self.hub.requests.append(self.request_seen)
         path = urlsplit(self.path).path  # matched before it is decoded, because of refs%2Fpr%2F1
         fault = self.hub.fault(self.command, path)
         try:
@@ -160,9 +171,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.refuse(404, "RepoNotFound")
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        finally:
-            with self.hub.lock:
-                self.hub.requests.append(Request(self.command, self.path, dict(self.headers), self.sent))
 
     def model(self, repo: str, revision: str) -> None:
         commit = self.known(repo, revision)
@@ -179,20 +187,26 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.is_file():
             self.refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
             return
-        content = path.read_bytes()
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
-        status = 200
+        size = path.stat().st_size
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{self.hub.sha256(path)}"'}
+        first, last, status = 0, size - 1, 200
         ranged = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if fault and fault.kind == "corrupt":
-            middle = len(content) // 2 if fault.value is None else fault.value
-            content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         if ranged and not (fault and fault.kind == "ignore_range"):
-            first, last = int(ranged[1]), min(int(ranged[2] or len(content) - 1), len(content) - 1)
+            first, last, status = int(ranged[1]), min(int(ranged[2] or last), last), 206
             if first > last:
-                self.refuse(416, "", {"Content-Range": f"bytes */{len(content)}"})
+                self.refuse(416, "", {"Content-Range": f"bytes */{size}"})
                 return
-            headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
-            content, status = content[first : last + 1], 206
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        if self.command == "HEAD":
+            self.reply(status, b"", {**headers, "Content-Length": str(last - first + 1)})
+            return
+        with path.open("rb") as opened:
+            opened.seek(first)
+            content = opened.read(last - first + 1)
+        if fault and fault.kind == "corrupt":
+            wrong = (size // 2 if fault.value is None else fault.value % size) - first
+            if 0 <= wrong < len(content):
+                content = content[:wrong] + bytes([content[wrong] ^ 1]) + content[wrong + 1 :]
         self.reply(status, content, headers, cut=fault.value if fault and fault.kind == "drop" else None)
 
     def known(self, repo: str, revision: str) -> str | None:
@@ -212,9 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
         file = self.hub.root / found[1] / found[3] if found else None
         if file is None or not file.is_file():
             return {}
-        content = file.read_bytes()
-        etag = f'"{hashlib.sha256(content).hexdigest()}"'
-        return {"X-Repo-Commit": self.hub.commit(found[1]), "X-Linked-Etag": etag, "X-Linked-Size": str(len(content))}
+        size, etag = str(file.stat().st_size), f'"{self.hub.sha256(file)}"'
+        return {"X-Repo-Commit": self.hub.commit(found[1]), "X-Linked-Etag": etag, "X-Linked-Size": size}
 
     def refuse(self, status: int, code: str, headers: Mapping[str, str] | None = None) -> None:
         extra = {"X-Error-Code": code, "X-Error-Message": code} if code else {}
@@ -228,8 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         part = content if cut is None else content[:cut]
+        self.request_seen.sent = len(part)
         self.wfile.write(part)
-        self.sent += len(part)
         if cut is not None:
             self.wfile.flush()
             self.close_connection = True

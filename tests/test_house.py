@@ -21,13 +21,13 @@ HOUSE = (
     ("manifest",),
     ("weights",),
     ("published",),
-    ("levels",),
     ("tracing",),
+    ("levels",),
     ("truncation",),
     ("families",),
+    ("embedding",),
     ("filters",),
     ("model",),
-    ("embedding",),
     ("data",),
     ("training",),
     ("evaluation",),
@@ -37,6 +37,7 @@ HOUSE = (
     ("quickstart",),
     ("testing",),
     ("cli",),
+    ("__main__",),
     ("builtin",),
 )
 NEIGHBOURS = {"progress", "files", "plugins", "options", "contracts", "images", "devices"}  # may know those before them

@@ -37,7 +37,7 @@ _PUBLIC = {
     "Model": "zoo.model",
     "assemble": "zoo.model",
     "load_model": "zoo.model",
-    "embed": "zoo.embedding",
+    "embed": "zoo.filters",
     "open_dataset": "zoo.data.datasets",
     "resume": "zoo.training.finetune",
     "train": "zoo.training.finetune",
@@ -63,12 +63,11 @@ if TYPE_CHECKING:
         Sample,
     )
     from zoo.data.datasets import open_dataset
-    from zoo.embedding import embed
     from zoo.errors import ZooError
     from zoo.evaluation.predictions import predict
     from zoo.families import cuts
     from zoo.families import list_backbones as backbones
-    from zoo.filters import Filters, load
+    from zoo.filters import Filters, embed, load
     from zoo.images import find_images, read_image
     from zoo.model import Model, assemble, load_model
     from zoo.published import fetch

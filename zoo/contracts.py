@@ -170,14 +170,20 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, output: Tensor) -> Tensor:
-        """The answer in the target's own terms: probabilities (N, K), boxes (N, 4), numbers (N,)."""
+        """The answer in the target's own terms: probabilities (N, K), boxes (N, 4), numbers (N,).
+
+        Without parameters of its own: it may be called on another device than the head's.
+        """
 
     @abstractmethod
     def metrics(self) -> MetricCollection:
-        """Fresh torchmetrics, updated with (prediction, target). The first is the one to watch."""
+        """Fresh torchmetrics, updated with (prediction, target)."""
+
+    watch: ClassVar[str] = ""
+    """The metric that picks the best epoch, `log_loss`; empty: the loss itself, on the validation pictures."""
 
     better: ClassVar[Literal["higher", "lower"]] = "lower"
-    """Whether the first metric is better when higher or lower; it picks the best epoch."""
+    """Whether that metric is better when higher or lower."""
 
 
 # ------------------------------------------------------------------------------------------------ backbones

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.devices import pick_device, pick_precision
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.files import writing
-from zoo.filters import Filters
 from zoo.images import find_images, read_image, resize
 from zoo.progress import Progress, silent
 
@@ -90,11 +89,13 @@ class Embeddings:
         return path
 
 
-def embed(
-    filters: Filters,
+def embed_pictures(
+    network: nn.Module,
     pictures: Path | str | Sequence[Path | str],
     *,
-    size: int | None = None,
+    size: int,
+    name: str = "",
+    digest: str = "",
     device: str | None = None,
     precision: str = "auto",
     skip_unreadable: bool = False,
@@ -103,9 +104,11 @@ def embed(
     """A vector for every picture: the mean of its feature map.
 
     Args:
-        filters: what to embed with.
+        network: pictures (N, 3, S, S) float in 0 to 1 -> features (N, C, h, w); filters, that is.
         pictures: a folder (searched all the way down), a file, or a list of files.
-        size: the side that pictures are squashed to; the filters' own by default.
+        size: the side that pictures are squashed to, in pixels.
+        name: what the filters are called.
+        digest: of their manifest, so that vectors of other filters are not taken for theirs.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
@@ -117,19 +120,18 @@ def embed(
     paths = list_pictures(pictures)
     where = pick_device(device)
     dtype = pick_precision(where, precision)
-    network = copy.deepcopy(filters).to(where, dtype).to(memory_format=torch.channels_last).eval()
-    side = size or filters.input.size
+    copied = copy.deepcopy(network).to(where, dtype).to(memory_format=torch.channels_last).eval()
     vectors: list[Tensor] = []
     kept: list[str] = []
     skipped: list[str] = []
     with torch.inference_mode():
-        for names, images, faults in _decoded(paths, side):
+        for names, images, faults in _decoded(paths, size):
             if faults and not skip_unreadable:
                 raise ZooError(faults[0])
             skipped += faults
             if images is not None:
                 batch = images.to(device=where, dtype=dtype, memory_format=torch.channels_last) / 255
-                vectors.append(network(batch).float().mean(dim=(2, 3)).cpu())
+                vectors.append(copied(batch).float().mean(dim=(2, 3)).cpu())
                 kept += names
             progress("embedding", len(kept) + len(skipped), len(paths))
     if not vectors:
@@ -138,8 +140,8 @@ def embed(
         vectors=torch.cat(vectors).numpy(),
         paths=tuple(kept),
         skipped=tuple(skipped),
-        filters=filters.name,
-        digest=filters.published.digest if filters.published else "",
+        filters=name,
+        digest=digest,
     )
 
 

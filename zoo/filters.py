@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from zoo.contracts import Cut, FeatureShape, Input
+from zoo.embedding import Embeddings, embed_pictures
 from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError, ZooError
 from zoo.families import Backbone, find_backbone
 from zoo.manifest import Manifest
@@ -20,9 +21,6 @@ from zoo.published import Published, open_published, read_filters
 from zoo.sources import FolderSource, parse_source
 from zoo.truncation import find_cuts, to_map, truncate
 from zoo.weights import check_against, read_header, read_tensors
-
-if TYPE_CHECKING:
-    from zoo.embedding import Embeddings
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -145,11 +143,24 @@ class Filters(nn.Module):
             self.module.train(training)
         return FeatureShape(channels=shape[1], height=shape[2], width=shape[3])
 
-    def embed(self, pictures: Path | str | list[Path], **options: Any) -> Embeddings:
-        """A vector for every picture below a folder or in a list; see `zoo.embedding.embed` for the options."""
-        from zoo.embedding import embed
+    def embed(
+        self, pictures: Path | str | Sequence[Path | str], *, size: int | None = None, **options: Any
+    ) -> Embeddings:
+        """A vector for every picture: the mean of its feature map.
 
-        return embed(self, pictures, **options)
+        Args:
+            pictures: a folder (searched all the way down), a file, or a list of files.
+            size: the side that pictures are squashed to; the filters' own by default.
+            options: `device`, `precision`, `skip_unreadable` and `progress`, as `zoo.embedding.embed_pictures` has them.
+        """
+        return embed_pictures(
+            self,
+            pictures,
+            size=size or self.input.size,
+            name=self.name,
+            digest=self.published.digest if self.published else "",
+            **options,
+        )
 
 
 def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **where: Any) -> Filters:
@@ -186,6 +197,12 @@ def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **whe
         published=published,
     )
     return filters.eval()
+
+
+def embed(filters: Filters | str | Path, pictures: Path | str | Sequence[Path | str], **options: Any) -> Embeddings:
+    """`filters.embed(pictures)`, where filters may also be a name to load."""
+    loaded = filters if isinstance(filters, Filters) else load(filters)
+    return loaded.embed(pictures, **options)
 
 
 def required_backbone(name: str, *, package: str, needed_by: str) -> Backbone:

@@ -23,7 +23,6 @@ from zoo.tracing import Trace
 LARGEST_PREFIX = 8  # tokens before the grid: a class token, registers
 _CLASSIFIERS = frozenset(["classifier", "head", "heads", "fc"])
 _NO_PART_OF_A_BLOCK = ("pool", "dropout", "flatten", "mean")
-_REDUCES = nn.modules.pooling.__all__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +102,7 @@ class Flow:
 def find_blocks(flow: Flow) -> list[Spot]:
     """The last waist of every level, before the module that reduces it; of every encoder layer for tokens."""
     waists = _body(flow)
-    layers = _encoder_layers(flow.trace.module, waists)
+    layers = _encoder_layers(waists)
     if layers:
         before = [spot for spot in waists if spot.layout != "NLC" and spot.stride < layers[0].stride]
         return [*_ends_of_levels(flow.trace.module, [*before, *layers[:1]])[:-1], *layers]
@@ -158,28 +157,28 @@ def _before(module: nn.Module, level: Sequence[Spot], reduction: str, reductions
 
     A residual block that first widens and then reduces is such a module: its inside is no place for a cut.
     """
-    parts = reduction.split(".")
+    parts, modules = reduction.split("."), dict(module.named_modules())
     for depth in range(1, len(parts)):
         unit = ".".join(parts[:depth])
         inside = [spot for spot in level if _is_below(spot.path, unit)]
         outside = [spot for spot in level if not _is_below(spot.path, unit)]
         alone = sum(_is_below(path, unit) for path in reductions) == 1
-        if alone and outside and not _has_a_child_within(module, unit, inside, reduction):
+        if alone and outside and not _has_a_stage_within(modules, unit, inside, reduction):
             return outside[-1]
     return level[-1]
 
 
-def _has_a_child_within(module: nn.Module, unit: str, inside: Sequence[Spot], reduction: str) -> bool:
-    """Whether the unit has a part with parts of its own that lies wholly before the reduction: a stage, a layer."""
+def _has_a_stage_within(parts: Mapping[str, nn.Module], unit: str, inside: Sequence[Spot], reduction: str) -> bool:
+    """Whether a part with parts of its own, a stage or a layer, lies in the unit and wholly before the reduction."""
     for spot in inside:
         child = ".".join(spot.path.split(".")[: unit.count(".") + 2])
-        if _is_below(reduction, child) or child == spot.path:
-            continue
-        return True
+        whole = not _is_below(reduction, child) and child in parts
+        if whole and next(parts[child].children(), None) is not None:
+            return True
     return False
 
 
-def _encoder_layers(module: nn.Module, waists: Sequence[Spot]) -> list[Spot]:
+def _encoder_layers(waists: Sequence[Spot]) -> list[Spot]:
     """The last waist of every layer of the outermost row of alike modules that give tokens; none: no transformer."""
     tokens = [spot for spot in waists if spot.layout == "NLC"]
     rows: dict[str, dict[str, Spot]] = {}

@@ -102,7 +102,7 @@ class FileEntry(_Part):
 class Manifest(_Part):
     """All of `config.json`."""
 
-    format_version: Literal[1] = 1
+    format_version: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT  # a Literal would take `true` for 1
     library: Literal["zoo"] = "zoo"
     name: Text
     about: str = ""

@@ -35,7 +35,7 @@ GAP = 65_536  # bytes; ranges nearer than this to each other are read in one go
 ATTEMPTS = 4  # of one request
 BACK_OFF = 0.5  # seconds before the second attempt; twice that before each further one
 PATIENCE = 5.0  # seconds after which no further attempt is made; with the timeouts: 15 s for a dead network
-CONNECT, READ = 5.0, 10.0  # seconds
+CONNECT, READ = 5.0, 8.0  # seconds
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 REMEDY = (
     "Check the network, or pass --offline for what is in the cache, or name a local folder with --weights DIR_OR_FILE"

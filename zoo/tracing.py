@@ -45,7 +45,7 @@ def on_meta() -> Iterator[None]:
             return None
         return nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad)
 
-    hook = register_module_parameter_registration_hook(move)
+    hook = register_module_parameter_registration_hook(move)  # type: ignore[arg-type]  # its stub says None
     try:
         yield
     finally:
@@ -65,21 +65,34 @@ class Trace:
         """The last node, which gives the result."""
         return next(iter(reversed(self.graph.nodes)))
 
-    def find(self, path: str) -> fx.Node:
+    def has(self, path: str) -> bool:
+        """Whether `find` finds a node."""
+        return self._last(path) is not None
+
+    def find(self, path: str, *, also: Iterable[str] = ()) -> fx.Node:
         """The node of that path, or the last one below it (`layer1`).
+
+        Args:
+            path: of a step or of a module.
+            also: more names that the user could have meant, for the message.
 
         Raises:
             UnknownNameError: there is none.
         """
+        found = self._last(path)
+        if found is None:
+            raise UnknownNameError("cut", path, [*also, *self.paths.values()], listing="zoo cuts NAME")
+        return found
+
+    def _last(self, path: str) -> fx.Node | None:
         found = None
         for node, known in self.paths.items():
+            if node.op in ("placeholder", "get_attr") or node.target is torch._assert:
+                continue
             if known == path:
                 return node
-            if known.startswith(path + ".") and node.op in ("call_module", "call_function", "call_method"):
-                if node.target is not torch._assert:
-                    found = node
-        if found is None:
-            raise UnknownNameError("cut", path, self.paths.values(), listing="zoo cuts NAME")
+            if known.startswith(path + "."):
+                found = node
         return found
 
     def parameters_of(self, nodes: Iterable[fx.Node]) -> dict[str, nn.Parameter]:

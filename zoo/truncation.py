@@ -12,12 +12,17 @@ the K-th encoder layer, the last one with the final norm.
 
 from __future__ import annotations
 
-from torch import nn
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor, fx, nn
 
 from zoo.contracts import Cut
-from zoo.levels import find_blocks
-
-LARGEST_PREFIX = 8  # tokens before the grid: a class token, registers
+from zoo.errors import ZooError
+from zoo.levels import LARGEST_PREFIX, Flow, Spot, find_blocks, measure
+from zoo.tracing import FROZEN, Trace, Traced, assemble, on_meta, trace
 
 
 def find_cuts(module: nn.Module, *, size: int) -> list[Cut]:
@@ -48,10 +53,9 @@ def describe_cut(module: nn.Module, name_or_node: str, *, size: int) -> Cut:
     """
     flow = _flow_of(module, size)
     blocks = {f"block{number}": spot for number, spot in enumerate(find_blocks(flow), start=1)}
-    spot = blocks.get(name_or_node)
-    if spot is not None:
-        return _as_cut(flow, spot, name_or_node)
-    node = _find(flow.trace, name_or_node, blocks)
+    if name_or_node in blocks:
+        return _as_cut(flow, blocks[name_or_node], name_or_node)
+    node = flow.trace.find(name_or_node, also=blocks)
     spot = flow.spot(node)
     if spot is None:
         shape = flow.steps[node].shape
@@ -82,10 +86,11 @@ def truncate(module: nn.Module, cut: str | Cut, *, size: int = 224) -> nn.Module
         UnknownNameError: the network has no such cut.
         ZooError: the network cannot be traced.
     """
-    if isinstance(module, Chain) and (steps := module.steps_to(cut)) is not None:
-        return Chain(module.features[:steps])
     network = trace(module)
-    return _part(network, network.needed([_node_of(network, cut, size)]), inputs=(), outputs=None)
+    node = _node_of(network, cut, size)
+    if isinstance(module, Chain) and (kept := module.steps_up_to(network.paths[node])):
+        return Chain(module.features[:kept])
+    return _part(network, network.needed([node]), inputs=(), outputs=[node])
 
 
 def split(module: nn.Module, cut: str | Cut, *, size: int) -> tuple[nn.Module, nn.Module]:
@@ -104,19 +109,175 @@ def split(module: nn.Module, cut: str | Cut, *, size: int) -> tuple[nn.Module, n
         UnknownNameError: the network has no such cut.
         ZooError: it cannot be traced, or a parameter is used on both sides.
     """
-    if isinstance(module, Chain) and (steps := module.steps_to(cut)) is not None:
-        return Chain(module.features[:steps]), Chain(module.features[steps:])
     network = trace(module)
     node = _node_of(network, cut, size)
+    if isinstance(module, Chain) and (kept := module.steps_up_to(network.paths[node])):
+        return Chain(module.features[:kept]), Chain(module.features[kept:])
     before = network.needed([node])
+    order = {step: index for index, step in enumerate(network.graph.nodes)}
+    rest = _needed_behind(network, before)
+    _check_disjoint(network, before, rest, node)
+    read = {source for step in [*rest, network.output] for source in step.all_input_nodes}
+    crossing = [node, *(step for step in before if step in read and step is not node and step not in rest)]
+    tail = [*sorted(rest, key=order.__getitem__), network.output]
+    return _part(network, before, inputs=(), outputs=crossing), _part(network, tail, inputs=crossing)
+
+
+def _needed_behind(network: Trace, before: Sequence[fx.Node]) -> set[fx.Node]:
+    """What the output needs beyond the nodes before the cut; parameters that both sides fetch are in both."""
     done = set(before)
-    after = [step for step in network.needed([network.output]) if step not in done and step.op != "output"]
-    after += [step for step in before if step.op == "get_attr" and any(user in set(after) for user in step.users)]
-    after = sorted(set(after), key=list(network.graph.nodes).index)
-    _check_disjoint(network, before, after, node)
-    read = {source for step in [*after, network.output] for source in step.all_input_nodes}
-    crossing = [step for step in before if step in read and step not in set(after)]
-    crossing = [node, *(step for step in crossing if step is not node)] if node in crossing else crossing
-    prefix = _part(network, before, inputs=(), outputs=crossing or [node])
-    rest = _part(network, [*after, network.output], inputs=crossing or [node], outputs=None)
-    return prefix, rest
+    rest = {step for step in network.needed([network.output]) if step not in done and step.op != "output"}
+    return rest | {step for step in before if step.op == "get_attr" and any(user in rest for user in step.users)}
+
+
+def to_map(features: Tensor, cut: Cut) -> Tensor:
+    """What a cut's node gives -> a feature map. Tokens before the grid (the class token, registers) are dropped.
+
+    Shapes, by `cut.layout`: NCHW (N, C, h, w), NHWC (N, h, w, C), NLC (N, [prefix +] h * h, C), or a vector
+    (N, C), which is a map of one cell; all -> (N, C, h, w).
+
+    Raises:
+        ZooError: the features do not have that layout and the cut's channels.
+    """
+    given = features
+    if given.ndim == 2:
+        features = given[:, :, None, None]
+    elif cut.layout == "NHWC" and given.ndim == 4:
+        features = given.permute(0, 3, 1, 2)
+    elif cut.layout == "NLC" and given.ndim == 3:
+        side = math.isqrt(given.shape[1])
+        prefix = given.shape[1] - side * side
+        if prefix <= LARGEST_PREFIX:
+            features = given[:, prefix:].transpose(1, 2).unflatten(2, (side, side))
+    if features.ndim != 4 or features.shape[1] != cut.channels:
+        raise ZooError(
+            f"Features of shape {tuple(given.shape)} are not what the cut {cut.name!r} gives: "
+            f"{cut.channels} channels, {cut.layout}. Give the output of the network cut there."
+        )
+    return features
+
+
+class _StaysInEval:
+    """Stands in for a module's `train`: the module stays in eval mode."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        return self.module
+
+
+def freeze(module: nn.Module) -> nn.Module:
+    """Take a network out of training: no gradients, and eval mode even when `train` is called on it or a parent.
+
+    Its batch norms keep their statistics; copies stay frozen too. Changed in place and given back.
+    """
+    module.requires_grad_(False)
+    module.eval()
+    for part in module.modules():
+        if isinstance(part, Traced):
+            part.meta[FROZEN] = True
+        else:
+            part.train = _StaysInEval(part)  # type: ignore[method-assign]
+    return module
+
+
+class Chain(nn.Module):
+    """A slice of a chain of modules called `features`, as VGG has it: the quickest network to build and load.
+
+    Shapes: images (N, 3, H, W) float, or what the slice before gave -> (N, C, h, w) float.
+    """
+
+    def __init__(self, features: nn.Sequential) -> None:
+        super().__init__()
+        self.features = features
+        first = next(iter(features), None)
+        self.spares_input = bool(getattr(first, "inplace", False))  # what the slice before gave is not ours
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.features(images.clone() if self.spares_input else images)
+
+    def steps_up_to(self, path: str) -> int:
+        """How many modules there are up to `features.K`, that one included; 0: it is none of them."""
+        names = [f"features.{name}" for name, _ in self.features.named_children()]
+        return names.index(path) + 1 if path in names else 0
+
+
+def _flow_of(module: nn.Module, size: int) -> Flow:
+    network = trace(module)
+    return Flow(trace=network, size=size, steps=measure(network, size=size))
+
+
+def _as_cut(flow: Flow, spot: Spot, name: str) -> Cut:
+    kept = flow.trace.needed([spot.node])
+    return Cut(
+        name=name,
+        node=spot.path,
+        channels=spot.channels,
+        stride=spot.stride,
+        parameters=sum({id(value): value.numel() for value in flow.trace.parameters_of(kept).values()}.values()),
+        gflop=sum(flow.steps[node].flop for node in kept) / 2 / 1e9,  # of one of the two pictures
+        layout=spot.layout,
+    )
+
+
+def _node_of(network: Trace, cut: str | Cut, size: int) -> fx.Node:
+    path = cut.node if isinstance(cut, Cut) else cut
+    if isinstance(cut, Cut) or network.has(path):
+        return network.find(path)
+    flow = Flow(trace=network, size=size, steps=measure(network, size=size))
+    blocks = {f"block{number}": spot.node for number, spot in enumerate(find_blocks(flow), start=1)}
+    return blocks[path] if path in blocks else network.find(path, also=blocks)
+
+
+def _check_disjoint(network: Trace, before: Iterable[fx.Node], after: Iterable[fx.Node], cut: fx.Node) -> None:
+    ours = {id(value) for value in network.parameters_of(before).values()}
+    both = [name for name, value in network.parameters_of(after).items() if id(value) in ours]
+    if both:
+        raise ZooError(
+            f"The parameter {both[0]!r} is used on both sides of {network.paths[cut]!r}: it cannot be frozen on one "
+            "side and trained on the other. Split at another node."
+        )
+
+
+def _part(
+    network: Trace, nodes: Sequence[fx.Node], *, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node] | None = None
+) -> Traced:
+    """A network of some of the nodes, fed with the values of `inputs` and giving those of `outputs`."""
+    graph = fx.Graph()
+    copied: dict[fx.Node, fx.Node] = {}
+    paths: dict[fx.Node, str] = {}
+    if inputs:
+        given = graph.placeholder("features")
+        paths[given] = "input"
+        for index, value in enumerate(inputs):
+            part = given if len(inputs) == 1 else graph.call_function(operator.getitem, (given, index))
+            paths.setdefault(part, f"input.{index}")
+            if any(network.writes(node, value) for node in nodes):
+                part = graph.call_method("clone", (part,))
+                paths[part] = f"input.clone_{index}"
+            copied[value] = part
+    result: Any = None
+    for node in nodes:
+        if node.op == "output":
+            result = fx.map_arg(node.args[0], copied.__getitem__)
+        else:
+            copied[node] = graph.node_copy(node, copied.__getitem__)
+            paths[copied[node]] = network.paths[node]
+    if outputs is not None:
+        values = tuple(copied[node] for node in outputs)
+        result = values[0] if len(values) == 1 else values
+    graph.output(result)
+    return assemble(network, graph, paths)
+
+
+__all__ = [
+    "Chain",
+    "describe_cut",
+    "find_cuts",
+    "freeze",
+    "on_meta",
+    "split",
+    "to_map",
+    "truncate",
+]

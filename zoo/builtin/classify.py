@@ -27,7 +27,7 @@ class Classify(Head):
     """
 
     learns = Categories
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    watch: ClassVar[str] = "log_loss"
 
     def __init__(
         self,

@@ -82,7 +82,9 @@ def _read_folders(root: Path, progress: Progress) -> tuple[list[LabelledFile], s
     split_folders = [folder for folder in folders if _holds_classes(folder)]
     if split_folders:
         _refuse_mixture(root, split_folders, folders)
-        places = [(SPLITS[top.name.lower()], folder) for top in split_folders for folder in _folders(top)]
+        places: list[tuple[str | None, Path]] = [
+            (SPLITS[top.name.lower()], folder) for top in split_folders for folder in _folders(top)
+        ]
     else:
         places = [(None, folder) for folder in folders]
     files = []

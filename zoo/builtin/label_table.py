@@ -65,7 +65,9 @@ def read_label_table(root: Path, name: str) -> list[LabelledFile]:
                 f"{file.path} is both {earlier.label} and {file.label}, line {line}"
             )
     if faults:
-        said = "; ".join(f"{len(where)} rows {what} (the first: {where[0]})" for what, where in faults.items())
+        said = "; ".join(
+            f"{len(where)} row{'s' * (len(where) > 1)} {what} (the first: {where[0]})" for what, where in faults.items()
+        )
         hint = " A split is train, val, test or unlabelled." if "with an unknown split" in faults else ""
         raise FileError(table, said, f"Mend the table; paths are relative to {root}.{hint}")
     if not files:
@@ -73,7 +75,7 @@ def read_label_table(root: Path, name: str) -> list[LabelledFile]:
     return list(files.values())
 
 
-def _read_rows(table: Path) -> tuple[list[tuple[int, Sequence[str]]], Mapping[str, int]]:
+def _read_rows(table: Path) -> tuple[list[tuple[int, list[str]]], dict[str, int]]:
     """The rows that are not blank, with their line numbers, and where each column stands."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as opened:

@@ -203,18 +203,22 @@ class StageLoop:
     def _average_weights(self) -> None:
         taken = self.position.epoch * self.steps + self.position.step + 1
         decay = min(self.session.how.ema, (1 + taken) / (10 + taken))
-        floats, ours, theirs, counters = self.pairs
-        if floats:
+        any_parameters, ours, theirs, buffers = self.pairs
+        if any_parameters:
             torch._foreach_lerp_(ours, theirs, 1 - decay)
-        for mine, other in counters:
+        for mine, other in buffers:
             mine.copy_(other)
 
     def _judge(self, *, epoch: int, seconds: float) -> None:
         """Validate the averaged weights; keep them where they are the best so far."""
         session, position = self.session, self.position
-        figures = self._validate()
+        rows = session.splits.val
+        outputs = self._validate(rows)
+        figures = score(session.model, outputs, session.decoded, rows, calibrated=False)
         first = next(iter(figures), None)
-        value = watched(session.model.head(first), figures[first]) if first else -float(epoch)
+        if first is None:
+            raise ZooError("None of the validation pictures has a target. Say another seed, or label more pictures.")
+        value = watched(session.model, first, outputs, figures[first], session.decoded, rows)
         improved = value < position.best or not math.isfinite(position.best)
         if improved and math.isfinite(value):
             position.best, position.best_epoch = value, epoch
@@ -233,16 +237,14 @@ class StageLoop:
             }
         )
 
-    def _validate(self) -> dict[str, Any]:
-        session = self.session
+    def _validate(self, rows: Tensor) -> dict[str, Tensor]:
+        """The averaged weights' outputs for rows."""
 
-        def run(rows: Tensor) -> Mapping[str, Tensor]:
-            with session.arithmetic.autocast():
-                return self.average(self.feed.plain(rows))
+        def run(batch: Tensor) -> Mapping[str, Tensor]:
+            with self.session.arithmetic.autocast():
+                return self.average(self.feed.plain(batch))
 
-        rows = session.splits.val
-        outputs = collect_outputs(run, rows)
-        return score(session.model, outputs, session.decoded, rows, calibrated=False)
+        return collect_outputs(run, rows)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.saved_at >= self.session.how.checkpoint_seconds
@@ -276,11 +278,14 @@ class StageLoop:
 def _pairs(
     average: torch.nn.Module, trained: torch.nn.Module
 ) -> tuple[bool, list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
-    """The tensors of two equal modules side by side: those to average, and the counters to copy."""
+    """The tensors of two equal modules side by side: parameters to average, and buffers to copy.
+
+    Buffers are running statistics, averages already: averaging them again would lag behind the weights.
+    """
     ours, theirs = average.state_dict(), trained.state_dict()
-    floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
-    counters = [(ours[name], theirs[name]) for name in ours if name not in set(floats)]
-    return bool(floats), [ours[name] for name in floats], [theirs[name] for name in floats], counters
+    names = [name for name, _ in average.named_parameters()]
+    buffers = [(ours[name], theirs[name]) for name in ours if name not in set(names)]
+    return bool(names), [ours[name] for name in names], [theirs[name] for name in names], buffers
 
 
 def _copied(module: torch.nn.Module) -> dict[str, Tensor]:

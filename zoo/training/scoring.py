@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from zoo.contracts import Head
 from zoo.data.batches import plain_batches
 from zoo.data.decoded import Decoded
+from zoo.errors import PluginError
 from zoo.model import Model
 from zoo.progress import Progress, silent
 from zoo.training.feeds import EVALUATED, Arithmetic
@@ -98,10 +99,20 @@ def score(
     return figures
 
 
-def watched(head: Head, figures: Mapping[str, Any]) -> float:
-    """The figure that picks the best epoch, turned so that lower is better."""
-    value = float(figures[str(next(iter(head.metrics().keys())))])
-    return value if head.better == "lower" else -value
+def watched(
+    model: Model, name: str, outputs: Mapping[str, Tensor], figures: Mapping[str, Any], decoded: Decoded, rows: Tensor
+) -> float:
+    """The figure of a head that picks the best epoch, turned so that lower is better."""
+    head, target = model.head(name), model.specs[name].target or ""
+    if head.watch:
+        if head.watch not in figures:
+            raise PluginError(
+                f"The head {name!r} watches {head.watch!r}, which is none of its metrics: {', '.join(figures)}."
+            )
+        value = float(figures[head.watch])
+        return value if head.better == "lower" else -value
+    known = decoded.known[target][rows]
+    return float(head.loss(outputs[name][known], decoded.targets[target][rows][known]))
 
 
 def _plain(value: Tensor) -> Any:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.random import Generator
 
-from zoo_plankton.curves import arc, at, lump, oval, part, ribbon, taper, wander, widths
+from zoo_plankton.curves import Curve, arc, at, lump, oval, part, ribbon, taper, wander, widths
 from zoo_plankton.kinds.kind import Kind
 from zoo_plankton.sketch import Sketch
 
@@ -39,77 +39,49 @@ def shrimp(
         (1, 0.2 * thick),
         n=40,
     )
-    limbs = []
-    for t in np.linspace(0.08, head_share, legs):
-        foot, heading = at(spine, float(t), thick * 0.35)
-        limbs.append(
-            taper(
-                wander(rng, rng.uniform(0.1, 0.26), 0.8, start=foot, angle=heading + rng.uniform(0.6, 1.7), n=7),
-                0.022,
-                0.008,
-            )
-        )
-    for t in np.linspace(head_share + 0.1, 0.85, 5):
-        foot, heading = at(spine, float(t), thick * 0.22)
-        limbs.append(
-            taper(arc(rng.uniform(0.05, 0.1), 0.3, start=foot, angle=heading + rng.uniform(0.7, 1.3), n=5), 0.03, 0.01)
-        )
-    sketch.fill(limbs, rng.uniform(0.25, 0.5))
+    _limbs(sketch, rng, spine, head_share, thick, legs)
     sketch.body(ribbon(spine, profile), ink, edge=rng.uniform(0.08, 0.25), width=0.01)
-    joints = [
-        np.array([at(spine, t, -thick * 0.25)[0], at(spine, t, thick * 0.25)[0]])
-        for t in np.linspace(head_share + 0.05, 0.92, 6)
-    ]
+    places = np.linspace(head_share + 0.05, 0.92, 6)
+    joints = [np.array([at(spine, t, side * thick)[0] for side in (-0.25, 0.25)]) for t in places]
     sketch.line(joints, 0.18, width=0.008)
-    sketch.fill(
-        ribbon(part(spine, 0.08, head_share, -0.05 * thick), thick * rng.uniform(0.3, 0.6)),
-        rng.uniform(0.15, 0.4),
-        soft=0.02,
-    )
-    tail, heading = at(spine, 1)
-    sketch.fill(
-        [
-            taper(arc(0.1, 0, start=tail, angle=heading + spread, n=5), 0.015, 0.04)
-            for spread in (-0.35, -0.1, 0.15, 0.4)
-        ],
-        ink * 0.8,
-    )
+    organs = ribbon(part(spine, 0.08, head_share, -0.05 * thick), thick * rng.uniform(0.3, 0.6))
+    sketch.fill(organs, rng.uniform(0.15, 0.4), soft=0.02)
+    tip, heading = at(spine, 1)
+    fan = [arc(0.1, start=tip, angle=heading + lean, n=5) for lean in (-0.35, -0.1, 0.15, 0.4)]
+    sketch.fill([taper(blade, 0.015, 0.04) for blade in fan], ink * 0.8)
     for side in (-1, 1):
         place, _ = at(spine, 0.03, side * thick * rng.uniform(0.2, 0.4))
         sketch.fill(oval(place, eye, eye, n=12), rng.uniform(0.5, 0.8))
     nose, heading = at(spine, 0.0, -0.15 * thick)
-    sketch.fill(
-        taper(arc(rng.uniform(*rostrum), rng.normal(0, 0.2), start=nose, angle=heading + np.pi), 0.03, 0.005), ink
-    )
-    feeler = [
-        wander(rng, rng.uniform(0.25, 0.8), 0.9, start=nose, angle=heading + np.pi + rng.uniform(-0.6, 0.6))
-        for _ in range(feelers)
-    ]
-    if feeler:
-        sketch.line(feeler, rng.uniform(0.25, 0.45), width=0.008)
+    ahead = heading + np.pi
+    sketch.fill(taper(arc(rng.uniform(*rostrum), rng.normal(0, 0.2), start=nose, angle=ahead), 0.03, 0.005), ink)
+    leans = rng.uniform(-0.6, 0.6, feelers)
+    threads = [wander(rng, rng.uniform(0.25, 0.8), 0.9, start=nose, angle=ahead + lean) for lean in leans]
+    sketch.line(threads, rng.uniform(0.25, 0.45), width=0.008)
+
+
+def _limbs(sketch: Sketch, rng: Generator, spine: Curve, head: float, thick: float, legs: int) -> None:
+    """Walking legs below the carapace, five paddles below the abdomen."""
+    limbs = []
+    for t in np.linspace(0.08, head, legs):
+        foot, heading = at(spine, float(t), thick * 0.35)
+        leg = wander(rng, rng.uniform(0.1, 0.26), 0.8, start=foot, angle=heading + rng.uniform(0.6, 1.7), n=7)
+        limbs.append(taper(leg, 0.022, 0.008))
+    for t in np.linspace(head + 0.1, 0.85, 5):
+        foot, heading = at(spine, float(t), thick * 0.22)
+        paddle = arc(rng.uniform(0.05, 0.1), 0.3, start=foot, angle=heading + rng.uniform(0.7, 1.3), n=5)
+        limbs.append(taper(paddle, 0.03, 0.01))
+    sketch.fill(limbs, rng.uniform(0.25, 0.5))
 
 
 def zoea(sketch: Sketch, rng: Generator) -> None:
     """A crab's larva: a helmet with a long spine above and in front, a thin abdomen curled below, big eyes."""
     helmet = lump(rng, (-0.12, 0), rng.uniform(0.38, 0.5), rng.uniform(0.3, 0.4), 0.06)
     ink = rng.uniform(0.35, 0.65)
-    sketch.fill(
-        taper(
-            arc(
-                rng.uniform(0.25, 0.5),
-                rng.uniform(-0.6, 0.2),
-                start=(-0.08, -0.14),
-                angle=-np.pi / 2 + rng.uniform(-0.2, 0.8),
-            ),
-            0.06,
-            0.006,
-        ),
-        ink,
-    )
-    sketch.fill(
-        taper(arc(rng.uniform(0.15, 0.4), 0.2, start=(-0.3, 0.05), angle=np.pi - rng.uniform(0.3, 1.2)), 0.05, 0.006),
-        ink,
-    )
+    lean = rng.uniform(-0.2, 0.8) - np.pi / 2
+    back = arc(rng.uniform(0.25, 0.5), rng.uniform(-0.6, 0.2), start=(-0.08, -0.14), angle=lean)
+    beak = arc(rng.uniform(0.15, 0.4), 0.2, start=(-0.3, 0.05), angle=np.pi - rng.uniform(0.3, 1.2))
+    sketch.fill([taper(back, 0.06, 0.006), taper(beak, 0.05, 0.006)], ink)
     abdomen = arc(rng.uniform(0.5, 0.75), rng.uniform(-0.4, 2.2), start=(0.05, 0.08), angle=rng.uniform(0.1, 0.7))
     sketch.fill(ribbon(abdomen, widths((0, 0.12), (0.8, 0.07), (1, 0.1))), ink * 0.9)
     tip, heading = at(abdomen, 1)

@@ -1,0 +1,162 @@
+"""Which classes are taken for which: one square a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import UsageError
+from zoo.pictures.style import ACCENT, DOTS, INK, MUTED, PAPER, RULE, WARM, fitted, rendered, width_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COUNTED = 15  # classes; with more there is no room for figures in the cells
+LONGEST = 260  # pixels of a class's name
+EXPONENT = 0.6  # a share of 1% must still be seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """Where everything lies, in pixels."""
+
+    cell: int
+    text: int  # the height of the names
+    left: float  # room for the names of the rows
+    below: float  # room for the names of the columns
+    width: float
+    height: float
+
+
+def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "") -> Image.Image:
+    """Draw a confusion matrix: rows are the true classes, columns the predicted, colours shares of the row.
+
+    What is right is blue-green, what is wrong is red. Counts stand in the cells of up to 15 classes, the recall
+    at the end of every row. A class without pictures has an empty row.
+
+    Args:
+        matrix: int (K, K), pictures of the row's class that were taken for the column's.
+        names: of the K classes.
+        title: a few words above it.
+
+    Returns:
+        RGB, from about 700 pixels wide for a few classes to about 2,400 for 121.
+
+    Raises:
+        UsageError: the matrix is not square, or the names are not as many.
+    """
+    counts = np.asarray(matrix)
+    classes = len(names)
+    if counts.shape != (classes, classes) or not classes:
+        raise UsageError(
+            f"A confusion matrix of {classes} names must be ({classes}, {classes}), not {counts.shape}. "
+            "Give the matrix and the names of the same head."
+        )
+    from matplotlib.figure import Figure
+
+    labels = [fitted(str(name), _text_height(classes), LONGEST) for name in names]
+    layout = _lay_out(labels, title)
+    figure = Figure(figsize=(layout.width / DOTS, layout.height / DOTS), dpi=DOTS, facecolor=PAPER)
+    side = layout.cell * classes
+    axes = figure.add_axes(
+        (layout.left / layout.width, layout.below / layout.height, side / layout.width, side / layout.height)
+    )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(_colours(shares), interpolation="nearest", aspect="auto")
+    _write_names(axes, labels, layout)
+    _write_figures(axes, counts, shares, layout)
+    _write_title(axes, counts, title, layout)
+    return rendered(figure)
+
+
+def _text_height(classes: int) -> int:
+    return 20 if classes <= COUNTED else 17 if classes <= 40 else 13
+
+
+def _lay_out(labels: Sequence[str], title: str) -> _Layout:
+    classes = len(labels)
+    text = _text_height(classes)
+    cell = 76 if classes <= 6 else 62 if classes <= COUNTED else 30 if classes <= 40 else 16
+    longest = max(width_of(label, text) for label in labels)
+    left, below = longest + 62, longest + 62
+    heading = max(width_of(title, 30, bold=True), 520.0)
+    width = max(left + cell * classes + 4.5 * text, heading + left + 30)
+    return _Layout(
+        cell=cell, text=text, left=left, below=below, width=width, height=below + cell * classes + 120 + 2 * text
+    )
+
+
+def _colours(shares: np.ndarray) -> np.ndarray:
+    """Shapes: shares (K, K) in 0 to 1 -> (K, K, 3) in 0 to 1."""
+    from matplotlib.colors import to_rgb
+
+    paper, right, wrong = (np.array(to_rgb(colour)) for colour in (PAPER, ACCENT, WARM))
+    full = np.where(np.eye(len(shares), dtype=bool)[:, :, None], right, wrong)
+    return paper + (full - paper) * (shares**EXPONENT)[:, :, None]
+
+
+def _write_names(axes: Axes, labels: Sequence[str], layout: _Layout) -> None:
+    points = layout.text * 72 / DOTS
+    places = np.arange(len(labels))
+    axes.set_xticks(places, labels, rotation=90, fontsize=points, color=INK, parse_math=False)
+    axes.set_yticks(places, labels, fontsize=points, color=INK, parse_math=False)
+    axes.tick_params(length=0, pad=4)
+    if len(labels) > 1:
+        edges = places[:-1] + 0.5
+        axes.set_xticks(edges, minor=True)
+        axes.set_yticks(edges, minor=True)
+        axes.grid(which="minor", color=RULE, linewidth=0.5)
+        axes.tick_params(which="minor", length=0)
+    axes.spines[:].set(color=RULE, linewidth=1)
+    axes.set_xlabel("predicted", fontsize=20 * 72 / DOTS, color=MUTED)
+    axes.set_ylabel("true", fontsize=20 * 72 / DOTS, color=MUTED)
+
+
+def _write_figures(axes: Axes, counts: np.ndarray, shares: np.ndarray, layout: _Layout) -> None:
+    classes, points = len(counts), layout.text * 72 / DOTS
+    style = {"fontsize": points, "va": "center"}
+    for row in range(classes):
+        recall = f"{100 * shares[row, row]:.0f}%" if counts[row].any() else "–"
+        axes.text(classes - 0.5 + 0.6 * layout.text / layout.cell, row, recall, color=MUTED, **style)
+    axes.text(
+        classes - 0.5 + 0.6 * layout.text / layout.cell,
+        -0.5 - 0.9 * layout.text / layout.cell,
+        "recall",
+        color=MUTED,
+        **style,
+    )
+    if classes > COUNTED:
+        return
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = PAPER if shares[row, column] > 0.45 else INK
+        axes.text(column, row, _short(int(counts[row, column])), color=colour, ha="center", **style)
+
+
+def _short(count: int) -> str:
+    """At most four characters, to fit a cell."""
+    return str(count) if count < 10_000 else f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1e6:.0f}M"
+
+
+def _write_title(axes: Axes, counts: np.ndarray, title: str, layout: _Layout) -> None:
+    total = int(counts.sum())
+    said = f"{100 * np.trace(counts) / total:.1f}% of {total:,} pictures are right" if total else "no pictures"
+    place = {"xycoords": ("axes fraction", "axes fraction"), "textcoords": "offset points", "va": "baseline"}
+    for text, height, colour, up, weight in (
+        (title, 30, INK, 36 + 28 + 1.6 * layout.text, "bold"),
+        (f"{said}; deeper: a larger share of its row", 20, MUTED, 28 + 1.6 * layout.text, "normal"),
+    ):
+        axes.annotate(
+            text,
+            (0, 1),
+            (0, up * 72 / DOTS),
+            fontsize=height * 72 / DOTS,
+            color=colour,
+            fontweight=weight,
+            parse_math=False,
+            annotation_clip=False,
+            **place,
+        )

@@ -1,0 +1,137 @@
+"""How a training went, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from zoo.errors import UsageError
+from zoo.pictures.style import ACCENT, DOTS, INK, MUTED, PAPER, RULE, rendered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = (ACCENT, "#7a5ea8", "#b07a1f", "#3c6fb0")  # of the heads
+PREFERRED = ("accuracy", "iou", "mae")  # of a head's metrics, the one to draw; else its first that is no loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    title: str
+    colour: str
+    points: tuple[tuple[int, float], ...]  # (epoch over all stages, value)
+
+
+def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
+    """Draw losses on the left and each head's figure of merit on the right, stages one after the other.
+
+    Args:
+        history: as a run's `history.json`: `stage`, `epoch` (0: before the first), `train_loss` (or None),
+            `validation` ({head: {metric: value}}) and `best`, an entry an epoch.
+
+    Returns:
+        RGB, 1,500 by 570 pixels.
+
+    Raises:
+        UsageError: there are no epochs.
+    """
+    if not history:
+        raise UsageError("There are no epochs to draw: the history is empty. Train first, with --epochs 1 or more.")
+    from matplotlib.figure import Figure
+
+    epochs, starts = _number(history)
+    losses = [_Line(title="training", colour=INK, points=_points(epochs, [e.get("train_loss") for e in history]))]
+    merits = []
+    heads = list(dict.fromkeys(head for entry in history for head in entry.get("validation", {})))
+    for number, head in enumerate(heads):
+        figures = [entry.get("validation", {}).get(head, {}) for entry in history]
+        names = list(dict.fromkeys(name for figure in figures for name in figure))
+        colour, which = COLOURS[number % len(COLOURS)], f" {head}" if len(heads) > 1 else ""
+        loss = next((name for name in names if "loss" in name), None)
+        if loss:
+            points = _points(epochs, [figure.get(loss) for figure in figures])
+            losses.append(_Line(title=f"validation{which}", colour=colour, points=points))
+        merit = next((name for name in (*PREFERRED, *names) if name in names and "loss" not in name), None)
+        if merit:
+            points = _points(epochs, [figure.get(merit) for figure in figures])
+            merits.append(_Line(title=f"{merit.replace('_', ' ')}{which}", colour=colour, points=points))
+    best = next((epoch for epoch, entry in zip(epochs[::-1], history[::-1], strict=True) if entry.get("best")), None)
+    figure = Figure(figsize=(1500 / DOTS, 570 / DOTS), dpi=DOTS, facecolor=PAPER, layout="constrained")
+    figure.get_layout_engine().set(wspace=0.06, w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
+    left, right = figure.subplots(1, 2)
+    _draw_panel(left, "loss", losses, starts, last=epochs[-1], best=best)
+    _draw_panel(right, "on validation pictures", merits, starts, last=epochs[-1], best=best)
+    return rendered(figure)
+
+
+def _number(history: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[tuple[int, str]]]:
+    """Epochs counted through all stages, and where each stage starts."""
+    epochs: list[int] = []
+    starts: list[tuple[int, str]] = []
+    offset, stage = 0, None
+    for entry in history:
+        if entry.get("stage") != stage:
+            stage, offset = entry.get("stage"), epochs[-1] if epochs else 0
+            starts.append((offset, str(stage or "")))
+        epochs.append(offset + int(entry["epoch"]))
+    return epochs, starts
+
+
+def _points(epochs: Sequence[int], values: Sequence[float | None]) -> tuple[tuple[int, float], ...]:
+    return tuple((epoch, value) for epoch, value in zip(epochs, values, strict=True) if value is not None)
+
+
+def _draw_panel(
+    axes: Axes, title: str, lines: Sequence[_Line], starts: Sequence[tuple[int, str]], *, last: int, best: int | None
+) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=22)
+    for line in lines:
+        if line.points:
+            across, up = zip(*line.points, strict=True)
+            axes.plot(across, up, color=line.colour, linewidth=1.8, label=line.title, solid_capstyle="round")
+            if len(across) == 1:
+                axes.plot(across, up, "o", color=line.colour, markersize=4)
+    values = [value for line in lines for _, value in line.points]
+    if values and title != "loss" and min(values) >= 0 and max(values) <= 1:
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
+    if title != "loss":
+        for line in lines:
+            _mark_best(axes, line, best)
+    for start, name in starts:
+        if len(starts) > 1:
+            axes.axvline(start, color=RULE, linewidth=1, zorder=0)
+            axes.annotate(
+                name, (start, 1), (3, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
+                fontsize=8, color=MUTED, parse_math=False, annotation_clip=False,
+            )  # fmt: skip
+    axes.set_xlim(0, max(last, 1))
+    axes.margins(y=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.set_xlabel("epoch", fontsize=9, color=MUTED)
+    axes.tick_params(labelsize=8.5, colors=MUTED, length=0)
+    axes.grid(axis="y", color=RULE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+    if values:
+        legend = axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.2)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+
+def _mark_best(axes: Axes, line: _Line, best: int | None) -> None:
+    """A dot where the kept weights were."""
+    value = dict(line.points).get(best) if best is not None else None
+    if best is not None and value is not None:
+        axes.plot([best], [value], "o", color=line.colour, markersize=6, markeredgecolor=PAPER, zorder=3)
+        text = f"{100 * value:.1f}%" if 0 <= value <= 1 else f"{value:.3g}"
+        axes.annotate(
+            f"kept: {text}", (best, value), (0, -13), textcoords="offset points", fontsize=8.5, color=line.colour,
+            ha="right" if best > axes.get_xlim()[1] * 0.8 else "center",
+        )  # fmt: skip

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "FileError": "zoo.errors",
+    "UsageError": "zoo.errors",
     "ZooError": "zoo.errors",
+    "Progress": "zoo.progress",
+    "silent": "zoo.progress",
     "Backbones": "zoo.contracts",
     "Box": "zoo.contracts",
     "Categories": "zoo.contracts",
@@ -63,7 +67,8 @@ if TYPE_CHECKING:
         Sample,
     )
     from zoo.data.datasets import open_dataset
-    from zoo.errors import ZooError
+    from zoo.errors import FileError, UsageError, ZooError
+    from zoo.progress import Progress, silent
     from zoo.evaluation.predictions import predict
     from zoo.families import cuts
     from zoo.families import list_backbones as backbones
@@ -84,13 +89,16 @@ __all__ = [
     "Cut",
     "Dataset",
     "FeatureShape",
+    "FileError",
     "Filters",
     "Head",
     "Input",
     "Model",
     "Multilabel",
     "Number",
+    "Progress",
     "Sample",
+    "UsageError",
     "ZooError",
     "__version__",
     "assemble",
@@ -108,6 +116,7 @@ __all__ = [
     "push",
     "read_image",
     "resume",
+    "silent",
     "train",
     "truncate",
 ]

@@ -151,7 +151,7 @@ class Filters(nn.Module):
         Args:
             pictures: a folder (searched all the way down), a file, or a list of files.
             size: the side that pictures are squashed to; the filters' own by default.
-            options: `device`, `precision`, `skip_unreadable` and `progress`, as `zoo.embedding.embed_pictures` has them.
+            options: `device`, `precision`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_pictures`.
         """
         return embed_pictures(
             self,

@@ -11,7 +11,7 @@ import operator
 import re
 import sys
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -224,7 +224,9 @@ def trace(module: nn.Module) -> Trace:
     for node in graph.nodes:
         if node.op == "get_attr" and node.target in constants:
             node.meta["constant"] = constants[str(node.target)]
-    return Trace(module=module, graph=graph, paths=tracer.found)
+    steps = [node for node in graph.nodes if node.op != "output"]
+    paths = {node: tracer.found.get(node, str(node.target)) for node in steps}  # buffers come in by another door
+    return Trace(module=module, graph=graph, paths=paths)
 
 
 def assemble(traced: Trace, graph: fx.Graph, paths: Mapping[fx.Node, str]) -> Traced:
@@ -237,9 +239,15 @@ def assemble(traced: Trace, graph: fx.Graph, paths: Mapping[fx.Node, str]) -> Tr
         graph: nodes copied from the trace's graph.
         paths: of the graph's nodes.
     """
-    holders = {node: traced.value_of(node) for node in graph.nodes if node.op in ("call_module", "get_attr")}
-    network = Traced({str(node.target): value for node, value in holders.items()}, graph, "Traced")
-    for node, value in holders.items():
+    fetched = {node: traced.value_of(node) for node in graph.nodes if node.op == "get_attr"}
+    constants = {str(node.target): value for node, value in fetched.items() if "constant" in node.meta}
+    vars(traced.module).update(constants)  # torch.fx looks them up on the network
+    try:
+        network = Traced(traced.module, graph, "Traced")
+    finally:
+        for name in constants:
+            del vars(traced.module)[name]
+    for node, value in fetched.items():
         if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
             parent, _, name = str(node.target).rpartition(".")
             if "constant" in node.meta or name in traced.module.get_submodule(parent)._non_persistent_buffers_set:
@@ -251,12 +259,13 @@ def assemble(traced: Trace, graph: fx.Graph, paths: Mapping[fx.Node, str]) -> Tr
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Inside, the module and its parts are in eval mode; afterwards each is as it was."""
-    modes = {part: part.training for part in module.modules()}
+    """Inside, the module and its parts are in eval mode and nobody's hooks run; afterwards each is as it was."""
+    kept = ("training", "_forward_hooks", "_forward_pre_hooks")
+    before = {part: {name: vars(part)[name] for name in kept} for part in module.modules()}
     try:
-        for part in modes:
-            part.training = False
+        for part in before:
+            vars(part).update(training=False, _forward_hooks=OrderedDict(), _forward_pre_hooks=OrderedDict())
         yield
     finally:
-        for part, mode in modes.items():
-            part.training = mode
+        for part, values in before.items():
+            vars(part).update(values)

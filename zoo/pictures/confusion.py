@@ -26,6 +26,7 @@ class _Layout:
 
     cell: int
     text: int  # the height of the names
+    level: bool  # whether the names of the columns fit without being turned
     left: float  # room for the names of the rows
     below: float  # room for the names of the columns
     width: float
@@ -59,7 +60,8 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     from matplotlib.figure import Figure
 
     labels = [fitted(str(name), _text_height(classes), LONGEST) for name in names]
-    layout = _lay_out(labels, title)
+    said = _said(counts)
+    layout = _lay_out(labels, title, said)
     figure = Figure(figsize=(layout.width / DOTS, layout.height / DOTS), dpi=DOTS, facecolor=PAPER)
     side = layout.cell * classes
     axes = figure.add_axes(
@@ -69,7 +71,7 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     axes.imshow(_colours(shares), interpolation="nearest", aspect="auto")
     _write_names(axes, labels, layout)
     _write_figures(axes, counts, shares, layout)
-    _write_title(axes, counts, title, layout)
+    _write_title(axes, title, said, layout)
     return rendered(figure)
 
 
@@ -77,32 +79,45 @@ def _text_height(classes: int) -> int:
     return 20 if classes <= COUNTED else 17 if classes <= 40 else 13
 
 
-def _lay_out(labels: Sequence[str], title: str) -> _Layout:
+def _said(counts: np.ndarray) -> str:
+    total = int(counts.sum())
+    right = f"{100 * np.trace(counts) / total:.1f}% of {total:,} pictures are right" if total else "no pictures"
+    return f"{right}; deeper: a larger share of its row"
+
+
+def _lay_out(labels: Sequence[str], title: str, said: str) -> _Layout:
     classes = len(labels)
     text = _text_height(classes)
-    cell = 76 if classes <= 6 else 62 if classes <= COUNTED else 30 if classes <= 40 else 16
+    cell = 112 if classes <= 4 else 62 if classes <= COUNTED else 30 if classes <= 40 else 16
     longest = max(width_of(label, text) for label in labels)
-    left, below = longest + 62, longest + 62
-    heading = max(width_of(title, 30, bold=True), 520.0)
-    width = max(left + cell * classes + 4.5 * text, heading + left + 30)
+    level = longest < cell - 10
+    left, below = longest + 72, (text if level else longest) + 66
+    heading = max(width_of(title, 30, bold=True), width_of(said, 20))
+    width = left + max(cell * classes + 4.5 * text, heading + 30)
     return _Layout(
-        cell=cell, text=text, left=left, below=below, width=width, height=below + cell * classes + 120 + 2 * text
+        cell=cell,
+        text=text,
+        level=level,
+        left=left,
+        below=below,
+        width=width,
+        height=below + cell * classes + 120 + 2 * text,
     )
 
 
 def _colours(shares: np.ndarray) -> np.ndarray:
-    """Shapes: shares (K, K) in 0 to 1 -> (K, K, 3) in 0 to 1."""
+    """Shapes: shares (K, K) in 0 to 1 -> uint8 (K, K, 3)."""
     from matplotlib.colors import to_rgb
 
     paper, right, wrong = (np.array(to_rgb(colour)) for colour in (PAPER, ACCENT, WARM))
     full = np.where(np.eye(len(shares), dtype=bool)[:, :, None], right, wrong)
-    return paper + (full - paper) * (shares**EXPONENT)[:, :, None]
+    return np.rint(255 * (paper + (full - paper) * (shares**EXPONENT)[:, :, None])).astype(np.uint8)
 
 
 def _write_names(axes: Axes, labels: Sequence[str], layout: _Layout) -> None:
     points = layout.text * 72 / DOTS
     places = np.arange(len(labels))
-    axes.set_xticks(places, labels, rotation=90, fontsize=points, color=INK, parse_math=False)
+    axes.set_xticks(places, labels, rotation=0 if layout.level else 90, fontsize=points, color=INK, parse_math=False)
     axes.set_yticks(places, labels, fontsize=points, color=INK, parse_math=False)
     axes.tick_params(length=0, pad=4)
     if len(labels) > 1:
@@ -118,22 +133,18 @@ def _write_names(axes: Axes, labels: Sequence[str], layout: _Layout) -> None:
 
 def _write_figures(axes: Axes, counts: np.ndarray, shares: np.ndarray, layout: _Layout) -> None:
     classes, points = len(counts), layout.text * 72 / DOTS
-    style = {"fontsize": points, "va": "center"}
+    beside = classes - 0.5 + 0.6 * layout.text / layout.cell
+    above = -0.5 - 0.9 * layout.text / layout.cell
+    axes.text(beside, above, "recall", color=MUTED, fontsize=points, va="center")
     for row in range(classes):
         recall = f"{100 * shares[row, row]:.0f}%" if counts[row].any() else "–"
-        axes.text(classes - 0.5 + 0.6 * layout.text / layout.cell, row, recall, color=MUTED, **style)
-    axes.text(
-        classes - 0.5 + 0.6 * layout.text / layout.cell,
-        -0.5 - 0.9 * layout.text / layout.cell,
-        "recall",
-        color=MUTED,
-        **style,
-    )
+        axes.text(beside, row, recall, color=MUTED, fontsize=points, va="center")
     if classes > COUNTED:
         return
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = PAPER if shares[row, column] > 0.45 else INK
-        axes.text(column, row, _short(int(counts[row, column])), color=colour, ha="center", **style)
+        text = _short(int(counts[row, column]))
+        axes.text(column, row, text, color=colour, fontsize=points, ha="center", va="center")
 
 
 def _short(count: int) -> str:
@@ -141,22 +152,20 @@ def _short(count: int) -> str:
     return str(count) if count < 10_000 else f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1e6:.0f}M"
 
 
-def _write_title(axes: Axes, counts: np.ndarray, title: str, layout: _Layout) -> None:
-    total = int(counts.sum())
-    said = f"{100 * np.trace(counts) / total:.1f}% of {total:,} pictures are right" if total else "no pictures"
-    place = {"xycoords": ("axes fraction", "axes fraction"), "textcoords": "offset points", "va": "baseline"}
+def _write_title(axes: Axes, title: str, said: str, layout: _Layout) -> None:
     for text, height, colour, up, weight in (
         (title, 30, INK, 36 + 28 + 1.6 * layout.text, "bold"),
-        (f"{said}; deeper: a larger share of its row", 20, MUTED, 28 + 1.6 * layout.text, "normal"),
+        (said, 20, MUTED, 28 + 1.6 * layout.text, "normal"),
     ):
         axes.annotate(
             text,
             (0, 1),
             (0, up * 72 / DOTS),
+            xycoords="axes fraction",
+            textcoords="offset points",
             fontsize=height * 72 / DOTS,
             color=colour,
             fontweight=weight,
             parse_math=False,
             annotation_clip=False,
-            **place,
         )

@@ -41,6 +41,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
     if not history:
         raise UsageError("There are no epochs to draw: the history is empty. Train first, with --epochs 1 or more.")
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     epochs, starts = _number(history)
     losses = [_Line(title="training", colour=INK, points=_points(epochs, [e.get("train_loss") for e in history]))]
@@ -59,8 +60,8 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
             points = _points(epochs, [figure.get(merit) for figure in figures])
             merits.append(_Line(title=f"{merit.replace('_', ' ')}{which}", colour=colour, points=points))
     best = next((epoch for epoch, entry in zip(epochs[::-1], history[::-1], strict=True) if entry.get("best")), None)
-    figure = Figure(figsize=(1500 / DOTS, 570 / DOTS), dpi=DOTS, facecolor=PAPER, layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06, w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.12, h_pad=0.1)
+    figure = Figure(figsize=(1500 / DOTS, 570 / DOTS), dpi=DOTS, facecolor=PAPER, layout=layout)
     left, right = figure.subplots(1, 2)
     _draw_panel(left, "loss", losses, starts, last=epochs[-1], best=best)
     _draw_panel(right, "on validation pictures", merits, starts, last=epochs[-1], best=best)
@@ -87,7 +88,7 @@ def _points(epochs: Sequence[int], values: Sequence[float | None]) -> tuple[tupl
 def _draw_panel(
     axes: Axes, title: str, lines: Sequence[_Line], starts: Sequence[tuple[int, str]], *, last: int, best: int | None
 ) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=22)
     for line in lines:
@@ -95,10 +96,12 @@ def _draw_panel(
             across, up = zip(*line.points, strict=True)
             axes.plot(across, up, color=line.colour, linewidth=1.8, label=line.title, solid_capstyle="round")
             if len(across) == 1:
-                axes.plot(across, up, "o", color=line.colour, markersize=4)
+                axes.plot(across, up, "o", color=line.colour, markersize=4, clip_on=False)
     values = [value for line in lines for _, value in line.points]
     if values and title != "loss" and min(values) >= 0 and max(values) <= 1:
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
+    axes.set_xlim(0, max(last, 1))
+    axes.margins(y=0.12)
     if title != "loss":
         for line in lines:
             _mark_best(axes, line, best)
@@ -109,8 +112,6 @@ def _draw_panel(
                 name, (start, 1), (3, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
                 fontsize=8, color=MUTED, parse_math=False, annotation_clip=False,
             )  # fmt: skip
-    axes.set_xlim(0, max(last, 1))
-    axes.margins(y=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlabel("epoch", fontsize=9, color=MUTED)
@@ -128,10 +129,19 @@ def _draw_panel(
 def _mark_best(axes: Axes, line: _Line, best: int | None) -> None:
     """A dot where the kept weights were."""
     value = dict(line.points).get(best) if best is not None else None
-    if best is not None and value is not None:
-        axes.plot([best], [value], "o", color=line.colour, markersize=6, markeredgecolor=PAPER, zorder=3)
-        text = f"{100 * value:.1f}%" if 0 <= value <= 1 else f"{value:.3g}"
-        axes.annotate(
-            f"kept: {text}", (best, value), (0, -13), textcoords="offset points", fontsize=8.5, color=line.colour,
-            ha="right" if best > axes.get_xlim()[1] * 0.8 else "center",
-        )  # fmt: skip
+    if best is None or value is None:
+        return
+    axes.plot([best], [value], "o", color=line.colour, markersize=6, markeredgecolor=PAPER, zorder=3, clip_on=False)
+    text = f"{100 * value:.1f}%" if 0 <= value <= 1 else f"{value:.3g}"
+    end = axes.get_xlim()[1]
+    side = "left" if best < 0.15 * end else "right" if best > 0.85 * end else "center"
+    rises = line.points[-1][1] >= line.points[0][1]
+    axes.annotate(
+        f"kept: {text}",
+        (best, value),
+        (0, -14 if rises else 8),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=line.colour,
+        ha=side,
+    )

@@ -13,6 +13,7 @@ from zoo.pictures.style import PAPER
 CELL = 56  # pixels that a filter should fill, about
 WIDEST = 2400  # pixels
 MARGIN = 12
+GAP = 4
 
 
 def draw_filters(bank: np.ndarray) -> Image.Image:
@@ -33,13 +34,12 @@ def draw_filters(bank: np.ndarray) -> Image.Image:
         )
     count, _, height, width = bank.shape
     columns = _columns(count)
-    room = min(CELL, (WIDEST - 2 * MARGIN) // columns)
+    room = min(CELL, (WIDEST - 2 * MARGIN) // columns - GAP)
     scale = max(1, room // max(height, width))
-    gap = 4 if scale > 1 else 2
     tiles = _stretched(bank).repeat(scale, axis=1).repeat(scale, axis=2)
     rows = math.ceil(count / columns)
-    step_down, step_right = tiles.shape[1] + gap, tiles.shape[2] + gap
-    sheet = Image.new("RGB", (columns * step_right - gap + 2 * MARGIN, rows * step_down - gap + 2 * MARGIN), PAPER)
+    step_down, step_right = tiles.shape[1] + GAP, tiles.shape[2] + GAP
+    sheet = Image.new("RGB", (columns * step_right - GAP + 2 * MARGIN, rows * step_down - GAP + 2 * MARGIN), PAPER)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         sheet.paste(Image.fromarray(tile), (MARGIN + column * step_right, MARGIN + row * step_down))

@@ -132,7 +132,9 @@ def _place(
     """Put one picture, whole and in its proportions, into its framed square, and its caption under it."""
     draw = ImageDraw.Draw(sheet)
     left, top = corner
-    draw.rounded_rectangle((left, top, left + SIDE - 1, top + SIDE - 1), 8, fill=GROUND, outline=frame, width=FRAME)
+    draw.rounded_rectangle(
+        (left, top, left + SIDE - 1, top + SIDE - 1), 8, fill=GROUND, outline=frame, width=2 if frame == RULE else FRAME
+    )
     image = as_image(picture)
     room = SIDE - 2 * FRAME
     scale = room / max(image.size)

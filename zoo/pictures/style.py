@@ -18,7 +18,8 @@ RULE = "#dfe5e8"
 PAPER = "#ffffff"
 ACCENT = "#13707a"  # what is right, what is ours
 WARM = "#c4513a"  # what is wrong
-DOTS = 150  # per inch: two for each pixel of an ordinary screen
+DOTS = 150  # per inch
+DENSITY = 1.5  # dots for each pixel of an ordinary screen, so that text is sharp on a better one
 
 Picture = Image.Image | np.ndarray
 """A PIL image, or uint8 (H, W, 3) RGB or (H, W) grey."""

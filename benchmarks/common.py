@@ -70,12 +70,18 @@ def interleave(contenders: Mapping[str, Callable[[], T]], *, rounds: int, warm_u
     for number in range(-warm_up, rounds):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            print(f"\r{f'round {number + 1}/{rounds}: {name}':<70}", end="", file=sys.stderr, flush=True)
+            _show(f"round {number + 1}/{rounds}: {name}")
             result = contenders[name]()
             if number >= 0:
                 results[name].append(result)
-    print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
+    _show("")
     return results
+
+
+def _show(text: str) -> None:
+    """A line on stderr that the next one overwrites; nothing where stderr is no terminal."""
+    if sys.stderr.isatty():
+        print(f"\r{text:<70}\r{text}", end="", file=sys.stderr, flush=True)
 
 
 def median(values: Sequence[float]) -> float:

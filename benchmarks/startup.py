@@ -136,7 +136,7 @@ def main() -> None:
     promises = []
     for command, beside in (("--help", "--help"), ("list", "list"), ("plugins", "list")):
         ours, base = usual[f"zoo {command}"], usual[f"bare click {beside}"]
-        text = f"`zoo {command}` over bare click, which does {'as much' if beside != '--help' else 'the same'}"
+        text = f"`zoo {command}` over bare click's `{beside}`"
         promises.append(Promise(text=text, wanted=1.5, measured=ratio(ours, base), most=True))
         text = f"`hf --help` over `zoo {command}`"
         promises.append(Promise(text=text, wanted=4, measured=ratio(usual["hf --help"], ours)))

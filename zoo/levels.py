@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -91,9 +92,9 @@ class Flow:
             if node not in depends or self.steps[node].shape is None:
                 continue  # parameters and plain numbers can be had again on the other side
             readers = [order[user] for user in node.users]
-            if reach <= index and node.op != "placeholder" and readers:
+            if reach <= index and node.op != "placeholder" and readers and _is_map(self.steps[node].shape):
                 spot = self.spot(node)
-                if spot is not None and len(self.steps[node].shape or ()) > 2:
+                if spot is not None and not _does_nothing(self.trace, node):
                     found.append(spot)
             reach = max([reach, *readers])
         return found
@@ -120,7 +121,10 @@ def _body(flow: Flow) -> list[Spot]:
     result = flow.trace.output.args[0]
     if waists[-1].node is result:  # a network that was cut already: all of it is body
         return [spot for spot in waists if order[spot.node] >= start]
+    pooled = (order[after.node] for before, after in pairwise(waists) if before.side > 2 and after.side == 1)
+    head = next(pooled, len(order))  # what lies behind the mean over the whole map is no block
     mapped = [node for node in weighted if _is_map(flow.steps[node].shape) and not _in_classifier(flow, node)]
+    mapped = [node for node in mapped if order[node] < head]
     if not mapped:
         return []
     end = order[mapped[-1]]
@@ -173,7 +177,7 @@ def _has_a_stage_within(parts: Mapping[str, nn.Module], unit: str, inside: Seque
     for spot in inside:
         child = ".".join(spot.path.split(".")[: unit.count(".") + 2])
         whole = not _is_below(reduction, child) and child in parts
-        if whole and next(parts[child].children(), None) is not None:
+        if whole and any(next(part.parameters(), None) is not None for part in parts[child].children()):
             return True
     return False
 
@@ -198,6 +202,10 @@ def _has_parameters(trace: Trace, node: fx.Node) -> bool:
     if node.op != "call_module":
         return False
     return next(trace.value_of(node).parameters(), None) is not None
+
+
+def _does_nothing(trace: Trace, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(trace.value_of(node), nn.Identity)
 
 
 def _is_map(shape: tuple[int, ...] | None) -> bool:

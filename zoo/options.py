@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
-from zoo.errors import UnknownNameError, UsageError
+from zoo.errors import PluginError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,20 +21,37 @@ class Option:
     type: Any
     default: Any
 
+    @property
+    def needed(self) -> bool:
+        """Whether it has no default."""
+        return self.default is inspect.Parameter.empty
+
     def __str__(self) -> str:
         kind = getattr(self.type, "__name__", None) or str(self.type).replace("typing.", "")
         if get_origin(self.type) is Literal:
             kind = "|".join(str(choice) for choice in get_args(self.type))
-        return f"{self.name}={self.default} ({kind})"
+        return f"{self.name} ({kind}, needed)" if self.needed else f"{self.name}={self.default} ({kind})"
 
 
 def describe_options(plugin: Callable[..., Any]) -> dict[str, Option]:
-    """The keyword-only arguments of a class or function, by name."""
+    """The keyword-only arguments of a class or function, by name.
+
+    Raises:
+        PluginError: its signature cannot be read, for instance because a type hint names what is not imported.
+    """
     function = plugin.__init__ if inspect.isclass(plugin) else plugin
-    hints = typing.get_type_hints(function)
+    try:
+        hints = typing.get_type_hints(function)
+        parameters = inspect.signature(function).parameters
+    except (NameError, TypeError, ValueError, AttributeError, SyntaxError) as error:
+        name = f"{getattr(plugin, '__module__', '?')}:{getattr(plugin, '__qualname__', repr(plugin))}"
+        raise PluginError(
+            f"The options of {name} cannot be read: {error}. "
+            "Mend the type hints of its keyword arguments, or uninstall its package."
+        ) from error
     return {
         name: Option(name=name, type=hints.get(name, str), default=parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
 
@@ -47,20 +65,24 @@ def check_options(plugin: Callable[..., Any], given: Mapping[str, Any], *, of: s
         of: whose options they are, for the message ("the dataset 'plankton'").
 
     Raises:
-        UsageError: an option that does not exist, or a value of another type; all faults are said at once.
+        UsageError: an option that does not exist, a value of another type, or an option without a default that
+            is not given; all faults are said at once.
     """
     options = describe_options(plugin)
     listed = ", ".join(str(option) for option in options.values()) or "none"
     faults, checked = [], {}
     for name, value in given.items():
         if name not in options:
-            hint = str(UnknownNameError("option", name, options)).removesuffix("There are none.").strip()
-            faults.append(f"{hint} The options of {of}: {listed}.")
+            near = get_close_matches(name, options, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            faults.append(f"No option is called {name!r}. {hint}The options of {of}: {listed}.")
             continue
         try:
             checked[name] = _coerce(value, options[name].type)
         except (TypeError, ValueError):
             faults.append(f"The option {name!r} of {of} cannot be {value!r}: {options[name]}.")
+    missing = [name for name, option in options.items() if option.needed and name not in given]
+    faults += [f"The option {name!r} of {of} must be given: {options[name]}." for name in missing]
     if faults:
         raise UsageError(" ".join(faults))
     return checked
@@ -83,10 +105,8 @@ def _coerce(value: Any, wanted: Any) -> Any:
             except (TypeError, ValueError):
                 continue
         raise ValueError(value)
-    if origin in (list, tuple, typing.Sequence) or wanted in (list, tuple):
-        parts = value.split(",") if isinstance(value, str) else list(value)
-        inner = arguments[0] if arguments else str
-        return (origin or wanted)(_coerce(part, inner) for part in parts)
+    if origin in (list, tuple, Sequence) or wanted in (list, tuple):
+        return _coerce_many(value, origin or wanted, arguments)
     if wanted is bool:
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if isinstance(value, bool):
@@ -109,3 +129,14 @@ def _coerce(value: Any, wanted: Any) -> Any:
     if isinstance(value, str):
         return wanted(value)
     raise ValueError(value)
+
+
+def _coerce_many(value: Any, kind: Any, inner: tuple[Any, ...]) -> Any:
+    """`1,2,3` or a list -> a list or tuple; a tuple of a fixed length must have it."""
+    text = isinstance(value, str)
+    parts = [part.strip() for part in value.split(",") if part.strip()] if text else list(value)
+    fixed = kind is tuple and inner and inner[-1] is not Ellipsis
+    if fixed and len(inner) != len(parts):
+        raise ValueError(value)
+    kinds = inner if fixed else (inner[0] if inner else str,) * len(parts)
+    return (list if kind is list else tuple)(_coerce(part, one) for part, one in zip(parts, kinds, strict=True))

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError
@@ -47,20 +47,28 @@ class Plugin:
         """
         try:
             return EntryPoint(self.name, self.target, GROUPS[self.kind]).load()
-        except Exception as error:  # a plugin may raise anything while it is imported
+        except (Exception, SystemExit) as error:  # a plugin may raise anything while it is imported
+            cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
             raise PluginError(
-                f"The {self.kind} {self.name!r} of the package {self.package} does not import: "
-                f"{type(error).__name__}: {error}. Run `pip install --upgrade {self.package}` or uninstall it."
+                f"The {self.kind} {self.name!r} of the package {self.package} does not import: {cause}. "
+                f"Run `pip install --upgrade {self.package}` or uninstall it."
             ) from error
+
+
+@cache
+def _installed() -> EntryPoints:
+    """Our groups' entry points. Asking for a group reads the metadata of every installed package: once for all."""
+    points = entry_points()
+    return EntryPoints(point for group in GROUPS.values() for point in points.select(group=group))
 
 
 @cache
 def _discovered(group: str) -> tuple[Plugin, ...]:
     kind = next(kind for kind, name in GROUPS.items() if name == group)
     found: dict[tuple[str, str], Plugin] = {}
-    for point in entry_points(group=group):
-        package = point.dist.name if point.dist else "unknown"
-        version = point.dist.version if point.dist else "0"
+    for point in _installed().select(group=group):
+        package = (point.dist and point.dist.name) or "unknown"  # what pip left of a package may have no name
+        version = (point.dist and point.dist.version) or "0"
         plugin = Plugin(kind=kind, name=point.name, package=package, version=version, target=point.value)
         found.setdefault((package, point.name), plugin)
     return tuple(sorted(found.values(), key=lambda plugin: (plugin.package != CORE, plugin.name, plugin.package)))
@@ -103,5 +111,6 @@ def clashing_names(kind: str) -> set[str]:
 
 def forget_plugins() -> None:
     """Look again at the next call (after packages were installed while the program runs)."""
+    _installed.cache_clear()
     _discovered.cache_clear()
     importlib.invalidate_caches()

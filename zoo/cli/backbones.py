@@ -72,4 +72,5 @@ def cuts(name: str, as_json: bool) -> None:
     )
     side = backbone.input.size
     say(f"GFLOP a picture at {side} x {side} pixels; MB of float32 weights, which is also what a fetch transfers.")
-    say(f"Next: zoo train DATASET --backbone {name} --cut {found[-2 if len(found) > 1 else -1].name}")
+    weights = "" if backbone.maker.weights(backbone.name) else " --weights random"
+    say(f"Next: zoo train DATASET --backbone {name} --cut {found[-2 if len(found) > 2 else -1].name}{weights}")

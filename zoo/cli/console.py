@@ -82,6 +82,21 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
         yield listen
 
 
+def print_facts(facts: Sequence[tuple[str, object]]) -> None:
+    """A title and its text a line, the texts flush, to stdout."""
+    width = max(len(title) for title, _ in facts) + 2
+    for title, text in facts:
+        click.echo(f"{title:<{width}}{text}")
+
+
+def say_left_out(skipped: Sequence[str], *, most: int = 20) -> None:
+    """Which pictures could not be read and were left out, to stderr."""
+    for line in skipped[:most]:
+        say(f"left out: {line.removesuffix(' Replace or remove it, or pass --skip-unreadable.')}")
+    if len(skipped) > most:
+        say(f"left out: {len(skipped) - most} more")
+
+
 def format_figures(figures: Mapping[str, Any]) -> str:
     """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
     return "  ".join(

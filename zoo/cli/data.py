@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.console import as_pairs, data_options, json_option, print_json, print_table, progress_bars, say
-from zoo.errors import FileError, PluginError
+from zoo.errors import FileError, PluginError, UsageError
 
 if TYPE_CHECKING:
     from zoo.data.doctor import Report
@@ -50,17 +50,27 @@ def list_datasets(as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the dataset's own.")
 def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
     """Draw or unpack the dataset NAME into a folder, in its own layout."""
+    from zoo.contracts import Dataset
     from zoo.options import check_options
     from zoo.plugins import find_plugin
 
-    maker = find_plugin("dataset", name).load()
+    plugin = find_plugin("dataset", name)
+    maker = plugin.load()
+    if not (isinstance(maker, type) and issubclass(maker, Dataset)):
+        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
+    if maker.needs_folder:
+        raise UsageError(
+            f"The dataset {name!r} reads pictures of yours, there is nothing to make. "
+            f"Run `zoo data check {name} --data DIR`."
+        )
     dataset = maker(**check_options(maker, as_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
     if out.exists() and not out.is_dir():
         raise FileError(out, "this is a file", "Name a folder.")
     with progress_bars() as progress:
         dataset.prepare(out, progress)
-    say(f"{len(dataset)} pictures in {out}")
-    say(f"Next: zoo train {name} --data {out} --backbone vgg16 --cut block4 --weights random")
+    filled = out.is_dir() and any(out.iterdir())
+    say(f"{len(dataset)} pictures in {out}" if filled else f"{name} brings its {len(dataset)} pictures along.")
+    say(f"Next: zoo train {name}{f' --data {out}' if filled else ''} --backbone vgg16 --cut block4 --weights random")
 
 
 @data.command()
@@ -68,7 +78,7 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
 @data_options
 @json_option
 def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Read every picture of the dataset NAME, and say what is wrong with it."""
+    """Read every picture of the dataset NAME; say what is wrong."""
     from zoo.data.doctor import examine
 
     with progress_bars() as progress:

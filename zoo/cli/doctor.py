@@ -6,7 +6,8 @@ import platform
 
 import click
 
-from zoo.cli.console import json_option, print_json
+from zoo.cli.console import json_option, print_facts, print_json
+from zoo.cli.plugins import find_problem
 
 
 @click.command()
@@ -14,7 +15,7 @@ from zoo.cli.console import json_option, print_json
 def doctor(as_json: bool) -> None:
     """What this machine has, and what is missing."""
     from zoo.devices import describe_device, has_fast_bf16, pick_device
-    from zoo.errors import ZooError
+    from zoo.errors import PluginError, ZooError
     from zoo.files import zoo_home
     from zoo.plugins import GROUPS, find_plugins
     from zoo.registry import all_entries
@@ -30,10 +31,10 @@ def doctor(as_json: bool) -> None:
         **versions(),
         **{f"{kind} plugins": ", ".join(plugin.name for plugin in find_plugins(kind)) or "none" for kind in GROUPS},
         "filters": ", ".join(all_entries(problems=problems)) or "none; run `pip install zoo-filters`",
-        "problems": "; ".join(map(str, problems)) or "none",
     }
+    found = [find_problem(plugin, load=True) for kind in GROUPS for plugin in find_plugins(kind)]
+    problems += [PluginError(problem) for problem in found if problem]
     if as_json:
-        print_json(facts)
+        print_json({**facts, "problems": [str(problem) for problem in problems]})
         return
-    for key, value in facts.items():
-        click.echo(f"{key:<18}{value}")
+    print_facts([*facts.items(), *(("problem", problem) for problem in problems or ["none"])])

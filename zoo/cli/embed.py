@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.console import device_option, progress_bars, quiet_option, say, source_options
+from zoo.cli.console import device_option, progress_bars, quiet_option, say, say_left_out, source_options
 
 
 @click.command()
@@ -40,7 +40,6 @@ def embed(
             list(pictures), size=size, device=device, skip_unreadable=skip_unreadable, progress=progress
         )
     embeddings.save(out)
-    for line in embeddings.skipped:
-        say(f"left out: {line}")
+    say_left_out(embeddings.skipped)
     click.echo(out)
     say(f"{len(embeddings)} vectors of {embeddings.vectors.shape[1]} numbers")

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import device_option, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import (
+    device_option,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    quiet_option,
+    say,
+    say_left_out,
+)
+
+from zoo.errors import FileError
 
 if TYPE_CHECKING:
     from zoo.model import Model
@@ -16,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
-@click.option("--split", default="test", show_default=True, help="train, val, test or all.")
+@click.option("--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True)
 @click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG.")
 @device_option
 @json_option
@@ -101,11 +112,12 @@ def predict(
     from zoo.model import load_model
     from zoo.training.runs import open_run
 
+    if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
+        raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
     with progress_bars(quiet=quiet) as progress:
         answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
-    for line in answers.skipped:
-        say(f"left out: {line}")
+    say_left_out(answers.skipped)
     if out:
         answers.save(out, head=head)
         say(f"{len(answers.images)} pictures in {out}")

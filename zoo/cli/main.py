@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -83,6 +83,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="zoo")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show an error's traceback; may stand anywhere.")
 def cli() -> None:
     """Feature filters by name: truncate a backbone, fine-tune it, publish it, fetch it."""
 
@@ -97,12 +98,16 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="zoo", standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # a group without a command
+            error.show()
+            sys.exit(error.exit_code)
+        context = getattr(error, "ctx", None)
+        hint = f" Run `{context.command_path} --help`." if context else ""
+        _fail(error.format_message() + hint, status=error.exit_code, debug=debug)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(130)
@@ -110,10 +115,28 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except ZooError as error:
-        if debug:
-            raise
-        click.echo(f"{_red('Error:')} {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        _fail(str(error), status=2 if isinstance(error, UsageError) else 1, debug=debug)
+    except OSError as error:
+        _fail(_explain(error), status=1, debug=debug)
+
+
+def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
+    """One line on stderr, with the traceback before it where it is asked for."""
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    click.echo(f"{_red('Error:')} {' '.join(line.strip() for line in text.splitlines())}", err=True)
+    sys.exit(status)
+
+
+def _explain(error: OSError) -> str:
+    """What no room translated: a full disk behind stdout, a folder that may not be read."""
+    from pathlib import Path
+
+    from zoo.files import explained
+
+    return str(explained(error, Path(error.filename or "the output")))
 
 
 def _red(text: str) -> str:

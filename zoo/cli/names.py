@@ -10,6 +10,7 @@ import click
 from zoo.cli.console import (
     format_figures,
     json_option,
+    print_facts,
     print_json,
     print_table,
     progress_bars,
@@ -18,7 +19,7 @@ from zoo.cli.console import (
     source_options,
 )
 from zoo.errors import FileError, ZooError
-from zoo.registry import Entry, add_entry, all_entries, find_entry, remove_entry, user_registry
+from zoo.registry import Entry, add_entry, all_entries, remove_entry, user_registry
 
 
 @click.command("list")
@@ -99,11 +100,8 @@ def info(name: str, as_json: bool, **where: Any) -> None:
         ("licence", manifest.license or "-"),
     ]
     lines += [(f"head {head.name}", _head_text(head)) for head in manifest.heads]
-    for title, text in lines:
-        if text:
-            click.echo(f"{title:<14}{text}")
-    for split, head, figures in _scores(published):
-        click.echo(f"{split + ' ' + head:<20}{figures}")
+    lines += [(f"{split} {head}", figures) for split, head, figures in _scores(published)]
+    print_facts([(title, text) for title, text in lines if text])
     say(f"Next: zoo fetch {name}")
 
 
@@ -178,17 +176,25 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
 
 @click.group()
 def registry() -> None:
-    """Names of your own."""
+    """Names of your own, in a registry.toml:
+
+    \b
+    format = 1
+    [filters.NAME]
+    sources  = ["hf://owner/name@COMMIT", "/a/folder"]   tried in this order
+    manifest = "sha256:…"                                of their config.json
+    backbone, cut, about, license: texts for listings
+    """
 
 
 @registry.command("add")
 @click.argument("name")
 @click.argument("source")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
-@click.option("--yes", is_flag=True, help="Replace a name that pins other filters.")
+@click.option("--yes", "--replace", "yes", is_flag=True, help="Replace a name that pins other filters.")
 @source_options
 def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
-    """Give the filters at SOURCE (a folder, owner/name, hf://…, package:…) the NAME, pinned to what is there now."""
+    """Give filters a NAME, pinned to what lies at SOURCE now: a folder, owner/name, hf://… or package:…"""
     from zoo.published import open_published
 
     if Path(source).exists() and not Path(source).is_dir():
@@ -214,7 +220,6 @@ def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any)
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
 def remove_name(name: str, path: Path | None) -> None:
     """Forget the NAME; the filters stay where they are."""
-    find_entry(name)
     say(f"{name} is gone from {remove_entry(name, path)}.")
 
 

@@ -30,7 +30,7 @@ def list_plugins(load: bool, as_json: bool) -> None:
 
 
 def _list(*, load: bool, as_json: bool) -> None:
-    found = [(plugin, _state(plugin, load=load)) for kind in GROUPS for plugin in find_plugins(kind)]
+    found = [(plugin, find_problem(plugin, load=load)) for kind in GROUPS for plugin in find_plugins(kind)]
     if as_json:
         print_json(
             [
@@ -57,16 +57,15 @@ def _list(*, load: bool, as_json: bool) -> None:
         say("Nothing was imported; `zoo plugins --load` tries each one.")
 
 
-def _state(plugin: Plugin, *, load: bool) -> str | None:
-    """What is wrong with a plugin, None where nothing is known to be."""
+def find_problem(plugin: Plugin, *, load: bool) -> str | None:
+    """What is wrong with a plugin, None where nothing is known to be; `load` tries to import it."""
+    if load and plugin.kind != "registry":
+        try:
+            plugin.load()
+        except PluginError as error:
+            return str(error)
     if plugin.name in clashing_names(plugin.kind):
-        return f"several packages have this name; say {plugin.full_name}"
-    if not load or plugin.kind == "registry":
-        return None
-    try:
-        plugin.load()
-    except PluginError as error:
-        return str(error)
+        return f"Several packages have a {plugin.kind} called {plugin.name!r}; say {plugin.full_name}."
     return None
 
 

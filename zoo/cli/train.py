@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +37,17 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 @click.option("--filters", "name", help="Start from published filters instead of a backbone.")
 @click.option("--head", "heads", multiple=True, metavar="NAME[:KEY=VALUE,…]", help="classify by default; repeatable.")
 @data_options
-@click.option("--size", type=int, help="The pictures' side in pixels; as the filters were made by default.")
+@click.option(
+    "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as the filters were made by default."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/DATASET by default.")
-@click.option("--seed", type=int, help="Of everything random; 0 by default.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of everything random; 0 by default.")
 @click.option("--retrain", help="none, all, or the block to retrain from; the upper half by default.")
-@click.option("--head-epochs", type=int, help="On frozen features, at most.")
-@click.option("--epochs", type=int, help="Of fine-tuning, at most.")
-@click.option("--batch", type=int, help="Pictures a step.")
-@click.option("--rate", type=float, help="Learning rate of fine-tuning, at the top block.")
-@click.option("--patience", type=int, help="Epochs without improvement before a stage ends.")
+@click.option("--head-epochs", type=click.IntRange(0), help="On frozen features, at most.")
+@click.option("--epochs", type=click.IntRange(0), help="Of fine-tuning, at most.")
+@click.option("--batch", type=click.IntRange(2), help="Pictures a step.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of fine-tuning, at the top block.")
+@click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before a stage ends.")
 @click.option("--augment", type=click.Choice(["none", "light", "strong"]), help="How much pictures are varied.")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="bf16 where it is fast by default.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
@@ -51,7 +55,7 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 @json_option
 @quiet_option
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Fine-tune filters on DATASET (a name of `zoo data list`), or as RECIPE.toml says.
+    """Fine-tune filters on DATASET (a name of `zoo data list`), or as RECIPE.toml says. Ctrl-C leaves a checkpoint.
 
     \b
     zoo train digits --filters vgg16-plankton
@@ -61,7 +65,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
     recipe = _recipe(what, given)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
-    with progress_bars(quiet=quiet) as progress:
+    with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         run = train_recipe(recipe, folder, device=device, progress=progress)
     _report(run, as_json=as_json)
 
@@ -75,15 +79,27 @@ def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
     """Go on with the RUN that was stopped or killed, as if nothing had happened."""
     from zoo.training.finetune import resume as go_on
 
-    with progress_bars(quiet=quiet) as progress:
+    with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         finished = go_on(run, device=device, progress=progress)
     _report(finished, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _exit_when_stopped() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are no failure: say how to go on, and exit as one who was stopped."""
+    from zoo.training.loop import StoppedError
+
+    try:
+        yield
+    except StoppedError as stopped:
+        say(str(stopped))
+        raise SystemExit(130) from stopped
 
 
 def _recipe(what: str, given: dict[str, Any]) -> Recipe:
     from zoo.training.recipe import parse_recipe, read_recipe
 
-    overrides = {key: value for key, value in given.items() if value not in (None, (), False)}
+    overrides = {key: value for key, value in given.items() if value is not None and value is not False and value != ()}
     if what.endswith(".toml"):
         recipe = read_recipe(Path(what))
         content = recipe.model_dump(exclude_none=True)
@@ -105,15 +121,21 @@ def _recipe(what: str, given: dict[str, Any]) -> Recipe:
 
 
 def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) -> None:
+    from zoo.families import find_backbone
+
     name, backbone = overrides.pop("name", None), overrides.pop("backbone", None)
     if name and backbone:
         raise UsageError("Say either --filters or --backbone, not both.")
+    if name and "weights" in overrides:
+        raise UsageError("Say either --filters, which have weights, or --backbone with --weights.")
     if name:
-        filters.pop("backbone", None)
         local = Path(name).expanduser()
+        filters.clear()
         filters["name"] = str(local.resolve()) if local.is_dir() else name
     elif backbone:
-        filters.pop("name", None)
+        find_backbone(backbone)
+        if filters.pop("name", None):
+            filters.clear()
         filters["backbone"] = backbone
     elif not filters:
         raise UsageError(

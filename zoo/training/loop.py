@@ -96,7 +96,7 @@ class StageLoop:
         rest = self.upper.rest
         names = [name for name, _ in rest.named_parameters()]
         depths = depth_of_parameters(session.model.filters, names) if names else {}
-        groups = parameter_groups(rest, self.upper.heads, depths, rate=stage.rate, how=session.how)
+        groups = parameter_groups(rest, self.upper.heads, depths, stage=stage, weight_decay=session.how.weight_decay)
         fused = session.arithmetic.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.AdamW(groups, fused=fused)
         if restored:

@@ -25,6 +25,7 @@ class Stage:
     rate: float
     frozen: Cut | None  # the last cut that stays as it is; None: everything is trained
     whole: bool = False  # True: no part of the filters is trained
+    decay: float = 1.0  # of the rate, a block further down; random weights have no lower blocks to spare
 
 
 def plan_stages(how: TrainingPart, filters: Filters, *, fresh: bool) -> list[Stage]:
@@ -43,7 +44,8 @@ def plan_stages(how: TrainingPart, filters: Filters, *, fresh: bool) -> list[Sta
     if not fresh or whole:
         stages.append(Stage(name="heads", epochs=how.head_epochs, rate=how.head_rate, frozen=filters.cut, whole=True))
     if not whole:
-        stages.append(Stage(name="filters", epochs=how.epochs, rate=how.rate, frozen=frozen))
+        decay = 1.0 if fresh else how.layer_decay
+        stages.append(Stage(name="filters", epochs=how.epochs, rate=how.rate, frozen=frozen, decay=decay))
     return [stage for stage in stages if stage.epochs]
 
 
@@ -79,7 +81,7 @@ def depth_of_parameters(filters: Filters, names: Sequence[str]) -> dict[str, int
 
 
 def parameter_groups(
-    rest: nn.Module, heads: nn.Module, depths: Mapping[str, int], *, rate: float, how: TrainingPart
+    rest: nn.Module, heads: nn.Module, depths: Mapping[str, int], *, stage: Stage, weight_decay: float
 ) -> list[dict[str, Any]]:
     """AdamW's groups: a rate for each block, no weight decay on biases and norms."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -88,11 +90,11 @@ def parameter_groups(
             if not parameter.requires_grad:
                 continue
             depth = depths.get(name, 0) if owner == "rest" else 0
-            decay = how.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate * how.layer_decay**depth, decay), []).append(parameter)
+            shrink = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((stage.rate * stage.decay**depth, shrink), []).append(parameter)
     return [
-        {"params": parameters, "lr": own_rate, "base_rate": own_rate, "weight_decay": decay}
-        for (own_rate, decay), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+        {"params": parameters, "lr": own_rate, "base_rate": own_rate, "weight_decay": shrink}
+        for (own_rate, shrink), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
     ]
 
 

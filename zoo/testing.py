@@ -6,18 +6,36 @@ def test_whales_keep_the_contract(tmp_path):
 
 from __future__ import annotations
 
+import keyword
+import math
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from zoo.contracts import Backbones, Box, Categories, Dataset, FeatureShape, Head, Multilabel, Number, Sample, Target
-from zoo.errors import FileError, PluginError, UsageError
+from zoo.contracts import (
+    TARGETS,
+    Backbones,
+    Box,
+    Categories,
+    Dataset,
+    FeatureShape,
+    Head,
+    Multilabel,
+    Number,
+    Sample,
+    Target,
+)
+from zoo.errors import FileError, PluginError, UsageError, ZooError
 from zoo.files import write_whole
 from zoo.options import describe_options
 from zoo.plugins import Plugin
 from zoo.truncation import find_cuts, on_meta, truncate
+
+SPLITS = ("train", "val", "valid", "validation", "test", "unlabelled")
 
 
 def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
@@ -32,30 +50,36 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
             raise PluginError(f"{plugin.target} is no subclass of zoo.Dataset.")
         if made.needs_folder and root is None:
             raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with: --data DIR.")
+        _check_options(made)
         with tempfile.TemporaryDirectory() as folder:
-            yield from check_dataset(made(), root or Path(folder))
+            yield from check_dataset(_ask("making it with its defaults", made), root or Path(folder))
     elif plugin.kind == "head":
         if not (isinstance(made, type) and issubclass(made, Head)):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Head.")
         yield from check_head(made)
     else:
-        yield from check_backbones(made())
+        family = _ask("making it", made)
+        if not isinstance(family, Backbones):
+            raise PluginError(f"{plugin.target} is no subclass of zoo.Backbones.")
+        yield from check_backbones(family)
 
 
 def check_dataset(dataset: Dataset, root: Path) -> list[str]:
     """Prepare a dataset twice and read its samples; a line for each thing that holds. Raises PluginError."""
-    dataset.prepare(root)
+    _check_options(type(dataset))
+    _ask("prepare", dataset.prepare, root)
     count = len(dataset)
-    dataset.prepare(root)
+    _ask("prepare, called again,", dataset.prepare, root)
     _hold(len(dataset) == count, "prepare gives another number of pictures when it is called again")
     _hold(count > 0, "there are no pictures after prepare")
     _hold(bool(dataset.targets), "targets is empty after prepare")
-    for option in describe_options(type(dataset)).values():
-        _hold(option.default is not option.type, f"the option {option.name!r} has no default")
+    for name, target in dataset.targets.items():
+        _check_target(name, target)
     for index in sorted({0, count // 2, count - 1}):
-        _check_sample(dataset[index], dataset, index)
+        _check_sample(_ask(f"reading sample {index}", dataset.__getitem__, index), dataset, index)
     seen: set[int] = set()
     for name, rows in dataset.splits.items():
+        _hold(name in SPLITS, f"there is a split {name!r}, but splits are called {', '.join(SPLITS)}")
         _hold(not seen & set(rows), f"the split {name!r} shares pictures with another")
         _hold(all(0 <= row < count for row in rows), f"the split {name!r} names pictures that do not exist")
         seen |= set(rows)
@@ -63,7 +87,20 @@ def check_dataset(dataset: Dataset, root: Path) -> list[str]:
     return [f"{count} pictures", f"targets: {', '.join(dataset.targets)}", f"splits: {splits}", "samples are whole"]
 
 
+def _check_options(plugin: type) -> None:
+    for option in describe_options(plugin).values():
+        _hold(not option.needed, f"the option {option.name!r} has no default")
+
+
+def _check_target(name: str, target: Target) -> None:
+    _hold(isinstance(target, tuple(TARGETS.values())), f"the target {name!r} is a {type(target).__name__}, no target")
+    if isinstance(target, (Categories, Multilabel)):
+        twice = sorted({one for one in target.names if target.names.count(one) > 1})
+        _hold(not twice, f"the target {name!r} has classes of one name: {', '.join(map(str, twice[:3]))}")
+
+
 def _check_sample(sample: Sample, dataset: Dataset, index: int) -> None:
+    _hold(isinstance(sample, Sample), f"sample {index} is a {type(sample).__name__}, no zoo.Sample")
     image = sample.image
     _hold(image.dtype == torch.uint8, f"the image of sample {index} is {image.dtype}, not uint8")
     _hold(
@@ -72,34 +109,45 @@ def _check_sample(sample: Sample, dataset: Dataset, index: int) -> None:
     for name, value in sample.targets.items():
         _hold(name in dataset.targets, f"sample {index} has a target {name!r} that the dataset does not list")
         target = dataset.targets[name]
+        if value is None:
+            continue
         if isinstance(target, Categories):
             _hold(0 <= int(value) < len(target.names), f"the class of sample {index} is {value}")
-        elif isinstance(target, Box) and value is not None:
+        elif isinstance(target, Box):
             _hold(torch.as_tensor(value).numel() == 4, f"the box of sample {index} has not four numbers")
+        elif isinstance(target, Multilabel):
+            given = torch.as_tensor(value).numel()
+            _hold(given == len(target.names), f"sample {index} has {given} labels of {len(target.names)}")
+        else:
+            _hold(math.isfinite(value), f"the number of sample {index} is {value}")
 
 
 def check_head(maker: type[Head]) -> list[str]:
     """Build a head with its defaults, learn from random features, ask it; a line for each thing that holds."""
+    _hold(maker.learns in TARGETS.values(), f"learns is {maker.learns!r}, no kind of target")
+    _check_options(maker)
     shape = FeatureShape(channels=8, height=5, width=6)
     target, values = _example(maker.learns)
-    head = maker(shape, target)
+    head = _ask("building it with its defaults", maker, shape, target)
     features = torch.randn(6, 8, 5, 6, generator=torch.Generator().manual_seed(0))
-    reduced = head.reduce(features)
+    reduced = _ask("reduce", head.reduce, features)
     _hold(len(reduced) == 6, "reduce does not keep one row a picture")
-    output = head(reduced)
-    loss = head.loss(output, values)
+    output = _ask("forward", head, reduced)
+    loss = _ask("loss", head.loss, output, values)
     _hold(loss.ndim == 0 and bool(torch.isfinite(loss)), "loss is no finite scalar")
     loss.backward()
     _hold(
         all(parameter.grad is not None for parameter in head.parameters() if parameter.requires_grad),
         "some parameters get no gradient",
     )
-    answer = head.eval().predict(output.detach())
-    _hold(len(answer) == 6, "predict does not give one row a picture")
-    metrics = head.metrics()
-    metrics.update(answer, values)
-    names = list(metrics.compute())
+    answer = _ask("predict", head.eval().predict, output.detach())
+    expected = {Box: (6, 4), Number: (6,)}.get(maker.learns, (6, 3))
+    _hold(answer.shape == expected, f"predict gives {tuple(answer.shape)} where {expected} is due")
+    metrics = _ask("metrics", head.metrics)
+    _ask("updating the metrics", metrics.update, answer, values)
+    names = list(_ask("computing the metrics", metrics.compute))
     _hold(bool(names), "metrics is empty")
+    _hold(maker.watch in ("", *names), f"watch is {maker.watch!r}, which is none of the metrics: {', '.join(names)}")
     return [f"learns {maker.learns.__name__}", "loss and gradients are finite", f"metrics: {', '.join(names)}"]
 
 
@@ -115,12 +163,12 @@ def _example(kind: type[Target]) -> tuple[Target, torch.Tensor]:
 
 def check_backbones(family: Backbones) -> list[str]:
     """Cut the first and the last network of a family; a line for each thing that holds. Raises PluginError."""
-    names = list(family.names())
+    names = list(_ask("names", family.names))
     _hold(bool(names), "the family names no networks")
     for name in dict.fromkeys((names[0], names[-1])):
         _hold(name in family, f"{name!r} is listed, but `in` says no")
         with on_meta():
-            network = family.build(name)
+            network = _ask(f"building {name!r}", family.build, name)
         _hold(
             all(parameter.is_meta for parameter in network.parameters()),
             f"building {name!r} on the meta device allocates parameters",
@@ -132,7 +180,19 @@ def check_backbones(family: Backbones) -> list[str]:
         part = family.truncated(name, cuts[0]) or truncate(network, cuts[0], size=size)
         strange = set(part.state_dict()) - set(network.state_dict())
         _hold(not strange, f"truncating {name!r} renames parameters: {sorted(strange)[:3]}")
-    return [f"{len(names)} networks", "nothing is allocated on the meta device", "parameter names are kept"]
+    count = f"{len(names)} network{'s' if len(names) > 1 else ''}"
+    return [count, "nothing is allocated on the meta device", "parameter names are kept"]
+
+
+def _ask(what: str, method: Callable[..., Any], *given: Any) -> Any:
+    """Call a plugin; whatever it raises, but our own errors, is a broken promise."""
+    try:
+        return method(*given)
+    except ZooError:
+        raise
+    except Exception as error:  # an author's mistake may raise anything
+        cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+        raise PluginError(f"The contract is broken: {what} raises {cause}. See zoo/contracts.py.") from error
 
 
 def _hold(condition: bool, fault: str) -> None:
@@ -155,11 +215,13 @@ def write_plugin(name: str, folder: Path) -> Path:
         FileError: the folder is taken.
     """
     module = f"zoo_{name.replace('-', '_')}"
-    if not module.isidentifier() or name != name.lower():
-        raise UsageError(f"A plugin cannot be called {name!r}: lower-case letters, digits and dashes.")
-    if folder.exists():
-        raise FileError(folder, "it is there already", "Choose another -o.")
     title = "".join(word.capitalize() for word in name.split("-"))
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(title):
+        raise UsageError(
+            f"A plugin cannot be called {name!r}. Use lower-case letters, digits and dashes, such as whale-calls."
+        )
+    if folder.exists():
+        raise FileError(folder, "it is there already", "Choose another folder with -o.")
     write_whole(folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title))
     write_whole(folder / f"{module}.py", _MODULE.format(name=name, title=title))
     return folder

@@ -31,7 +31,7 @@ class InMemory(Dataset):
     """Pictures decoded and resized beforehand, uint8."""
 
     def __init__(self, folder, transform):
-        self.items = list(ImageFolder(folder, v2.Compose(decode)))
+        self.items = list(ImageFolder(folder, v2.Compose(decode), allow_empty=True))
         self.transform = transform
 
     def __len__(self):
@@ -46,7 +46,7 @@ def open_split(split, views):
     folder = Path(work["tree"]) / split
     if work["memory"]:
         return InMemory(folder, v2.Compose(views + normalise))
-    return ImageFolder(folder, v2.Compose(decode + views + normalise))
+    return ImageFolder(folder, v2.Compose(decode + views + normalise), allow_empty=True)
 
 
 def loader(dataset, *, shuffle):

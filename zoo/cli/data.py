@@ -92,11 +92,13 @@ def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool)
 
 
 def _print_report(report: Report) -> None:
-    click.echo(f"{report.pictures} pictures, {report.groups} groups; splits: {report.splits or 'none of its own'}")
+    groups = f"{report.groups} groups" if report.groups else "no groups"
+    click.echo(f"{report.pictures} pictures, {groups}; splits: {report.splits or 'none of its own'}")
     click.echo(f"sizes: {report.smallest} to {report.largest} pixels")
     for target, counts in report.classes.items():
         click.echo(f"\ntarget {target}: {len(counts)} classes")
-        print_table(("class", "pictures"), sorted(counts.items(), key=lambda item: -item[1]), right=("pictures",))
+        rows = sorted(counts.items(), key=lambda item: item[1], reverse=True)
+        print_table(("class", "pictures"), rows, right=("pictures",))
     for line in report.faults:
         say(f"fault: {line}")
     for line in report.warnings:

@@ -6,7 +6,7 @@ import platform
 
 import click
 
-from zoo.cli.console import json_option, print_facts, print_json
+from zoo.cli.console import json_option, print_facts, print_json, say
 from zoo.cli.plugins import find_problem
 
 
@@ -37,4 +37,6 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json({**facts, "problems": [str(problem) for problem in problems]})
         return
-    print_facts([*facts.items(), *(("problem", problem) for problem in problems or ["none"])])
+    print_facts([*facts.items(), *(("problem", problem) for problem in problems)])
+    if not problems:
+        say("No problems.")

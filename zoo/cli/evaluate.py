@@ -17,7 +17,6 @@ from zoo.cli.console import (
     say,
     say_left_out,
 )
-
 from zoo.errors import FileError
 
 if TYPE_CHECKING:

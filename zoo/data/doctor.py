@@ -70,7 +70,12 @@ def examine(name: str, root: Path | str | None, *, options: Mapping[str, Any], p
         sizes.append((width, height))
         groups.add(sample.group)
         for target, value in sample.targets.items():
-            if isinstance(dataset.targets[target], Categories):
+            if target not in dataset.targets:
+                raise PluginError(
+                    f"{sample.path or f'Picture {index}'}: the target {target!r} is not one of the dataset's: "
+                    f"{', '.join(dataset.targets)}. Mend the plugin."
+                )
+            if isinstance(dataset.targets[target], Categories) and value is not None:
                 counts[target][int(value)] += 1
         digest = hashlib.sha256(sample.image.numpy().tobytes()).hexdigest()
         twins[digest].append((sample.path or str(index), dict(sample.targets)))

@@ -1,0 +1,1 @@
+"""Published filters, and the registry.toml that names them."""

@@ -1,0 +1,59 @@
+"""`zoo quickstart`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
+
+
+@click.command()
+@click.option("-o", "--out", type=click.Path(path_type=Path), default="quickstart", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing and of every training.")
+@json_option
+@quiet_option
+def quickstart(out: Path, seed: int, as_json: bool, quiet: bool) -> None:
+    """Fetch filters, fine-tune them on drawn plankton of other kinds, compare, publish, fetch back, look.
+
+    Everything is drawn and trained here; nothing is downloaded. Takes about a minute on two cores.
+    """
+    started = time.monotonic()
+    say("The whole story on drawn plankton; about a minute on two cores.\n")
+    from zoo.quickstart import tell
+
+    with progress_bars(quiet=quiet) as progress:
+        story = tell(out, seed=seed, progress=progress, say=say)
+    seconds = time.monotonic() - started
+    results = [(arm.title, run.metrics["test"]["classify"], run.record["seconds"]) for arm, run in story.runs]
+    if as_json:
+        print_json(
+            {
+                "report": str(story.report),
+                "published": str(story.published),
+                "seconds": seconds,
+                "neighbours_agree": story.neighbours_agree,
+                "arms": [{"title": title, "seconds": spent, **figures} for title, figures, spent in results],
+            }
+        )
+        return
+    say("")
+    print_table(
+        ("net", "accuracy", "balanced", "log loss", "seconds"),
+        [
+            (
+                title,
+                f"{100 * figures['accuracy']:.1f}%",
+                f"{100 * figures['balanced_accuracy']:.1f}%",
+                f"{figures['log_loss']:.3f}",
+                f"{spent:.0f}",
+            )
+            for title, figures, spent in results
+        ],
+        right=("accuracy", "balanced", "log loss", "seconds"),
+    )
+    say(f"\nDone in {seconds:.0f} s. The report with pictures: {story.report}")
+    say("Next: zoo train image-folder --data photos/ --filters vgg16-plankton   (your pictures, a folder a kind)")
+    say("      zoo embed photos/ --filters vgg16-plankton -o photos.parquet")

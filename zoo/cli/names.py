@@ -194,7 +194,10 @@ def registry() -> None:
 @click.option("--yes", "--replace", "yes", is_flag=True, help="Replace a name that pins other filters.")
 @source_options
 def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
-    """Give filters a NAME, pinned to what lies at SOURCE now: a folder, owner/name, hf://… or package:…"""
+    """Give filters a NAME, pinned to what lies at SOURCE now.
+
+    SOURCE is a folder, owner/name, hf://owner/name@revision or package:module/folder.
+    """
     from zoo.published import open_published
 
     if Path(source).exists() and not Path(source).is_dir():

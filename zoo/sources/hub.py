@@ -1,11 +1,4 @@
-"""Text -> Source: a folder, an installed package or the Hugging Face Hub; whole files and byte ranges.
-
-    folder          /data/filters, ./filters, ../filters, file:///data/filters
-    package         package:zoo_filters/vgg16-plankton
-    the Hub         owner/name, owner/name@revision, hf://owner/name@revision
-
-This is the one place that talks to the Hub: its client is imported here only, and only when it is needed.
-"""
+"""The Hugging Face Hub. Its client is imported here only, and only when it is needed."""
 
 from __future__ import annotations
 
@@ -14,22 +7,18 @@ import errno
 import importlib
 import os
 import re
-import stat
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
-from zoo.errors import FetchError, FileError, IntegrityError, UsageError
+from zoo.errors import FetchError, IntegrityError
 from zoo.files import write_whole
 from zoo.progress import Progress, silent
-from zoo.registry import package_folders
+from zoo.sources.base import MissingFileError, Range, Source, check_name, read_file, read_parts
 
 T = TypeVar("T")
-Range = tuple[int, int]  # half open, in bytes
 
 GAP = 65_536  # bytes; ranges nearer than this to each other are read in one go
 ATTEMPTS = 4  # of one request
@@ -41,296 +30,7 @@ REMEDY = (
     "Check the network, or pass --offline for what is in the cache, or name a local folder with --weights DIR_OR_FILE"
 )
 
-_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-class MissingFileError(FetchError):
-    """A source that was reached, and has no such file."""
-
-    def __init__(self, where: str, name: str) -> None:
-        super().__init__(f"{where} has no file {name!r}. Check the name, and the revision.")
-
-
-def check_name(name: str, where: str) -> str:
-    """A file's name inside a source: relative, with `/`, never outside.
-
-    Raises:
-        IntegrityError: anything else, with the reason.
-    """
-    parts = name.split("/")
-    bad = not name or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts)
-    if bad or len(name) > 500 or any(ord(character) < 32 or ord(character) == 127 for character in name):
-        raise IntegrityError(f"{where} names the file {name!r}, which is not a path inside it. Do not use these files.")
-    return name
-
-
-class Source(ABC):
-    """A folder of files somewhere: what can be read of it, and how."""
-
-    @property
-    @abstractmethod
-    def text(self) -> str:
-        """The source as text, in the form that `parse_source` reads."""
-
-    @abstractmethod
-    def size(self, name: str) -> int:
-        """The file's size in bytes. Raises FetchError or FileError, MissingFileError where it is not there."""
-
-    @abstractmethod
-    def local_path(self, name: str) -> Path | None:
-        """The file on this disk, for mapping; None where it would have to be fetched."""
-
-    @abstractmethod
-    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
-        """The whole file on this disk, fetched if need be.
-
-        Args:
-            name: the file.
-            progress: told the bytes.
-            again: whether a cached copy is thrown away (its bytes were wrong).
-        """
-
-    @abstractmethod
-    def read(self, name: str, *, limit: int) -> bytes:
-        """A whole small file.
-
-        Raises:
-            IntegrityError: it is larger than `limit` bytes; nothing of it was read.
-        """
-
-    @abstractmethod
-    def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:
-        """Parts of a file, in the order asked for; each writable, its own size, and not shared with the file.
-
-        Raises:
-            IntegrityError: a range that ends after the file.
-        """
-
-    def exists(self, name: str) -> bool:
-        """Whether the source has that file."""
-        try:
-            self.size(name)
-        except MissingFileError:
-            return False
-        return True
-
-    def pinned(self) -> Source:
-        """The source at one commit, where it has commits."""
-        return self
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def parse_source(
-    text: str,
-    *,
-    base: Path | None = None,
-    revision: str | None = None,
-    token: str | None = None,
-    cache_dir: Path | None = None,
-    offline: bool = False,
-) -> Source:
-    """Say where files lie; nothing is read yet.
-
-    Args:
-        text: a folder, `package:module/folder`, `owner/name[@revision]` or `hf://owner/name[@revision]`.
-        base: the folder that relative ones belong to; the current one where not given.
-        revision: a branch, tag or commit of the Hub, where the text names none.
-        token: for private repositories; `HF_TOKEN` or the stored login where not given.
-        cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
-        offline: use the Hub's cache only, as with `HF_HUB_OFFLINE`.
-
-    Raises:
-        UsageError: the text is none of these, or names two revisions.
-    """
-    base = base or Path()
-    source = _parse_local(text, base)
-    if source is None:
-        given, at, own = text.removeprefix("hf://").partition("@")
-        if not _REPO.fullmatch(given) or ".." in given or "--" in given or (at and not own):
-            raise UsageError(
-                f"{text!r} names no filters. Give a name of `zoo list`, owner/name[@revision], hf://owner/name, "
-                f"package:module/folder or a folder (such as ./{PurePosixPath(text).name or 'filters'})."
-            )
-        if own and revision and own != revision:
-            raise UsageError(f"{text!r} and --revision {revision} name two revisions. Give one.")
-        wanted = own or revision or "main"
-        if not _REVISION.fullmatch(wanted) or ".." in wanted:
-            raise UsageError(f"{wanted!r} is no revision. Give a branch, a tag or a commit.")
-        return HubSource(repo=given, revision=wanted, token=token, cache_dir=cache_dir, offline=offline)
-    if revision:
-        raise UsageError(f"{source.text} has no revisions. Leave --revision {revision} out.")
-    return source
-
-
-def _parse_local(text: str, base: Path) -> Source | None:
-    if text.startswith("package:"):
-        module, _, inner = text.removeprefix("package:").partition("/")
-        if not all(part.isidentifier() for part in module.split(".")):
-            raise UsageError(f"{text!r} names no package. Give package:module/folder.")
-        if inner:
-            check_name(inner, text)
-        return PackageSource(module=module, inner=inner)
-    if text.startswith("file:"):
-        url = urlsplit(text)
-        if url.netloc not in ("", "localhost") or not url.path:
-            raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.")
-        return FolderSource(folder=base / unquote(url.path))
-    if text.startswith("hf://") or not text or "\0" in text:
-        return None
-    path = Path(text).expanduser()
-    if path.is_absolute() or text.startswith(("./", "../", "~")) or text in (".", ".."):
-        return FolderSource(folder=base / path)
-    if len(text) < 256 and (base / path).is_dir():
-        return FolderSource(folder=base / path)
-    return None
-
-
-# ------------------------------------------------------------------------------------------------ on this disk
-
-
-@dataclass(frozen=True, slots=True)
-class FolderSource(Source):
-    """A folder of this machine. A symlink that leaves it is refused."""
-
-    folder: Path
-
-    @property
-    def text(self) -> str:
-        return str(Path(os.path.abspath(self.folder)))  # noqa: PTH100 (Path.absolute keeps the `..`)
-
-    def local_path(self, name: str) -> Path:
-        check_name(name, self.text)
-        root = _real(self.folder)
-        if not root.is_dir():
-            raise FileError(self.text, "there is no such folder", "Check the path.")
-        path = root / name
-        if not _real(path).is_relative_to(root) and not _in_hub_cache(root, path):
-            raise IntegrityError(f"{self.text}: {name!r} is a link that leaves the folder. Do not use these files.")
-        try:
-            kind = path.stat().st_mode
-        except FileNotFoundError as error:
-            raise MissingFileError(self.text, name) from error
-        except OSError as error:
-            raise FileError(path, f"it cannot be read ({error.strerror or error})", "Check the path.") from error
-        if not stat.S_ISREG(kind):
-            raise FileError(path, "it is not a file", "Replace it by the file of that name.")
-        return path
-
-    def size(self, name: str) -> int:
-        return self.local_path(name).stat().st_size
-
-    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
-        return self.local_path(name)
-
-    def read(self, name: str, *, limit: int) -> bytes:
-        return _read_file(self.local_path(name), limit=limit)
-
-    def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:
-        return _read_parts(self.local_path(name), ranges)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageSource(Source):
-    """A folder inside an installed package; nothing of the package is imported."""
-
-    module: str  # "zoo_filters"
-    inner: str  # "vgg16-plankton", "" for the package's own folder
-
-    @property
-    def text(self) -> str:
-        return f"package:{self.module}/{self.inner}" if self.inner else f"package:{self.module}"
-
-    @property
-    def folder(self) -> FolderSource:
-        """The folder as it lies on this disk. Raises FetchError where the package is not installed."""
-        folders = package_folders(self.module)
-        package = self.module.partition(".")[0].replace("_", "-")
-        if not folders:
-            raise FetchError(f"{self.text}: the package {package} is not installed. Run `pip install {package}`.")
-        for folder in folders:
-            if (folder / self.inner).is_dir():
-                return FolderSource(folder=folder / self.inner)
-        raise FetchError(
-            f"{self.text}: the package {package} has no folder {self.inner!r}. Run `pip install --upgrade {package}`."
-        )
-
-    def local_path(self, name: str) -> Path:
-        return self.folder.local_path(name)
-
-    def size(self, name: str) -> int:
-        return self.folder.size(name)
-
-    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
-        return self.folder.local_path(name)
-
-    def read(self, name: str, *, limit: int) -> bytes:
-        return self.folder.read(name, limit=limit)
-
-    def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:
-        return self.folder.read_ranges(name, ranges)
-
-
-def _real(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:
-        raise FileError(path, "it is a link that leads round in a circle", "Remove it.") from error
-
-
-def _in_hub_cache(root: Path, path: Path) -> bool:
-    """Whether a link is one that the Hub's client made: from `snapshots/<commit>` to its own `blobs`."""
-    if root.parent.name != "snapshots" or not path.is_symlink():
-        return False
-    goal = Path(os.path.normpath(path.parent / path.readlink()))
-    return goal.parent == root.parents[1] / "blobs"
-
-
-def _read_file(path: Path, *, limit: int) -> bytes:
-    try:
-        with path.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            if size > limit:
-                raise _too_large(str(path), size, limit)
-            return opened.read(limit)
-    except OSError as error:
-        raise FileError(path, f"it cannot be read ({error.strerror or error})", "Check the path.") from error
-
-
-def _read_parts(path: Path, ranges: Sequence[Range]) -> list[memoryview]:
-    try:
-        with path.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            parts = []
-            for start, end in ranges:
-                _check_range(str(path), start, end, size)
-                opened.seek(start)
-                part = bytearray(end - start)
-                if opened.readinto(part) != end - start:
-                    raise _cut_short(str(path), start, end)
-                parts.append(memoryview(part))
-            return parts
-    except OSError as error:
-        raise FileError(path, f"it cannot be read ({error.strerror or error})", "Check the path.") from error
-
-
-def _check_range(where: str, start: int, end: int, size: int) -> None:
-    if not 0 <= start <= end <= size:
-        raise IntegrityError(f"{where}: bytes {start} to {end} do not lie in its {size} bytes. Fetch it again.")
-
-
-def _cut_short(where: str, start: int, end: int) -> IntegrityError:
-    return IntegrityError(f"{where}: it ended inside bytes {start} to {end}. Fetch it again.")
-
-
-def _too_large(where: str, size: int, limit: int) -> IntegrityError:
-    return IntegrityError(f"{where}: {size} bytes, where {limit} are allowed. It is not what its name says.")
-
-
-# ------------------------------------------------------------------------------------------------ the Hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,18 +105,18 @@ class HubSource(Source):
     def read(self, name: str, *, limit: int) -> bytes:
         path = self.local_path(name)
         if path is not None:
-            return _read_file(path, limit=limit)
+            return read_file(path, limit=limit)
 
         def receive() -> bytes:
             with self._requested(name, {}) as response:
                 length = response.headers.get("Content-Length", "0")
                 if length.isdigit() and int(length) > limit:
-                    raise _too_large(f"{self.text}/{name}", int(length), limit)
+                    raise too_large(f"{self.text}/{name}", int(length), limit)
                 content = bytearray()
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > limit:
-                        raise _too_large(f"{self.text}/{name}", len(content), limit)
+                        raise too_large(f"{self.text}/{name}", len(content), limit)
             return bytes(content)
 
         return self._patiently(name, receive)
@@ -424,7 +124,7 @@ class HubSource(Source):
     def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:
         path = self.local_path(name)
         if path is not None:
-            return _read_parts(path, ranges)
+            return read_parts(path, ranges)
         spans = _coalesced(ranges)
         total = sum(end - start for start, end in spans)
         done, read = 0, {}

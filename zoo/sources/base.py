@@ -1,0 +1,134 @@
+"""What every source can do, and the checks that all of them make."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.errors import FetchError, FileError, IntegrityError
+from zoo.progress import Progress, silent
+
+Range = tuple[int, int]  # half open, in bytes
+
+
+class MissingFileError(FetchError):
+    """A source that was reached, and has no such file."""
+
+    def __init__(self, where: str, name: str) -> None:
+        super().__init__(f"{where} has no file {name!r}. Check the name, and the revision.")
+
+
+def check_name(name: str, where: str) -> str:
+    """A file's name inside a source: relative, with `/`, never outside.
+
+    Raises:
+        IntegrityError: anything else, with the reason.
+    """
+    parts = name.split("/")
+    bad = not name or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts)
+    if bad or len(name) > 500 or any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise IntegrityError(f"{where} names the file {name!r}, which is not a path inside it. Do not use these files.")
+    return name
+
+
+class Source(ABC):
+    """A folder of files somewhere: what can be read of it, and how."""
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The source as text, in the form that `parse_source` reads."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """The file's size in bytes. Raises FetchError or FileError, MissingFileError where it is not there."""
+
+    @abstractmethod
+    def local_path(self, name: str) -> Path | None:
+        """The file on this disk, for mapping; None where it would have to be fetched."""
+
+    @abstractmethod
+    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
+        """The whole file on this disk, fetched if need be.
+
+        Args:
+            name: the file.
+            progress: told the bytes.
+            again: whether a cached copy is thrown away (its bytes were wrong).
+        """
+
+    @abstractmethod
+    def read(self, name: str, *, limit: int) -> bytes:
+        """A whole small file.
+
+        Raises:
+            IntegrityError: it is larger than `limit` bytes; nothing of it was read.
+        """
+
+    @abstractmethod
+    def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:
+        """Parts of a file, in the order asked for; each writable, its own size, and not shared with the file.
+
+        Raises:
+            IntegrityError: a range that ends after the file.
+        """
+
+    def exists(self, name: str) -> bool:
+        """Whether the source has that file."""
+        try:
+            self.size(name)
+        except MissingFileError:
+            return False
+        return True
+
+    def pinned(self) -> Source:
+        """The source at one commit, where it has commits."""
+        return self
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def check_range(where: str, start: int, end: int, size: int) -> None:
+    if not 0 <= start <= end <= size:
+        raise IntegrityError(f"{where}: bytes {start} to {end} do not lie in its {size} bytes. Fetch it again.")
+
+
+def cut_short(where: str, start: int, end: int) -> IntegrityError:
+    return IntegrityError(f"{where}: it ended inside bytes {start} to {end}. Fetch it again.")
+
+
+def too_large(where: str, size: int, limit: int) -> IntegrityError:
+    return IntegrityError(f"{where}: {size} bytes, where {limit} are allowed. It is not what its name says.")
+
+
+def read_file(path: Path, *, limit: int) -> bytes:
+    """A whole file of this disk, refused above `limit` bytes."""
+    try:
+        with path.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if size > limit:
+                raise too_large(str(path), size, limit)
+            return opened.read(limit)
+    except OSError as error:
+        raise FileError(path, f"it cannot be read ({error.strerror or error})", "Check the path.") from error
+
+
+def read_parts(path: Path, ranges: Sequence[Range]) -> list[memoryview]:
+    """Parts of a file of this disk, each in a buffer of its own."""
+    try:
+        with path.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            parts = []
+            for start, end in ranges:
+                check_range(str(path), start, end, size)
+                opened.seek(start)
+                part = bytearray(end - start)
+                if opened.readinto(part) != end - start:
+                    raise cut_short(str(path), start, end)
+                parts.append(memoryview(part))
+            return parts
+    except OSError as error:
+        raise FileError(path, f"it cannot be read ({error.strerror or error})", "Check the path.") from error

@@ -16,7 +16,15 @@ from typing import Any, TypeVar
 from zoo.errors import FetchError, IntegrityError
 from zoo.files import write_whole
 from zoo.progress import Progress, silent
-from zoo.sources.base import MissingFileError, Range, Source, check_name, read_file, read_parts
+from zoo.sources.base import (
+    MissingFileError,
+    Range,
+    Source,
+    check_name,
+    read_file,
+    read_parts,
+    too_large,
+)
 
 T = TypeVar("T")
 

@@ -638,7 +638,6 @@ def test_a_plugin_that_the_core_never_heard_of_works_and_is_missed_by_name_when_
     assert "'bricks' needs the head 'ruler', which is not installed. Run `pip install zoo-bricks`." in missed
 
 
-@pytest.mark.slow
 def test_a_wheel_carries_the_registry_and_lists_it_from_a_fresh_environment(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)

@@ -47,7 +47,7 @@ def publish(folder: Path, **changes: Any) -> str:
     said = {
         "format_version": 1,
         "library": "zoo",
-        "name": "vgg16-whales",
+        "name": "vgg16-minnows",
         "backbone": "torchvision/vgg16",
         "backbone_package": "filterzoo",
         "cut": {"name": "block4", "node": "features.22", "channels": 512, "stride": 8},
@@ -101,7 +101,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
 
 def test_a_folder_is_opened_and_read(folder: Path) -> None:
     published = open_published(folder)
-    assert published.manifest.name == "vgg16-whales"
+    assert published.manifest.name == "vgg16-minnows"
     assert published.digest == f"sha256:{hashlib.sha256((folder / 'config.json').read_bytes()).hexdigest()}"
     assert published.folder == folder
     assert published.source.text == str(folder)

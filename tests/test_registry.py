@@ -39,7 +39,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def entry(name: str = "vgg16-whales", **changes: object) -> Entry:
+def entry(name: str = "vgg16-minnows", **changes: object) -> Entry:
     values: dict[str, object] = {"name": name, "sources": (f"hf://owner/{name}",), "manifest": PIN, "backbone": "vgg16"}
     return Entry(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -138,7 +138,7 @@ def test_the_environment_goes_before_the_user(tmp_path: Path, monkeypatch: pytes
     add_entry(entry(about="the user's"))
     add_entry(entry(about="the lab's"), tmp_path / "lab.toml")
     monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "lab.toml"))
-    assert find_entry("vgg16-whales").about == "the lab's"
+    assert find_entry("vgg16-minnows").about == "the lab's"
 
 
 def test_sources_of_the_same_manifest_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,16 +146,16 @@ def test_sources_of_the_same_manifest_are_joined(tmp_path: Path, monkeypatch: py
     add_entry(entry(sources=("hf://c/d", "hf://a/b")), tmp_path / "lab.toml")
     monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "lab.toml"))
     near = str(user_registry().parent / "./near")
-    assert find_entry("vgg16-whales").sources == ("hf://c/d", "hf://a/b", near)
+    assert find_entry("vgg16-minnows").sources == ("hf://c/d", "hf://a/b", near)
 
 
 def test_another_manifest_under_one_name_is_shadowed_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_entry(entry(manifest=OTHER_PIN))
     add_entry(entry(), tmp_path / "lab.toml")
     monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "lab.toml"))
-    found = find_entry("vgg16-whales")
+    found = find_entry("vgg16-minnows")
     assert found.manifest == PIN
-    assert found.sources == ("hf://owner/vgg16-whales",)
+    assert found.sources == ("hf://owner/vgg16-minnows",)
     assert found.shadows == (str(user_registry()),)
 
 
@@ -175,7 +175,7 @@ def test_a_package_without_a_registry_is_named_and_harms_nothing(monkeypatch: py
     monkeypatch.setattr("zoo.registry.find_plugins", lambda kind: [plugin])
     add_entry(entry())
     problems: list[ZooError] = []
-    assert "vgg16-whales" in all_entries(problems=problems)
+    assert "vgg16-minnows" in all_entries(problems=problems)
     (problem,) = problems
     assert isinstance(problem, PluginError)
     assert "zoo-whales" in str(problem)
@@ -185,7 +185,7 @@ def test_a_broken_registry_is_reported_and_the_others_stay(tmp_path: Path, monke
     add_entry(entry())
     monkeypatch.setenv("ZOO_REGISTRY", str(write(tmp_path / "lab.toml", "format = \n")))
     problems: list[ZooError] = []
-    assert "vgg16-whales" in all_entries(problems=problems)
+    assert "vgg16-minnows" in all_entries(problems=problems)
     assert "lab.toml" in str(problems[0])
     with pytest.raises(FileError):
         all_entries()
@@ -201,8 +201,8 @@ def test_a_name_that_a_broken_registry_may_have_names_that_registry(
 
 def test_an_unknown_name_offers_the_nearest() -> None:
     add_entry(entry())
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'vgg16-whales'\?"):
-        find_entry("vgg16-plnkton")
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'vgg16-minnows'\?"):
+        find_entry("vgg16-minows")
 
 
 def test_an_unknown_name_without_a_near_one_says_how_to_list() -> None:
@@ -231,7 +231,7 @@ def test_another_pin_is_not_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"already.*--replace"):
         add_entry(entry(manifest=OTHER_PIN), path)
     add_entry(entry(manifest=OTHER_PIN), path, replace=True)
-    assert read_registry(path)["vgg16-whales"].manifest == OTHER_PIN
+    assert read_registry(path)["vgg16-minnows"].manifest == OTHER_PIN
 
 
 def test_removing_takes_out_one_entry_only(tmp_path: Path) -> None:

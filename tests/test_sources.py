@@ -177,12 +177,12 @@ def test_a_pipe_is_no_file(folder: Path) -> None:
 
 
 def test_a_package_is_read_without_being_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inner = tmp_path / "zoo_whales" / "vgg16-whales"
+    inner = tmp_path / "zoo_whales" / "vgg16-minnows"
     inner.mkdir(parents=True)
     (tmp_path / "zoo_whales" / "__init__.py").write_text("raise RuntimeError")
     (inner / "config.json").write_bytes(b"{}")
     monkeypatch.syspath_prepend(tmp_path)
-    there = parse_source("package:zoo_whales/vgg16-whales")
+    there = parse_source("package:zoo_whales/vgg16-minnows")
     assert isinstance(there, PackageSource)
     assert there.read("config.json", limit=10) == b"{}"
     assert there.local_path("config.json") == inner / "config.json"

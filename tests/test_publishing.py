@@ -38,7 +38,7 @@ def run(shapes, tmp_path_factory):
     return train_recipe(parse_recipe(content, where="the test"), place / "run")
 
 
-@pytest.fixture()
+@pytest.fixture
 def published(run, tmp_path):
     return zoo.push(run, tmp_path / "vgg11-shapes", license="apache-2.0", about="shapes")
 

@@ -250,12 +250,18 @@ def test_checkpoints_hold_no_pickle(shapes, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"data": {"dataset": "x"}, "filters": {"backbone": "vgg16", "cut": "b"}, "epocs": 3}, "No key is called 'epocs'"),
+        (
+            {"data": {"dataset": "x"}, "filters": {"backbone": "vgg16", "cut": "b"}, "epocs": 3},
+            "No key is called 'epocs'",
+        ),
         ({"data": {"dataset": 3}, "filters": {"backbone": "vgg16", "cut": "b"}}, "data.dataset"),
         ({"data": {"dataset": "x"}, "filters": {}}, "say either name"),
         ({"data": {"dataset": "x"}, "filters": {"backbone": "vgg16"}}, "zoo cuts vgg16"),
         ({"data": {"dataset": "x"}, "filters": {"name": "y"}, "training": {"rate": -1.0}}, "training.rate"),
-        ({"data": {"dataset": "x"}, "filters": {"name": "y"}, "training": {"ratte": 1.0}}, "Did you mean 'training.rate'"),
+        (
+            {"data": {"dataset": "x"}, "filters": {"name": "y"}, "training": {"ratte": 1.0}},
+            "Did you mean 'training.rate'",
+        ),
         ({"filters": {"name": "y"}}, "data"),
     ],
 )
@@ -297,8 +303,6 @@ def test_unreadable_pictures_stop_a_training_unless_they_are_to_be_skipped(shape
     (folder / "disc" / "half.png").write_bytes(broken[: len(broken) // 2])
     with pytest.raises(ZooError, match=r"2 of 122 pictures cannot be read.*zero\.png"):
         train_recipe(recipe_for(folder), tmp_path / "run")
-    skipping = recipe_for(
-        folder, data={"dataset": "image-folder", "root": str(folder), "skip_unreadable": True}
-    )
+    skipping = recipe_for(folder, data={"dataset": "image-folder", "root": str(folder), "skip_unreadable": True})
     run = train_recipe(skipping, tmp_path / "skipped")
     assert len(run.record["skipped"]) == 2

@@ -68,13 +68,13 @@ if TYPE_CHECKING:
     )
     from zoo.data.datasets import open_dataset
     from zoo.errors import FileError, UsageError, ZooError
-    from zoo.progress import Progress, silent
     from zoo.evaluation.predictions import predict
     from zoo.families import cuts
     from zoo.families import list_backbones as backbones
     from zoo.filters import Filters, embed, load
     from zoo.images import find_images, read_image
     from zoo.model import Model, assemble, load_model
+    from zoo.progress import Progress, silent
     from zoo.published import fetch
     from zoo.publishing import push
     from zoo.registry import find_entry as find

@@ -21,11 +21,13 @@ from zoo.cli.console import (
     say,
 )
 from zoo.errors import UsageError
+from zoo.registry import all_entries
 
 if TYPE_CHECKING:
     from zoo.training.recipe import Recipe
     from zoo.training.runs import Run
 
+DEFAULT_FILTERS = "vgg16-plankton"
 TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augment", "precision")
 
 
@@ -34,7 +36,7 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 @click.option("--backbone", help="A network by name; see `zoo backbones`.")
 @click.option("--cut", help="The block after which it is chopped; see `zoo cuts NAME`.")
 @click.option("--weights", help="imagenet (default), random, a safetensors file, a folder, hf://owner/name.")
-@click.option("--filters", "name", help="Start from published filters instead of a backbone.")
+@click.option("--filters", "name", help="Start from published filters; vgg16-plankton where nothing is said.")
 @click.option("--head", "heads", multiple=True, metavar="NAME[:KEY=VALUE,…]", help="classify by default; repeatable.")
 @data_options
 @click.option(
@@ -138,10 +140,13 @@ def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) 
             filters.clear()
         filters["backbone"] = backbone
     elif not filters:
-        raise UsageError(
-            f"Say what to start from: `zoo train {what} --filters vgg16-plankton`, "
-            f"or `zoo train {what} --backbone vgg16 --cut block4`."
-        )
+        if DEFAULT_FILTERS not in all_entries(problems=[]):
+            raise UsageError(
+                f"Say what to start from: `zoo train {what} --backbone vgg16 --cut block4`, "
+                f"or `pip install zoo-filters` and `zoo train {what} --filters {DEFAULT_FILTERS}`."
+            )
+        say(f"Starting from the filters {DEFAULT_FILTERS}; --filters or --backbone say otherwise.")
+        filters["name"] = DEFAULT_FILTERS
     for key in ("cut", "weights"):
         if key in overrides:
             filters[key] = overrides.pop(key)

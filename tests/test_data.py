@@ -1,0 +1,213 @@
+"""Pictures decoded once, splits that leak nothing, views that boxes follow."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import pytest
+import torch
+
+import zoo
+from zoo.data.augment import Augmentation, augment, choose_augmentation
+from zoo.data.batches import draw_batches, generator_for
+from zoo.data.datasets import open_dataset
+from zoo.data.decoded import decode
+from zoo.data.doctor import examine
+from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError
+
+
+class Boats(zoo.Dataset):
+    """200 pictures from ten boats; every picture of a boat has the boat's grey."""
+
+    targets = {"label": zoo.Categories(("a", "b")), "box": zoo.Box()}  # noqa: RUF012
+
+    def __init__(self, *, counts_reads: bool = False) -> None:
+        self.reads = 0
+
+    def prepare(self, root, progress=None):
+        """Nothing."""
+
+    def __len__(self):
+        return 200
+
+    def __getitem__(self, index):
+        self.reads += 1
+        boat = index % 10
+        image = torch.full((3, 20, 40), boat * 20, dtype=torch.uint8)
+        targets = {"label": index % 2}
+        if index % 3 == 0:
+            targets["box"] = torch.tensor([10.0, 5.0, 20.0, 15.0])
+        elif index % 3 == 1:
+            targets["box"] = None
+        return zoo.Sample(image=image, targets=targets, group=f"boat-{boat}", path=str(index))
+
+
+def test_pictures_are_decoded_once(home):
+    dataset = Boats()
+    first = decode(dataset, size=16, identity="a" * 64)
+    again = decode(dataset, size=16, identity="a" * 64)
+    assert dataset.reads == 200
+    assert torch.equal(first.images, again.images)
+    assert first.images.shape == (200, 3, 16, 16)
+
+
+def test_targets_become_tensors_and_missing_is_not_none(home):
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    assert decoded.targets["box"][0].tolist() == [0.25, 0.25, 0.5, 0.75]
+    assert decoded.targets["box"][1].isnan().all()
+    assert decoded.known["box"][:3].tolist() == [True, True, False]
+
+
+def test_a_half_written_cache_is_written_again(home):
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    place = next((home / "decoded").iterdir())
+    (place / "table.json").unlink()
+    again = decode(Boats(), size=16, identity="a" * 64)
+    assert torch.equal(decoded.images, again.images)
+
+
+def test_what_is_drawn_into_a_batch_does_not_reach_the_cache(home):
+    decode(Boats(), size=16, identity="a" * 64).images.zero_()
+    assert decode(Boats(), size=16, identity="a" * 64).images.any()
+
+
+def test_groups_never_lie_on_both_sides_of_a_split(home):
+    from zoo.data.splits import draw_splits
+
+    dataset = Boats()
+    decoded = decode(dataset, size=16, identity="a" * 64)
+    splits = draw_splits(decoded, {}, strata=decoded.targets["label"], seed=3)
+    boats = [{decoded.groups[row] for row in rows.tolist()} for rows in (splits.train, splits.val, splits.test)]
+    assert not boats[0] & boats[1]
+    assert not boats[0] & boats[2]
+    assert not boats[1] & boats[2]
+    assert len(splits.train) + len(splits.val) + len(splits.test) == 200
+
+
+def test_without_groups_every_class_is_on_every_side(shapes):
+    data = open_dataset("image-folder", shapes)
+    decoded = data.decode(16)
+    splits = data.split(decoded, seed=0)
+    for rows in (splits.train, splits.val, splits.test):
+        assert len(Counter(decoded.targets["label"][rows].tolist())) == 3
+    everything = torch.cat([splits.train, splits.val, splits.test])
+    assert len(everything.unique()) == 120
+
+
+def test_splits_depend_on_the_seed_alone(shapes):
+    data = open_dataset("image-folder", shapes)
+    decoded = data.decode(16)
+    assert torch.equal(data.split(decoded, seed=5).train, data.split(decoded, seed=5).train)
+    assert not torch.equal(data.split(decoded, seed=5).test, data.split(decoded, seed=6).test)
+
+
+def test_the_fingerprint_follows_the_files(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    before = open_dataset("image-folder", folder).fingerprint()
+    assert open_dataset("image-folder", folder).fingerprint() == before
+    next((folder / "ring").iterdir()).unlink()
+    assert open_dataset("image-folder", folder).fingerprint() != before
+
+
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
+    with pytest.raises(FileError, match="there is no such folder"):
+        open_dataset("image-folder", tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileError, match="the folder is empty"):
+        open_dataset("image-folder", tmp_path / "empty")
+    with pytest.raises(UsageError, match="--data DIR"):
+        open_dataset("image-folder")
+
+
+def test_an_unknown_dataset_offers_the_nearest():
+    with pytest.raises(UnknownNameError, match="Did you mean 'image-folder'"):
+        open_dataset("image-foldr")
+
+
+def test_options_are_checked_against_the_signature(shapes):
+    with pytest.raises(UsageError, match=r"Did you mean 'turns'.*options of the dataset"):
+        open_dataset("image-folder", shapes, options={"turn": "yes"})
+    with pytest.raises(UsageError, match="cannot be 'maybe'"):
+        open_dataset("image-folder", shapes, options={"turns": "maybe"})
+
+
+def test_a_dataset_that_breaks_its_contract_is_named(home):
+    class Broken(Boats):
+        """Floats for pictures."""
+
+        def __getitem__(self, index):
+            return zoo.Sample(image=torch.zeros(3, 8, 8), targets={"label": 0})
+
+    with pytest.raises(PluginError, match="not uint8"):
+        decode(Broken(), size=8, identity="b" * 64)
+
+
+def test_a_class_that_does_not_exist_is_named(home):
+    class Broken(Boats):
+        """A third class of two."""
+
+        def __getitem__(self, index):
+            return zoo.Sample(image=torch.zeros(3, 8, 8, dtype=torch.uint8), targets={"label": 2})
+
+    with pytest.raises(ZooError, match="class 2 of 'label'"):
+        decode(Broken(), size=8, identity="c" * 64)
+
+
+def test_batches_hold_every_row_once_and_none_is_lonely():
+    rows = torch.arange(33)
+    batches = draw_batches(rows, 16, seed=0, epoch=0)
+    assert sorted(torch.cat(batches).tolist()) == rows.tolist()
+    assert min(map(len, batches)) > 1
+    assert not torch.equal(batches[0], draw_batches(rows, 16, seed=0, epoch=1)[0])
+
+
+def test_generators_depend_on_their_whole_key():
+    draws = {torch.rand(1, generator=generator_for(*key)).item() for key in ((0, 1), (1, 0), (0, 0, 1), (0, 0, 2))}
+    assert len(draws) == 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_boxes_follow_their_pictures(seed):
+    images = torch.zeros(8, 3, 64, 64)
+    boxes = torch.tensor([[0.4, 0.45, 0.6, 0.6]] * 8)
+    images[:, :, 29:38, 26:38] = 1.0  # about the box
+    how = Augmentation(mirror=True, turns=True, zoom=0.2, shift=0.1)
+    moved, at = augment(images, how, generator_for(seed), boxes)
+    for picture, box in zip(moved, at, strict=True):
+        rows, columns = (picture[0] > 0.5).nonzero(as_tuple=True)
+        x1, y1, x2, y2 = (box * 64).tolist()
+        assert abs(columns.float().mean() - (x1 + x2) / 2) < 2
+        assert abs(rows.float().mean() - (y1 + y2) / 2) < 2
+
+
+def test_right_angle_turns_lose_nothing():
+    images = torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    turned, _ = augment(images, Augmentation(mirror=True, turns=True), generator_for(1))
+    for before, after in zip(images, turned, strict=True):
+        views = [torch.rot90(picture, quarter, (1, 2)) for picture in (before, before.flip(2)) for quarter in range(4)]
+        assert min((view - after).abs().max() for view in views) < 1e-4
+
+
+def test_digits_are_never_mirrored():
+    assert not choose_augmentation("none", "strong").mirror
+    assert choose_augmentation("turns", "light").turns
+    assert choose_augmentation("mirror", "none").does_nothing
+
+
+def test_a_picture_without_a_box_keeps_none():
+    boxes = torch.full((2, 4), float("nan"))
+    _, at = augment(torch.rand(2, 3, 8, 8), Augmentation(mirror=True, zoom=0.1), generator_for(0), boxes)
+    assert at.isnan().all()
+
+
+def test_the_doctor_counts_what_is_wrong(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    twin = next((folder / "bar").iterdir())
+    shutil.copy(twin, folder / "disc" / "copy.png")
+    (folder / "ring" / "zero.png").write_bytes(b"")
+    report = examine("image-folder", folder, options={})
+    assert report.pictures == 121
+    assert "zero.png" in report.faults[0]
+    assert any("different labels" in line for line in report.warnings)
+    assert report.classes["label"]["disc"] == 41

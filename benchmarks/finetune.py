@@ -135,7 +135,14 @@ def table_of(runs: dict[str, list[dict[str, Any]]], title: str) -> Table:
         whole = "-" if memory else median(columns["whole"])
         percent = " ".join(f"{100 * value:.1f}" for value in columns["accuracy"])
         rows.append((name, whole, without, median(columns["rate"]), beside, percent))
-    columns_of = ("", "whole s", "without decoding s", "training pictures/s", "seconds / ours", "test accuracy, % a run")
+    columns_of = (
+        "",
+        "whole s",
+        "without decoding s",
+        "training pictures/s",
+        "seconds / ours",
+        "test accuracy, % a run",
+    )
     return Table(title=title, columns=columns_of, rows=tuple(rows))
 
 

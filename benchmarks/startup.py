@@ -44,12 +44,12 @@ def list_points():
 
 cli()
 """
-COMMAND = '''
+COMMAND = """
 @cli.command("command{number}")
 @click.option("--flag", help="A flag.")
 def command{number}(flag):
     "Command {number} of a bare program."
-'''
+"""
 
 
 def write_bare(path: Path) -> None:

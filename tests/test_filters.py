@@ -23,12 +23,12 @@ def checkpoint(name: str = "vgg11") -> tuple[torch.nn.Module, bytes]:
     return network, save({key: tensor.contiguous() for key, tensor in network.state_dict().items()})
 
 
-@pytest.fixture()
+@pytest.fixture
 def images():
     return torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture()
+@pytest.fixture
 def hub(tmp_path, monkeypatch):
     with HubServer(tmp_path / "hub") as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
@@ -76,7 +76,7 @@ def test_a_dead_network_is_said_and_nothing_is_made_up(monkeypatch):
 
 def test_offline_is_said_at_once(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ZooError, match="offline|OFFLINE"):
+    with pytest.raises(ZooError, match=r"offline|OFFLINE"):
         build_filters("vgg16", cut="block3", weights="imagenet")
 
 
@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_network_names_what_is_missing(tmp_path):
 def test_a_truncated_checkpoint_is_named(tmp_path):
     _, content = checkpoint()
     (tmp_path / "model.safetensors").write_bytes(content[: len(content) // 2])
-    with pytest.raises(IntegrityError, match="damaged|ended|do not lie"):
+    with pytest.raises(IntegrityError, match=r"damaged|ended|do not lie"):
         build_filters("vgg11", cut="block1", weights=str(tmp_path))
 
 
@@ -184,7 +184,7 @@ def test_embeddings_are_written_as_parquet_with_the_filters_identity(shapes, tmp
     table = pq.read_table(tmp_path / "vectors.parquet")
     assert table.num_rows == 40
     assert table.schema.metadata[b"zoo.filters"] == b"vgg11-block1"
-    with pytest.raises(UsageError, match="parquet or .npy"):
+    with pytest.raises(UsageError, match=r"parquet or \.npy"):
         embeddings.save(tmp_path / "vectors.txt")
 
 

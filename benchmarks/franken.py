@@ -81,8 +81,8 @@ def main() -> None:
     table = _table(results)
     print(table)
     said = (
-        f"{options.pictures} drawn pictures of {len(figures[0]['recall'])} kinds a seed, seeds 0 to {options.seeds - 1}, at most "
-        f"{options.epochs} epochs, {SIDE} x {SIDE} pixels, {device}, torch {packages['torch']}. Rates tried on seed "
+        f"{options.pictures} drawn pictures of {len(figures[0]['recall'])} kinds a seed, seeds 0 to "
+        f"{options.seeds - 1}, at most {options.epochs} epochs, {SIDE} x {SIDE} pixels, {device}, torch {packages['torch']}. Rates tried on seed "
         f"0's validation pictures: {', '.join(f'{rate:g}' for rate in options.rates)}."
     )
     if options.json:

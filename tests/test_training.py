@@ -155,6 +155,20 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(shapes, tmp_path
     assert_same_bits(zoo.open_run(tmp_path / "whole"), zoo.open_run(killed))
 
 
+@pytest.mark.slow
+def test_two_processes_train_one_net(shapes, tmp_path):
+    (tmp_path / "recipe.toml").write_text(recipe_text(recipe_for(shapes, training={"epochs": 12, "rate": 1e-3})))
+    words = ["-m", "zoo", "train", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launcher, *words], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    run = zoo.open_run(tmp_path / "run")
+    assert run.metrics["test"]["classify"]["accuracy"] > 0.8
+    assert sum(map(sum, run.metrics["test"]["classify"]["confusion"])) == run.record["splits"]["test"]
+
+
 def test_resume_refuses_a_dataset_that_has_changed(shapes, tmp_path):
     import shutil
 

@@ -25,7 +25,12 @@ def print_json(content: Any) -> None:
 
 def say(text: str) -> None:
     """A message for people, to stderr."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
+
+
+def printable(text: object) -> str:
+    """Text without control characters but the line's end: what strangers published cannot steer the terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
@@ -36,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
         rows: the cells.
         right: headings of the columns that are set flush right.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
     for number, line in enumerate([list(columns), *cells]):
         parts = [
@@ -86,7 +91,7 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
     """A title and its text a line, the texts flush, to stdout."""
     width = max(len(title) for title, _ in facts) + 2
     for title, text in facts:
-        click.echo(f"{title:<{width}}{text}")
+        click.echo(printable(f"{title:<{width}}{text}"))
 
 
 def say_left_out(skipped: Sequence[str], *, most: int = 20) -> None:

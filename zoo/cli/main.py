@@ -126,7 +126,8 @@ def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
         import traceback
 
         traceback.print_exc()
-    click.echo(f"{_red('Error:')} {' '.join(line.strip() for line in text.splitlines())}", err=True)
+    line = " ".join(part.strip() for part in text.splitlines())
+    click.echo(f"{_red('Error:')} {''.join(one if one.isprintable() else '?' for one in line)}", err=True)
     sys.exit(status)
 
 

@@ -173,6 +173,8 @@ def _head(text: str) -> dict[str, Any]:
 
 
 def _report(run: Run, *, as_json: bool) -> None:
+    if not run.writes:
+        return  # one of several processes; the first reports
     if as_json:
         print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record["seconds"]})
         return

@@ -127,8 +127,9 @@ def _fill(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, pr
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
         (part / "table.json").write_text(json.dumps(table))
-        if place.exists():
-            shutil.rmtree(place)
+        if (place / "table.json").is_file():
+            return  # another process was quicker
+        shutil.rmtree(place, ignore_errors=True)
         part.replace(place)
     except OSError as error:
         raise explained(error, place) from error

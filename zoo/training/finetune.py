@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from zoo.contracts import Categories, Dataset
@@ -58,7 +60,15 @@ class _Work:
     data: OpenDataset
     decoded: Decoded
     splits: Splits
+    crew: _Crew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crew:
+    """Where a training computes: this process, or one of several that torchrun started."""
+
     arithmetic: Arithmetic
+    accelerator: Accelerator
 
 
 def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, progress: Progress = silent) -> Run:
@@ -74,8 +84,11 @@ def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, 
         StoppedError: a signal asked to stop; `resume` goes on.
         ZooError: whatever is wrong with the recipe, the data or the disk.
     """
-    refuse_existing(Path(out))
-    data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
+    crew = _muster(device, recipe)
+    if crew.accelerator.is_main_process:
+        refuse_existing(Path(out))
+    with crew.accelerator.main_process_first():
+        data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
     model = assemble(
         recipe.filters.name or recipe.filters.backbone or "",
         dataset=data.dataset,
@@ -85,7 +98,7 @@ def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, 
         size=recipe.size,
         seed=recipe.seed,
     )
-    return _begin(recipe, model, data, Path(out), device=device, progress=progress)
+    return _begin(recipe, model, data, Path(out), crew=crew, progress=progress)
 
 
 def train(
@@ -125,7 +138,7 @@ def train(
         heads=tuple(_head_part(spec) for spec in model.specs.values()),
         training=how,
     )
-    return _begin(recipe, model, data, Path(out), device=device, progress=progress)
+    return _begin(recipe, model, data, Path(out), crew=_muster(device, recipe), progress=progress)
 
 
 def resume(folder: Path | str, *, device: str | None = None, progress: Progress = silent) -> Run:
@@ -139,6 +152,8 @@ def resume(folder: Path | str, *, device: str | None = None, progress: Progress 
     if run.done:
         return run
     recipe = run.recipe
+    crew = _muster(device or run.record["device_type"], recipe)
+    run = replace(run, writes=crew.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT)
     data = open_dataset(recipe.data.dataset, run.record["root"], options=recipe.data.options, progress=progress)
     if data.fingerprint() != run.record["fingerprint"]:
@@ -147,8 +162,17 @@ def resume(folder: Path | str, *, device: str | None = None, progress: Progress 
             "Put it back, or train anew with another --out."
         )
     model = build_model(run.record, under("filters", tensors), under("heads", tensors))
-    work = _prepare(run, model, data, device=device or run.record["device_type"], progress=progress)
+    work = _prepare(run, model, data, crew=crew, progress=progress)
     return _fit(work, Position(**state), tensors, progress)
+
+
+def _muster(device: str | None, recipe: Recipe) -> _Crew:
+    """The device and the precision of this process; with torchrun, one GPU a process."""
+    where = pick_device(device)
+    if where.type == "cuda" and where.index is None and "LOCAL_RANK" in os.environ:
+        where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
+    return _Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
 
 
 def _wrapped(dataset: Dataset) -> OpenDataset:
@@ -166,10 +190,8 @@ def _head_part(spec: HeadSpec) -> HeadPart:
     return HeadPart(plugin=spec.plugin, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _begin(
-    recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, device: str | None, progress: Progress
-) -> Run:
-    where = pick_device(device)
+def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: _Crew, progress: Progress) -> Run:
+    where = crew.arithmetic.device
     manifest = model.filters.manifest
     record = {
         "status": "training",
@@ -186,25 +208,25 @@ def _begin(
         "versions": versions(),
         "seconds": 0.0,
     }
-    run = create_run(out, recipe, record)
-    work = _prepare(run, model, data, device=device, progress=progress)
+    run = create_run(out, recipe, record, writes=crew.accelerator.is_main_process)
+    work = _prepare(run, model, data, crew=crew, progress=progress)
     facts = {name: len(getattr(work.splits, name)) for name in ("train", "val", "test")}
     run = run.note(splits={**facts, "how": work.splits.how}, skipped=list(work.decoded.skipped))
     _save(run, model, {}, Position())
     return _fit(replace(work, run=run), Position(), {}, progress)
 
 
-def _prepare(run: Run, model: Model, data: OpenDataset, *, device: str | None, progress: Progress) -> _Work:
+def _prepare(run: Run, model: Model, data: OpenDataset, *, crew: _Crew, progress: Progress) -> _Work:
     recipe = run.recipe
-    where = pick_device(device)
-    decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
+    with crew.accelerator.main_process_first():
+        decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     return _Work(
         run=run,
-        model=model.to(where),
+        crew=crew,
+        model=model.to(crew.arithmetic.device),
         data=data,
         decoded=decoded,
         splits=data.split(decoded, seed=recipe.seed),
-        arithmetic=Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision)),
     )
 
 
@@ -220,8 +242,8 @@ def _fit(work: _Work, position: Position, tensors: Mapping[str, Tensor], progres
             splits=work.splits,
             how=recipe.training,
             seed=recipe.seed,
-            arithmetic=work.arithmetic,
-            accelerator=make_accelerator(work.arithmetic),
+            arithmetic=work.crew.arithmetic,
+            accelerator=work.crew.accelerator,
             save=lambda extra, at: _save(run, model, extra, at),
             stop=stop,
             progress=progress,
@@ -235,9 +257,12 @@ def _fit(work: _Work, position: Position, tensors: Mapping[str, Tensor], progres
         except StoppedError as error:
             run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
             raise StoppedError(f"Stopped; the checkpoint is written. Go on with `zoo resume {run.folder}`.") from error
-    if not session.accelerator.is_main_process:
-        return run
-    return _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
+    if run.writes:
+        run = _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
+    work.crew.accelerator.wait_for_everyone()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return run
 
 
 def model_is_fresh(run: Run) -> bool:
@@ -276,6 +301,8 @@ def _unchanged(features: Tensor) -> Tensor:
 
 
 def _save(run: Run, model: Model, extra: Mapping[str, Tensor], position: Position) -> None:
+    if not run.writes:
+        return
     tensors = {
         **prefixed("filters", model.filters.module.state_dict()),
         **prefixed("heads", model.heads.state_dict()),
@@ -292,7 +319,7 @@ def _finish(work: _Work, position: Position, seconds: float, progress: Progress)
     for name, rows in (("validation", splits.val), ("test", splits.test)):
         if not len(rows):
             continue
-        outputs = model_outputs(model, decoded, rows, arithmetic=work.arithmetic, progress=progress)
+        outputs = model_outputs(model, decoded, rows, arithmetic=work.crew.arithmetic, progress=progress)
         if name == "validation":
             model.temperatures = _calibrate(model, outputs, decoded, rows)
         figures[name] = score(model, outputs, decoded, rows)

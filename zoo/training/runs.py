@@ -45,6 +45,7 @@ class Run:
     folder: Path
     recipe: Recipe
     record: Mapping[str, Any]  # run.json
+    writes: bool = True  # False in all but the first of several processes
 
     @property
     def done(self) -> bool:
@@ -66,7 +67,8 @@ class Run:
     def note(self, **facts: Any) -> Run:
         """Add facts to run.json; gives back the run that knows them."""
         record = {**self.record, **facts}
-        write_whole(self.folder / "run.json", json.dumps(record, indent=1) + "\n")
+        if self.writes:
+            write_whole(self.folder / "run.json", json.dumps(record, indent=1) + "\n")
         return replace(self, record=record)
 
     def load_model(self) -> Model:
@@ -82,8 +84,10 @@ class Run:
         return build_model(self.record, read_tensors(source, FILTERS), read_tensors(source, HEADS))
 
 
-def create_run(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Run:
+def create_run(folder: Path, recipe: Recipe, record: Mapping[str, Any], *, writes: bool = True) -> Run:
     """Start a run's folder. Raises FileError where there is something already."""
+    if not writes:
+        return Run(folder=folder, recipe=recipe, record=record, writes=False)
     refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "recipe.toml", recipe_text(recipe))

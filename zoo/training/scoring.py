@@ -94,6 +94,8 @@ def score(
             continue
         divisor = model.temperatures.get(name, 1.0) if calibrated else 1.0
         metrics = head.metrics()
+        for metric in metrics.values():
+            metric.distributed_available_fn = _never  # every process scores all rows; sums would count them twice
         metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
         figures[name] = {key: _plain(value) for key, value in metrics.compute().items()}
     return figures
@@ -113,6 +115,10 @@ def watched(
         return value if head.better == "lower" else -value
     known = decoded.known[target][rows]
     return float(head.loss(outputs[name][known], decoded.targets[target][rows][known]))
+
+
+def _never() -> bool:
+    return False
 
 
 def _plain(value: Tensor) -> Any:

@@ -17,9 +17,10 @@ from torch.nn import functional
 from torchvision import models
 
 from zoo.builtin.backbones import TorchvisionBackbones
+from zoo.builtin.vgg import truncated_vgg, vgg_cuts
 from zoo.contracts import Cut
 from zoo.errors import UnknownNameError, ZooError
-from zoo.truncation import describe_cut, find_cuts, freeze, on_meta, split, to_map, truncate
+from zoo.truncation import describe_cut, find_cuts, freeze, on_meta, split, split_below, to_map, truncate
 
 ALL = models.list_models(module=models)
 SOME = ["vgg16", "resnet50", "efficientnet_b0", "mobilenet_v3_large", "densenet121", "swin_t", "vit_b_16", "googlenet"]
@@ -439,3 +440,13 @@ def test_cutting_does_not_import_torchvision() -> None:
         "sys.exit(len(cuts) != 1 or 'torchvision' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_cannot_be_trained_goes_below_the_frozen_boundary():
+    network = truncated_vgg("vgg11", next(cut for cut in vgg_cuts("vgg11") if cut.name == "block3")).eval()
+    prefix, rest = split_below(network, "block1", size=64)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert prefix(images).shape[-1] == 32
+        assert torch.equal(rest(prefix(images)), network(images))
+    assert next(iter(rest.state_dict())) == "features.3.weight"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -121,6 +122,22 @@ def split(module: nn.Module, cut: str | Cut, *, size: int) -> tuple[nn.Module, n
     crossing = [node, *(step for step in before if step in read and step is not node and step not in rest)]
     tail = [*sorted(rest, key=order.__getitem__), network.output]
     return _part(network, before, inputs=(), outputs=crossing), _part(network, tail, inputs=crossing)
+
+
+def split_below(module: nn.Module, cut: str | Cut, *, size: int) -> tuple[nn.Module, nn.Module]:
+    """As `split`, but steps of a chain that follow the cut without parameters (a pool) go into the prefix too.
+
+    Nothing of them could be trained, and what crosses the boundary is smaller behind a pool.
+    """
+    prefix, rest = split(module, cut, size=size)
+    if not isinstance(prefix, Chain) or not isinstance(rest, Chain):
+        return prefix, rest
+    below, above = dict(prefix.features.named_children()), dict(rest.features.named_children())
+    for name, step in rest.features.named_children():
+        if next(step.parameters(), None) is not None or len(above) == 1:
+            break
+        below[name] = above.pop(name)
+    return Chain(nn.Sequential(OrderedDict(below))), Chain(nn.Sequential(OrderedDict(above)))
 
 
 def _needed_behind(network: Trace, before: Sequence[fx.Node]) -> set[fx.Node]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from zoo.contracts import Categories, Dataset
 from zoo.data.decoded import Decoded, decode, fingerprint
 from zoo.data.splits import Splits, draw_splits
-from zoo.errors import FileError, PluginError, UsageError, ZooError
+from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import zoo_home
 from zoo.options import check_options
 from zoo.plugins import find_plugin
@@ -58,6 +58,7 @@ def open_dataset(
     root: Path | str | None = None,
     *,
     options: Mapping[str, Any] | None = None,
+    package: str | None = None,
     progress: Progress = silent,
 ) -> OpenDataset:
     """Find a dataset by name and prepare it.
@@ -66,26 +67,32 @@ def open_dataset(
         name: the plugin's, `plankton` or `package:plankton`.
         root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
         options: the dataset's own.
+        package: the distribution that brings it, where a run knows: what to install where it is missing.
         progress: told how far the preparation is.
 
     Raises:
         UnknownNameError: no such dataset.
+        MissingPluginError: likewise, and its package is known.
         UsageError: unknown or ill-typed options; a folder is needed.
         FileError: the folder is missing, empty, or holds something else.
     """
-    plugin = find_plugin("dataset", name)
+    try:
+        plugin = find_plugin("dataset", name)
+    except UnknownNameError as error:
+        if package is None:
+            raise
+        raise MissingPluginError("dataset", name, package=package, needed_by="This run") from error
     maker = plugin.load()
     if not (isinstance(maker, type) and issubclass(maker, Dataset)):
         raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
     checked = check_options(maker, options or {}, of=f"the dataset {name!r}")
     dataset = maker(**checked)
-    if root is None:
-        if maker.needs_folder:
-            raise UsageError(f"The dataset {name!r} reads a folder of yours: say which with --data DIR.")
-        mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
-        place = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
-    else:
-        place = Path(root).expanduser()
+    mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
+    own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
+    if root is None and maker.needs_folder:
+        raise UsageError(f"The dataset {name!r} reads a folder of yours: say which with --data DIR.")
+    place = own if root is None else Path(root).expanduser()
+    if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
         if not place.is_dir():
             raise FileError(place, "there is no such folder", "Check --data.")
         if not any(place.iterdir()):

@@ -39,7 +39,13 @@ def evaluate(
     """
     model = run.load_model()
     recipe = run.recipe
-    data = open_dataset(recipe.data.dataset, root or run.record["root"], options=recipe.data.options, progress=progress)
+    data = open_dataset(
+        recipe.data.dataset,
+        root or run.record["root"],
+        options=recipe.data.options,
+        package=run.record["dataset"]["package"] or None,
+        progress=progress,
+    )
     for name, spec in model.specs.items():
         found = data.dataset.targets.get(spec.target or "")
         if found != model.head(name).target:

@@ -47,7 +47,7 @@ from zoo.training.runs import (
 )
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
-from zoo.truncation import split, to_map
+from zoo.truncation import split_below, to_map
 from zoo.weights import write_tensors
 
 
@@ -155,7 +155,13 @@ def resume(folder: Path | str, *, device: str | None = None, progress: Progress 
     crew = _muster(device or run.record["device_type"], recipe)
     run = replace(run, writes=crew.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT)
-    data = open_dataset(recipe.data.dataset, run.record["root"], options=recipe.data.options, progress=progress)
+    data = open_dataset(
+        recipe.data.dataset,
+        run.record["root"],
+        options=recipe.data.options,
+        package=run.record["dataset"]["package"] or None,
+        progress=progress,
+    )
     if data.fingerprint() != run.record["fingerprint"]:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began. "
@@ -208,10 +214,12 @@ def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: 
         "versions": versions(),
         "seconds": 0.0,
     }
-    run = create_run(out, recipe, record, writes=crew.accelerator.is_main_process)
-    work = _prepare(run, model, data, crew=crew, progress=progress)
+    draft = Run(folder=out, recipe=recipe, record=record)  # nothing is written before all that can be wrong is known
+    plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
+    work = _prepare(draft, model, data, crew=crew, progress=progress)
     facts = {name: len(getattr(work.splits, name)) for name in ("train", "val", "test")}
-    run = run.note(splits={**facts, "how": work.splits.how}, skipped=list(work.decoded.skipped))
+    known = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
+    run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
     _save(run, model, {}, Position())
     return _fit(replace(work, run=run), Position(), {}, progress)
 
@@ -280,7 +288,7 @@ def _run_stage(session: Session, stage: Stage, work: _Work, tensors: Mapping[str
         upper = Upper(None, heads, _unchanged)
     else:
         module, cut = model.filters.module, model.filters.cut
-        prefix, rest = (None, module) if stage.frozen is None else split(module, stage.frozen, size=model.size)
+        prefix, rest = (None, module) if stage.frozen is None else split_below(module, stage.frozen, size=model.size)
         how = choose_augmentation(work.data.dataset.symmetry, session.how.augment)
         often = torch.cat([splits.train, splits.val]).sort().values if how.does_nothing else splits.val
         feed = Pictures(

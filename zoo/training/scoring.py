@@ -68,7 +68,7 @@ def model_outputs(
 
     def run(batch: Tensor) -> dict[str, Tensor]:
         images = decoded.images[batch].to(arithmetic.device)
-        features = filters(arithmetic.ready(images / 255)).float()
+        features = arithmetic.run(filters, arithmetic.ready(images / 255)).float()
         return {name: head(head.reduce(features)) for name, head in heads.items()}
 
     return collect_outputs(run, rows, progress=progress, what="predicting")

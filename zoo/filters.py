@@ -276,7 +276,7 @@ def _weights_source(backbone: Backbone, weights: str) -> tuple[Any, str]:
         return parse_source(tags[weights]), WEIGHTS_FILE
     if path.suffix == ".safetensors" and not weights.startswith("hf://"):
         if not path.is_file():
-            raise ZooError(f"{weights}: there is no such file. Name a safetensors file, `random` or {_listed(tags)}.")
+            raise ZooError(f"{weights}: there is no such file. Say --weights random, {_listed(tags)}.")
         return FolderSource(path.parent), path.name
     if path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl"):
         raise ZooError(
@@ -285,14 +285,11 @@ def _weights_source(backbone: Backbone, weights: str) -> tuple[Any, str]:
         )
     if "/" in weights or path.is_dir():
         return parse_source(weights), WEIGHTS_FILE
-    raise UsageError(
-        f"{backbone.full_name} has no weights called {weights!r}. "
-        f"Say --weights random, {_listed(tags)}, a safetensors file, a folder or hf://owner/name."
-    )
+    raise UsageError(f"{backbone.full_name} has no weights called {weights!r}. Say --weights random, {_listed(tags)}.")
 
 
 def _listed(tags: Mapping[str, str]) -> str:
-    return ", ".join(tags) if tags else "(this backbone has no pretrained weights of its own)"
+    return ", ".join([*tags, "a safetensors file", "a folder or hf://owner/name"])
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
@@ -352,12 +349,17 @@ def check_golden(filters: Filters) -> float:
         raise ZooError(f"{filters.name}: there are no golden features to compare with.")
     golden = read_tensors(published.source, GOLDEN)
     network = copy.deepcopy(filters).float().cpu().eval()
-    features = functional.adaptive_avg_pool2d(network(golden["image"]), 4)
-    expected = golden["features"]
-    error = float((features - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
-    if not error <= GOLDEN_ERROR:
+    try:
+        features = functional.adaptive_avg_pool2d(network(golden["image"]), 4)
+        expected = golden["features"].view_as(features)
+    except (KeyError, RuntimeError, ZooError) as error:
         raise IntegrityError(
-            f"{filters.name}: the features differ from the publisher's by {error:.1e} of the largest. "
+            f"{filters.name}: {GOLDEN} and the manifest do not belong together ({error}). Fetch them again."
+        ) from error
+    deviation = float((features - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+    if not deviation <= GOLDEN_ERROR:
+        raise IntegrityError(
+            f"{filters.name}: the features differ from the publisher's by {deviation:.1e} of the largest. "
             "Check the versions of torch and of the backbone's package."
         )
-    return error
+    return deviation

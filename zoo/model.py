@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from zoo.contracts import TARGETS, Box, Categories, Dataset, FeatureShape, Head, Multilabel, Number, Target
 from zoo.errors import IntegrityError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
-from zoo.families import find_backbone
+from zoo.families import find_backbone, list_backbones
 from zoo.filters import Filters, build_filters, load
 from zoo.manifest import HeadEntry
 from zoo.options import check_options
 from zoo.plugins import find_plugin
 from zoo.published import read_heads
+from zoo.registry import all_entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +221,13 @@ def assemble(
             raise UsageError(f"Say where to cut {backbone!r}: cut='block4'. Run `zoo cuts {backbone}`.")
         filters = build_filters(backbone, cut=cut, weights=weights, size=size, seed=seed)
     else:
-        filters = load(backbone, cut=cut)
+        try:
+            filters = load(backbone, cut=cut)
+        except UnknownNameError as error:
+            if error.name != backbone:
+                raise
+            known = [*list_backbones(), *all_entries(problems=[])]
+            raise UnknownNameError("backbone or set of filters", backbone, known, listing="zoo backbones") from error
     side = size or filters.input.size
     targets = dataset.targets if isinstance(dataset, Dataset) else dataset
     specs = [HeadSpec(plugin=head) if isinstance(head, str) else head for head in heads]

@@ -20,7 +20,7 @@ from zoo.progress import Progress
 from zoo.truncation import freeze
 
 KEPT = 2e9  # bytes of a frozen prefix's outputs that are kept in memory, at most
-PIECE = 8  # pictures of 64 pixels that a CPU takes through frozen blocks at a time
+PIECE = 4  # pictures of 64 pixels that a CPU takes through frozen blocks at a time
 EVALUATED = 64  # pictures at a time where nothing is learnt
 
 Inputs = Tensor | dict[str, Tensor]

@@ -25,7 +25,7 @@ from zoo.data.splits import Splits
 from zoo.devices import describe_device, pick_device, pick_precision
 from zoo.errors import UsageError
 from zoo.files import write_whole
-from zoo.filters import Filters
+from zoo.filters import Filters, build_filters, load
 from zoo.model import HeadSpec, Model, assemble
 from zoo.progress import Progress, silent
 from zoo.training.checkpoints import load_checkpoint, prefixed, save_checkpoint, under
@@ -90,10 +90,8 @@ def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, 
     with crew.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
     model = assemble(
-        recipe.filters.name or recipe.filters.backbone or "",
+        _start_from(recipe, progress),
         dataset=data.dataset,
-        cut=recipe.filters.cut,
-        weights=recipe.filters.weights,
         heads=[head.spec() for head in recipe.heads],
         size=recipe.size,
         seed=recipe.seed,
@@ -179,6 +177,20 @@ def _muster(device: str | None, recipe: Recipe) -> _Crew:
         where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
     return _Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
+
+
+def _start_from(recipe: Recipe, progress: Progress) -> Filters:
+    start = recipe.filters
+    if start.backbone is None:
+        return load(start.name or "", cut=start.cut)
+    return build_filters(
+        start.backbone,
+        cut=start.cut or "",
+        weights=start.weights,
+        size=recipe.size,
+        seed=recipe.seed,
+        progress=progress,
+    )
 
 
 def _wrapped(dataset: Dataset) -> OpenDataset:

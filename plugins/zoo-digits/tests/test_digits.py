@@ -60,7 +60,7 @@ def test_a_mirrored_digit_is_another_sign() -> None:
 
 
 def test_the_family_keeps_the_contract() -> None:
-    assert check_backbones(DigitNets())[0] == "1 networks"
+    assert check_backbones(DigitNets())[0] == "1 network"
 
 
 def test_the_cuts_are_those_that_tracing_finds() -> None:

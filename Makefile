@@ -35,6 +35,7 @@ types: $(STAMP)
 benchmarks: $(STAMP)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/embed_one.py
 	$(BIN)/python benchmarks/finetune.py
 
 clean:

@@ -1,9 +1,9 @@
 """The same fine-tuning by `zoo.train` and by the plain loop of PyTorch's documentation, fresh processes in turn.
 
-VGG16 up to a block, published by a short training on drawn plankton of the common kinds, is fine-tuned on drawn
-plankton of the other kinds: the same pictures, splits, start weights, epochs, batch, rates and schedule, AdamW with
-the gradient clipped. `plain` is torchvision with a DataLoader, fp32; `plain bf16` adds autocast and channels_last;
-`memory` has its pictures decoded beforehand, not counted. All validate after each epoch and score the test pictures.
+The filters vgg16-plankton are fine-tuned on drawn plankton of kinds that they never saw: the same pictures, splits,
+start weights, epochs, batch, rates and schedule, AdamW with the gradient clipped. `plain` is torchvision with a
+DataLoader, fp32; `plain bf16` adds autocast and channels_last; `memory` has its pictures decoded beforehand, not
+counted. All validate after each epoch and score the test pictures.
 """
 
 from __future__ import annotations
@@ -39,21 +39,16 @@ def read_arguments() -> argparse.Namespace:
     made.add_argument("--device", default="cpu", help="cpu or cuda (default %(default)s)")
     made.add_argument("--cut", default="block3")
     made.add_argument("--retrain", default="block3", help="the first block that is trained (default %(default)s)")
-    made.add_argument("--base-pictures", type=int, default=300, help="for the start weights (default %(default)s)")
-    made.add_argument("--base-epochs", type=int, default=2)
+    made.add_argument("--base", default="vgg16-plankton", help="filters that all start from (default %(default)s)")
     made.add_argument("--only", nargs="+", choices=["ours", *PLAIN], help="these contenders alone")
     return made.parse_args()
 
 
-def publish_base(folder: Path, how: argparse.Namespace) -> Path:
-    """The weights that everybody starts from: a short training on the common kinds, published."""
+def find_base(how: argparse.Namespace) -> Path:
+    """The folder of the filters that everybody starts from."""
     import zoo
 
-    data = zoo.open_dataset("plankton", options={"kinds": "common", "pictures": how.base_pictures})
-    model = zoo.assemble("vgg16", cut=how.cut, weights="random", dataset=data.dataset, size=how.size)
-    training = {"epochs": how.base_epochs, "patience": how.base_epochs, "batch": how.batch, "rate": 1e-3}
-    run = zoo.train(model, data, out=folder / "base-run", device=how.device, **training)
-    return zoo.push(run, folder / "base", license="apache-2.0").folder
+    return zoo.fetch(how.base).folder
 
 
 def write_tree(folder: Path, data: Any, *, seed: int) -> dict[str, int]:
@@ -76,7 +71,7 @@ def describe_work(folder: Path, how: argparse.Namespace) -> dict[str, Any]:
 
     options = {"kinds": "other", "pictures": how.pictures}
     data = zoo.open_dataset("plankton", options=options)
-    base = publish_base(folder, how)
+    base = find_base(how)
     filters = zoo.load(base)
     cuts = {cut.name: cut for cut in filters.cuts}
     before = list(cuts)[: list(cuts).index(how.retrain)] if how.retrain != "all" else []

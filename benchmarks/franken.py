@@ -80,10 +80,11 @@ def main() -> None:
         device, packages = runs[0].record["device"], runs[0].record["versions"]
     table = _table(results)
     print(table)
+    kinds, last = len(figures[0]["recall"]), options.seeds - 1
     said = (
-        f"{options.pictures} drawn pictures of {len(figures[0]['recall'])} kinds a seed, seeds 0 to "
-        f"{options.seeds - 1}, at most {options.epochs} epochs, {SIDE} x {SIDE} pixels, {device}, torch {packages['torch']}. Rates tried on seed "
-        f"0's validation pictures: {', '.join(f'{rate:g}' for rate in options.rates)}."
+        f"{options.pictures} drawn pictures of {kinds} kinds a seed, seeds 0 to {last}, at most {options.epochs} "
+        f"epochs, {SIDE} x {SIDE} pixels, {device}, torch {packages['torch']}. Rates tried on seed 0's validation "
+        f"pictures: {', '.join(f'{rate:g}' for rate in options.rates)}."
     )
     if options.json:
         options.json.write_text(json.dumps({"how": said, "arms": results}, indent=1) + "\n")

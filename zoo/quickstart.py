@@ -131,6 +131,7 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
     names = data.dataset.targets["label"].names  # type: ignore[union-attr]
     labels = [names[sample.targets["label"]] for sample in tests]
     sheet, agree = _neighbours(tests, embeddings, labels)
+    sheet.save(out / "neighbours.png")
     say(f"7. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the same kind.")
     story = Story(
         report=out / "report.html", runs=tuple(runs), published=folder, filters=filters, neighbours_agree=agree
@@ -224,8 +225,9 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
         paragraphs=(
             f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {splits['train']} "
             f"pictures of {len(labels)} other kinds. Every net saw the same pictures in the same order, for at most "
-            f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels; the epoch kept is the best on {splits['val']} pictures that "
-            "no net learnt from.",
+            f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had learnt on the frozen "
+            f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from scratch "
+            "go on getting better with more epochs.",
             "All pictures were drawn by the package zoo-plankton: these figures say that the tools work, not how well "
             "they do on pictures from the sea. One seed; run it with another --seed to see how much that matters.",
         ),

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -320,3 +321,24 @@ def test_unreadable_pictures_stop_a_training_unless_they_are_to_be_skipped(shape
     skipping = recipe_for(folder, data={"dataset": "image-folder", "root": str(folder), "skip_unreadable": True})
     run = train_recipe(skipping, tmp_path / "skipped")
     assert len(run.record["skipped"]) == 2
+
+
+def test_a_folder_of_every_kind_of_picture_trains(shapes, tmp_path):
+    from PIL import Image
+
+    writers = {
+        "jpg": lambda picture: picture,
+        "png": lambda picture: picture.convert("P"),
+        "tif": lambda picture: picture.convert("CMYK"),
+        "bmp": lambda picture: picture.convert("L"),
+        "webp": lambda picture: picture.convert("RGBA"),
+        "tiff": lambda picture: Image.fromarray(np.asarray(picture.convert("L"), dtype=np.uint16) * 257),
+    }
+    for kind in ("bar", "disc"):
+        (tmp_path / "mixed" / kind).mkdir(parents=True)
+        for number, file in enumerate(sorted((shapes / kind).iterdir())[:24]):
+            suffix = list(writers)[number % len(writers)]
+            with Image.open(file) as picture:
+                writers[suffix](picture).save(tmp_path / "mixed" / kind / f"{number}.{suffix}")
+    run = train_recipe(recipe_for(tmp_path / "mixed"), tmp_path / "run")
+    assert run.record["splits"]["train"] + run.record["splits"]["val"] + run.record["splits"]["test"] == 48

@@ -140,7 +140,7 @@ def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, 
             write_tensors(part / GOLDEN, golden_features(model.filters), {})
         elif step == "pictures":
             _write_texts(part, run)
-            _draw(part, run, model)
+            draw_pictures(part, run, model)
         elif step == "card":
             write_card(part / "README.md", _card(run, model, particulars))
         else:
@@ -179,18 +179,19 @@ def _write_texts(part: Path, run: Run) -> None:
     write_whole(part / "metrics.json", json.dumps(content, indent=1) + "\n")
 
 
-def _draw(part: Path, run: Run, model: Model) -> None:
+def draw_pictures(folder: Path, run: Run, model: Model) -> None:
+    """Draw a finished run's first filters, confusion and curves into a folder, as PNG."""
     first = next((tensor for tensor in model.filters.module.parameters() if tensor.ndim == 4), None)
     if first is not None:
-        draw_filters(first.detach().float().numpy()).save(part / "filters.png")
+        draw_filters(first.detach().float().numpy()).save(folder / "filters.png")
     for name in model.heads:
         target = model.head(name).target
         figures = run.metrics.get("test") or run.metrics.get("validation") or {}
         if isinstance(target, Categories) and "confusion" in figures.get(name, {}):
             matrix = np.array(figures[name]["confusion"], dtype=np.int64)
-            draw_confusion(matrix, target.names, title=f"{name}, test pictures").save(part / "confusion.png")
+            draw_confusion(matrix, target.names, title=f"{name}, test pictures").save(folder / "confusion.png")
     if run.history:
-        draw_curves(run.history).save(part / "curves.png")
+        draw_curves(run.history).save(folder / "curves.png")
 
 
 def _card(run: Run, model: Model, particulars: Particulars) -> Card:

@@ -226,8 +226,8 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
             f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {splits['train']} "
             f"pictures of {len(labels)} other kinds. Every net saw the same pictures in the same order, for at most "
             f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had learnt on the frozen "
-            f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from scratch "
-            "go on getting better with more epochs.",
+            f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from "
+            "scratch go on getting better with more epochs.",
             "All pictures were drawn by the package zoo-plankton: these figures say that the tools work, not how well "
             "they do on pictures from the sea. One seed; run it with another --seed to see how much that matters.",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain, count
 from pathlib import Path
 
 import click
@@ -11,11 +12,11 @@ from zoo.cli.console import json_option, print_json, print_table, progress_bars,
 
 
 @click.command()
-@click.option("-o", "--out", type=click.Path(path_type=Path), default="quickstart", show_default=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder; quickstart, or the first that is free.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing and of every training.")
 @json_option
 @quiet_option
-def quickstart(out: Path, seed: int, as_json: bool, quiet: bool) -> None:
+def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     """Fetch filters, fine-tune them on drawn plankton of other kinds, compare, publish, fetch back, look.
 
     Everything is drawn and trained here; nothing is downloaded. Takes about a minute on two cores.
@@ -25,7 +26,7 @@ def quickstart(out: Path, seed: int, as_json: bool, quiet: bool) -> None:
     from zoo.quickstart import tell
 
     with progress_bars(quiet=quiet) as progress:
-        story = tell(out, seed=seed, progress=progress, say=say)
+        story = tell(out or _free_folder(), seed=seed, progress=progress, say=say)
     seconds = time.monotonic() - started
     results = [(arm.title, run.metrics["test"]["classify"], run.record["seconds"]) for arm, run in story.runs]
     if as_json:
@@ -57,3 +58,9 @@ def quickstart(out: Path, seed: int, as_json: bool, quiet: bool) -> None:
     say(f"\nDone in {seconds:.0f} s. The report with pictures: {story.report}")
     say("Next: zoo train image-folder --data photos/ --filters vgg16-plankton   (your pictures, a folder a kind)")
     say("      zoo embed photos/ --filters vgg16-plankton -o photos.parquet")
+
+
+def _free_folder() -> Path:
+    """`quickstart`, `quickstart-2`, …: the first that does not exist."""
+    numbered = (Path(f"quickstart-{number}") for number in count(2))
+    return next(path for path in chain([Path("quickstart")], numbered) if not path.exists())

@@ -175,6 +175,9 @@ def _head(text: str) -> dict[str, Any]:
 def _report(run: Run, *, as_json: bool) -> None:
     if not run.writes:
         return  # one of several processes; the first reports
+    from zoo.publishing import draw_pictures
+
+    draw_pictures(run.folder, run, run.load_model())
     if as_json:
         print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record["seconds"]})
         return
@@ -186,6 +189,6 @@ def _report(run: Run, *, as_json: bool) -> None:
     if run.record.get("skipped"):
         skipped = run.record["skipped"]
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
-    say(
-        f"Next: zoo predict {run.folder} photos/ -o answers.csv, or zoo push {run.folder} --to FOLDER --license LICENCE"
-    )
+    say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
+    say(f"Next: zoo predict {run.folder} photos/ -o answers.csv")
+    say(f"      zoo push {run.folder} --to FOLDER --license LICENCE")

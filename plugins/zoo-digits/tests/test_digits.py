@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -98,3 +101,12 @@ def test_any_layer_of_the_features_is_a_cut_and_others_are_left_to_the_core() ->
     assert inner is not None
     assert list(inner.state_dict()) == ["features.0.weight", "features.0.bias"]
     assert family.truncated(NAME, zoo.Cut(name="classifier.0", node="classifier.0", channels=128, stride=4)) is None
+
+
+@pytest.mark.slow
+def test_plankton_filters_read_digits(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = [sys.executable, "-m", "zoo", "train", "digits", "--filters", "vgg16-plankton", "--out", str(out)]
+    subprocess.run([*words, "--size", "32", "--epochs", "6"], check=True)
+    figures = json.loads((out / "metrics.json").read_text())
+    assert figures["test"]["classify"]["accuracy"] >= 0.97

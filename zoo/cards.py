@@ -95,7 +95,9 @@ def _body(card: Card, pictures: set[str]) -> str:
         f"{card.dataset['version']}" + (f" ({options})" if options else ""),
         f"- pictures: {card.splits['train']:,} to train, {card.splits['val']:,} to validate, "
         f"{card.splits['test']:,} to test, squashed to {card.size} x {card.size} pixels ({card.splits['how']})",
-        f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds, weights published as {card.dtype}",
+        f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds",
+        f"- weights published as {card.dtype}"
+        + ("" if card.dtype == "float32" else "; scored in float32, before they were rounded"),
         "- " + ", ".join(f"{package} {number}" for package, number in card.versions.items()),
         "- `recipe.toml` trains it again; `metrics.json` has every epoch",
     ]
@@ -118,7 +120,7 @@ def _scores(card: Card) -> str:
             rows.append((f"{split}, {head}", figures))
     if not rows:
         return "None were measured."
-    columns = list(rows[0][1])
+    columns = list(dict.fromkeys(column for _, figures in rows for column in figures))
     lines = [
         "| pictures, head | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
         "|---|" + "---:|" * len(columns),

@@ -111,7 +111,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Decode one picture. Raises FileError where the file cannot be read (`zoo.read_image` does)."""
+        """Decode one picture; called from several threads at once.
+
+        Raises:
+            FileError: the file cannot be read (`zoo.read_image` says so).
+        """
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:
@@ -184,6 +188,9 @@ class Head(nn.Module, ABC):
 
     better: ClassVar[Literal["higher", "lower"]] = "lower"
     """Whether that metric is better when higher or lower."""
+
+    gives_logits: ClassVar[bool] = False
+    """True where the output is one logit a class, which may be divided by a temperature fitted after training."""
 
 
 # ------------------------------------------------------------------------------------------------ backbones

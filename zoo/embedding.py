@@ -34,9 +34,15 @@ class Embeddings:
     skipped: tuple[str, ...] = ()  # what could not be read, a line each
     filters: str = ""  # the filters' name
     digest: str = ""  # their manifest's sha256, where published
+    cut: str = ""  # where they stopped
+    size: int = 0  # the side that pictures were squashed to, in pixels
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The vectors, so that numpy takes embeddings for an array."""
+        return np.array(self.vectors, dtype=dtype) if copy or dtype else self.vectors
 
     def most_similar(self, picture: int | str | np.ndarray, k: int = 5) -> list[tuple[str, float]]:
         """The nearest pictures by cosine, itself left out.
@@ -96,6 +102,7 @@ def embed_pictures(
     size: int,
     name: str = "",
     digest: str = "",
+    cut: str = "",
     device: str | None = None,
     precision: str = "auto",
     skip_unreadable: bool = False,
@@ -108,7 +115,8 @@ def embed_pictures(
         pictures: a folder (searched all the way down), a file, or a list of files.
         size: the side that pictures are squashed to, in pixels.
         name: what the filters are called.
-        digest: of their manifest, so that vectors of other filters are not taken for theirs.
+        digest: of their manifest; with cut and size, so that vectors of other filters are not taken for theirs.
+        cut: where they stop.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
@@ -142,6 +150,8 @@ def embed_pictures(
         skipped=tuple(skipped),
         filters=name,
         digest=digest,
+        cut=cut,
+        size=size,
     )
 
 
@@ -201,5 +211,14 @@ def _write_parquet(embeddings: Embeddings, path: Path) -> None:
         }
     )
     pq.write_table(
-        table.replace_schema_metadata({"zoo.filters": embeddings.filters, "zoo.manifest": embeddings.digest}), path
+        table.replace_schema_metadata(
+            {
+                "zoo.filters": embeddings.filters,
+                "zoo.manifest": embeddings.digest,
+                "zoo.cut": embeddings.cut,
+                "zoo.size": str(embeddings.size),
+                "zoo.pool": "mean",
+            }
+        ),
+        path,
     )

@@ -127,7 +127,14 @@ def cuts(backbone: str) -> list[Cut]:
 
 
 def _family(plugin: Plugin) -> tuple[Plugin, Backbones]:
-    made = plugin.load()()
+    maker = plugin.load()
+    try:
+        made = maker()
+    except Exception as error:  # a plugin may raise anything
+        raise PluginError(
+            f"The backbones {plugin.name!r} of the package {plugin.package} cannot be made: "
+            f"{type(error).__name__}: {error}. Run `pip install --upgrade {plugin.package}` or uninstall it."
+        ) from error
     if not isinstance(made, Backbones):
         raise PluginError(
             f"The backbones {plugin.name!r} of the package {plugin.package} are no zoo.Backbones. "

@@ -159,6 +159,7 @@ class Filters(nn.Module):
             size=size or self.input.size,
             name=self.name,
             digest=self.published.digest if self.published else "",
+            cut=self.cut.name,
             **options,
         )
 

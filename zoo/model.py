@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from zoo.contracts import TARGETS, Box, Categories, Dataset, FeatureShape, Head, Multilabel, Number, Target
+from zoo.contracts import TARGETS, Box, Categories, FeatureShape, Head, Multilabel, Number, Target
 from zoo.errors import IntegrityError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.families import find_backbone, list_backbones
 from zoo.filters import Filters, build_filters, load
@@ -34,6 +34,14 @@ class HeadSpec:
     def name(self) -> str:
         """How the head is called in a model."""
         return self.plugin.rpartition(":")[2]
+
+
+class HasTargets(Protocol):
+    """A dataset, opened or in hand."""
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """What is known of the pictures, by name."""
 
 
 class Model(nn.Module):
@@ -164,7 +172,13 @@ def with_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[
         else:
             target = Number(entry.target.unit) if made is Number else Box()
         shape = FeatureShape(channels=entry.shape.channels, height=entry.shape.height, width=entry.shape.width)
-        heads[entry.name], specs[entry.name] = build_head(spec, targets={entry.target_name: target}, shape=shape)
+        try:
+            heads[entry.name], specs[entry.name] = build_head(spec, targets={entry.target_name: target}, shape=shape)
+        except (RuntimeError, MemoryError, OverflowError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise IntegrityError(
+                f"{filters.name}: the head {entry.name!r} cannot be built as described: {reason}. Do not use it."
+            ) from error
     model = Model(filters, heads, specs, size=filters.input.size)
     try:
         model.heads.load_state_dict(dict(tensors))
@@ -186,6 +200,8 @@ def load_model(name: str | Path, **where: Any) -> Model:
         ZooError: they were published without heads.
         MissingPluginError: a head comes from a package that is not installed; the filters alone load all the same.
     """
+    if where.get("cut"):
+        raise UsageError(f"The heads of {str(name)!r} stand on its last cut. Load the filters alone with zoo.load.")
     filters = load(name, **where)
     published = filters.published
     if published is None or not published.manifest.heads:
@@ -196,7 +212,7 @@ def load_model(name: str | Path, **where: Any) -> Model:
 def assemble(
     backbone: str | Filters,
     *,
-    dataset: Dataset | Mapping[str, Target],
+    dataset: HasTargets | Mapping[str, Target],
     cut: str | None = None,
     weights: str = "imagenet",
     heads: Sequence[str | HeadSpec] = ("classify",),
@@ -229,7 +245,7 @@ def assemble(
             known = [*list_backbones(), *all_entries(problems=[])]
             raise UnknownNameError("backbone or set of filters", backbone, known, listing="zoo backbones") from error
     side = size or filters.input.size
-    targets = dataset.targets if isinstance(dataset, Dataset) else dataset
+    targets: Mapping[str, Target] = dataset if isinstance(dataset, Mapping) else dataset.targets
     specs = [HeadSpec(plugin=head) if isinstance(head, str) else head for head in heads]
     names = [spec.name for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})

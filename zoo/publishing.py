@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from torch import Tensor
 
 from zoo.cards import Card, write_card
 from zoo.contracts import Categories
-from zoo.errors import FileError, UsageError
+from zoo.errors import FileError, UsageError, ZooError
 from zoo.files import explained, sha256_of, write_whole
 from zoo.filters import GOLDEN, golden_features
-from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes
+from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes, read_manifest
 from zoo.model import Model, describe_head
 from zoo.pictures.confusion import draw_confusion
 from zoo.pictures.curves import draw_curves
@@ -82,10 +83,9 @@ def push(
         UsageError: no licence is known, a wrong name or dtype.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    folder = Path(to)
+    folder = Path(to).resolve()
     particulars = _check(run, folder, name, license, about, dataset_license, dtype, heads)
-    if folder.exists() and not replace_existing and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileError(folder, "it is there already and is not empty", "Choose another folder, or pass --yes.")
+    _refuse_taken(folder, run.folder.resolve(), replace_existing=replace_existing)
     model = run.load_model()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,23 @@ def push(
         raise explained(error, folder) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return fetch(folder, progress=progress)
+    return fetch(f"file://{quote(str(folder))}", progress=progress)
+
+
+def _refuse_taken(folder: Path, run: Path, *, replace_existing: bool) -> None:
+    """Only published filters are ever replaced, and only where that was asked for."""
+    if folder == run or folder in run.parents or run in folder.parents:
+        raise FileError(folder, "it is the run's own folder, or holds it", "Choose a folder of its own.")
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not replace_existing:
+        raise FileError(folder, "it is there already and is not empty", "Choose another folder, or pass --yes.")
+    try:
+        read_manifest((folder / FILE).read_bytes(), str(folder))
+    except (OSError, ZooError) as error:
+        raise FileError(
+            folder, "it holds something else than published filters", "Choose another folder; nothing was changed."
+        ) from error
 
 
 def _check(
@@ -170,8 +186,10 @@ def _write_texts(part: Path, run: Run) -> None:
     recipe = run.recipe
     data = recipe.data.model_copy(update={"root": None})
     filters = recipe.filters
-    if filters.name and Path(filters.name).is_absolute():
-        filters = filters.model_copy(update={"name": Path(filters.name).name})
+    private = {
+        key: Path(text).name for key in ("name", "weights") if Path(text := getattr(filters, key) or "").is_absolute()
+    }
+    filters = filters.model_copy(update=private)
     write_whole(part / "recipe.toml", recipe_text(recipe.model_copy(update={"data": data, "filters": filters})))
     record = run.record
     facts = {key: record[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
@@ -184,12 +202,15 @@ def draw_pictures(folder: Path, run: Run, model: Model) -> None:
     first = next((tensor for tensor in model.filters.module.parameters() if tensor.ndim == 4), None)
     if first is not None:
         draw_filters(first.detach().float().numpy()).save(folder / "filters.png")
-    for name in model.heads:
+    split = "test" if run.metrics.get("test") else "validation"
+    figures = run.metrics.get(split) or {}
+    classified = [name for name in model.heads if "confusion" in figures.get(name, {})]
+    for name in classified:
         target = model.head(name).target
-        figures = run.metrics.get("test") or run.metrics.get("validation") or {}
-        if isinstance(target, Categories) and "confusion" in figures.get(name, {}):
+        if isinstance(target, Categories):
             matrix = np.array(figures[name]["confusion"], dtype=np.int64)
-            draw_confusion(matrix, target.names, title=f"{name}, test pictures").save(folder / "confusion.png")
+            file = "confusion.png" if name == classified[0] else f"confusion-{name}.png"
+            draw_confusion(matrix, target.names, title=f"{name}, {split} pictures").save(folder / file)
     if run.history:
         draw_curves(run.history).save(folder / "curves.png")
 

@@ -46,7 +46,7 @@ class Arm:
     title: str
     folder: str
     filters: FiltersPart
-    rate: float  # the best of 1e-4, 3e-4, 1e-3 and 3e-3 for this arm; see benchmarks/quickstart_rates.py
+    rate: float  # of fine-tuning; benchmarks/franken.py tries others
 
 
 ARMS = (
@@ -141,7 +141,12 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
 
 
 def _need_plugins() -> None:
-    for kind, name, package in (("dataset", "plankton", "zoo-plankton"), ("backbones", "digits", "zoo-digits")):
+    needed = (
+        ("dataset", "plankton", "zoo-plankton"),
+        ("backbones", "digits", "zoo-digits"),
+        ("registry", "zoo-filters", "zoo-filters"),
+    )
+    for kind, name, package in needed:
         try:
             find_plugin(kind, name)
         except UnknownNameError as error:
@@ -224,7 +229,7 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
         f"{lead:+.1f} points against the better of the nets trained from scratch.",
         paragraphs=(
             f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {splits['train']} "
-            f"pictures of {len(labels)} other kinds. Every net saw the same pictures in the same order, for at most "
+            f"pictures of {len(labels)} other kinds. Every net saw the same pictures, for at most "
             f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had learnt on the frozen "
             f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from "
             "scratch go on getting better with more epochs.",

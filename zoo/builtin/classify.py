@@ -28,6 +28,7 @@ class Classify(Head):
 
     learns = Categories
     watch: ClassVar[str] = "log_loss"
+    gives_logits: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Classify(Head):
         return output.float().softmax(dim=1)
 
     def metrics(self) -> MetricCollection:
-        """Log loss, accuracy, balanced accuracy, top 5, and recall and support by class."""
+        """Log loss, accuracy, balanced accuracy, top 5, and recall and precision by class."""
         from zoo.evaluation.metrics import category_metrics
 
         return category_metrics(self.classes)

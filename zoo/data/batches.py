@@ -15,17 +15,22 @@ def generator_for(*key: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed % 2**63)
 
 
-def draw_batches(rows: Tensor, size: int, *, seed: int, epoch: int) -> list[Tensor]:
-    """Shuffled batches of nearly equal size; none is left with a single picture unless there is only one.
+def draw_batches(rows: Tensor, size: int, *, seed: int, epoch: int, fewest: int = 2) -> list[Tensor]:
+    """Shuffled batches of nearly equal size.
 
     Args:
         rows: int64 (N,).
         size: of a batch, at most.
         seed: of the run.
         epoch: another order each.
+        fewest: of a batch, where there are so many at all: batch norm cannot learn from one picture.
     """
-    shuffled = rows[torch.randperm(len(rows), generator=generator_for(seed, epoch))]
-    return list(shuffled.tensor_split(max(1, -(-len(rows) // size))))
+    return even_parts(rows[torch.randperm(len(rows), generator=generator_for(seed, epoch))], size, fewest=fewest)
+
+
+def even_parts(rows: Tensor, size: int, *, fewest: int = 2) -> list[Tensor]:
+    """Parts of nearly equal size, none above `size` unless one would then fall under `fewest`."""
+    return list(rows.tensor_split(max(1, min(-(-len(rows) // size), len(rows) // fewest))))
 
 
 def plain_batches(rows: Tensor, size: int) -> list[Tensor]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.contracts import Categories, Dataset
-from zoo.data.decoded import Decoded, decode, fingerprint
+from zoo.contracts import Categories, Dataset, Target
+from zoo.data.decoded import Decoded, decode, fingerprint, fingerprint_of_samples
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import zoo_home
@@ -27,13 +27,20 @@ class OpenDataset:
 
     dataset: Dataset
     name: str  # the plugin's, as the user gave it
-    package: str
+    package: str  # empty for a dataset in hand, which no plugin brought
     version: str
     root: Path
     options: Mapping[str, Any]
 
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """What is known of the pictures, by name."""
+        return self.dataset.targets
+
     def fingerprint(self) -> str:
-        """64 hex digits that change when the plugin, an option or a file does."""
+        """64 hex digits that change when the plugin, an option or a file does; in hand, when a picture does."""
+        if not self.package:
+            return fingerprint_of_samples(self.dataset)
         return fingerprint(self.dataset, self.root, name=self.name, version=self.version, options=self.options)
 
     def decode(self, size: int, *, skip_unreadable: bool = False, progress: Progress = silent) -> Decoded:
@@ -91,7 +98,7 @@ def open_dataset(
     own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
     if root is None and maker.needs_folder:
         raise UsageError(f"The dataset {name!r} reads a folder of yours: say which with --data DIR.")
-    place = own if root is None else Path(root).expanduser()
+    place = own if root is None else Path(root).expanduser().resolve()
     if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
         if not place.is_dir():
             raise FileError(place, "there is no such folder", "Check --data.")

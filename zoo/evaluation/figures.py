@@ -1,15 +1,17 @@
-"""A run's figures on a dataset's split, recomputed from its published or trained weights."""
+"""A finished run's figures on a split of its dataset, computed again from its weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from zoo.data.datasets import open_dataset
+import torch
+
 from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 from zoo.training.feeds import Arithmetic
+from zoo.training.finetune import reopen_dataset
 from zoo.training.runs import Run
 from zoo.training.scoring import Figures, model_outputs, score
 
@@ -39,13 +41,7 @@ def evaluate(
     """
     model = run.load_model()
     recipe = run.recipe
-    data = open_dataset(
-        recipe.data.dataset,
-        root or run.record["root"],
-        options=recipe.data.options,
-        package=run.record["dataset"]["package"] or None,
-        progress=progress,
-    )
+    data = reopen_dataset(run, root, progress=progress)
     for name, spec in model.specs.items():
         found = data.dataset.targets.get(spec.target or "")
         if found != model.head(name).target:
@@ -55,7 +51,12 @@ def evaluate(
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
     decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
-    rows_by_split: dict[str, Any] = {"all": decoded.index.argsort()}
+    if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record["fingerprint"]:
+        raise UsageError(
+            f"{data.root}: these are not the pictures of the training as they were then, so that {split!r} could hold "
+            "some that were learnt. Score all of them with --split all."
+        )
+    rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}
     if split != "all":
         splits = data.split(decoded, seed=recipe.seed)
         rows_by_split |= {"train": splits.train, "val": splits.val, "test": splits.test}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -62,13 +63,19 @@ class Predictions:
         return path
 
     def as_csv(self, head: str | None = None) -> str:
-        """The competitions' form: a header `image,<classes>`, then the file's name and a number a column."""
+        """The competitions' form: a header `image,<classes>`, then the file's name and a number a column.
+
+        Where two pictures have one name, their paths as given stand in its place.
+        """
         columns, table = self.table(head)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["image", *columns])
-        for image, row in zip(self.images, table.tolist(), strict=True):
-            writer.writerow([Path(image).name, *(f"{value:.6g}" for value in row)])
+        names = [Path(image).name for image in self.images]
+        if len(set(names)) < len(names):  # the same name in several folders
+            names = list(self.images)
+        for name, row in zip(names, table.tolist(), strict=True):
+            writer.writerow([name, *(f"{value:.6g}" for value in row)])
         return text.getvalue()
 
     def table(self, head: str | None = None) -> tuple[list[str], np.ndarray]:
@@ -105,7 +112,7 @@ def predict(
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
     filters = arithmetic.frozen(model.filters)
-    model.heads.to(where).eval()
+    heads = {name: copy.deepcopy(model.head(name)).to(where).eval() for name in model.heads}
 
     def one(index: int) -> tuple[Tensor, tuple[int, int]] | str:
         try:
@@ -124,7 +131,7 @@ def predict(
         with torch.no_grad():
             batch = torch.stack(images).to(where) / 255
             features = filters(arithmetic.ready(batch)).float()
-            outputs = {name: model.head(name)(model.head(name).reduce(features)) for name in model.heads}
+            outputs = {name: head(head.reduce(features)) for name, head in heads.items()}
         for name, answer in model.answer(outputs).items():
             answers[name].append(answer.float().cpu())
         images.clear()

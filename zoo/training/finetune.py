@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from zoo.contracts import Categories, Dataset
+from zoo.contracts import Dataset
 from zoo.data.augment import choose_augmentation
 from zoo.data.datasets import OpenDataset, open_dataset
 from zoo.data.decoded import Decoded
@@ -139,8 +139,16 @@ def train(
     return _begin(recipe, model, data, Path(out), crew=_muster(device, recipe), progress=progress)
 
 
-def resume(folder: Path | str, *, device: str | None = None, progress: Progress = silent) -> Run:
+def resume(
+    folder: Path | str, *, dataset: Dataset | None = None, device: str | None = None, progress: Progress = silent
+) -> Run:
     """Go on with a run that was stopped or killed, as if nothing had happened.
+
+    Args:
+        folder: the run's.
+        dataset: the same one in hand, where the run began with one that no plugin brought.
+        device: where; as the run began by default.
+        progress: told how far the work is.
 
     Raises:
         UsageError: the dataset has changed since.
@@ -153,18 +161,15 @@ def resume(folder: Path | str, *, device: str | None = None, progress: Progress 
     crew = _muster(device or run.record["device_type"], recipe)
     run = replace(run, writes=crew.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT)
-    data = open_dataset(
-        recipe.data.dataset,
-        run.record["root"],
-        options=recipe.data.options,
-        package=run.record["dataset"]["package"] or None,
-        progress=progress,
-    )
+    data = _wrapped(dataset) if dataset is not None else reopen_dataset(run, progress=progress)
     if data.fingerprint() != run.record["fingerprint"]:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began. "
             "Put it back, or train anew with another --out."
         )
+    if crew.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(run.record["threads"])  # the same bits need the same number
+    run = run.note(status="training")
     model = build_model(run.record, under("filters", tensors), under("heads", tensors))
     work = _prepare(run, model, data, crew=crew, progress=progress)
     return _fit(work, Position(**state), tensors, progress)
@@ -175,6 +180,8 @@ def _muster(device: str | None, recipe: Recipe) -> _Crew:
     where = pick_device(device)
     if where.type == "cuda" and where.index is None and "LOCAL_RANK" in os.environ:
         where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if where.index is not None:
+        torch.cuda.set_device(where)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
     return _Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
 
@@ -193,9 +200,31 @@ def _start_from(recipe: Recipe, progress: Progress) -> Filters:
     )
 
 
+def reopen_dataset(run: Run, root: Path | str | None = None, *, progress: Progress = silent) -> OpenDataset:
+    """The dataset that a run was trained on, or another folder of it.
+
+    Raises:
+        UsageError: it was one in hand, which no plugin brings.
+        MissingPluginError: its package is not installed.
+    """
+    package = run.record["dataset"]["package"]
+    if not package:
+        raise UsageError(
+            f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it. "
+            "Go on in Python: zoo.resume(folder, dataset=…)."
+        )
+    return open_dataset(
+        run.recipe.data.dataset,
+        root or run.record["root"],
+        options=run.recipe.data.options,
+        package=package,
+        progress=progress,
+    )
+
+
 def _wrapped(dataset: Dataset) -> OpenDataset:
     name = type(dataset).__name__.lower()
-    return OpenDataset(dataset=dataset, name=name, package="", version="", root=Path(), options={})
+    return OpenDataset(dataset=dataset, name=name, package="", version="", root=Path().resolve(), options={})
 
 
 def _where_from(filters: Filters) -> FiltersPart:
@@ -226,12 +255,15 @@ def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: 
         "versions": versions(),
         "seconds": 0.0,
     }
+    if data.package and out.resolve().is_relative_to(data.root):
+        raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
     draft = Run(folder=out, recipe=recipe, record=record)  # nothing is written before all that can be wrong is known
     plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
     work = _prepare(draft, model, data, crew=crew, progress=progress)
     facts = {name: len(getattr(work.splits, name)) for name in ("train", "val", "test")}
     known = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
     run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
+    model.filters.published = None  # what is trained now is no longer what was published
     _save(run, model, {}, Position())
     return _fit(replace(work, run=run), Position(), {}, progress)
 
@@ -360,7 +392,7 @@ def _calibrate(model: Model, outputs: Mapping[str, Tensor], decoded: Decoded, ro
     for name, output in outputs.items():
         head, target = model.head(name), model.specs[name].target or ""
         known = decoded.known[target][rows]
-        if isinstance(head.target, Categories) and bool(known.any()):
+        if head.gives_logits and bool(known.any()):
             temperatures[name] = fit_temperature(output[known], decoded.targets[target][rows][known])
     return temperatures
 

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from zoo.data.batches import draw_batches, generator_for
+from zoo.data.batches import draw_batches, even_parts, generator_for
 from zoo.data.decoded import Decoded
 from zoo.data.splits import Splits
 from zoo.errors import ZooError
@@ -108,7 +108,7 @@ class StageLoop:
         self.complete = {name: bool(session.decoded.known[name].all()) for name in self.targets}
         self.pairs = _pairs(self.average, self.upper)
         self.micro = session.how.batch
-        self.steps = len(draw_batches(session.splits.train, session.how.batch, seed=session.seed, epoch=0))
+        self.steps = len(self._draw(position.stage, 0))
         self.saved_at = time.monotonic()
 
     def run(self) -> None:
@@ -122,7 +122,19 @@ class StageLoop:
             self._judge(epoch=position.epoch, seconds=time.monotonic() - started)
             position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
             self._save_if_due()
+        if not math.isfinite(position.best):
+            raise ZooError(
+                f"No epoch of the stage {self.stage.name!r} had a finite validation figure. Lower the rate: "
+                f"--rate {self.stage.rate / 3:.1e}."
+            )
         self.upper.load_state_dict(self.best)
+
+    def _draw(self, stage: int, epoch: int) -> list[Tensor]:
+        """An epoch's batches; with several processes, two pictures for each at the least."""
+        session = self.session
+        fewest = 2 * session.accelerator.num_processes
+        rows, seed = session.splits.train, session.seed + 1000 * stage
+        return draw_batches(rows, max(session.how.batch, fewest), seed=seed, epoch=epoch, fewest=fewest)
 
     def _is_stale(self) -> bool:
         return self.position.epoch - 1 - self.position.best_epoch >= self.session.how.patience
@@ -130,23 +142,22 @@ class StageLoop:
     def _run_epoch(self) -> None:
         session, position = self.session, self.position
         rank, world = session.accelerator.process_index, session.accelerator.num_processes
-        batches = draw_batches(
-            session.splits.train, session.how.batch, seed=session.seed + 1000 * position.stage, epoch=position.epoch
-        )
+        batches = self._draw(position.stage, position.epoch)
         self.upper.train()
         total = torch.tensor(position.loss, dtype=torch.float64)
         summed = torch.zeros((), device=session.arithmetic.device)
         while position.step < len(batches):
-            mine = batches[position.step][rank::world] if world > 1 else batches[position.step]
+            mine = batches[position.step].tensor_split(world)[rank]
             summed += self._take_step(mine, rank)
             position.step += 1
             done = position.epoch * self.steps + position.step
             session.progress(self._title(), done, self.stage.epochs * self.steps, self._note())
-            if session.stop() or self._is_due():
-                total, summed = total + summed.double().cpu(), torch.zeros_like(summed)
+            stopping = bool(self._agreed(float(session.stop()), largest=True))
+            if stopping or self._is_due():
+                total, summed = total + summed.cpu().double(), torch.zeros_like(summed)
                 position.loss = float(total)
-                self._save_if_due(force=session.stop())
-        position.loss = float(total + summed.double().cpu())
+                self._save_if_due(force=stopping)
+        position.loss = float(total + summed.cpu().double())
         if not math.isfinite(position.loss):
             raise ZooError(
                 f"The training diverged in epoch {position.epoch + 1} of the stage {self.stage.name!r} "
@@ -166,13 +177,13 @@ class StageLoop:
                 torch.manual_seed(generator_for(*key, 1).initial_seed())  # dropout
                 generator = generator_for(*key, 2)  # views
                 loss = torch.zeros((), device=session.arithmetic.device)
-                for part in rows.split(self.micro):
+                for part in even_parts(rows, self.micro):
                     loss += self._backward(part, generator, share=len(part) / len(rows))
                 break
             except torch.OutOfMemoryError:
-                if self.micro == 1:
+                if self.micro <= 2:
                     raise
-                self.micro = max(1, self.micro // 2)
+                self.micro //= 2
                 self.prepared.zero_grad()
                 torch.cuda.empty_cache()
         session.accelerator.clip_grad_norm_(self.upper.parameters(), session.how.clip)
@@ -218,9 +229,9 @@ class StageLoop:
         first = next(iter(figures), None)
         if first is None:
             raise ZooError("None of the validation pictures has a target. Say another seed, or label more pictures.")
-        value = watched(session.model, first, outputs, figures[first], session.decoded, rows)
-        improved = value < position.best or not math.isfinite(position.best)
-        if improved and math.isfinite(value):
+        value = self._agreed(watched(session.model, first, outputs, figures[first], session.decoded, rows))
+        improved = math.isfinite(value) and value < position.best
+        if improved:
             position.best, position.best_epoch = value, epoch
             self.best = _copied(self.average)
         position.history.append(
@@ -236,6 +247,14 @@ class StageLoop:
                 "best": improved,
             }
         )
+
+    def _agreed(self, value: float, *, largest: bool = False) -> float:
+        """One value for all processes: the first's, or the largest, so that all stop at the same step."""
+        accelerator = self.session.accelerator
+        if accelerator.num_processes == 1:
+            return value
+        gathered = accelerator.gather(torch.tensor([value], dtype=torch.float32, device=accelerator.device))
+        return float(gathered.max() if largest else gathered[0])
 
     def _validate(self, rows: Tensor) -> dict[str, Tensor]:
         """The averaged weights' outputs for rows."""

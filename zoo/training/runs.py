@@ -164,5 +164,5 @@ def versions() -> dict[str, str]:
 
 
 def thread_count() -> int:
-    """How many threads torch computes with; the same bits need the same number."""
+    """How many threads torch computes with; on the CPU the same bits need the same number."""
     return torch.get_num_threads()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,6 +84,54 @@ def test_groups_never_lie_on_both_sides_of_a_split(home):
     assert not boats[0] & boats[2]
     assert not boats[1] & boats[2]
     assert len(splits.train) + len(splits.val) + len(splits.test) == 200
+
+
+@pytest.mark.parametrize(("boats", "whole"), [(1, False), (2, False), (3, True), (4, True), (7, True)])
+def test_few_groups_are_kept_whole_or_not_used_at_all(home, boats, whole):
+    from zoo.data.splits import draw_splits
+
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    decoded = replace(decoded, groups=tuple(f"boat-{row % boats}" for row in range(200)))
+    splits = draw_splits(decoded, {}, strata=decoded.targets["label"], seed=0)
+    sides = [{decoded.groups[row] for row in rows.tolist()} for rows in (splits.train, splits.val, splits.test)]
+    assert all(sides)
+    assert (not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])) is whole
+    assert ("by group" in splits.how) is whole
+
+
+def test_one_large_group_does_not_take_the_training_away(home):
+    from zoo.data.splits import draw_splits
+
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    groups = tuple("large" if row < 150 else f"small-{row % 5}" for row in range(200))
+    splits = draw_splits(replace(decoded, groups=groups), {}, strata=decoded.targets["label"], seed=1)
+    assert len(splits.train) >= 150
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, 2), (33, 32), (3, 2), (65, 64), (1, 4), (64, 64)])
+def test_no_batch_is_too_small_for_batch_norm(count, size):
+    batches = draw_batches(torch.arange(count), size, seed=0, epoch=0)
+    assert sum(map(len, batches)) == count
+    assert min(map(len, batches)) >= min(2, count)
+
+
+def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
+    from zoo.training.finetune import _wrapped
+
+    class Grey(Boats):
+        """One grey for all."""
+
+        def __init__(self, level):
+            super().__init__()
+            self.level = level
+
+        def __getitem__(self, index):
+            image = torch.full((3, 8, 8), self.level, dtype=torch.uint8)
+            return zoo.Sample(image=image, targets={"label": index % 2})
+
+    dark, bright = _wrapped(Grey(0)), _wrapped(Grey(200))
+    assert dark.decode(8).images.max() == 0
+    assert bright.decode(8).images.min() == 200
 
 
 def test_without_groups_every_class_is_on_every_side(shapes):

@@ -186,6 +186,60 @@ def test_publishing_again_replaces_the_folder_whole(run, published):
     assert not [path for path in published.folder.parent.iterdir() if path.name.startswith(".")]
 
 
+def test_only_published_filters_are_ever_replaced(run, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "precious.txt").write_text("years of work")
+    with pytest.raises(FileError, match="something else than published filters"):
+        zoo.push(run, tmp_path / "photos", license="apache-2.0", replace_existing=True)
+    assert (tmp_path / "photos" / "precious.txt").exists()
+
+
+@pytest.mark.parametrize("inner", ["", "inside", ".."])
+def test_a_run_is_never_replaced_by_its_filters(run, inner):
+    with pytest.raises(FileError, match="own folder"):
+        zoo.push(run, run.folder / inner, license="apache-2.0", replace_existing=True)
+    assert (run.folder / "run.json").is_file()
+
+
+def test_a_folder_with_a_registered_name_is_read_back_itself(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    published = zoo.push(run, "vgg16-plankton", license="apache-2.0")
+    assert published.folder == tmp_path / "vgg16-plankton"
+    assert published.manifest.backbone == "torchvision/vgg11"
+
+
+def test_pictures_of_one_name_in_several_folders_keep_their_paths(published, shapes, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(shapes / "bar" / "bar-000.png", tmp_path / folder / "one.png")
+    lines = zoo.predict(zoo.load_model(published.folder), [tmp_path / "a", tmp_path / "b"]).as_csv().splitlines()
+    assert len({line.split(",")[0] for line in lines[1:]}) == 2
+
+
+def test_numpy_takes_embeddings_for_an_array(published, shapes):
+    embeddings = zoo.load(published.folder, cut="block1").embed(shapes / "bar")
+    assert np.asarray(embeddings).shape == (40, 64)
+    assert (embeddings.cut, embeddings.size) == ("block1", 32)
+
+
+def test_evaluate_will_not_call_pictures_a_test_that_may_have_been_learnt(shapes, tmp_path):
+    from zoo.evaluation.figures import evaluate
+
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    content = {
+        "size": 32,
+        "data": {"dataset": "image-folder", "root": str(folder)},
+        "filters": {"backbone": "vgg11", "cut": "block1", "weights": "random"},
+        "training": {"epochs": 1, "batch": 16},
+    }
+    run = train_recipe(parse_recipe(content, where="the test"), tmp_path / "run")
+    assert evaluate(run)["classify"]["accuracy"] == pytest.approx(run.metrics["test"]["classify"]["accuracy"])
+    shutil.copy(folder / "bar" / "bar-000.png", folder / "bar" / "new.png")
+    with pytest.raises(UsageError, match="--split all"):
+        evaluate(run)
+    assert evaluate(run, split="all")
+
+
 def test_a_licence_must_be_known(run, tmp_path):
     with pytest.raises(UsageError, match="--license"):
         zoo.push(run, tmp_path / "p")

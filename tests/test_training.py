@@ -22,6 +22,7 @@ from zoo.training.checkpoints import load_checkpoint
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import parse_recipe, read_recipe, recipe_text
+from zoo.training.scoring import fit_temperature
 
 SMALL = {"head_epochs": 4, "epochs": 3, "batch": 16, "checkpoint_seconds": 0.0}
 
@@ -127,9 +128,12 @@ def test_resume_of_a_finished_run_does_nothing(shapes, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_with_the_same_bits(shapes, tmp_path):
-    filters = {"backbone": "vgg11_bn", "cut": "block2", "weights": "random"}
-    recipe = recipe_for(shapes, filters=filters)
+@pytest.mark.parametrize("begin", ["scratch", "filters"])
+def test_a_run_killed_at_random_moments_ends_with_the_same_bits(begin, shapes, tmp_path):
+    if begin == "scratch":
+        recipe = recipe_for(shapes, filters={"backbone": "vgg11_bn", "cut": "block2", "weights": "random"})
+    else:  # heads on cached features first, then the last block above a frozen prefix
+        recipe = recipe_for(shapes, filters={"name": "vgg16-plankton"}, training={"retrain": "block3"})
     (tmp_path / "recipe.toml").write_text(recipe_text(recipe))
     zoo_command = [sys.executable, "-m", "zoo"]
 
@@ -244,10 +248,29 @@ def test_a_block_that_does_not_exist_cannot_be_retrained(shapes, tmp_path):
         train_recipe(recipe_for(shapes, training={"retrain": "blok2"}), tmp_path / "run")
 
 
-def test_the_temperature_does_not_change_the_answer_but_its_confidence(shapes, tmp_path):
-    run = train_recipe(recipe_for(shapes), tmp_path / "run")
-    entry = run.record["model"]["heads"][0]
-    assert 0.04 < entry["temperature"] < 21
+def test_a_handful_of_right_answers_makes_no_net_sure_of_everything():
+    logits = 4 * torch.nn.functional.one_hot(torch.arange(12) % 3, 3).float()
+    assert 0.5 < fit_temperature(logits, torch.arange(12) % 3) < 1
+    assert fit_temperature(logits.repeat(500, 1), torch.arange(12).repeat(500) % 3) < 0.5
+
+
+def test_overconfident_logits_are_cooled():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2000, 3, generator=generator)
+    labels = torch.distributions.Categorical(logits=logits).sample()
+    assert fit_temperature(2 * logits, labels) == pytest.approx(2, rel=0.15)
+
+
+def test_a_run_does_not_lie_among_its_pictures(shapes):
+    with pytest.raises(UsageError, match="lies among the pictures"):
+        train_recipe(recipe_for(shapes), shapes / "run")
+    assert not (shapes / "run").exists()
+
+
+def test_a_figure_that_is_never_finite_is_no_success(shapes, tmp_path):
+    with pytest.raises(ZooError, match="Lower the rate"):
+        train_recipe(recipe_for(shapes, training={"rate": 1e30, "clip": 1e30, "warmup": 0.0}), tmp_path / "run")
+    assert not (tmp_path / "run" / "filters.safetensors").exists()
 
 
 def test_checkpoints_hold_no_pickle(shapes, tmp_path):

@@ -50,12 +50,12 @@ class Arm:
 
 
 ARMS = (
-    Arm(title=f"{BASE}, fine-tuned", folder="finetuned", filters=FiltersPart(name=BASE, cut=CUT), rate=1e-3),
+    Arm(title=f"{BASE}, fine-tuned", folder="finetuned", filters=FiltersPart(name=BASE, cut=CUT), rate=3e-4),
     Arm(
         title="the same truncated VGG16, from scratch",
         folder="scratch",
         filters=FiltersPart(backbone="vgg16", cut=CUT, weights="random"),
-        rate=1e-3,
+        rate=3e-4,
     ),
     Arm(
         title="a small MNIST-style net, from scratch",

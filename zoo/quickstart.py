@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> 
     """A contact sheet of queries and their nearest pictures, and how often the label agrees."""
     nearest = [embeddings.nearest(row, 5) for row in range(len(labels))]
     agree = sum(labels[row] == labels[near[0][0]] for row, near in enumerate(nearest)) / len(labels)
-    firsts = [labels.index(label) for label in sorted(set(labels))][:8]
+    firsts = [labels.index(label) for label, _ in Counter(labels).most_common(8)]
     images = [sample.image.permute(1, 2, 0).numpy() for sample in tests]
     sheet = draw_neighbours(
         [images[row] for row in firsts],
@@ -258,9 +259,9 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
             Figure(
                 picture=sheet,
                 title="Nearest neighbours",
-                caption=f"Framed: a test picture a kind; beside it the nearest of all {embeddings} test pictures, "
-                f"by the cosine of their feature vectors. {100 * story.neighbours_agree:.0f}% of the nearest are of "
-                "the same kind.",
+                caption=f"Framed: a picture of each of the commonest kinds; beside it the nearest of all {embeddings} "
+                f"test pictures, by the cosine of their feature vectors. {100 * story.neighbours_agree:.0f}% of the nearest are "
+                "of the same kind.",
             ),
             Figure(picture=draw_curves(first[1].history), title=f"Training of {first[0].title}"),
             Figure(

@@ -27,7 +27,7 @@ HOUSE = (
     ("families",),
     ("embedding",),
     ("filters",),
-    ("model",),
+    ("model", "golden"),
     ("data",),
     ("training",),
     ("evaluation",),

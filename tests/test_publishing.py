@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import zoo
 from zoo.errors import FileError, IntegrityError, MissingPluginError, UsageError, ZooError
-from zoo.filters import check_golden
+from zoo.golden import check_golden
 from zoo.published import open_published
 from zoo.registry import Entry, add_entry
 from zoo.training.finetune import train_recipe

@@ -20,7 +20,7 @@ from zoo.cards import Card, write_card
 from zoo.contracts import Categories
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.files import explained, sha256_of, write_whole
-from zoo.filters import GOLDEN, golden_features
+from zoo.golden import GOLDEN, golden_features
 from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes, read_manifest
 from zoo.model import Model, describe_head
 from zoo.pictures.confusion import draw_confusion

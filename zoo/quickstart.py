@@ -15,7 +15,8 @@ import numpy as np
 from zoo.data.datasets import open_dataset
 from zoo.embedding import Embeddings
 from zoo.errors import FileError, MissingPluginError, UnknownNameError
-from zoo.filters import Filters, check_golden, load
+from zoo.filters import Filters, load
+from zoo.golden import check_golden
 from zoo.pictures.confusion import draw_confusion
 from zoo.pictures.curves import draw_curves
 from zoo.pictures.grid import draw_filters
@@ -255,35 +256,43 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
             right=("accuracy", "balanced", "log loss", "parameters", "seconds"),
             ours=0,
         ),
-        figures=(
-            Figure(
-                picture=sheet,
-                title="Nearest neighbours",
-                caption=f"Framed: a picture of each of the commonest kinds; beside it the nearest of all {embeddings} "
-                f"test pictures, by the cosine of their feature vectors. {100 * story.neighbours_agree:.0f}% of the nearest are "
-                "of the same kind.",
-            ),
-            Figure(picture=draw_curves(first[1].history), title=f"Training of {first[0].title}"),
-            Figure(
-                picture=draw_confusion(confusion, labels, title="test pictures"),
-                title="What is taken for what",
-                caption="Rows are true kinds, columns are answers.",
-            ),
-            Figure(picture=draw_filters(story.filters["features.0"].numpy()), title="The first filters"),
-        ),
-        commands=(
-            Command(text=f"zoo info {story.published}", about="what was published"),
-            Command(
-                text=f"zoo embed photos/ --filters {BASE} -o photos.parquet", about="a vector for each of your pictures"
-            ),
-            Command(
-                text=f"zoo train image-folder --data photos/ --filters {BASE}",
-                about="fine-tune on your own pictures, a folder a kind",
-            ),
-        ),
+        figures=_figures(story, confusion, embeddings=embeddings, sheet=sheet, labels=labels),
+        commands=_commands(story),
         footer=f"{record['device']}; " + ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
     )
     write_report(story.report, report)
+
+
+def _figures(
+    story: Story, confusion: np.ndarray, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
+) -> tuple[Figure, ...]:
+    arm, run = story.runs[0]
+    neighbours = (
+        f"Framed: a picture of each of the commonest kinds; beside it the nearest of all {embeddings} test pictures, "
+        f"by the cosine of their feature vectors. {100 * story.neighbours_agree:.0f}% of the nearest are of the same "
+        "kind."
+    )
+    return (
+        Figure(picture=sheet, title="Nearest neighbours", caption=neighbours),
+        Figure(picture=draw_curves(run.history), title=f"Training of {arm.title}"),
+        Figure(
+            picture=draw_confusion(confusion, labels, title="test pictures"),
+            title="What is taken for what",
+            caption="Rows are true kinds, columns are answers.",
+        ),
+        Figure(picture=draw_filters(story.filters["features.0"].numpy()), title="The first filters"),
+    )
+
+
+def _commands(story: Story) -> tuple[Command, ...]:
+    return (
+        Command(text=f"zoo info {story.published}", about="what was published"),
+        Command(text=f"zoo embed photos/ --filters {BASE} -o photos.parquet", about="a vector for each picture"),
+        Command(
+            text=f"zoo train image-folder --data photos/ --filters {BASE}",
+            about="fine-tune on your own pictures, a folder a kind",
+        ),
+    )
 
 
 def _parameters(run: Run) -> int:

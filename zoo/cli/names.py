@@ -155,7 +155,8 @@ def fetch(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
 def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     """Check every byte of the filters NAME, and recompute their golden features."""
     from zoo.errors import MissingPluginError
-    from zoo.filters import check_golden, load
+    from zoo.filters import load
+    from zoo.golden import check_golden
     from zoo.published import fetch as fetch_published
     from zoo.published import verify as verify_published
 

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor
 
 from zoo.contracts import Dataset
-from zoo.data.augment import choose_augmentation
 from zoo.data.datasets import OpenDataset, open_dataset
-from zoo.data.decoded import Decoded
-from zoo.data.splits import Splits
 from zoo.devices import describe_device, pick_device, pick_precision
 from zoo.errors import UsageError
-from zoo.files import write_whole
 from zoo.filters import Filters, build_filters, load
 from zoo.model import HeadSpec, Model, assemble
 from zoo.progress import Progress, silent
-from zoo.training.checkpoints import load_checkpoint, prefixed, save_checkpoint, under
-from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
-from zoo.training.loop import Position, Session, StageLoop, StoppedError, make_accelerator
+from zoo.training.checkpoints import load_checkpoint, under
+from zoo.training.feeds import Arithmetic
+from zoo.training.loop import Position, make_accelerator
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
 from zoo.training.runs import (
     CHECKPOINT,
-    FILTERS,
-    HEADS,
     Run,
     build_model,
     create_run,
@@ -45,30 +31,8 @@ from zoo.training.runs import (
     thread_count,
     versions,
 )
-from zoo.training.schedule import Stage, plan_stages
-from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
-from zoo.truncation import split_below, to_map
-from zoo.weights import write_tensors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """A training, ready to go."""
-
-    run: Run
-    model: Model
-    data: OpenDataset
-    decoded: Decoded
-    splits: Splits
-    crew: _Crew
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Crew:
-    """Where a training computes: this process, or one of several that torchrun started."""
-
-    arithmetic: Arithmetic
-    accelerator: Accelerator
+from zoo.training.schedule import plan_stages
+from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state
 
 
 def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, progress: Progress = silent) -> Run:
@@ -172,10 +136,10 @@ def resume(
     run = run.note(status="training")
     model = build_model(run.record, under("filters", tensors), under("heads", tensors))
     work = _prepare(run, model, data, crew=crew, progress=progress)
-    return _fit(work, Position(**state), tensors, progress)
+    return fit(work, Position(**state), tensors, progress)
 
 
-def _muster(device: str | None, recipe: Recipe) -> _Crew:
+def _muster(device: str | None, recipe: Recipe) -> Crew:
     """The device and the precision of this process; with torchrun, one GPU a process."""
     where = pick_device(device)
     if where.type == "cuda" and where.index is None and "LOCAL_RANK" in os.environ:
@@ -183,7 +147,7 @@ def _muster(device: str | None, recipe: Recipe) -> _Crew:
     if where.index is not None:
         torch.cuda.set_device(where)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
-    return _Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
+    return Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
 
 
 def _start_from(recipe: Recipe, progress: Progress) -> Filters:
@@ -237,7 +201,7 @@ def _head_part(spec: HeadSpec) -> HeadPart:
     return HeadPart(plugin=spec.plugin, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: _Crew, progress: Progress) -> Run:
+def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: Crew, progress: Progress) -> Run:
     where = crew.arithmetic.device
     manifest = model.filters.manifest
     record = {
@@ -264,15 +228,15 @@ def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: 
     known = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
     run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
     model.filters.published = None  # what is trained now is no longer what was published
-    _save(run, model, {}, Position())
-    return _fit(replace(work, run=run), Position(), {}, progress)
+    save_state(run, model, {}, Position())
+    return fit(replace(work, run=run), Position(), {}, progress)
 
 
-def _prepare(run: Run, model: Model, data: OpenDataset, *, crew: _Crew, progress: Progress) -> _Work:
+def _prepare(run: Run, model: Model, data: OpenDataset, *, crew: Crew, progress: Progress) -> Work:
     recipe = run.recipe
     with crew.accelerator.main_process_first():
         decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
-    return _Work(
+    return Work(
         run=run,
         crew=crew,
         model=model.to(crew.arithmetic.device),
@@ -280,142 +244,3 @@ def _prepare(run: Run, model: Model, data: OpenDataset, *, crew: _Crew, progress
         decoded=decoded,
         splits=data.split(decoded, seed=recipe.seed),
     )
-
-
-def _fit(work: _Work, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
-    """All stages that remain, then calibration and figures."""
-    run, model, recipe = work.run, work.model, work.run.recipe
-    begun = time.monotonic()
-    stages = plan_stages(recipe.training, model.filters, fresh=model_is_fresh(run))
-    with _stop_on_signals() as stop:
-        session = Session(
-            model=model,
-            decoded=work.decoded,
-            splits=work.splits,
-            how=recipe.training,
-            seed=recipe.seed,
-            arithmetic=work.crew.arithmetic,
-            accelerator=work.crew.accelerator,
-            save=lambda extra, at: _save(run, model, extra, at),
-            stop=stop,
-            progress=progress,
-        )
-        try:
-            while position.stage < len(stages):
-                _run_stage(session, stages[position.stage], work, tensors, position)
-                tensors = {}
-                position = Position(stage=position.stage + 1, history=position.history)
-                _save(run, model, {}, position)
-        except StoppedError as error:
-            run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
-            raise StoppedError(f"Stopped; the checkpoint is written. Go on with `zoo resume {run.folder}`.") from error
-    if run.writes:
-        run = _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
-    work.crew.accelerator.wait_for_everyone()
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-    return run
-
-
-def model_is_fresh(run: Run) -> bool:
-    """Whether the run began with random weights, so that everything is trained at once."""
-    return run.record["weights"] == "random"
-
-
-def _run_stage(session: Session, stage: Stage, work: _Work, tensors: Mapping[str, Tensor], position: Position) -> None:
-    model, splits = session.model, session.splits
-    heads = {name: model.head(name) for name in model.heads}
-    feed: CachedFeatures | Pictures
-    if stage.whole:
-        rows = torch.cat([splits.train, splits.val]).sort().values
-        feed = CachedFeatures(model, session.decoded, rows, arithmetic=session.arithmetic, progress=session.progress)
-        upper = Upper(None, heads, _unchanged)
-    else:
-        module, cut = model.filters.module, model.filters.cut
-        prefix, rest = (None, module) if stage.frozen is None else split_below(module, stage.frozen, size=model.size)
-        how = choose_augmentation(work.data.dataset.symmetry, session.how.augment)
-        often = torch.cat([splits.train, splits.val]).sort().values if how.does_nothing else splits.val
-        feed = Pictures(
-            model,
-            prefix,
-            session.decoded,
-            often,
-            how=how,
-            arithmetic=session.arithmetic,
-            progress=session.progress,
-        )
-        upper = Upper(rest, heads, lambda features: to_map(features, cut))
-    StageLoop(session, stage, upper, feed, restored=tensors, position=position).run()
-
-
-def _unchanged(features: Tensor) -> Tensor:
-    return features
-
-
-def _save(run: Run, model: Model, extra: Mapping[str, Tensor], position: Position) -> None:
-    if not run.writes:
-        return
-    tensors = {
-        **prefixed("filters", model.filters.module.state_dict()),
-        **prefixed("heads", model.heads.state_dict()),
-        **extra,
-    }
-    save_checkpoint(run.folder / CHECKPOINT, tensors, asdict(position))
-    write_whole(run.folder / "history.json", json.dumps(position.history, indent=1) + "\n")
-
-
-def _finish(work: _Work, position: Position, seconds: float, progress: Progress) -> Run:
-    """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
-    run, model, decoded, splits = work.run, work.model, work.decoded, work.splits
-    figures: dict[str, Any] = {}
-    for name, rows in (("validation", splits.val), ("test", splits.test)):
-        if not len(rows):
-            continue
-        outputs = model_outputs(model, decoded, rows, arithmetic=work.crew.arithmetic, progress=progress)
-        if name == "validation":
-            model.temperatures = _calibrate(model, outputs, decoded, rows)
-        figures[name] = score(model, outputs, decoded, rows)
-    folder = run.folder
-    tensors = {name: tensor.detach().cpu() for name, tensor in model.filters.module.state_dict().items()}
-    write_tensors(folder / FILTERS, tensors, {"format": "pt"})
-    heads = {name: tensor.detach().cpu() for name, tensor in model.heads.state_dict().items()}
-    write_tensors(folder / HEADS, heads, {"format": "pt"})
-    write_whole(folder / "metrics.json", json.dumps(figures, indent=1) + "\n")
-    write_whole(folder / "history.json", json.dumps(position.history, indent=1) + "\n")
-    done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    return done
-
-
-def _calibrate(model: Model, outputs: Mapping[str, Tensor], decoded: Decoded, rows: Tensor) -> dict[str, float]:
-    temperatures = {}
-    for name, output in outputs.items():
-        head, target = model.head(name), model.specs[name].target or ""
-        known = decoded.known[target][rows]
-        if head.gives_logits and bool(known.any()):
-            temperatures[name] = fit_temperature(output[known], decoded.targets[target][rows][known])
-    return temperatures
-
-
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[Any]:
-    """Ctrl-C and SIGTERM ask the loop to stop at the next step; a second Ctrl-C stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: Any) -> None:
-        del frame
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.set()
-
-    try:
-        for number in before:
-            signal.signal(number, ask)
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

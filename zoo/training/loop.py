@@ -99,8 +99,9 @@ class StageLoop:
         groups = parameter_groups(rest, self.upper.heads, depths, stage=stage, weight_decay=session.how.weight_decay)
         fused = session.arithmetic.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.AdamW(groups, fused=fused)
-        if restored:
-            self.average.load_state_dict(under("average", restored))
+        averaged = under("average", restored)
+        if averaged:  # a checkpoint from between two stages has none
+            self.average.load_state_dict(averaged)
             restore_optimizer(self.optimizer, under("optimizer", restored))
         self.best = under("best", restored) or _copied(self.average)
         self.wrapped, self.prepared = session.accelerator.prepare(self.upper, self.optimizer)

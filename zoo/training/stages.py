@@ -1,0 +1,197 @@
+"""All stages of a training, one after the other: checkpoints, signals, calibration, figures."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from zoo.data.augment import choose_augmentation
+from zoo.data.datasets import OpenDataset
+from zoo.data.decoded import Decoded
+from zoo.data.splits import Splits
+from zoo.files import write_whole
+from zoo.model import Model
+from zoo.progress import Progress
+from zoo.training.checkpoints import prefixed, save_checkpoint
+from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
+from zoo.training.loop import Position, Session, StageLoop, StoppedError
+from zoo.training.runs import (
+    CHECKPOINT,
+    FILTERS,
+    HEADS,
+    Run,
+    describe_model,
+)
+from zoo.training.schedule import Stage, plan_stages
+from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
+from zoo.truncation import split_below, to_map
+from zoo.weights import write_tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Where a training computes: this process, or one of several that torchrun started."""
+
+    arithmetic: Arithmetic
+    accelerator: Accelerator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A training, ready to go."""
+
+    run: Run
+    model: Model
+    data: OpenDataset
+    decoded: Decoded
+    splits: Splits
+    crew: Crew
+
+
+def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
+    """All stages that remain, then calibration and figures."""
+    run, model, recipe = work.run, work.model, work.run.recipe
+    begun = time.monotonic()
+    stages = plan_stages(recipe.training, model.filters, fresh=model_is_fresh(run))
+    with _stop_on_signals() as stop:
+        session = Session(
+            model=model,
+            decoded=work.decoded,
+            splits=work.splits,
+            how=recipe.training,
+            seed=recipe.seed,
+            arithmetic=work.crew.arithmetic,
+            accelerator=work.crew.accelerator,
+            save=lambda extra, at: save_state(run, model, extra, at),
+            stop=stop,
+            progress=progress,
+        )
+        try:
+            while position.stage < len(stages):
+                _run_stage(session, stages[position.stage], work, tensors, position)
+                tensors = {}
+                position = Position(stage=position.stage + 1, history=position.history)
+                save_state(run, model, {}, position)
+        except StoppedError as error:
+            run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
+            raise StoppedError(f"Stopped; the checkpoint is written. Go on with `zoo resume {run.folder}`.") from error
+    if run.writes:
+        run = _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
+    work.crew.accelerator.wait_for_everyone()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return run
+
+
+def model_is_fresh(run: Run) -> bool:
+    """Whether the run began with random weights, so that everything is trained at once."""
+    return run.record["weights"] == "random"
+
+
+def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str, Tensor], position: Position) -> None:
+    model, splits = session.model, session.splits
+    heads = {name: model.head(name) for name in model.heads}
+    feed: CachedFeatures | Pictures
+    if stage.whole:
+        rows = torch.cat([splits.train, splits.val]).sort().values
+        feed = CachedFeatures(model, session.decoded, rows, arithmetic=session.arithmetic, progress=session.progress)
+        upper = Upper(None, heads, _unchanged)
+    else:
+        module, cut = model.filters.module, model.filters.cut
+        prefix, rest = (None, module) if stage.frozen is None else split_below(module, stage.frozen, size=model.size)
+        how = choose_augmentation(work.data.dataset.symmetry, session.how.augment)
+        often = torch.cat([splits.train, splits.val]).sort().values if how.does_nothing else splits.val
+        feed = Pictures(
+            model,
+            prefix,
+            session.decoded,
+            often,
+            how=how,
+            arithmetic=session.arithmetic,
+            progress=session.progress,
+        )
+        upper = Upper(rest, heads, lambda features: to_map(features, cut))
+    StageLoop(session, stage, upper, feed, restored=tensors, position=position).run()
+
+
+def _unchanged(features: Tensor) -> Tensor:
+    return features
+
+
+def save_state(run: Run, model: Model, extra: Mapping[str, Tensor], position: Position) -> None:
+    if not run.writes:
+        return
+    tensors = {
+        **prefixed("filters", model.filters.module.state_dict()),
+        **prefixed("heads", model.heads.state_dict()),
+        **extra,
+    }
+    save_checkpoint(run.folder / CHECKPOINT, tensors, asdict(position))
+    write_whole(run.folder / "history.json", json.dumps(position.history, indent=1) + "\n")
+
+
+def _finish(work: Work, position: Position, seconds: float, progress: Progress) -> Run:
+    """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
+    run, model, decoded, splits = work.run, work.model, work.decoded, work.splits
+    figures: dict[str, Any] = {}
+    for name, rows in (("validation", splits.val), ("test", splits.test)):
+        if not len(rows):
+            continue
+        outputs = model_outputs(model, decoded, rows, arithmetic=work.crew.arithmetic, progress=progress)
+        if name == "validation":
+            model.temperatures = _calibrate(model, outputs, decoded, rows)
+        figures[name] = score(model, outputs, decoded, rows)
+    folder = run.folder
+    tensors = {name: tensor.detach().cpu() for name, tensor in model.filters.module.state_dict().items()}
+    write_tensors(folder / FILTERS, tensors, {"format": "pt"})
+    heads = {name: tensor.detach().cpu() for name, tensor in model.heads.state_dict().items()}
+    write_tensors(folder / HEADS, heads, {"format": "pt"})
+    write_whole(folder / "metrics.json", json.dumps(figures, indent=1) + "\n")
+    write_whole(folder / "history.json", json.dumps(position.history, indent=1) + "\n")
+    done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return done
+
+
+def _calibrate(model: Model, outputs: Mapping[str, Tensor], decoded: Decoded, rows: Tensor) -> dict[str, float]:
+    temperatures = {}
+    for name, output in outputs.items():
+        head, target = model.head(name), model.specs[name].target or ""
+        known = decoded.known[target][rows]
+        if head.gives_logits and bool(known.any()):
+            temperatures[name] = fit_temperature(output[known], decoded.targets[target][rows][known])
+    return temperatures
+
+
+@contextlib.contextmanager
+def _stop_on_signals() -> Iterator[Any]:
+    """Ctrl-C and SIGTERM ask the loop to stop at the next step; a second Ctrl-C stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: Any) -> None:
+        del frame
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    try:
+        for number in before:
+            signal.signal(number, ask)
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

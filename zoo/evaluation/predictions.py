@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,9 +110,7 @@ def predict(
     """
     paths = list_pictures(pictures)
     where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
-    filters = arithmetic.frozen(model.filters)
-    heads = {name: copy.deepcopy(model.head(name)).to(where).eval() for name in model.heads}
+    ask = _asked(model, Arithmetic(device=where, dtype=pick_precision(where, precision)))
 
     def one(index: int) -> tuple[Tensor, tuple[int, int]] | str:
         try:
@@ -128,12 +126,8 @@ def predict(
     answers: dict[str, list[Tensor]] = {name: [] for name in model.heads}
 
     def flush() -> None:
-        with torch.no_grad():
-            batch = torch.stack(images).to(where) / 255
-            features = filters(arithmetic.ready(batch)).float()
-            outputs = {name: head(head.reduce(features)) for name, head in heads.items()}
-        for name, answer in model.answer(outputs).items():
-            answers[name].append(answer.float().cpu())
+        for name, answer in ask(torch.stack(images)).items():
+            answers[name].append(answer)
         images.clear()
 
     for index, result in enumerate(ordered(one, range(len(paths)))):
@@ -163,6 +157,21 @@ def predict(
         columns={name: _columns(model, name) for name in joined},
         skipped=tuple(skipped),
     )
+
+
+def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:
+    """Pictures (N, 3, S, S) uint8 -> answers by head, on the CPU; the model itself is left where it is."""
+    filters = arithmetic.frozen(model.filters)
+    heads = {name: copy.deepcopy(model.head(name)).to(arithmetic.device).eval() for name in model.heads}
+
+    def ask(images: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            batch = arithmetic.ready(images.to(arithmetic.device) / 255)
+            features = arithmetic.run(filters, batch).float()
+            outputs = {name: head(head.reduce(features)) for name, head in heads.items()}
+            return {name: answer.float().cpu() for name, answer in model.answer(outputs).items()}
+
+    return ask
 
 
 def _columns(model: Model, name: str) -> tuple[str, ...]:

@@ -50,6 +50,12 @@ def assert_same_bits(one, other):
         assert torch.equal(first[name], second[name]), name
 
 
+def stop_when_tuning(what, done, total=None, note=""):
+    """A progress listener that asks this process to stop at the first step of fine-tuning."""
+    if what == "fine-tuning":
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_a_net_learns_shapes_from_scratch(shapes, tmp_path):
     run = train_recipe(recipe_for(shapes, training={"epochs": 12, "rate": 1e-3}), tmp_path / "run")
     assert run.metrics["test"]["classify"]["accuracy"] > 0.8
@@ -179,24 +185,16 @@ def test_resume_refuses_a_dataset_that_has_changed(shapes, tmp_path):
 
     folder = shutil.copytree(shapes, tmp_path / "pictures")
 
-    def stop(what, done, total=None, note=""):
-        if what == "fine-tuning":
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(StoppedError):
-        train_recipe(recipe_for(folder), tmp_path / "run", progress=stop)
+        train_recipe(recipe_for(folder), tmp_path / "run", progress=stop_when_tuning)
     next((folder / "bar").iterdir()).unlink()
     with pytest.raises(UsageError, match="has changed since"):
         resume(tmp_path / "run")
 
 
 def test_a_damaged_checkpoint_is_named(shapes, tmp_path):
-    def stop(what, done, total=None, note=""):
-        if what == "fine-tuning":
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(StoppedError):
-        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop)
+        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
     (tmp_path / "run" / "checkpoint.safetensors").write_bytes(b"nonsense")
     with pytest.raises(FileError, match=r"checkpoint\.safetensors: no readable checkpoint"):
         resume(tmp_path / "run")
@@ -274,12 +272,8 @@ def test_a_figure_that_is_never_finite_is_no_success(shapes, tmp_path):
 
 
 def test_checkpoints_hold_no_pickle(shapes, tmp_path):
-    def stop(what, done, total=None, note=""):
-        if what == "fine-tuning":
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(StoppedError):
-        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop)
+        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
     tensors, state = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
     assert any(name.startswith("optimizer/") for name in tensors)
     assert json.loads(json.dumps(state))["stage"] == 0

@@ -149,7 +149,7 @@ class Pictures:
         arithmetic: Arithmetic,
         progress: Progress,
     ) -> None:
-        self.filters, self.arithmetic, self.how = copy.deepcopy(model.filters).to(arithmetic.device), arithmetic, how
+        self.normalise, self.arithmetic, self.how = model.filters.normalise, arithmetic, how
         self.prefix = arithmetic.frozen(prefix) if prefix is not None else None
         self.images = decoded.images
         if arithmetic.device.type == "cuda" and self.images.nbytes < torch.cuda.mem_get_info()[0] / 4:
@@ -199,5 +199,5 @@ class Pictures:
 
     def _below(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            normal = self.arithmetic.ready(self.filters.normalise(images))
+            normal = self.arithmetic.ready(self.normalise(images))
             return normal if self.prefix is None else self.arithmetic.run(self.prefix, normal)

@@ -129,6 +129,7 @@ def _unchanged(features: Tensor) -> Tensor:
 
 
 def save_state(run: Run, model: Model, extra: Mapping[str, Tensor], position: Position) -> None:
+    """Write a checkpoint: the whole model, what a stage adds to it, and how far the training is."""
     if not run.writes:
         return
     tensors = {
@@ -152,10 +153,8 @@ def _finish(work: Work, position: Position, seconds: float, progress: Progress) 
             model.temperatures = _calibrate(model, outputs, decoded, rows)
         figures[name] = score(model, outputs, decoded, rows)
     folder = run.folder
-    tensors = {name: tensor.detach().cpu() for name, tensor in model.filters.module.state_dict().items()}
-    write_tensors(folder / FILTERS, tensors, {"format": "pt"})
-    heads = {name: tensor.detach().cpu() for name, tensor in model.heads.state_dict().items()}
-    write_tensors(folder / HEADS, heads, {"format": "pt"})
+    write_tensors(folder / FILTERS, model.filters.module.state_dict())
+    write_tensors(folder / HEADS, model.heads.state_dict())
     write_whole(folder / "metrics.json", json.dumps(figures, indent=1) + "\n")
     write_whole(folder / "history.json", json.dumps(position.history, indent=1) + "\n")
     done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))

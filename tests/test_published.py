@@ -28,7 +28,7 @@ TENSORS = {f"features.{number}.weight": torch.full((100, 100), float(number)) fo
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("zoo.sources.hub.BACK_OFF", 0.02)
+    monkeypatch.setattr("zoo.hub.client.BACK_OFF", 0.02)
     for name in ("ZOO_REGISTRY", "HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
 

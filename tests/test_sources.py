@@ -31,7 +31,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("zoo.sources.hub.BACK_OFF", 0.02)
+    monkeypatch.setattr("zoo.hub.client.BACK_OFF", 0.02)
     with HubServer(tmp_path / "hub") as server:
         server.add("owner/name", {"config.json": b"{}", "model.safetensors": CONTENT, "pictures/a.txt": b"a"})
         monkeypatch.setenv("HF_ENDPOINT", server.url)

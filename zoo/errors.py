@@ -85,3 +85,10 @@ class IntegrityError(ZooError):
 
 class FetchError(ZooError):
     """A source that could not be reached or read."""
+
+
+class MissingFileError(FetchError):
+    """A source that was reached, and has no such file."""
+
+    def __init__(self, where: str, name: str) -> None:
+        super().__init__(f"{where} has no file {name!r}. Check the name, and the revision.")

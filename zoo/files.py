@@ -37,7 +37,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as written:
             os.fsync(written.fileno())
-        part.chmod(0o666 & ~_umask())
+        set_usual_mode(part)
         part.replace(path)
     except OSError as error:
         raise explained(error, path) from error
@@ -58,6 +58,21 @@ def explained(error: OSError, path: Path) -> FileError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return FileError(path, "it cannot be written here", "Choose another folder, or change its permissions.")
     return FileError(path, f"it cannot be written or read ({error.strerror or error})", "Check the path.")
+
+
+def set_usual_mode(path: Path) -> None:
+    """Give a temporary file the permissions that a new file would have."""
+    path.chmod(0o666 & ~_umask())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder last through a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

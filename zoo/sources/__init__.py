@@ -11,8 +11,8 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from zoo.errors import UsageError
-from zoo.sources.base import MissingFileError, Range, Source, check_name
+from zoo.errors import MissingFileError, UsageError
+from zoo.sources.base import Range, Source, check_name
 from zoo.sources.hub import HubSource
 from zoo.sources.local import FolderSource, PackageSource
 

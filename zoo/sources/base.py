@@ -7,17 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.errors import FetchError, FileError, IntegrityError
+from zoo.errors import FileError, IntegrityError, MissingFileError
 from zoo.progress import Progress, silent
 
 Range = tuple[int, int]  # half open, in bytes
-
-
-class MissingFileError(FetchError):
-    """A source that was reached, and has no such file."""
-
-    def __init__(self, where: str, name: str) -> None:
-        super().__init__(f"{where} has no file {name!r}. Check the name, and the revision.")
 
 
 def check_name(name: str, where: str) -> str:

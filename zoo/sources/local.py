@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import FetchError, FileError, IntegrityError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError
 from zoo.progress import Progress, silent
 from zoo.registry import package_folders
 from zoo.sources.base import (
-    MissingFileError,
     Range,
     Source,
     check_name,

@@ -1,0 +1,201 @@
+"""Requests to the Hub: the endpoint, patience with a busy server, and every failure as one line."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from zoo.errors import FetchError, FileError, MissingFileError, ZooError
+
+T = TypeVar("T")
+
+ATTEMPTS = 4  # of one request
+BACK_OFF = 0.5  # seconds before the second attempt; twice that before each further one
+PATIENCE = 5.0  # seconds after which no further attempt is made; with the timeouts: 15 s for a dead network
+CONNECT, READ = 5.0, 8.0  # seconds
+LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
+REMEDY = (
+    "Check the network, or pass --offline for what is in the cache, or name a local folder with --weights DIR_OR_FILE"
+)
+
+Explain = Callable[[BaseException], ZooError]
+
+
+class DroppedError(OSError):
+    """A body that ended before its time."""
+
+
+def endpoint() -> str:
+    """`HF_ENDPOINT`, read at the call: the client itself reads it only when it is imported."""
+    from huggingface_hub import constants
+
+    return (os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)).rstrip("/")
+
+
+def api(token: str | None = None) -> Any:
+    """The client's `HfApi` at our endpoint."""
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
+
+
+def is_offline() -> bool:
+    """Whether `HF_HUB_OFFLINE` forbids every request."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def uses_xet() -> bool:
+    """Whether the client would speak Xet with an endpoint that has it."""
+    from huggingface_hub import constants
+
+    return not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
+
+
+def utils() -> Any:
+    """The client's helpers."""
+    return importlib.import_module("huggingface_hub.utils")
+
+
+def file_lock(path: Path) -> contextlib.AbstractContextManager[Any]:
+    """A lock between processes, by the client's own means; it ends with the process that holds it."""
+    lock: contextlib.AbstractContextManager[Any] = utils().WeakFileLock(path)
+    return lock
+
+
+@contextlib.contextmanager
+def requested(url: str, *, token: str | None, headers: dict[str, str]) -> Iterator[Any]:
+    """A streamed GET with the Hub's headers.
+
+    Where a redirect leads to another host or port the session's http client takes the token off.
+
+    Raises:
+        The client's own errors; `patiently` translates them.
+    """
+    sent = utils().build_hf_headers(token=token, library_name="zoo", headers={"Accept-Encoding": "identity", **headers})
+    timeout = _http().Timeout(READ, connect=CONNECT)
+    with utils().get_session().stream("GET", url, headers=sent, timeout=timeout) as response:
+        utils().hf_raise_for_status(response)
+        yield response
+
+
+def patiently(
+    work: Callable[[], T],
+    *,
+    explain: Explain,
+    progressed: Callable[[], int] = lambda: 0,
+    statuses_only: bool = False,
+) -> T:
+    """Do it again while the server is busy or the connection breaks, for a bounded time.
+
+    Args:
+        work: what is tried.
+        explain: the last error -> what is raised.
+        progressed: the bytes received; while they grow the patience starts anew.
+        statuses_only: whether broken connections are final (the work itself has tried them again, or must not be
+            done twice).
+    """
+    began, attempt, before = time.monotonic(), 0, progressed()
+    while True:
+        try:
+            return work()
+        except _foreign() as error:
+            attempt += 1
+            if progressed() > before:
+                began, attempt, before = time.monotonic(), 1, progressed()
+            wait = _wait_before_retry(error, attempt, statuses_only)
+            asked = status_of(error) == 429
+            if wait is None or attempt >= ATTEMPTS or (not asked and time.monotonic() - began + wait > PATIENCE):
+                raise explain(error) from error
+            time.sleep(wait)
+
+
+def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
+    """The client's error as one line with the real cause and the remedy.
+
+    Args:
+        where: the repository, `hf://owner/name@main`, or the endpoint.
+        error: what the client raised.
+        name: the file that was asked for.
+    """
+    kind = type(error).__name__
+    if kind == "LocalEntryNotFoundError" and error.__cause__ is not None:
+        return explained(where, error.__cause__, name=name)
+    status = status_of(error)
+    if kind == "GatedRepoError" or (status in (401, 403) and kind != "RepositoryNotFoundError"):
+        return FetchError(
+            f"{where} may not be used without permission (HTTP {status}). "
+            "Run `hf auth login`, or set HF_TOKEN, and ask its owner for access."
+        )
+    if kind == "RepositoryNotFoundError":
+        return FetchError(f"{where}: there is no such repository, or it is private. Check the name, or set HF_TOKEN.")
+    if kind == "RevisionNotFoundError":
+        return FetchError(f"{where}: there is no such revision. Check it, or leave it out.")
+    if "EntryNotFound" in kind or status == 404:
+        return MissingFileError(where, name) if name else FetchError(f"{where}: HTTP 404. Check HF_ENDPOINT.")
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return disk_full(where)
+    what = f"{where}/{name}" if name else where
+    file = getattr(error, "filename", None)
+    if isinstance(error, OSError) and file and getattr(error, "errno", None) is not None:
+        return FileError(str(file), f"it cannot be written ({error.strerror})", "Choose another with --cache-dir.")
+    cause = f"HTTP {status}" if status else (str(error).strip().splitlines() or [kind])[0]
+    said = _said_by_server(error)
+    if status and status != 429 and status < 500:
+        return FetchError(f"{what}: the server refused it ({cause}{said}). Check the name and HF_ENDPOINT.")
+    return FetchError(f"{what} could not be fetched ({cause}). {REMEDY}.")
+
+
+def disk_full(where: str, needed: int | None = None) -> FetchError:
+    """What is said where a file does not fit."""
+    more = f" ({needed / 1e6:,.0f} MB are needed)" if needed else ""
+    return FetchError(f"{where}: the disk is full{more}. Free some room, or choose another with --cache-dir.")
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """The HTTP status that an error of the client carries."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def is_unreachable(error: BaseException | None) -> bool:
+    """Whether the server could not be reached, or is broken: what is in the cache may do instead."""
+    return isinstance(error, _http().TransportError) or (status_of(error) or 0) >= 500
+
+
+def _said_by_server(error: BaseException) -> str:
+    said = getattr(error, "server_message", None)
+    return f": {' '.join(said.split())[:200]}" if isinstance(said, str) and said.strip() else ""
+
+
+def _http() -> Any:
+    """The http library of the installed client: httpx until 1.x, httpx2 from 2.0."""
+    client: Any = importlib.import_module("huggingface_hub.utils._http")
+    return getattr(client, "httpx2", None) or client.httpx
+
+
+def _foreign() -> tuple[type[BaseException], ...]:
+    """What the client may raise: its own errors, the http library's, the system's."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    http = _http()
+    return (HfHubHTTPError, http.HTTPError, http.InvalidURL, http.StreamError, OSError, ValueError)
+
+
+def _wait_before_retry(error: BaseException, attempt: int, statuses_only: bool) -> float | None:
+    """Seconds until the next attempt, None where there is no point in one."""
+    status = status_of(error)
+    back_off = BACK_OFF * 2.0 ** (attempt - 1)
+    if status == 429:
+        said = error.response.headers.get("Retry-After", "")  # type: ignore[attr-defined]
+        wait = float(said) if said.isdigit() else back_off
+        return wait if wait <= LONGEST_WAIT else None
+    if status is not None:
+        return back_off if status in (408, 500, 502, 503, 504) else None
+    dropped = isinstance(error, _http().TransportError | DroppedError) and not statuses_only
+    return back_off if dropped else None

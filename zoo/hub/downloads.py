@@ -1,0 +1,320 @@
+"""Files of the Hub -> its cache on this disk: resumed where they broke off, checked before they are put in place.
+
+The layout is the client's own, `blobs/<etag>` and `snapshots/<commit>/<file>` pointing there; so is the lock. A file
+that is not whole yet is `blobs/<etag>.incomplete`, and stays there for the next attempt. The client itself starts anew
+after a kill and takes any bytes of the right length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from zoo.errors import FetchError, IntegrityError
+from zoo.files import set_usual_mode, sync_folder
+from zoo.hub.client import DroppedError, disk_full, endpoint, explained, file_lock, patiently, requested, utils
+from zoo.progress import Progress, silent
+
+PIECE = 2**20  # bytes, read at once while hashing
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file of a repository at one commit, as the Hub describes it."""
+
+    repo: str  # "owner/name"
+    commit: str
+    name: str
+    size: int  # bytes
+    etag: str  # sha256 in hex for large files, git's sha1 for the others
+    token: str | None
+    xet: bool = False  # whether it lies in Xet storage, and the client can read that
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"hf://{self.repo}@{self.commit}"
+
+    @property
+    def url(self) -> str:
+        """Where its bytes are asked for."""
+        from huggingface_hub import hf_hub_url
+
+        return str(hf_hub_url(self.repo, self.name, revision=self.commit, endpoint=endpoint()))
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where a file goes in the cache."""
+
+    blob: Path
+    part: Path
+    pointer: Path
+    lock: Path
+
+
+def cache_folder(cache_dir: Path | None) -> Path:
+    """The Hub's cache: as given, `HF_HUB_CACHE`, `HF_HOME`, or the client's default."""
+    from huggingface_hub import constants
+
+    if cache_dir:
+        return cache_dir
+    home = os.environ.get("HF_HOME")
+    return Path(os.environ.get("HF_HUB_CACHE") or (Path(home) / "hub" if home else constants.HF_HUB_CACHE)).expanduser()
+
+
+def repo_folder(repo: str, cache: Path) -> Path:
+    """A repository's folder in the cache."""
+    return cache / f"models--{repo.replace('/', '--')}"
+
+
+def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, again: bool = False) -> Path:
+    """Bring a file into the cache.
+
+    Several processes that want the same file wait for each other, and one of them fetches it.
+
+    Args:
+        file: what to bring.
+        cache: the Hub's cache.
+        progress: told the bytes.
+        again: look at the bytes that are there, and fetch them anew where they are wrong.
+
+    Returns:
+        The file's path in its snapshot.
+
+    Raises:
+        FetchError: it could not be reached, or the disk is full.
+        IntegrityError: twice its bytes were not those that the Hub promises.
+        FileError: the cache cannot be written.
+    """
+    places = _places(file, cache)
+    if file.xet:
+        return _download_by_xet(file, cache, progress, again=again and not _is_whole(places.blob, file))
+    try:
+        for folder in (places.blob.parent, places.pointer.parent, places.lock.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        with file_lock(places.lock):
+            whole = _is_whole(places.blob, file) if again else _has_size(places.blob, file)
+            if not whole:
+                _receive(file, places, progress)
+            _point(places)
+    except OSError as error:
+        raise explained(file.where, error, name=file.name) from error
+    return places.pointer
+
+
+def read_span(file_url: str, start: int, end: int, *, where: str, name: str, token: str | None) -> bytearray:
+    """One range of a file, [start, end) in bytes; what came before a connection broke is not asked for again.
+
+    Raises:
+        FetchError: the server could not be reached, or reads no parts of files.
+        IntegrityError: it sent another range, or more than was asked for.
+    """
+    content = bytearray()
+    if start == end:
+        return content
+
+    def receive() -> bytearray:
+        first = start + len(content)
+        with requested(file_url, token=token, headers={"Range": f"bytes={first}-{end - 1}"}) as response:
+            said = response.headers.get("Content-Range", "")
+            if response.status_code != 206 or not said.startswith(f"bytes {first}-{end - 1}/"):
+                if response.status_code == 206:
+                    raise IntegrityError(f"{where}/{name}: asked for bytes {first} to {end}, got {said!r}. Try again.")
+                raise FetchError(f"{where}: the server reads no parts of files. Fetch it whole: `zoo fetch`.")
+            for piece in response.iter_raw():
+                content.extend(piece)
+                if len(content) > end - start:
+                    raise IntegrityError(f"{where}/{name}: the server sent more than was asked for. Try again.")
+        if len(content) < end - start:
+            raise DroppedError(f"the connection ended after {len(content)} of {end - start} bytes")
+        return content
+
+    return patiently(receive, explain=lambda error: explained(where, error, name=name), progressed=lambda: len(content))
+
+
+# ------------------------------------------------------------------------------------------------ how
+
+
+def _places(file: RemoteFile, cache: Path) -> _Places:
+    # The etag is the server's word: it never leaves the folder.
+    key = file.etag if _SAFE.fullmatch(file.etag) else hashlib.sha256(file.etag.encode()).hexdigest()
+    folder = repo_folder(file.repo, cache)
+    return _Places(
+        blob=folder / "blobs" / key,
+        part=folder / "blobs" / f"{key}.incomplete",
+        pointer=folder / "snapshots" / file.commit / file.name,
+        lock=cache / ".locks" / folder.name / f"{key}.lock",
+    )
+
+
+def _receive(file: RemoteFile, places: _Places, progress: Progress) -> None:
+    """Fill the part, check it, and put it in the blob's place; wrong bytes are asked for once more from the start."""
+    for _ in range(2):
+        have = places.part.stat().st_size if places.part.is_file() else 0
+        if shutil.disk_usage(places.part.parent).free < file.size - have:
+            raise disk_full(file.where, file.size - have)
+        with places.part.open("ab") as opened:
+            digest = _Download(file, opened, progress).run()
+            opened.flush()
+            os.fsync(opened.fileno())
+        if digest is None or digest == file.etag:
+            set_usual_mode(places.part)
+            places.part.replace(places.blob)
+            sync_folder(places.blob.parent)
+            return
+        places.part.unlink()
+    raise IntegrityError(
+        f"{file.where}/{file.name}: twice the bytes received were not those that the Hub promises "
+        f"({file.etag[:16]}…). Nothing of it was kept. Try again later, or tell its publisher."
+    )
+
+
+class _Download:
+    """The bytes of one file, appended to what is there."""
+
+    def __init__(self, file: RemoteFile, opened: BinaryIO, progress: Progress) -> None:
+        self.file, self.opened, self.progress = file, opened, progress
+        self.have = 0
+        self.hash = _hash_for(file)
+
+    def run(self) -> str | None:
+        """The digest of the whole, None where the Hub promises none."""
+        self._take_up()
+        patiently(
+            self._receive,
+            explain=lambda error: explained(self.file.where, error, name=self.file.name),
+            progressed=lambda: self.have,
+        )
+        return self.hash.hexdigest() if self.hash else None
+
+    def _take_up(self) -> None:
+        """What an earlier attempt left; more than the file has is thrown away."""
+        if self.opened.tell() > self.file.size:
+            self._start_anew()
+        with Path(self.opened.name).open("rb") as before:
+            for piece in _pieces(before):
+                self._count(piece)
+
+    def _receive(self) -> None:
+        if self.have == self.file.size:
+            return
+        headers = {"Range": f"bytes={self.have}-"} if self.have else {}
+        with requested(self.file.url, token=self.file.token, headers=headers) as response:
+            said = response.headers.get("Content-Range", "")
+            if self.have and (response.status_code != 206 or not said.startswith(f"bytes {self.have}-")):
+                self._start_anew()
+                if response.status_code == 206:
+                    raise DroppedError(f"asked for the bytes from {self.have}, got {said!r}")
+            for piece in response.iter_bytes():
+                if self.have + len(piece) > self.file.size:
+                    self._start_anew()
+                    raise DroppedError(f"the server sent more than the {self.file.size} bytes of the file")
+                self.opened.write(piece)
+                self._count(piece)
+                self.progress(f"fetching {self.file.name}", self.have, self.file.size)
+        if self.have < self.file.size:
+            raise DroppedError(f"the connection ended after {self.have} of {self.file.size} bytes")
+
+    def _count(self, piece: bytes) -> None:
+        self.have += len(piece)
+        if self.hash:
+            self.hash.update(piece)
+
+    def _start_anew(self) -> None:
+        self.opened.seek(0)
+        self.opened.truncate()
+        self.have, self.hash = 0, _hash_for(self.file)
+
+
+def _hash_for(file: RemoteFile) -> _Hash | None:
+    """What the etag is a digest by: sha256 for large files, git's own sha1 for the others."""
+    if re.fullmatch(r"[0-9a-f]{64}", file.etag):
+        return hashlib.sha256()
+    if re.fullmatch(r"[0-9a-f]{40}", file.etag):
+        return hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
+    return None
+
+
+def _has_size(path: Path, file: RemoteFile) -> bool:
+    return path.is_file() and path.stat().st_size == file.size
+
+
+def _is_whole(path: Path, file: RemoteFile) -> bool:
+    """Whether a blob is what its etag says; False where the etag says nothing."""
+    digest = _hash_for(file)
+    if digest is None or not _has_size(path, file):
+        return False
+    with path.open("rb") as opened:
+        for piece in _pieces(opened):
+            digest.update(piece)
+    return digest.hexdigest() == file.etag
+
+
+def _pieces(opened: BinaryIO) -> Iterator[bytes]:
+    while piece := opened.read(PIECE):
+        yield piece
+
+
+def _point(places: _Places) -> None:
+    """Let the snapshot's file be a link to the blob, or a copy where the disk has no links."""
+    goal = os.path.relpath(places.blob, places.pointer.parent)
+    if places.pointer.is_symlink() and str(places.pointer.readlink()) == goal:
+        return
+    new = places.pointer.with_name(f".{places.pointer.name}.{os.getpid()}.part")
+    with contextlib.suppress(FileNotFoundError):
+        new.unlink()
+    try:
+        new.symlink_to(goal)
+    except OSError:
+        shutil.copyfile(places.blob, new)
+    new.replace(places.pointer)
+
+
+def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again: bool) -> Path:
+    """By the client, whose Xet storage keeps and checks the chunks that came before a break."""
+    from huggingface_hub import hf_hub_download
+
+    options: dict[str, Any] = {
+        "revision": file.commit,
+        "cache_dir": cache,
+        "token": file.token,
+        "endpoint": endpoint(),
+        "force_download": again,
+        "tqdm_class": _bar(progress, f"fetching {file.name}", file.size),
+    }
+    return Path(
+        patiently(
+            lambda: hf_hub_download(file.repo, file.name, **options),
+            explain=lambda error: explained(file.where, error, name=file.name),
+            statuses_only=True,
+        )
+    )
+
+
+def _bar(progress: Progress, what: str, size: int) -> type[Any]:
+    """A progress bar for the client that draws nothing and tells `progress`."""
+    quiet = utils().tqdm
+
+    def update(bar: Any, n: float | None = 1) -> None:
+        bar.told = getattr(bar, "told", bar.initial) + int(n or 0)
+        progress(what, bar.told, size)
+
+    def start(bar: Any, *args: Any, **options: Any) -> None:
+        quiet.__init__(bar, *args, **{**options, "disable": True})
+        bar.initial = int(options.get("initial") or 0)
+
+    return type("Bar", (quiet,), {"__init__": start, "update": update})

@@ -1,0 +1,114 @@
+"""Parts of remote files that were read by ranges, kept on this disk for the next time.
+
+A part lies at its own offset in a sparse file; beside it stands which ranges are filled, each with its sha256. What
+does not match is not used. The folder is `parts` in our own home: the Hub's cache holds whole files only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.files import explained, write_whole, zoo_home
+from zoo.hub.client import file_lock
+
+Range = tuple[int, int]  # half open, in bytes
+LARGEST_INDEX = 64 * 2**20  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptParts:
+    """The kept ranges of one file at one commit."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, repo: str, commit: str, name: str) -> KeptParts:
+        """Those of a repository's file."""
+        return cls(path=zoo_home() / "parts" / repo.replace("/", "--") / commit / name)
+
+    def size(self) -> int | None:
+        """The whole file's size in bytes, None where nothing of it is kept."""
+        index = self._index()
+        return int(index["size"]) if index else None  # type: ignore[call-overload]
+
+    def find(self, ranges: Sequence[Range]) -> dict[Range, memoryview]:
+        """Those of the ranges that are here and are what was kept; each in a buffer of its own."""
+        known = self._known()
+        wanted = [one for one in dict.fromkeys(ranges) if one in known]
+        found: dict[Range, memoryview] = {}
+        if not wanted:
+            return found
+        with contextlib.suppress(OSError), self.path.open("rb") as opened:
+            for start, end in wanted:
+                part = bytearray(end - start)
+                opened.seek(start)
+                if opened.readinto(part) == end - start and _digest(part) == known[start, end]:
+                    found[start, end] = memoryview(part)
+        return found
+
+    def keep(self, parts: Mapping[Range, memoryview], *, size: int) -> None:
+        """Add ranges; the index names them only when their bytes are on the disk.
+
+        Raises:
+            FileError: the disk is full, or the folder cannot be written.
+        """
+        known = self._known()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("r+b" if self.path.is_file() else "w+b") as opened:
+                opened.truncate(size)
+                for (start, _), part in parts.items():
+                    opened.seek(start)
+                    opened.write(part)
+        except OSError as error:
+            raise explained(error, self.path) from error
+        known |= {one: _digest(part) for one, part in parts.items()}
+        ranges = {f"{start}-{end}": digest for (start, end), digest in sorted(known.items())}
+        write_whole(self._index_path, json.dumps({"size": size, "sha256": ranges}, indent=1) + "\n")
+
+    def forget(self) -> None:
+        """Drop all that is kept of the file."""
+        for path in (self._index_path, self.path):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let one process fetch what others want too. Without a place for the lock all may."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(file_lock(self.path.with_name(f".{self.path.name}.lock")))
+            yield
+
+    @property
+    def _index_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.ranges.json")
+
+    def _index(self) -> dict[str, object]:
+        try:
+            if self._index_path.stat().st_size > LARGEST_INDEX:
+                return {}
+            said = json.loads(self._index_path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        whole = isinstance(said, dict) and type(said.get("size")) is int and isinstance(said.get("sha256"), dict)
+        return said if whole else {}
+
+    def _known(self) -> dict[Range, str]:
+        ranges = self._index().get("sha256", {})
+        known: dict[Range, str] = {}
+        for text, digest in ranges.items() if isinstance(ranges, dict) else ():
+            start, _, end = text.partition("-")
+            if start.isdecimal() and end.isdecimal() and int(start) <= int(end) and isinstance(digest, str):
+                known[int(start), int(end)] = digest
+        return known
+
+
+def _digest(part: bytearray | memoryview) -> str:
+    return hashlib.sha256(part).hexdigest()

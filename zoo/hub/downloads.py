@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from zoo.errors import FetchError, IntegrityError
 from zoo.files import set_usual_mode, sync_folder
@@ -49,11 +49,6 @@ class RemoteFile:
         from huggingface_hub import hf_hub_url
 
         return str(hf_hub_url(self.repo, self.name, revision=self.commit, endpoint=endpoint()))
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def hexdigest(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +141,49 @@ def read_span(file_url: str, start: int, end: int, *, where: str, name: str, tok
     return patiently(receive, explain=lambda error: explained(where, error, name=name), progressed=lambda: len(content))
 
 
+def matches_etag(path: Path, etag: str | None = None) -> bool | None:
+    """Whether a file's bytes are those that an etag is the digest of; None where it is no digest.
+
+    Args:
+        path: in the cache, or anywhere.
+        etag: the name of the blob that the path leads to, where not given.
+    """
+    blob = path.resolve()
+    etag = etag or (blob.name if blob.parent.name == "blobs" else "")
+    if not etag:
+        return None
+    promise = Etag(etag, blob.stat().st_size)
+    with blob.open("rb") as opened:
+        for piece in _pieces(opened):
+            promise.update(piece)
+    return promise.kept()
+
+
+class Etag:
+    """What an etag promises of a file, while its bytes come in.
+
+    The Hub's etag is the sha256 of a large file and git's own sha1 of any other; some mirrors give the plain sha1.
+    """
+
+    def __init__(self, etag: str, size: int) -> None:
+        self.etag = etag
+        self._digests: list[Any] = []
+        if re.fullmatch(r"[0-9a-f]{64}", etag):
+            self._digests = [hashlib.sha256()]
+        elif re.fullmatch(r"[0-9a-f]{40}", etag):
+            plain, git = (hashlib.sha1(start, usedforsecurity=False) for start in (b"", b"blob %d\0" % size))
+            self._digests = [git, plain]
+
+    def update(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        for digest in self._digests:
+            digest.update(piece)
+
+    def kept(self) -> bool | None:
+        """Whether the bytes were those that were promised; None where the etag is no digest."""
+        return any(digest.hexdigest() == self.etag for digest in self._digests) if self._digests else None
+
+
 # ------------------------------------------------------------------------------------------------ how
 
 
@@ -168,10 +206,10 @@ def _receive(file: RemoteFile, places: _Places, progress: Progress) -> None:
         if shutil.disk_usage(places.part.parent).free < file.size - have:
             raise disk_full(file.where, file.size - have)
         with places.part.open("ab") as opened:
-            digest = _Download(file, opened, progress).run()
+            kept = _Download(file, opened, progress).run()
             opened.flush()
             os.fsync(opened.fileno())
-        if digest is None or digest == file.etag:
+        if kept is not False:
             set_usual_mode(places.part)
             places.part.replace(places.blob)
             sync_folder(places.blob.parent)
@@ -189,17 +227,17 @@ class _Download:
     def __init__(self, file: RemoteFile, opened: BinaryIO, progress: Progress) -> None:
         self.file, self.opened, self.progress = file, opened, progress
         self.have = 0
-        self.hash = _hash_for(file)
+        self.promise = Etag(file.etag, file.size)
 
-    def run(self) -> str | None:
-        """The digest of the whole, None where the Hub promises none."""
+    def run(self) -> bool | None:
+        """Whether the whole is what was promised, None where the Hub promises nothing."""
         self._take_up()
         patiently(
             self._receive,
             explain=lambda error: explained(self.file.where, error, name=self.file.name),
             progressed=lambda: self.have,
         )
-        return self.hash.hexdigest() if self.hash else None
+        return self.promise.kept()
 
     def _take_up(self) -> None:
         """What an earlier attempt left; more than the file has is thrown away."""
@@ -231,22 +269,12 @@ class _Download:
 
     def _count(self, piece: bytes) -> None:
         self.have += len(piece)
-        if self.hash:
-            self.hash.update(piece)
+        self.promise.update(piece)
 
     def _start_anew(self) -> None:
         self.opened.seek(0)
         self.opened.truncate()
-        self.have, self.hash = 0, _hash_for(self.file)
-
-
-def _hash_for(file: RemoteFile) -> _Hash | None:
-    """What the etag is a digest by: sha256 for large files, git's own sha1 for the others."""
-    if re.fullmatch(r"[0-9a-f]{64}", file.etag):
-        return hashlib.sha256()
-    if re.fullmatch(r"[0-9a-f]{40}", file.etag):
-        return hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
-    return None
+        self.have, self.promise = 0, Etag(self.file.etag, self.file.size)
 
 
 def _has_size(path: Path, file: RemoteFile) -> bool:
@@ -255,13 +283,7 @@ def _has_size(path: Path, file: RemoteFile) -> bool:
 
 def _is_whole(path: Path, file: RemoteFile) -> bool:
     """Whether a blob is what its etag says; False where the etag says nothing."""
-    digest = _hash_for(file)
-    if digest is None or not _has_size(path, file):
-        return False
-    with path.open("rb") as opened:
-        for piece in _pieces(opened):
-            digest.update(piece)
-    return digest.hexdigest() == file.etag
+    return _has_size(path, file) and matches_etag(path, file.etag) is True
 
 
 def _pieces(opened: BinaryIO) -> Iterator[bytes]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import FetchError, FileError, MissingFileError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
 from zoo.files import write_whole
 from zoo.hub.client import READ, api, endpoint, explained, is_offline, is_unreachable, patiently, requested, uses_xet
-from zoo.hub.downloads import RemoteFile, cache_folder, download, read_span, repo_folder
+from zoo.hub.downloads import RemoteFile, cache_folder, download, matches_etag, read_span, repo_folder
 from zoo.hub.parts import KeptParts
 from zoo.progress import Progress, silent
 from zoo.sources.base import Range, Source, check_name, read_file, read_parts, too_large
@@ -79,6 +79,10 @@ class HubSource(Source):
                 path = self.fetch(name)
             except FileError:  # no room or no right to keep it
                 return self._received(name, limit)
+        elif matches_etag(path) is False:  # damaged since it was fetched
+            if self.is_offline():
+                raise IntegrityError(f"{path}: it is damaged, and this is offline. Run it once without --offline.")
+            path = self.fetch(name, again=True)
         return read_file(path, limit=limit)
 
     def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:

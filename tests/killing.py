@@ -1,0 +1,152 @@
+"""Work that is killed at random moments, again and again, and looked at after each kill.
+
+    python killing.py fetch|cut|push JOB.json
+
+A process of its own, without threads: the work is imported once, and every attempt is a fork of it that dies by SIGKILL.
+The job says `times`, `longest` (seconds until the kill, at most), `seed`, and what the work needs. It prints as JSON how
+many attempts were killed and how many ended well; anything half done in place ends it with a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Job = dict[str, Any]
+
+
+def die_at_random(job: Job, work: Callable[[], None], look: Callable[[bool], None]) -> dict[str, int]:
+    """Fork, work, kill, look; `look` is told whether the work had ended."""
+    rng = random.Random(job["seed"])
+    counts = {"killed": 0, "finished": 0}
+    for _ in range(job["times"]):
+        pid = os.fork()
+        if pid == 0:
+            attempt(work)
+        ended = wait_until(pid, time.monotonic() + rng.random() * job["longest"])
+        if ended is None:
+            os.kill(pid, signal.SIGKILL)
+            _, ended = os.waitpid(pid, 0)
+        if os.WIFEXITED(ended):
+            assert os.WEXITSTATUS(ended) == 0, "the work failed by itself"
+        counts["finished" if os.WIFEXITED(ended) else "killed"] += 1
+        look(os.WIFEXITED(ended))
+    work()  # the next run finishes
+    look(True)
+    return counts
+
+
+def attempt(work: Callable[[], None]) -> None:
+    """The forked child: it never returns."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def wait_until(pid: int, moment: float) -> int | None:
+    """The child's status, None where it still ran at that moment."""
+    while time.monotonic() < moment:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.002)
+    return None
+
+
+def fetch_job(job: Job) -> dict[str, int]:
+    """Whole filters: whatever lies in the snapshot is whole, at every moment."""
+    from zoo.published import fetch
+
+    cache = Path(job["cache"])
+
+    def work() -> None:
+        fetch(job["name"], cache_dir=cache)
+
+    def look(ended: bool) -> None:
+        found = {path for path in cache.glob("models--*/snapshots/*/*") if not path.name.startswith(".")}
+        for path in found:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == job["sha256"][path.name], f"{path} is not whole"
+        if ended:
+            assert {path.name for path in found} == set(job["sha256"])
+            shutil.rmtree(cache)
+
+    return die_at_random(job, work, look)
+
+
+def cut_job(job: Job) -> dict[str, int]:
+    """Parts by ranges: a kept part is what it should be, or is not there."""
+    from zoo.published import open_published, read_filters
+
+    home = Path(os.environ["ZOO_HOME"])
+
+    def work() -> None:
+        read_filters(open_published(job["name"], cache_dir=Path(job["cache"])), job["tensors"])
+
+    def look(ended: bool) -> None:
+        if not ended:
+            return
+        published = open_published(job["name"], cache_dir=Path(job["cache"]), offline=True)
+        tensors = read_filters(published, job["tensors"])  # verified, and without a request
+        assert list(tensors) == job["tensors"]
+        shutil.rmtree(home / "parts")
+
+    return die_at_random(job, work, look)
+
+
+def push_job(job: Job) -> dict[str, int]:
+    """Two versions in turn: the branch holds all of the one or all of the other, or nothing yet."""
+    from zoo.hub.client import api
+    from zoo.pushing import push
+
+    versions = [Path(folder) for folder in job["folders"]]
+    listings = [{path.name: digest_of(path) for path in folder.iterdir()} for folder in versions]
+    turn = 0
+
+    def listed() -> dict[str, str]:
+        with contextlib.suppress(Exception):  # no repository yet
+            files = api(job["token"]).list_repo_tree(job["repo"], recursive=True)
+            return {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in files if one.path[0] != "."}
+        return {}
+
+    def work() -> None:
+        push(versions[turn], repo=job["repo"], token=job["token"], replace_existing=True)
+
+    def look(ended: bool) -> None:
+        nonlocal turn
+        there = listed()
+        assert there in ({}, *listings), "the repository is in a half state"
+        assert there == listings[turn] or not ended
+        if there == listings[turn]:
+            turn = 1 - turn
+
+    return die_at_random(job, work, look)
+
+
+def digest_of(path: Path) -> str:
+    """As the Hub tells it: sha256 for large files, git's sha1 for texts."""
+    raw = path.read_bytes()
+    if path.suffix in (".safetensors", ".png"):
+        return hashlib.sha256(raw).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(raw) + raw).hexdigest()
+
+
+if __name__ == "__main__":
+    kind, path = sys.argv[1:]
+    jobs = {"fetch": fetch_job, "cut": cut_job, "push": push_job}
+    print(json.dumps(jobs[kind](json.loads(Path(path).read_text()))))

@@ -56,4 +56,4 @@ def publish_block3(folder: Path, checkpoint: Path, *, size: int = 224) -> Path:
     data = zoo.open_dataset("image-folder", folder / "pictures")
     model = zoo.assemble("vgg16", cut="block3", weights=str(checkpoint), dataset=data.dataset, size=size)
     run = zoo.train(model, data, out=folder / "run", device="cpu", retrain="none", head_epochs=1)
-    return zoo.push(run, folder / "filters", license="apache-2.0", heads=False).folder
+    return zoo.push(run, to=folder / "filters", license="apache-2.0", heads=False).folder

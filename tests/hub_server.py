@@ -1,50 +1,30 @@
-"""A small server that speaks as the Hugging Face Hub does, for the real client to talk to.
+"""A server that speaks as the Hugging Face Hub does, for the real client to talk to.
 
     with HubServer(tmp_path) as hub:
         hub.add("owner/name", {"config.json": b"{}"})
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
 
-Repositories are folders, `<root>/<owner>/<name>/`; each has the branch `main` and the one commit that its files are.
+What it keeps is told in hub_store.py. As a program it serves until it is killed, and first prints its address:
+
+    python tests/hub_server.py ROOT [--port P] [--token T] [--storage] [--rate BYTES_PER_S] [--log FILE]
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
+import contextlib
 import json
-import re
+import socket
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-_RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-_MODEL = re.compile(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?")
-
-
-@dataclass
-class Fault:
-    """What goes wrong, for requests whose method and path match."""
-
-    kind: str  # "status", "drop", "corrupt", "redirect", "ignore_range", "hang"
-    value: Any = None  # the status; bytes sent before the drop; the other server's address; seconds
-    method: str = "GET"
-    path: str = ""  # a part of the path
-    times: int | None = 1  # None: always
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Request:
-    """What was asked."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    sent: int = 0  # bytes of the body that were sent
+from hub_api import Endpoints
+from hub_store import Store
+from hub_wire import Fault, Link, Request, Storage
 
 
 class HubServer:
@@ -52,200 +32,181 @@ class HubServer:
 
     Args:
         root: the folder of the repositories.
-        token: where given, every request must carry it.
+        token: the right token. A wrong one is refused; without one, public repositories are read and nothing else.
+            Where no token is given, everyone may write, and any token is right for a private repository.
+        storage: whether LFS files lie on a second server (`storage_url`), which the Hub redirects to.
+        multipart: the bytes of a part, for LFS files to be uploaded in parts.
+        rate: bytes per second of all bodies of all connections together.
+        page: the most entries of one page of a listing.
+        port: 0 for a free one.
+        log: a file that gets a line of JSON for each request that was answered.
     """
 
-    def __init__(self, root: Path, *, token: str | None = None) -> None:
-        self.root, self.token = root, token
+    def __init__(
+        self,
+        root: Path,
+        *,
+        token: str | None = None,
+        storage: bool = False,
+        multipart: int | None = None,
+        rate: float | None = None,
+        page: int = 1000,
+        port: int = 0,
+        log: Path | None = None,
+    ) -> None:
+        self.root, self.token, self.multipart, self.page, self.log = root, token, multipart, page, log
+        self.user = "tester"
+        self.store = Store(root)
+        self.link = Link(rate) if rate else None
         self.requests: list[Request] = []
+        self.storage_requests: list[Request] = []
         self.faults: list[Fault] = []
-        self.lock = threading.Lock()
-        self._hashes: dict[tuple[Path, int, int], str] = {}
-        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.lock, self.stopped = threading.Lock(), threading.Event()
+        self._servers = [_Server(("127.0.0.1", port), type("Handler", (Endpoints,), {"hub": self}))]
+        self.url = self.storage_url = f"http://127.0.0.1:{self._servers[0].server_address[1]}"
+        if storage:
+            self._servers.append(_Server(("127.0.0.1", 0), type("Handler", (Storage,), {"hub": self})))
+            self.storage_url = f"http://localhost:{self._servers[1].server_address[1]}"
 
     def __enter__(self) -> HubServer:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.stopped.set()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+            server.hang_up()
+
+    # -------------------------------------------------------------------------------------------- repositories
 
     def add(self, repo: str, files: Mapping[str, bytes]) -> str:
-        """Write a repository's files; gives back its commit."""
+        """Write a repository's files, in the folder `root/repo`; gives back its commit."""
         for name, content in files.items():
             path = self.root / repo / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         return self.commit(repo)
 
+    def add_file(self, repo: str, name: str, path: Path) -> str:
+        """Commit a file by a hard link, or a copy; it must not be written to afterwards."""
+        return self.store.add(repo, name, self.store.keep_file(path, name=name, link=True)).sha
+
     def commit(self, repo: str) -> str:
         """The commit that `main` is: it changes when the files do."""
-        listing = "".join(
-            f"{name}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}\n" for name, path in self.list(repo)
-        )
-        return hashlib.sha1(listing.encode()).hexdigest()
+        return self.store.repo(repo).refs["refs/heads/main"]
 
-    def list(self, repo: str) -> Iterator[tuple[str, Path]]:
-        """The repository's files, by name."""
-        folder = self.root / repo
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                yield path.relative_to(folder).as_posix(), path
+    def list(self, repo: str, revision: str = "main") -> Iterator[tuple[str, Path]]:
+        """The repository's files, by name, each with where its content lies."""
+        for name, file in self.store.commit(self.store.repo(repo), revision).files.items():
+            yield name, self.store.blob(file.sha256)
+
+    def set(self, repo: str, **what: Any) -> None:
+        """Change what a repository is: private, gated, likes, downloads."""
+        with self.store.lock:
+            found = self.store.repo(repo)
+            for name, value in what.items():
+                setattr(found, name, value)
+            self.store.save(found)
+
+    # -------------------------------------------------------------------------------------------- requests, faults
 
     def fail(self, kind: str, value: Any = None, **where: Any) -> None:
         """Let something go wrong; the arguments of `Fault`."""
         self.faults.append(Fault(kind, value, **where))
 
-    def sha256(self, path: Path) -> str:
-        """The file's sha256, reckoned once for each of its versions."""
-        key = (path, path.stat().st_size, path.stat().st_mtime_ns)
-        if key not in self._hashes:
-            with path.open("rb") as opened:
-                self._hashes[key] = hashlib.file_digest(opened, "sha256").hexdigest()
-        return self._hashes[key]
-
-    def count(self, method: str = "", path: str = "") -> int:
+    def count(self, method: str = "", path: str = "", *, storage: bool = False) -> int:
         """How many requests there were of that method, with that in their path."""
-        return sum(request.method.startswith(method) and path in request.path for request in self.requests)
+        seen = self.storage_requests if storage else self.requests
+        return sum(request.method.startswith(method) and path in request.path for request in seen)
 
-    def sent_of(self, path: str = "") -> int:
+    def sent_of(self, path: str = "", *, storage: bool = False) -> int:
         """Bytes of the bodies sent for requests with that in their path."""
-        return sum(request.sent for request in self.requests if path in request.path)
+        seen = self.storage_requests if storage else self.requests
+        return sum(request.sent for request in seen if path in request.path)
 
     def forget(self) -> None:
         """Begin counting anew."""
         self.requests.clear()
+        self.storage_requests.clear()
 
     def fault(self, method: str, path: str) -> Fault | None:
         """The fault that this request meets, if any; one of `times` is used up."""
+        calls: list[Callable[[], object]] = []
+        met = None
         with self.lock:
             for fault in self.faults:
                 if fault.method in ("", method) and fault.path in path and fault.times != 0:
                     fault.times = None if fault.times is None else fault.times - 1
-                    return fault
-        return None
+                    if fault.kind != "then":
+                        met = fault
+                        break
+                    calls.append(fault.value)
+        for call in calls:
+            call()
+        return met
+
+    def note(self, request: Request) -> None:
+        """Write a request to the log."""
+        if self.log:
+            line = {
+                "method": request.method,
+                "path": request.path,
+                "status": request.status,
+                "sent": request.sent,
+                "received": request.received,
+                "range": request.headers.get("range"),
+                "authorization": "authorization" in request.headers,
+            }
+            with self.lock, self.log.open("a") as opened:
+                opened.write(json.dumps(line) + "\n")
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Break the connections, so that a server that was stopped is silent."""
+        for one in list(self.open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that hang up."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    hub: HubServer
-    protocol_version = "HTTP/1.1"
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Serve a Hub on loopback until killed.")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--token")
+    parser.add_argument("--storage", action="store_true")
+    parser.add_argument("--rate", type=float, help="bytes per second of all connections together")
+    parser.add_argument("--log", type=Path, help="gets a line of JSON for each request")
+    asked = parser.parse_args()
+    with HubServer(
+        asked.root, token=asked.token, storage=asked.storage, rate=asked.rate, port=asked.port, log=asked.log
+    ) as hub:
+        print(hub.url, flush=True)
+        threading.Event().wait()
 
-    def do_HEAD(self) -> None:
-        self.answer()
 
-    def do_GET(self) -> None:
-        self.answer()
-
-    def answer(self) -> None:
-        self.request_seen = Request(self.command, self.path, dict(self.headers))
-        with self.hub.lock:  # noted before it is answered: the client may look as soon as it has its answer
-            self.hub.requests.append(self.request_seen)
-        path = urlsplit(self.path).path  # matched before it is decoded, because of refs%2Fpr%2F1
-        fault = self.hub.fault(self.command, path)
-        try:
-            if fault and fault.kind == "hang":
-                threading.Event().wait(fault.value)
-                self.close_connection = True
-            elif fault and fault.kind == "status":
-                self.refuse(fault.value, "", fault.headers)
-            elif fault and fault.kind == "redirect":
-                self.reply(302, b"", {"Location": fault.value + self.path, **self.linked(path)})
-            elif self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
-                self.refuse(401, "RepoNotFound")
-            elif found := _RESOLVE.fullmatch(path):
-                self.resolve(*map(unquote, found.groups()), fault)
-            elif found := _MODEL.fullmatch(path):
-                self.model(unquote(found[1]), unquote(found[2] or "main"))
-            else:
-                self.refuse(404, "RepoNotFound")
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-
-    def model(self, repo: str, revision: str) -> None:
-        commit = self.known(repo, revision)
-        if commit:
-            siblings = [{"rfilename": name, "size": path.stat().st_size} for name, path in self.hub.list(repo)]
-            said = {"id": repo, "modelId": repo, "sha": commit, "tags": [], "siblings": siblings, "private": False}
-            self.reply(200, json.dumps(said).encode(), {"Content-Type": "application/json"})
-
-    def resolve(self, repo: str, revision: str, name: str, fault: Fault | None) -> None:
-        commit = self.known(repo, revision)
-        if not commit:
-            return
-        path = self.hub.root / repo / name
-        if not path.is_file():
-            self.refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
-            return
-        size = path.stat().st_size
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{self.hub.sha256(path)}"'}
-        first, last, status = 0, size - 1, 200
-        ranged = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if ranged and not (fault and fault.kind == "ignore_range"):
-            first, last, status = int(ranged[1]), min(int(ranged[2] or last), last), 206
-            if first > last:
-                self.refuse(416, "", {"Content-Range": f"bytes */{size}"})
-                return
-            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-        if self.command == "HEAD":
-            self.reply(status, b"", {**headers, "Content-Length": str(last - first + 1)})
-            return
-        with path.open("rb") as opened:
-            opened.seek(first)
-            content = opened.read(last - first + 1)
-        if fault and fault.kind == "corrupt":
-            wrong = (size // 2 if fault.value is None else fault.value % size) - first
-            if 0 <= wrong < len(content):
-                content = content[:wrong] + bytes([content[wrong] ^ 1]) + content[wrong + 1 :]
-        self.reply(status, content, headers, cut=fault.value if fault and fault.kind == "drop" else None)
-
-    def known(self, repo: str, revision: str) -> str | None:
-        """The commit, or None once the refusal is sent."""
-        if not (self.hub.root / repo).is_dir():
-            self.refuse(404, "RepoNotFound")
-            return None
-        commit = self.hub.commit(repo)
-        if revision not in ("main", commit):
-            self.refuse(404, "RevisionNotFound")
-            return None
-        return commit
-
-    def linked(self, path: str) -> dict[str, str]:
-        """What a redirect to a storage host says of the file."""
-        found = _RESOLVE.fullmatch(path)
-        file = self.hub.root / found[1] / found[3] if found else None
-        if file is None or not file.is_file():
-            return {}
-        size, etag = str(file.stat().st_size), f'"{self.hub.sha256(file)}"'
-        return {"X-Repo-Commit": self.hub.commit(found[1]), "X-Linked-Etag": etag, "X-Linked-Size": size}
-
-    def refuse(self, status: int, code: str, headers: Mapping[str, str] | None = None) -> None:
-        extra = {"X-Error-Code": code, "X-Error-Message": code} if code else {}
-        self.reply(status, b'{"error": "refused"}', {**extra, **(headers or {})})
-
-    def reply(self, status: int, content: bytes, headers: Mapping[str, str], *, cut: int | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        part = content if cut is None else content[:cut]
-        self.request_seen.sent = len(part)
-        self.wfile.write(part)
-        if cut is not None:
-            self.wfile.flush()
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+if __name__ == "__main__":
+    main()

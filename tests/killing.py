@@ -1,16 +1,18 @@
 """Work that is killed at random moments, again and again, and looked at after each kill.
 
-    python killing.py fetch|cut|push JOB.json
+    python killing.py fetch|cut|push|together JOB.json
 
-A process of its own, without threads: the work is imported once, and every attempt is a fork of it that dies by SIGKILL.
-The job says `times`, `longest` (seconds until the kill, at most), `seed`, and what the work needs. It prints as JSON how
-many attempts were killed and how many ended well; anything half done in place ends it with a traceback.
+A process of its own, without threads: the work is imported once, and every attempt is a fork of it that dies by
+SIGKILL. The job says `times` (kills), `longest` (seconds until a kill, at most), `seed`, and what the work needs. It
+prints as JSON how many attempts were killed and how many ended well; anything half done in place ends it with a
+traceback.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -28,9 +30,10 @@ Job = dict[str, Any]
 
 def die_at_random(job: Job, work: Callable[[], None], look: Callable[[bool], None]) -> dict[str, int]:
     """Fork, work, kill, look; `look` is told whether the work had ended."""
+    preload()
     rng = random.Random(job["seed"])
     counts = {"killed": 0, "finished": 0}
-    for _ in range(job["times"]):
+    while counts["killed"] < job["times"]:
         pid = os.fork()
         if pid == 0:
             attempt(work)
@@ -45,6 +48,12 @@ def die_at_random(job: Job, work: Callable[[], None], look: Callable[[bool], Non
     work()  # the next run finishes
     look(True)
     return counts
+
+
+def preload() -> None:
+    """Import what the children would import each for itself, so that the kills fall into the work."""
+    for name in ("torch", "huggingface_hub.hf_api", "huggingface_hub.file_download", "huggingface_hub.utils"):
+        importlib.import_module(name)
 
 
 def attempt(work: Callable[[], None]) -> None:
@@ -111,8 +120,9 @@ def cut_job(job: Job) -> dict[str, int]:
 
 def push_job(job: Job) -> dict[str, int]:
     """Two versions in turn: the branch holds all of the one or all of the other, or nothing yet."""
-    from zoo.hub.client import api
     from zoo.pushing import push
+
+    from zoo.hub.client import api
 
     versions = [Path(folder) for folder in job["folders"]]
     listings = [{path.name: digest_of(path) for path in folder.iterdir()} for folder in versions]
@@ -138,6 +148,27 @@ def push_job(job: Job) -> dict[str, int]:
     return die_at_random(job, work, look)
 
 
+def together_job(job: Job) -> dict[str, int]:
+    """Many processes want one file, or one part of it, at the same moment; none is killed."""
+    from zoo.sources import HubSource, parse_source
+
+    def work() -> None:
+        source = parse_source(job["name"])
+        assert isinstance(source, HubSource)
+        if "span" in job:
+            source.read_ranges(job["file"], [tuple(job["span"])])
+        else:
+            source.fetch(job["file"])
+
+    preload()
+    children = []
+    for _ in range(job["processes"]):
+        children.append(os.fork())
+        if children[-1] == 0:
+            attempt(work)
+    return {"succeeded": sum(os.waitpid(pid, 0)[1] == 0 for pid in children)}
+
+
 def digest_of(path: Path) -> str:
     """As the Hub tells it: sha256 for large files, git's sha1 for texts."""
     raw = path.read_bytes()
@@ -148,5 +179,5 @@ def digest_of(path: Path) -> str:
 
 if __name__ == "__main__":
     kind, path = sys.argv[1:]
-    jobs = {"fetch": fetch_job, "cut": cut_job, "push": push_job}
+    jobs = {"fetch": fetch_job, "cut": cut_job, "push": push_job, "together": together_job}
     print(json.dumps(jobs[kind](json.loads(Path(path).read_text()))))

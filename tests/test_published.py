@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 from hub_server import HubServer
+from published_folder import write_published
 
 from zoo.errors import FetchError, FileError, IntegrityError, UnknownNameError, UsageError, ZooError
-from zoo.manifest import manifest_bytes, read_manifest
 from zoo.published import fetch, open_published, read_filters, read_heads, verify
 from zoo.registry import Entry, add_entry, remove_entry
+from zoo.sources import HubSource
 from zoo.weights import write_tensors
 
 MODEL = "model.safetensors"
@@ -35,38 +36,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def publish(folder: Path, **changes: Any) -> str:
     """Write published filters; gives back the manifest's hash."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model = write_tensors(folder / MODEL, TENSORS)
-    heads = write_tensors(folder / "heads.safetensors", {"species.weight": torch.ones(2, 5)})
-    (folder / "README.md").write_text("# Filters\n")
-    head = {
-        **{"name": "species", "plugin": "classify", "package": "filterzoo", "target_name": "label"},
-        "target": {"kind": "categories", "names": ["cod", "squid"]},
-        "shape": {"channels": 5, "height": 1, "width": 1},
-    }
-    said = {
-        "format_version": 1,
-        "library": "zoo",
-        "name": "vgg16-minnows",
-        "backbone": "torchvision/vgg16",
-        "backbone_package": "filterzoo",
-        "cut": {"name": "block4", "node": "features.22", "channels": 512, "stride": 8},
-        "input": {"size": 64, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
-        "heads": [head],
-        "header_sha256": model.digest,
-        "heads_header_sha256": heads.digest,
-        "files": {
-            name: {
-                "size": (folder / name).stat().st_size,
-                "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
-            }
-            for name in (MODEL, "heads.safetensors", "README.md")
-        },
-    }
-    said.update(changes)
-    raw = manifest_bytes(read_manifest(json.dumps(said).encode(), "here"))
-    (folder / "config.json").write_bytes(raw)
-    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    return write_published(folder, TENSORS, **changes)
 
 
 def flip(path: Path, at: int) -> None:
@@ -307,6 +277,8 @@ def test_a_part_of_the_filters_is_read_by_ranges_and_verified(shared: Shared) ->
     assert shared.hub.count(path="/resolve/") == 2
     assert shared.hub.sent_of("/resolve/") == 80_000 + 16_384
     shared.hub.fail("corrupt", -10, path=MODEL, times=None)
+    assert isinstance(published.source, HubSource)
+    assert published.source.forget_ranges(MODEL)
     with pytest.raises(IntegrityError, match=r"the bytes of features\.4\.weight"):
         read_filters(published, ["features.4.weight"])
 
@@ -346,7 +318,7 @@ def test_a_download_that_was_damaged_once_is_fetched_again(shared: Shared) -> No
 
 def test_a_download_that_is_always_damaged_is_refused(shared: Shared) -> None:
     shared.hub.fail("corrupt", path=MODEL, times=None)
-    with pytest.raises(IntegrityError, match=r"model\.safetensors: its sha256 is"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: twice the bytes received were not"):
         fetch("owner/filters")
     assert shared.hub.count("GET", MODEL) == 2
 

@@ -143,7 +143,9 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
     what = f"{where}/{name}" if name else where
     file = getattr(error, "filename", None)
     if isinstance(error, OSError) and file and getattr(error, "errno", None) is not None:
-        return FileError(str(file), f"it cannot be written ({error.strerror})", "Choose another with --cache-dir.")
+        return FileError(
+            str(file), f"it cannot be read or written ({error.strerror})", "Choose another with --cache-dir."
+        )
     cause = f"HTTP {status}" if status else (str(error).strip().splitlines() or [kind])[0]
     said = _said_by_server(error)
     if status and status != 429 and status < 500:

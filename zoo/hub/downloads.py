@@ -129,7 +129,7 @@ def read_span(file_url: str, start: int, end: int, *, where: str, name: str, tok
             if response.status_code != 206 or not said.startswith(f"bytes {first}-{end - 1}/"):
                 if response.status_code == 206:
                     raise IntegrityError(f"{where}/{name}: asked for bytes {first} to {end}, got {said!r}. Try again.")
-                raise FetchError(f"{where}: the server reads no parts of files. Fetch it whole: `zoo fetch`.")
+                raise FetchError(f"{where}: the server reads no parts of files. Run `zoo fetch {where}`.")
             for piece in response.iter_raw():
                 content.extend(piece)
                 if len(content) > end - start:

@@ -17,6 +17,7 @@ from zoo.files import explained, write_whole, zoo_home
 from zoo.hub.client import file_lock
 
 Range = tuple[int, int]  # half open, in bytes
+INDEX = ".ranges.json"  # behind the file's name
 LARGEST_INDEX = 64 * 2**20  # bytes
 
 
@@ -31,10 +32,21 @@ class KeptParts:
         """Those of a repository's file."""
         return cls(path=zoo_home() / "parts" / repo.replace("/", "--") / commit / name)
 
+    @classmethod
+    def names(cls, repo: str, commit: str) -> list[str]:
+        """The files of a repository at one commit of which anything is kept."""
+        folder = cls.of(repo, commit, ".").path
+        found = folder.rglob(f"*{INDEX}")
+        return sorted(path.relative_to(folder).as_posix().removesuffix(INDEX) for path in found)
+
     def size(self) -> int | None:
         """The whole file's size in bytes, None where nothing of it is kept."""
         index = self._index()
         return int(index["size"]) if index else None  # type: ignore[call-overload]
+
+    def ranges(self) -> list[Range]:
+        """What is kept, as its index says."""
+        return sorted(self._known())
 
     def find(self, ranges: Sequence[Range]) -> dict[Range, memoryview]:
         """Those of the ranges that are here and are what was kept; each in a buffer of its own."""
@@ -88,7 +100,7 @@ class KeptParts:
 
     @property
     def _index_path(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.ranges.json")
+        return self.path.with_name(f"{self.path.name}{INDEX}")
 
     def _index(self) -> dict[str, object]:
         try:

@@ -15,6 +15,10 @@ class ZooError(Exception):
     """Anything that a user, a file or a network did wrong; the message says what to do."""
 
 
+class ZooWarning(UserWarning):
+    """Something that does not stop the work, and that a user should know; the command line prints it as one line."""
+
+
 class UsageError(ZooError):
     """The call itself is wrong (an unknown option, a value of the wrong type): exit status 2."""
 

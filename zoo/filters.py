@@ -12,16 +12,14 @@ from torch import Tensor, nn
 
 from zoo.contracts import Cut, FeatureShape, Input
 from zoo.embedding import Embeddings, embed_pictures
-from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError, ZooError
+from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError
 from zoo.families import Backbone, find_backbone
-from zoo.manifest import Manifest
+from zoo.manifest import MODEL, Manifest
 from zoo.progress import Progress, silent
 from zoo.published import Published, open_published, read_filters
-from zoo.sources import FolderSource, parse_source
+from zoo.starts import Start, read_start
 from zoo.truncation import find_cuts, to_map, truncate
-from zoo.weights import check_against, read_header, read_tensors
-
-WEIGHTS_FILE = "model.safetensors"
+from zoo.weights import warn_of_infinite
 
 
 class Filters(nn.Module):
@@ -32,9 +30,10 @@ class Filters(nn.Module):
         backbone: the backbone's full name, `torchvision/vgg16`.
         cut: where it stops.
         input: how pictures are fed.
-        weights: where the weights came from, `random`, `imagenet`, a source.
+        weights: where the weights came from, `random` or a source at its commit.
         name: what they are called, for messages and cards.
         published: where they were loaded from, None for fresh ones.
+        start: what was taken of a checkpoint, and what was left out; None where they did not begin with one.
     """
 
     mean: Tensor
@@ -50,13 +49,14 @@ class Filters(nn.Module):
         weights: str = "random",
         name: str | None = None,
         published: Published | None = None,
+        start: Start | None = None,
     ) -> None:
         super().__init__()
         self.module = module
         self.backbone, self.cut, self.input = backbone, cut, input
         self.weights = weights
         self.name = name or f"{backbone.rpartition('/')[2]}-{cut.name}"
-        self.published = published
+        self.published, self.start = published, start
         self.register_buffer("mean", torch.tensor(input.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(input.std).view(1, 3, 1, 1), persistent=False)
 
@@ -179,13 +179,12 @@ def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **whe
     """
     published = open_published(str(name), **where)
     manifest = published.manifest
-    backbone = required_backbone(manifest.backbone, package=manifest.backbone_package, needed_by=f"{manifest.name!r}")
-    last = Cut(**{field: getattr(manifest.cut, field) for field in ("name", "node", "channels", "stride", "layout")})
-    wanted = _earlier_cut(backbone, last, cut) if cut else last
-    module = backbone.truncated(wanted, fresh=False)
-    names = list(module.state_dict())
-    tensors = read_filters(published, names, verify=verify)
-    fill(module, tensors, where=f"{published.source.text}/{WEIGHTS_FILE}")
+    wanted, module = ghost(manifest, cut)
+    tensors = read_filters(published, list(module.state_dict()), verify=verify)
+    where_text = f"{published.source.text}/{MODEL}"
+    if verify:
+        warn_of_infinite(tensors, where_text)
+    fill(module, tensors, where=where_text)
     feed = Input(size=manifest.input.size, mean=manifest.input.mean, std=manifest.input.std)
     filters = Filters(
         module,
@@ -213,14 +212,29 @@ def required_backbone(name: str, *, package: str, needed_by: str) -> Backbone:
         raise MissingPluginError("backbone", name, package=package, needed_by=needed_by) from error
 
 
-def _earlier_cut(backbone: Backbone, last: Cut, wanted: str) -> Cut:
-    cuts = backbone.cuts()
-    nodes = [cut.node for cut in cuts]
-    kept = cuts[: nodes.index(last.node) + 1] if last.node in nodes else [last]
-    for cut in kept:
-        if wanted in (cut.name, cut.node):
-            return cut
-    raise UnknownNameError("cut", wanted, [cut.name for cut in kept])
+def ghost(manifest: Manifest, cut: str | None = None) -> tuple[Cut, nn.Module]:
+    """The network that published filters are, or an earlier cut of it, with parameters on the meta device.
+
+    Raises:
+        UnknownNameError: they have no such cut.
+        MissingPluginError: the backbone comes from a package that is not installed.
+    """
+    name = manifest.name
+    backbone = required_backbone(manifest.backbone, package=manifest.backbone_package, needed_by=f"{name!r}")
+    last = Cut(**{field: getattr(manifest.cut, field) for field in ("name", "node", "channels", "stride", "layout")})
+    wanted = last
+    if cut and cut not in (last.name, last.node):
+        known = backbone.cuts()
+        nodes = [one.node for one in known]
+        kept = known[: nodes.index(last.node) + 1] if last.node in nodes else [last]
+        by_name = {text: one for one in kept for text in (one.name, one.node)}
+        if cut not in by_name:
+            listed = ", ".join(one.name for one in kept)
+            raise UnknownNameError(
+                f"cut of {name!r} ({listed})", cut, [one.name for one in kept], listing=f"zoo cuts {backbone.name}"
+            )
+        wanted = by_name[cut]
+    return wanted, backbone.truncated(wanted, fresh=False)
 
 
 def build_filters(
@@ -237,59 +251,32 @@ def build_filters(
     Args:
         backbone: its name.
         cut: a block, or a node's path.
-        weights: `random`, a tag of the family's (`imagenet`), a safetensors file, a folder or an `hf://` source.
+        weights: `random`, a tag of the family's (`imagenet`), a safetensors file, a folder or an `hf://` source; see
+            `zoo.starts`. Only the tensors that remain are read.
         size: the pictures' side in pixels; the backbone's own by default.
         seed: of the random weights.
         progress: told how far the reading is.
 
     Raises:
         FetchError: the weights cannot be reached. Nothing is ever replaced by random weights.
+        IntegrityError: they are another network's.
     """
     found = find_backbone(backbone)
     where = found.find_cut(cut)
     given = found.input
     feed = Input(size=size or given.size, mean=given.mean, std=given.std)
+    start: Start | None = None
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = found.truncated(where, fresh=True)
     else:
         module = found.truncated(where, fresh=False)
-        source, file = _weights_source(found, weights)
-        header = read_header(source, file)
-        text = f"{source.text}/{file}"
-        wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-        optional = {name for name in wanted if name.endswith("num_batches_tracked") and name not in header.tensors}
-        check_against(header, {name: shape for name, shape in wanted.items() if name not in optional}, text)
-        names = [name for name in wanted if name not in optional]
-        tensors = read_tensors(source, file, names, header=header, progress=progress)
-        tensors |= {name: torch.tensor(0) for name in optional}
-        fill(module, tensors, where=text)
-    return Filters(module, backbone=found.full_name, cut=where, input=feed, weights=weights)
-
-
-def _weights_source(backbone: Backbone, weights: str) -> tuple[Any, str]:
-    """The source and the file in it that a `--weights` word names."""
-    tags = backbone.maker.weights(backbone.name)
-    path = Path(weights)
-    if weights in tags:
-        return parse_source(tags[weights]), WEIGHTS_FILE
-    if path.suffix == ".safetensors" and not weights.startswith("hf://"):
-        if not path.is_file():
-            raise ZooError(f"{weights}: there is no such file. Say --weights random, {_listed(tags)}.")
-        return FolderSource(path.parent), path.name
-    if path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl"):
-        raise ZooError(
-            f"{weights}: only safetensors are read, because a pickle can run any code. "
-            "Convert it first: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')."
-        )
-    if "/" in weights or path.is_dir():
-        return parse_source(weights), WEIGHTS_FILE
-    raise UsageError(f"{backbone.full_name} has no weights called {weights!r}. Say --weights random, {_listed(tags)}.")
-
-
-def _listed(tags: Mapping[str, str]) -> str:
-    return ", ".join([*tags, "a safetensors file", "a folder or hf://owner/name"])
+        start, tensors = read_start(found, weights, module, progress=progress)
+        counters = {name: torch.tensor(0) for name in module.state_dict() if name not in tensors}
+        fill(module, tensors | counters, where=start.text)
+    text = start.text if start else "random"
+    return Filters(module, backbone=found.full_name, cut=where, input=feed, weights=text, start=start)
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:

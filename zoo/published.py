@@ -7,19 +7,19 @@ the header pins the tensors. Nothing is unpickled and nothing is executed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo.errors import FetchError, IntegrityError, UnknownNameError, UsageError, ZooError
+from zoo.errors import FetchError, IntegrityError, MissingPluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import sha256_of
 from zoo.manifest import FILE, HEADS, LIMIT, MODEL, FileEntry, Manifest, read_manifest
 from zoo.progress import Progress, silent
 from zoo.registry import NAME, find_entry
 from zoo.sources import HubSource, MissingFileError, Source, parse_source
-from zoo.weights import Header, read_header, read_tensors
+from zoo.weights import Header, Verify, read_header, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ def open_published(
     candidates = _candidates(
         str(text), revision=revision, token=token, cache_dir=Path(cache_dir) if cache_dir else None, offline=offline
     )
-    return _first(candidates, lambda source: _open(source, candidates.pin))
+    return _first(candidates, lambda source: open_source(source, candidates.pin))
 
 
 def fetch(
@@ -82,6 +82,7 @@ def fetch(
     token: str | None = None,
     cache_dir: Path | str | None = None,
     offline: bool = False,
+    tensors: Callable[[Manifest], Iterable[str]] | None = None,
     progress: Progress = silent,
 ) -> Published:
     """Bring published filters to this disk, whole and verified; a folder or package is verified where it lies.
@@ -90,6 +91,8 @@ def fetch(
 
     Args:
         text: as for `open_published`, and so are the other arguments.
+        tensors: says which tensors of the backbone are brought, by ranges, and nothing else but the manifest; they
+            are kept in our own home.
         progress: told the bytes.
 
     Raises:
@@ -98,7 +101,13 @@ def fetch(
     candidates = _candidates(
         str(text), revision=revision, token=token, cache_dir=Path(cache_dir) if cache_dir else None, offline=offline
     )
-    return _first(candidates, lambda source: _fetched(_open(source, candidates.pin), progress))
+
+    def work(source: Source) -> Published:
+        published = open_source(source, candidates.pin)
+        names = None if tensors is None else list(tensors(published.manifest))
+        return _fetched(published, progress) if names is None else _fetched_part(published, names, progress)
+
+    return _first(candidates, work)
 
 
 def verify(published: Published, *, progress: Progress = silent) -> list[str]:
@@ -161,6 +170,41 @@ def read_filters_header(published: Published, name: str = MODEL) -> Header:
     Raises:
         IntegrityError: it is not the published one.
     """
+    return _healed(published.source, name, lambda: _header(published, name))
+
+
+def open_source(source: Source, pin: str | None = None) -> Published:
+    """As `open_published`, where the source is known already.
+
+    Args:
+        source: where they lie; it is pinned to its commit.
+        pin: the manifest's sha256 that a registry promises, "sha256:…".
+    """
+    source = source.pinned()
+    try:
+        raw = source.read(FILE, limit=LIMIT)
+    except MissingFileError as error:
+        raise FetchError(
+            f"{source.text} has no {FILE}: it holds no published filters. Run `zoo list` for names that do."
+        ) from error
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    if digest != (pin or digest) and isinstance(source, HubSource) and source.local_path(FILE):
+        source.fetch(FILE, again=True)  # the cache's copy may be damaged
+        raw = source.read(FILE, limit=LIMIT)
+        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    if pin is not None and digest != pin:
+        raise IntegrityError(
+            f"{source.text}: its {FILE} is {digest}, the registry promises {pin}. "
+            "Do not use these files, or correct the registry's entry."
+        )
+    manifest = read_manifest(raw, source.text)
+    return Published(source=source, manifest=manifest, digest=digest, folder=_folder(source, manifest))
+
+
+# ------------------------------------------------------------------------------------------------ how
+
+
+def _header(published: Published, name: str) -> Header:
     manifest = published.manifest
     expected = {MODEL: manifest.header_sha256, HEADS: manifest.heads_header_sha256}[name]
     entry = manifest.files[name]
@@ -171,9 +215,6 @@ def read_filters_header(published: Published, name: str = MODEL) -> Header:
     if header.digest != expected:
         raise _wrong(where, "header's sha256", str(expected), header.digest)
     return header
-
-
-# ------------------------------------------------------------------------------------------------ how
 
 
 def _candidates(
@@ -209,6 +250,8 @@ def _first(candidates: _Candidates, work: Callable[[Source], T]) -> T:
     for make in candidates.sources:
         try:
             return work(make())
+        except (UnknownNameError, MissingPluginError):  # the same wherever they lie
+            raise
         except ZooError as error:
             causes.append(error)
     if len(causes) == 1:
@@ -216,28 +259,6 @@ def _first(candidates: _Candidates, work: Callable[[Source], T]) -> T:
     kind = IntegrityError if any(isinstance(cause, IntegrityError) for cause in causes) else FetchError
     listed = " ".join(f"({number}) {cause}" for number, cause in enumerate(causes, 1))
     raise kind(f"None of the {len(causes)} sources of {candidates.text!r} could be used: {listed}") from causes[0]
-
-
-def _open(source: Source, pin: str | None) -> Published:
-    source = source.pinned()
-    try:
-        raw = source.read(FILE, limit=LIMIT)
-    except MissingFileError as error:
-        raise FetchError(
-            f"{source.text} has no {FILE}: it holds no published filters. Run `zoo list` for names that do."
-        ) from error
-    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-    if digest != (pin or digest) and isinstance(source, HubSource) and source.local_path(FILE):
-        source.fetch(FILE, again=True)  # the cache's copy may be damaged
-        raw = source.read(FILE, limit=LIMIT)
-        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-    if pin is not None and digest != pin:
-        raise IntegrityError(
-            f"{source.text}: its {FILE} is {digest}, the registry promises {pin}. "
-            "Do not use these files, or correct the registry's entry."
-        )
-    manifest = read_manifest(raw, source.text)
-    return Published(source=source, manifest=manifest, digest=digest, folder=_folder(source, manifest))
 
 
 def _folder(source: Source, manifest: Manifest) -> Path | None:
@@ -259,6 +280,39 @@ def _fetched(published: Published, progress: Progress) -> Published:
         if name in published.manifest.files:
             read_filters_header(published, name)
     return replace(published, folder=_manifest_path(source, published.digest, progress).parent)
+
+
+def _fetched_part(published: Published, names: Sequence[str], progress: Progress) -> Published:
+    source = published.source
+    if not isinstance(source, HubSource):
+        return _fetched(published, progress)
+    _manifest_path(source, published.digest, progress)
+    if source.local_path(MODEL) is not None:
+        _checked(published, MODEL, progress)
+        return published
+
+    def bring() -> None:
+        header = _header(published, MODEL)
+        ranges = [(header.tensors[name].start, header.tensors[name].end) for name in names if name in header.tensors]
+        source.keep_ranges(MODEL, ranges, progress=progress)
+        read_tensors(source, MODEL, names, header=header, verify="required")
+
+    _healed(source, MODEL, bring)
+    return published
+
+
+def _healed(source: Source, name: str, work: Callable[[], T]) -> T:
+    """What `work` reads of a file; where kept parts of it are wrong they are dropped, and it is read once more."""
+    try:
+        return work()
+    except IntegrityError:
+        if not isinstance(source, HubSource) or not source.forget_ranges(name):
+            raise
+    try:
+        return work()
+    except IntegrityError:
+        source.forget_ranges(name)
+        raise
 
 
 def _checked(published: Published, name: str, progress: Progress) -> Path:
@@ -316,15 +370,13 @@ def _raise_all(faults: list[str]) -> None:
 def _read(
     published: Published, name: str, names: Iterable[str] | None, *, verify: bool, progress: Progress = silent
 ) -> dict[str, torch.Tensor]:
-    header = read_filters_header(published, name)
-    return read_tensors(
-        published.source,
-        name,
-        names,
-        header=header,
-        verify="required" if verify else "never",
-        progress=progress,
-    )
+    def read() -> dict[str, torch.Tensor]:
+        header = _header(published, name)
+        how: Verify = "required" if verify else "never"
+        return read_tensors(published.source, name, wanted, header=header, verify=how, progress=progress)
+
+    wanted = None if names is None else list(names)
+    return _healed(published.source, name, read)
 
 
 def _wrong(where: str, what: str, expected: str, found: str) -> IntegrityError:

@@ -12,13 +12,14 @@ import math
 import mmap
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.errors import FileError, IntegrityError, UnknownNameError, UsageError
+from zoo.errors import FileError, IntegrityError, UnknownNameError, UsageError, ZooWarning
 from zoo.files import writing
 from zoo.progress import Progress, silent
 from zoo.sources import Source
@@ -152,38 +153,6 @@ def parse_header(raw: bytes, file_size: int, where: str) -> Header:
     )
 
 
-def check_against(
-    header: Header, expected: Mapping[str, tuple[int, ...]], where: str, *, complete: bool = False
-) -> None:
-    """Check that the tensors are those of a module.
-
-    Args:
-        header: of the file.
-        expected: shapes by tensor name.
-        where: the file, for messages.
-        complete: whether the file may hold nothing else (a whole checkpoint holds more than a truncated backbone).
-
-    Raises:
-        IntegrityError: some are missing, left over or of another shape; all are said at once.
-    """
-    missing = [name for name in expected if name not in header.tensors]
-    left_over = [name for name in header.tensors if name not in expected] if complete or missing else []
-    misshapen = [
-        f"{name} is {list(tensor.shape)} and should be {list(expected[name])}"
-        for name, tensor in header.tensors.items()
-        if name in expected and tensor.shape != tuple(expected[name])
-    ]
-    faults = [
-        f"{what}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-        for what, names in (("missing", missing), ("left over", left_over), ("wrong shape", misshapen))
-        if names
-    ]
-    if faults:
-        raise IntegrityError(
-            f"{where} does not hold the tensors that are needed ({'; '.join(faults)}). Check the backbone and the cut."
-        )
-
-
 def _header_length(first: bytes, file_size: int, where: str) -> int:
     if file_size < 8 or len(first) < 8:
         raise _damaged(where, f"it has {file_size} bytes, too few for a safetensors file")
@@ -304,6 +273,28 @@ def read_tensors(
     if verify != "never":
         _check_hashes(wanted, parts, header.hashes if hashes is None else hashes, where, verify == "required")
     return {entry.name: _as_tensor(part, entry) for entry, part in zip(entries, parts, strict=True)}
+
+
+def warn_of_infinite(tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Warn (`ZooWarning`) of tensors that hold NaN or infinite numbers, by their names."""
+    wrong = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        warnings.warn(
+            f"{where}: there are NaN or infinite numbers in {', '.join(wrong[:5])}{more}, and features may be so too. "
+            "Tell its publisher, or take other weights.",
+            ZooWarning,
+            stacklevel=3,
+        )
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    import torch
+
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    low, high = torch.aminmax(tensor if tensor.element_size() > 1 else tensor.float())  # a NaN is both
+    return math.isfinite(low) and math.isfinite(high)
 
 
 def _mapped(path: Path, header: Header, entries: Sequence[TensorEntry]) -> list[memoryview]:

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+import huggingface_hub.hf_api  # noqa: F401 (ours imports it when it is needed; here all imports go before the clock)
 import torch
 
 from zoo.filters import build_filters

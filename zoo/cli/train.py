@@ -35,7 +35,11 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 @click.argument("what", metavar="DATASET|RECIPE.toml")
 @click.option("--backbone", help="A network by name; see `zoo backbones`.")
 @click.option("--cut", help="The block after which it is chopped; see `zoo cuts NAME`.")
-@click.option("--weights", help="imagenet (default), random, a safetensors file, a folder, hf://owner/name.")
+@click.option(
+    "--weights",
+    help="imagenet (default), random, a safetensors file, a folder, or any checkpoint of the Hub: "
+    "hf://owner/name[@REV][/FILE.safetensors], of which only what lies before the cut is read.",
+)
 @click.option("--filters", "name", help="Start from published filters; vgg16-plankton where nothing is said.")
 @click.option("--head", "heads", multiple=True, metavar="NAME[:KEY=VALUE,…]", help="classify by default; repeatable.")
 @data_options
@@ -62,13 +66,14 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     \b
     zoo train digits --filters vgg16-plankton
     zoo train image-folder --data photos/ --backbone vgg16 --cut block4
+    zoo train plankton --backbone vgg16 --cut block3 --weights hf://owner/name
     """
     from zoo.training.finetune import train_recipe
 
     recipe = _recipe(what, given)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        run = train_recipe(recipe, folder, device=device, progress=progress)
+        run = train_recipe(recipe, folder, device=device, progress=progress, tell=say)
     _report(run, as_json=as_json)
 
 

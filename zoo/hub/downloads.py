@@ -17,9 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from zoo.errors import FetchError, IntegrityError
+from zoo.errors import IntegrityError
 from zoo.files import set_usual_mode, sync_folder
-from zoo.hub.client import DroppedError, disk_full, endpoint, explained, file_lock, patiently, requested, utils
+from zoo.hub.client import (
+    DroppedError,
+    disk_full,
+    endpoint,
+    explained,
+    file_lock,
+    patiently,
+    requested,
+    utils,
+)
 from zoo.progress import Progress, silent
 
 PIECE = 2**20  # bytes, read at once while hashing
@@ -109,36 +118,6 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
     except OSError as error:
         raise explained(file.where, error, name=file.name) from error
     return places.pointer
-
-
-def read_span(file_url: str, start: int, end: int, *, where: str, name: str, token: str | None) -> bytearray:
-    """One range of a file, [start, end) in bytes; what came before a connection broke is not asked for again.
-
-    Raises:
-        FetchError: the server could not be reached, or reads no parts of files.
-        IntegrityError: it sent another range, or more than was asked for.
-    """
-    content = bytearray()
-    if start == end:
-        return content
-
-    def receive() -> bytearray:
-        first = start + len(content)
-        with requested(file_url, token=token, headers={"Range": f"bytes={first}-{end - 1}"}) as response:
-            said = response.headers.get("Content-Range", "")
-            if response.status_code != 206 or not said.startswith(f"bytes {first}-{end - 1}/"):
-                if response.status_code == 206:
-                    raise IntegrityError(f"{where}/{name}: asked for bytes {first} to {end}, got {said!r}. Try again.")
-                raise FetchError(f"{where}: the server reads no parts of files. Run `zoo fetch {where}`.")
-            for piece in response.iter_raw():
-                content.extend(piece)
-                if len(content) > end - start:
-                    raise IntegrityError(f"{where}/{name}: the server sent more than was asked for. Try again.")
-        if len(content) < end - start:
-            raise DroppedError(f"the connection ended after {len(content)} of {end - start} bytes")
-        return content
-
-    return patiently(receive, explain=lambda error: explained(where, error, name=name), progressed=lambda: len(content))
 
 
 def matches_etag(path: Path, etag: str | None = None) -> bool | None:

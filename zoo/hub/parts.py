@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.errors import FileError
 from zoo.files import explained, write_whole, zoo_home
 from zoo.hub.client import file_lock
 
@@ -120,6 +121,25 @@ class KeptParts:
             if start.isdecimal() and end.isdecimal() and int(start) <= int(end) and isinstance(digest, str):
                 known[int(start), int(end)] = digest
         return known
+
+
+def note_commit(repo: str, branch: str, commit: str) -> None:
+    """Remember which commit a branch meant when parts of it were read, for a time without a network."""
+    path = _ref(repo, branch)
+    with contextlib.suppress(FileError, OSError):
+        if not path.is_file() or path.read_text().strip() != commit:
+            write_whole(path, commit + "\n")
+
+
+def noted_commit(repo: str, branch: str) -> str:
+    """What `note_commit` remembered, "" where it did not."""
+    with contextlib.suppress(OSError, ValueError):
+        return _ref(repo, branch).read_text().strip()
+    return ""
+
+
+def _ref(repo: str, branch: str) -> Path:
+    return zoo_home() / "parts" / repo.replace("/", "--") / "refs" / branch
 
 
 def _digest(part: bytearray | memoryview) -> str:

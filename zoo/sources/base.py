@@ -11,19 +11,33 @@ from zoo.errors import FileError, IntegrityError, MissingFileError
 from zoo.progress import Progress, silent
 
 Range = tuple[int, int]  # half open, in bytes
+LONGEST_NAME = 500  # characters
+LONGEST_PART = 200  # bytes between two slashes; file systems take 255, and a part that is written has a longer name
 
 
 def check_name(name: str, where: str) -> str:
-    """A file's name inside a source: relative, with `/`, never outside.
+    """A file's name inside a source: relative, with `/`, never outside, and one that every disk takes.
 
     Raises:
         IntegrityError: anything else, with the reason.
     """
     parts = name.split("/")
-    bad = not name or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts)
-    if bad or len(name) > 500 or any(ord(character) < 32 or ord(character) == 127 for character in name):
-        raise IntegrityError(f"{where} names the file {name!r}, which is not a path inside it. Do not use these files.")
+    bad = "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts)
+    if bad or len(name) > LONGEST_NAME or any(_bytes_of(part) > LONGEST_PART for part in parts) or _controls(name):
+        short = name if len(name) <= 100 else f"{name[:100]}…"
+        raise IntegrityError(
+            f"{where} names the file {short!r}, which is not a path inside it. Do not use these files."
+        )
     return name
+
+
+def _bytes_of(part: str) -> int:
+    return len(part.encode(errors="surrogatepass"))
+
+
+def _controls(name: str) -> bool:
+    """Whether it has control characters or halves of a surrogate pair."""
+    return any(one < " " or "\x7f" <= one < "\xa0" or "\ud800" <= one <= "\udfff" for one in name)
 
 
 class Source(ABC):
@@ -67,6 +81,15 @@ class Source(ABC):
         Raises:
             IntegrityError: a range that ends after the file.
         """
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """The files that are there, sorted: all of a repository's, those at the top of a folder."""
+
+    @property
+    def received(self) -> int:
+        """How many bytes of parts of files have come over the network for this object."""
+        return 0
 
     def exists(self, name: str) -> bool:
         """Whether the source has that file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
 from zoo.files import write_whole
 from zoo.hub.client import READ, api, endpoint, explained, is_offline, is_unreachable, patiently, requested, uses_xet
-from zoo.hub.downloads import RemoteFile, cache_folder, download, matches_etag, read_span, repo_folder
-from zoo.hub.parts import KeptParts
+from zoo.hub.downloads import RemoteFile, cache_folder, download, matches_etag, repo_folder
+from zoo.hub.parts import KeptParts, note_commit, noted_commit
+from zoo.hub.ranges import Address, read_span
 from zoo.progress import Progress, silent
 from zoo.sources.base import Range, Source, check_name, read_file, read_parts, too_large
 
 GAP = 65_536  # bytes; ranges nearer than this to each other are read in one go
+LARGEST_SPAN = 32 * 2**20  # bytes read in one go, where they are of several ranges: what is kept after each
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -58,7 +60,25 @@ class HubSource(Source):
         if path is not None:
             return path.stat().st_size
         kept = self._parts(name).size()
-        return kept if kept is not None else self._remote(name).size
+        if kept is not None:
+            return kept
+        said = self._listed(name).size
+        return int(said) if said is not None else self._remote(name).size
+
+    def names(self) -> list[str]:
+        """All files of the repository; without a network those that are on this disk, whole or in part."""
+        here = self._names_here()
+        if not self.is_offline() and "files" not in self._known:
+            try:
+                self._ask_repository()
+            except FetchError as error:
+                if not (here and is_unreachable(error.__cause__)):
+                    raise
+        return sorted(self._known.get("files", here))
+
+    @property
+    def received(self) -> int:
+        return int(self._known.get("received", 0))
 
     def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
         path = self.local_path(name)
@@ -119,26 +139,34 @@ class HubSource(Source):
             with parts.locked():
                 found |= parts.find([one for one in ranges if one not in found])
                 missing = [one for one in dict.fromkeys(ranges) if one not in found]
-                fetched = self._fetched_ranges(name, missing, progress)
-                try:
-                    parts.keep(fetched, size=self.size(name))
-                except FileError:
-                    if strict:
-                        raise
-                found |= fetched
+                for fetched in self._fetched_ranges(name, missing, progress):
+                    found |= fetched
+                    try:
+                        parts.keep(fetched, size=self.size(name))
+                    except FileError:
+                        if strict:
+                            raise
+            if not _COMMIT.fullmatch(self.branch or self.revision):
+                note_commit(self.repo, self.branch or self.revision, self._commit())
         return [found[one] for one in ranges]
 
-    def _fetched_ranges(self, name: str, ranges: Sequence[Range], progress: Progress) -> dict[Range, memoryview]:
+    def _fetched_ranges(
+        self, name: str, ranges: Sequence[Range], progress: Progress
+    ) -> Iterator[dict[Range, memoryview]]:
+        """The ranges, span by span."""
         spans = _coalesced(ranges)
         total = sum(end - start for start, end in spans)
-        done, read = 0, {}
-        url = self._url(name)
+        done, address = 0, self._known.setdefault(f"address of {name}", self._address(name))
         for start, end in spans:
-            content = read_span(url, start, end, where=self.text, name=name, token=self.token)
-            read[start, end] = memoryview(content)
+            content = memoryview(read_span(address, start, end, where=self.text, name=name))
             done += end - start
+            self._known["received"] = self.received + len(content)
             progress(f"fetching {name}", done, total)
-        return {(start, end): _part_of(read, start, end) for start, end in ranges}
+            yield {
+                (first, last): content[first - start : last - start]
+                for first, last in ranges
+                if start <= first and last <= end
+            }
 
     def _received(self, name: str, limit: int) -> bytes:
         """A small file, kept in memory only."""
@@ -171,10 +199,10 @@ class HubSource(Source):
         try:
             self._ask_repository()
         except FetchError as error:
-            if is_unreachable(error.__cause__) and self._ref().is_file():  # no network, but it was fetched before
-                self._known["commit"] = self._cached_commit()
-                return
-            raise
+            noted = self._noted_commit()
+            if not (noted and is_unreachable(error.__cause__)):
+                raise
+            self._known["commit"] = noted  # no network, but it was fetched before
 
     def _ask_repository(self) -> None:
         """The commit, with the size and the digest of every file in it: one request."""
@@ -189,18 +217,30 @@ class HubSource(Source):
         self._known["commit"] = said.sha
         self._known["files"] = {one.rfilename: one for one in said.siblings or ()}
 
-    def _remote(self, name: str) -> RemoteFile:
-        """A file's size and digest."""
+    def _names_here(self) -> list[str]:
+        commit = self._commit()
+        folder = repo_folder(self.repo, cache_folder(self.cache_dir)) / "snapshots" / commit
+        whole = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        return sorted(whole | set(KeptParts.names(self.repo, commit)))
+
+    def _listed(self, name: str) -> Any:
+        """What the Hub said of a file: a RemoteFile, or what the client made of the listing."""
         check_name(name, self.text)
         self._check_online(name)
-        commit = self._commit()
+        self._commit()
         if "files" not in self._known:
             self._ask_repository()
         said = self._known["files"].get(name)
         if said is None:
             raise MissingFileError(self.text, name)
+        return said
+
+    def _remote(self, name: str) -> RemoteFile:
+        """A file's size and digest."""
+        said = self._listed(name)
         if isinstance(said, RemoteFile):
             return said
+        commit = self._commit()
         digest = said.lfs.sha256 if said.lfs else said.blob_id
         if said.size is None or not digest or (said.lfs and uses_xet()):
             file = self._asked_file(name, commit)
@@ -232,11 +272,16 @@ class HubSource(Source):
         return explained(self.text, error, name=name)
 
     def _cached_commit(self) -> str:
-        ref = self._ref()
-        said = ref.read_text().strip() if ref.is_file() else ""
-        if not _COMMIT.fullmatch(said):
+        noted = self._noted_commit()
+        if not noted:
             raise FetchError(f"{self.text} is not in the cache, and this is offline. Run it once without --offline.")
-        return said
+        return noted
+
+    def _noted_commit(self) -> str:
+        """What the branch or tag meant when it was last fetched, whole or in part; "" where it never was."""
+        ref = self._ref()
+        said = ref.read_text().strip() if ref.is_file() else noted_commit(self.repo, self.branch or self.revision)
+        return said if _COMMIT.fullmatch(said) else ""
 
     def _note_commit(self) -> None:
         """Tell the cache which commit the branch meant, as its client does: that is what is used offline."""
@@ -254,6 +299,9 @@ class HubSource(Source):
 
         return str(hf_hub_url(self.repo, check_name(name, self.text), revision=self._commit(), endpoint=endpoint()))
 
+    def _address(self, name: str) -> Address:
+        return Address(url=self._url(name), token=self.token)
+
     def _parts(self, name: str) -> KeptParts:
         return KeptParts.of(self.repo, self._commit(), name)
 
@@ -265,19 +313,11 @@ class HubSource(Source):
 
 
 def _coalesced(ranges: Sequence[Range]) -> list[Range]:
-    """Ranges with small gaps between them read as one; sorted, none overlapping."""
+    """Ranges with small gaps between them read as one, up to a size; sorted."""
     spans: list[Range] = []
     for start, end in sorted(ranges):
-        if spans and start - spans[-1][1] <= GAP:
+        if spans and start - spans[-1][1] <= GAP and end - spans[-1][0] <= LARGEST_SPAN:
             spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
         else:
             spans.append((start, end))
     return spans
-
-
-def _part_of(read: dict[Range, memoryview], start: int, end: int) -> memoryview:
-    """A range of what was read, in a buffer of its own."""
-    for (first, last), content in read.items():
-        if first <= start and end <= last:
-            return content[start - first : end - first]
-    raise FetchError(f"Bytes {start} to {end} were not read. Try again.")

@@ -33,10 +33,15 @@ class FolderSource(Source):
     def local_path(self, name: str) -> Path:
         check_name(name, self.text)
         root = _real(self.folder)
-        if not root.is_dir():
+        try:
+            found = root.is_dir()
+        except OSError as error:  # a name that is too long for the disk
+            raise FileError(self.text[:200], f"it cannot be read ({error.strerror})", "Check the path.") from error
+        if not found:
             raise FileError(self.text, "there is no such folder", "Check the path.")
         path = root / name
-        if not _real(path).is_relative_to(root) and not _in_hub_cache(root, path):
+        real = _real(path)
+        if not real.is_relative_to(root) and not _in_hub_cache(root, real):
             raise IntegrityError(f"{self.text}: {name!r} is a link that leaves the folder. Do not use these files.")
         try:
             kind = path.stat().st_mode
@@ -47,6 +52,13 @@ class FolderSource(Source):
         if not stat.S_ISREG(kind):
             raise FileError(path, "it is not a file", "Replace it by the file of that name.")
         return path
+
+    def names(self) -> list[str]:
+        try:
+            return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        except OSError as error:
+            problem = f"it cannot be listed ({error.strerror or error})"
+            raise FileError(self.text, problem, "Check the path.") from error
 
     def size(self, name: str) -> int:
         return self.local_path(name).stat().st_size
@@ -89,6 +101,9 @@ class PackageSource(Source):
     def local_path(self, name: str) -> Path:
         return self.folder.local_path(name)
 
+    def names(self) -> list[str]:
+        return self.folder.names()
+
     def size(self, name: str) -> int:
         return self.folder.size(name)
 
@@ -107,11 +122,15 @@ def _real(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError) as error:
         raise FileError(path, "it is a link that leads round in a circle", "Remove it.") from error
+    except ValueError as error:  # a null byte, half a surrogate pair
+        raise FileError(ascii(str(path)), f"it is no path ({error})", "Check the path.") from error
 
 
-def _in_hub_cache(root: Path, path: Path) -> bool:
-    """Whether a link is one that the Hub's client made: from `snapshots/<commit>` to its own `blobs`."""
-    if root.parent.name != "snapshots" or not path.is_symlink():
-        return False
-    goal = Path(os.path.normpath(path.parent / path.readlink()))
-    return goal.parent == root.parents[1] / "blobs"
+def _in_hub_cache(root: Path, real: Path) -> bool:
+    """Whether a link is one that the Hub's client made: from `snapshots/<commit>` to a file in its own `blobs`.
+
+    Args:
+        root: the snapshot's folder, with its links resolved.
+        real: what the link means in the end; a blob that is itself a link elsewhere does not count.
+    """
+    return root.parent.name == "snapshots" and real.parent == root.parents[1] / "blobs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,14 @@ from zoo.training.schedule import plan_stages
 from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state
 
 
-def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, progress: Progress = silent) -> Run:
+def train_recipe(
+    recipe: Recipe,
+    out: Path | str,
+    *,
+    device: str | None = None,
+    progress: Progress = silent,
+    tell: Callable[[str], None] | None = None,
+) -> Run:
     """Train what a recipe describes.
 
     Args:
@@ -43,6 +51,7 @@ def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, 
         out: the run's folder; it must not exist, or be empty.
         device: `cuda`, `cpu`; the GPU where there is one by default.
         progress: told how far the work is.
+        tell: told in a line what was taken of a checkpoint, and what was left out.
 
     Raises:
         StoppedError: a signal asked to stop; `resume` goes on.
@@ -53,8 +62,14 @@ def train_recipe(recipe: Recipe, out: Path | str, *, device: str | None = None, 
         refuse_existing(Path(out))
     with crew.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
+    filters = _start_from(recipe, progress)
+    if filters.start is not None:
+        pinned = recipe.filters.model_copy(update={"weights": filters.start.text})
+        recipe = recipe.model_copy(update={"filters": pinned})
+        if tell and crew.accelerator.is_main_process:
+            tell(f"Starting from {filters.start.text}: {filters.start}.")
     model = assemble(
-        _start_from(recipe, progress),
+        filters,
         dataset=data.dataset,
         heads=[head.spec() for head in recipe.heads],
         size=recipe.size,
@@ -208,9 +223,21 @@ def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: 
         "status": "training",
         "model": describe_model(model),
         "weights": model.filters.weights,
-        "base": None if manifest is None else {"name": manifest.name, "license": manifest.license},
+        "base": None
+        if manifest is None
+        else {
+            "name": manifest.name,
+            "license": manifest.license,
+            "dataset_license": manifest.lineage.dataset_license,
+        },
         "base_manifest": model.filters.published.digest if model.filters.published else None,
-        "dataset": {"name": data.name, "package": data.package, "version": data.version, "options": {**data.options}},
+        "dataset": {
+            "name": data.name,
+            "package": data.package,
+            "version": data.version,
+            "options": {**data.options},
+            "license": data.dataset.license,
+        },
         "root": str(data.root),
         "fingerprint": data.fingerprint(),
         "device": describe_device(where),

@@ -1,0 +1,69 @@
+"""Parts of files of the Hub, read by ranges."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import FetchError, IntegrityError
+from zoo.hub.client import DroppedError, explained, patiently, requested, status_of
+
+
+@dataclass(slots=True, kw_only=True)
+class Address:
+    """Where a file's bytes are asked for; it learns where the Hub sends us: only the first range is redirected."""
+
+    url: str
+    token: str | None
+    storage: str | None = None  # behind the Hub, signed for a while; it gets no token
+
+
+def read_span(address: Address, start: int, end: int, *, where: str, name: str) -> bytearray:
+    """One range of a file, [start, end) in bytes; what came before a connection broke is not asked for again.
+
+    Raises:
+        FetchError: the server could not be reached, or reads no parts of files.
+        IntegrityError: it sent another range, or more than was asked for.
+    """
+    content = bytearray()
+    if start == end:
+        return content
+
+    def receive() -> bytearray:
+        first = start + len(content)
+        with _asked(address, f"bytes={first}-{end - 1}") as response:
+            said = response.headers.get("Content-Range", "")
+            if response.status_code != 206 or not said.startswith(f"bytes {first}-{end - 1}/"):
+                if response.status_code == 206:
+                    raise IntegrityError(f"{where}/{name}: asked for bytes {first} to {end}, got {said!r}. Try again.")
+                raise FetchError(f"{where}: the server reads no parts of files. Run `zoo fetch {where}`.")
+            for piece in response.iter_raw():
+                content.extend(piece)
+                if len(content) > end - start:
+                    raise IntegrityError(f"{where}/{name}: the server sent more than was asked for. Try again.")
+        if len(content) < end - start:
+            raise DroppedError(f"the connection ended after {len(content)} of {end - start} bytes")
+        return content
+
+    return patiently(receive, explain=lambda error: explained(where, error, name=name), progressed=lambda: len(content))
+
+
+@contextlib.contextmanager
+def _asked(address: Address, span: str) -> Iterator[Any]:
+    """The storage's answer where we know it, the Hub's otherwise, or where the storage knows us no more."""
+    headers = {"Range": span}
+    if address.storage is not None:
+        try:
+            with requested(address.storage, token=False, headers=headers) as response:
+                yield response
+                return
+        except Exception as error:
+            if status_of(error) not in (400, 401, 403, 404, 410):
+                raise
+            address.storage = None
+    with requested(address.url, token=address.token, headers=headers) as response:
+        if response.history:
+            address.storage = str(response.url)
+        yield response

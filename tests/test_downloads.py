@@ -343,9 +343,15 @@ def test_ranges_are_kept_for_the_next_time(hub: HubServer) -> None:
     spans = [(10, 20), (500_000, 500_100)]
     source().read_ranges("model.safetensors", spans)
     hub.forget()
-    assert source(offline=True).read_ranges is not None
     assert source().pinned().read_ranges("model.safetensors", spans) == [BIG[a:b] for a, b in spans]
     assert hub.count(path="resolve") == 0
+
+
+def test_parts_of_a_branch_are_there_offline(hub: HubServer) -> None:
+    source().read_ranges("model.safetensors", [(10, 20)])
+    there = source(offline=True)
+    assert there.read_ranges("model.safetensors", [(10, 20)]) == [BIG[10:20]]
+    assert there.size("model.safetensors") == len(BIG)
 
 
 def test_only_what_is_missing_is_asked_for(hub: HubServer) -> None:
@@ -354,6 +360,22 @@ def test_only_what_is_missing_is_asked_for(hub: HubServer) -> None:
     there = source()
     assert there.read_ranges("model.safetensors", [(500_000, 500_100), (10, 20)]) == [BIG[500_000:500_100], BIG[10:20]]
     assert sum(request.sent for request in hub.storage_requests) == 100
+
+
+def test_only_the_first_range_is_redirected(hub: HubServer) -> None:
+    there = source()
+    there.read_ranges("model.safetensors", [(10, 20), (500_000, 500_100), (900_000, 900_100)])
+    assert hub.count(path="resolve") == 1
+    assert len(hub.storage_requests) == 3
+
+
+@pytest.mark.parametrize("status", [403, 410])
+def test_an_address_of_the_storage_that_ran_out_is_asked_for_anew(hub: HubServer, status: int) -> None:
+    there = source()
+    there.read_ranges("model.safetensors", [(10, 20)])
+    hub.fail("status", status, path=BLOB, times=1)
+    assert there.read_ranges("model.safetensors", [(500_000, 500_100)]) == [BIG[500_000:500_100]]
+    assert hub.count(path="resolve") == 2
 
 
 def test_a_kept_part_that_was_damaged_is_read_again(hub: HubServer, home: Path) -> None:

@@ -281,6 +281,9 @@ def build_filters(
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
     """Give a module on the meta device its tensors, in float32. Raises IntegrityError where they do not fit."""
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            raise IntegrityError(f"{where}: {name} holds complex numbers, which no network takes. Take other weights.")
     ready = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     try:
         module.load_state_dict(ready, strict=True, assign=True)

@@ -54,6 +54,10 @@ def check_golden(filters: Filters) -> float:
     if published is None or GOLDEN not in published.manifest.files:
         raise ZooError(f"{filters.name}: there are no golden features to compare with.")
     golden = read_tensors(published.source, GOLDEN)
+    side = max(GOLDEN_SIDE, filters.input.size)
+    image = golden.get("image")
+    if image is None or image.ndim != 4 or not 0 < image.numel() <= 3 * side * side:  # before anything is computed
+        raise IntegrityError(f"{filters.name}: {GOLDEN} holds no picture of at most {side} pixels. Fetch it again.")
     network = copy.deepcopy(filters).float().cpu().eval()
     try:
         features = functional.adaptive_avg_pool2d(network(golden["image"]), 4)

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+import math
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from zoo.errors import IntegrityError, ZooError
 from zoo.sources import check_name
@@ -14,10 +26,16 @@ FILE = "config.json"
 MODEL = "model.safetensors"
 HEADS = "heads.safetensors"
 LIMIT = 4 * 2**20  # bytes
+MOST_MARKS = 200_000  # commas and opening brackets, those in texts too: 100,000 classes are three quarters of it
+MOST_VALUES = 10_000  # class names not counted; each one that is wrong costs a kilobyte until it is reported
+LARGEST_SIDE = 4_096  # pixels
 FORMAT = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$")]  # no path, as in a registry
+Package = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$")]  # for pip
+Prose = Annotated[str, StringConstraints(max_length=10_000)]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
 Colour = tuple[float, float, float]
 
@@ -39,7 +57,7 @@ class CutEntry(_Part):
 class InputEntry(_Part):
     """What the filters are fed."""
 
-    size: Annotated[int, Field(gt=0, le=16_384)]  # pixels
+    size: Annotated[int, Field(gt=0, le=LARGEST_SIDE)]  # pixels
     mean: Colour
     std: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
@@ -56,8 +74,8 @@ class TargetEntry(_Part):
     """What a head has learnt: its kind, with the class names or the unit."""
 
     kind: Literal["categories", "box", "number", "multilabel"]
-    names: tuple[Text, ...] = ()
-    unit: str = ""
+    names: Annotated[tuple[Text, ...], FailFast()] = ()
+    unit: Prose = ""
 
     @model_validator(mode="after")
     def _names_where_needed(self) -> TargetEntry:
@@ -69,9 +87,9 @@ class TargetEntry(_Part):
 class HeadEntry(_Part):
     """A published head."""
 
-    name: Text  # "species", a prefix of its tensors in heads.safetensors
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,96}$")]  # "species", which its tensors begin with
     plugin: Text  # "classify", looked up among the installed plugins
-    package: Text  # that brings it, "filterzoo"
+    package: Package  # that brings it, "filterzoo"
     target_name: Text  # in the dataset
     target: TargetEntry
     options: dict[str, JsonValue] = {}
@@ -83,13 +101,13 @@ class HeadEntry(_Part):
 class Lineage(_Part):
     """Where the filters come from."""
 
-    base: str | None = None  # the filters that this one started from, as text
+    base: Prose | None = None  # the filters that this one started from, as text
     base_manifest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    base_license: str | None = None
+    base_license: Prose | None = None
     weights: Text = "random"  # "random", "imagenet hf://…", or a name
-    dataset: str | None = None
-    dataset_fingerprint: str | None = None
-    dataset_license: str | None = None
+    dataset: Prose | None = None
+    dataset_fingerprint: Prose | None = None
+    dataset_license: Prose | None = None
 
 
 class FileEntry(_Part):
@@ -104,21 +122,21 @@ class Manifest(_Part):
 
     format_version: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT  # a Literal would take `true` for 1
     library: Literal["zoo"] = "zoo"
-    name: Text
-    about: str = ""
-    license: str = ""
-    citation: str | None = None
+    name: Name
+    about: Prose = ""
+    license: Prose = ""
+    citation: Prose | None = None
     backbone: Text  # the full name, "torchvision/vgg16"
-    backbone_package: Text  # that brings it
+    backbone_package: Package  # that brings it
     cut: CutEntry
     input: InputEntry
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    heads: tuple[HeadEntry, ...] = ()
+    heads: Annotated[tuple[HeadEntry, ...], FailFast()] = ()
     lineage: Lineage = Lineage()
     header_sha256: Sha256  # of the header of model.safetensors, its 8 length bytes included
     heads_header_sha256: Sha256 | None = None
     files: dict[str, FileEntry]  # by relative path: every file but this one
-    created_with: dict[str, str] = {}  # package: version
+    created_with: dict[str, Prose] = {}  # package: version
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
@@ -127,11 +145,14 @@ class Manifest(_Part):
                 check_name(name, FILE)
             except ZooError as error:
                 raise ValueError(str(error)) from error
+        folders = {name[: found.start()] for name in self.files for found in re.finditer("/", name)}
         faults = []
         if FILE in self.files:
             faults.append(f"files names {FILE} itself")
         if MODEL not in self.files:
             faults.append(f"files does not name {MODEL}")
+        if folders & {FILE, *self.files}:
+            faults.append("a name in files is a file and a folder")
         if (HEADS in self.files) != (self.heads_header_sha256 is not None) or bool(self.heads) != (HEADS in self.files):
             faults.append(f"heads, heads_header_sha256 and {HEADS} come together or not at all")
         if len({head.name for head in self.heads}) != len(self.heads):
@@ -144,6 +165,8 @@ class Manifest(_Part):
 def read_manifest(raw: bytes, where: str) -> Manifest:
     """Read and check a `config.json`.
 
+    What it holds is counted before and after it is parsed, so that a small hostile one does not grow large.
+
     Args:
         raw: its bytes.
         where: where they came from, for messages.
@@ -155,18 +178,22 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
         raise IntegrityError(
             f"{where}: {FILE} has {len(raw)} bytes, where {LIMIT} are allowed. Do not use these files."
         )
+    if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > MOST_MARKS:
+        raise _swollen(where)
     try:
-        said = json.loads(raw)
+        said = json.loads(raw, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise IntegrityError(f"{where}: {FILE} is no JSON ({reason}). Fetch it again.") from error
+        raise IntegrityError(f"{where}: {FILE} is no JSON ({_short(str(error))}). Fetch it again.") from error
     version = said.get("format_version") if isinstance(said, dict) else None
     if type(version) is int and version > FORMAT:
         raise IntegrityError(
-            f"{where}: {FILE} has the format {version}, made by a newer zoo. Run `pip install --upgrade filterzoo`."
+            f"{where}: {FILE} has the format {_short(str(version))}, made by a newer zoo. "
+            "Run `pip install --upgrade filterzoo`."
         )
     if not isinstance(said, dict) or said.get("library") != "zoo":
         raise IntegrityError(f"{where}: {FILE} is not of filters that zoo has published. Name others: `zoo list`.")
+    if _count(said) > MOST_VALUES:
+        raise _swollen(where)
     try:
         return Manifest.model_validate_json(raw)
     except ValidationError as error:
@@ -185,7 +212,52 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     return (json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} stands in it")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number in it is too large")
+    return value
+
+
+def _count(said: Any) -> int:
+    """How many values there are; class names, of which there may be many, are one."""
+    total, waiting = 0, [said]
+    while waiting:
+        one = waiting.pop()
+        total += 1
+        if isinstance(one, dict):
+            waiting += [value for key, value in one.items() if key != "names" or not _are_texts(value)]
+        elif isinstance(one, list):
+            waiting += one
+    return total
+
+
+def _are_texts(said: Any) -> bool:
+    return isinstance(said, list) and all(isinstance(one, str) for one in said)
+
+
+def _swollen(where: str) -> IntegrityError:
+    return IntegrityError(f"{where}: {FILE} holds more values than filters need. Do not use these files.")
+
+
 def _fault(place: tuple[int | str, ...], message: str) -> str:
     message = message.removeprefix("Value error, ")
     field = ".".join(str(part) for part in place)
-    return " ".join((f"{field}: {message}" if field else message).split())
+    return _short(f"{field}: {message}" if field else message)
+
+
+def _short(text: str) -> str:
+    """One line without control characters, at most 300 characters."""
+    line = "".join(one if one.isprintable() else "?" for one in " ".join(text[:1_000].split()))
+    return line if len(line) <= 300 else f"{line[:140]} … {line[-140:]}"

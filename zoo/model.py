@@ -20,6 +20,8 @@ from zoo.plugins import find_plugin
 from zoo.published import read_heads
 from zoo.registry import all_entries
 
+BUILD_ERRORS = (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, ZeroDivisionError)  # of odd options
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSpec:
@@ -172,14 +174,15 @@ def with_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[
         else:
             target = Number(entry.target.unit) if made is Number else Box()
         shape = FeatureShape(channels=entry.shape.channels, height=entry.shape.height, width=entry.shape.width)
+        _check_shapes(filters, entry, spec, target, shape, tensors)
         try:
             heads[entry.name], specs[entry.name] = build_head(spec, targets={entry.target_name: target}, shape=shape)
-        except (RuntimeError, MemoryError, OverflowError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise IntegrityError(
-                f"{filters.name}: the head {entry.name!r} cannot be built as described: {reason}. Do not use it."
-            ) from error
-    model = Model(filters, heads, specs, size=filters.input.size)
+        except BUILD_ERRORS as error:
+            raise _cannot_be_built(filters, entry, error) from error
+    try:
+        model = Model(filters, heads, specs, size=filters.input.size)
+    except KeyError as error:  # torch's own attributes cannot be names
+        raise IntegrityError(f"{filters.name}: a head cannot be called so ({error}). Do not use it.") from error
     try:
         model.heads.load_state_dict(dict(tensors))
     except RuntimeError as error:
@@ -187,6 +190,54 @@ def with_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[
         raise IntegrityError(f"{filters.name}: the heads' weights do not fit: {reason}. Fetch them again.") from error
     model.temperatures = {entry.name: entry.temperature for entry in entries if entry.temperature is not None}
     return model.eval()
+
+
+def _check_shapes(
+    filters: Filters,
+    entry: HeadEntry,
+    spec: HeadSpec,
+    target: Target,
+    shape: FeatureShape,
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Hold a described head against its tensors before it is built: its options may ask for any amount of memory.
+
+    A head that computes with its tensors while it is made cannot be built on the meta device, and is not held
+    against anything here.
+
+    Raises:
+        IntegrityError: the head as described has other tensors than were published.
+    """
+    try:
+        with torch.device("meta"):
+            ghost, _ = build_head(spec, targets={entry.target_name: target}, shape=shape)
+    except NotImplementedError:
+        return
+    except BUILD_ERRORS as error:
+        if "meta" in str(error):
+            return
+        raise _cannot_be_built(filters, entry, error) from error
+    prefix = f"{entry.name}."
+    wanted = {name: tuple(tensor.shape) for name, tensor in ghost.state_dict().items()}
+    given = {name.removeprefix(prefix): tuple(one.shape) for name, one in tensors.items() if name.startswith(prefix)}
+    if wanted != given:
+        differ = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+        first = differ[0]
+        raise IntegrityError(
+            f"{filters.name}: the heads' weights do not fit: {prefix}{first} is {_listed(given.get(first))}, and the "
+            f"head as described needs {_listed(wanted.get(first))} ({len(differ)} differ). Fetch them again."
+        )
+
+
+def _listed(shape: tuple[int, ...] | None) -> str:
+    return "not there" if shape is None else f"({', '.join(map(str, shape))})"
+
+
+def _cannot_be_built(filters: Filters, entry: HeadEntry, error: BaseException) -> IntegrityError:
+    reason = " ".join(str(error).split())[:120]
+    return IntegrityError(
+        f"{filters.name}: the head {entry.name!r} cannot be built as described: {reason}. Do not use it."
+    )
 
 
 def load_model(name: str | Path, **where: Any) -> Model:

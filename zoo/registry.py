@@ -224,8 +224,10 @@ def _parse_plain(text: str, origin: str, base: Path) -> list[Entry] | None:
 def _parse_toml(text: str, path: Path, origin: str, base: Path) -> list[Entry]:
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FileError(path, f"it is not valid TOML ({error})", "Correct that line.") from error
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits are a plain ValueError
+        raise FileError(
+            path, f"it is not valid TOML ({' '.join(str(error).split())[:200]})", "Correct that line."
+        ) from error
     faults = _faults_of_file(document, text)
     filters = document.get("filters", {})
     filters = filters if isinstance(filters, dict) else {}
@@ -249,7 +251,7 @@ def _faults_of_file(document: Mapping[str, Any], text: str) -> list[str]:
         faults.append(f"line {_line_of_key(text, 'format')}: the first line must be `format = 1`")
     known = ("format", "filters")
     faults += [
-        f"line {_line_of_key(text, key)}: there is no key {key!r}{_nearest(key, known)}"
+        f"line {_line_of_key(text, key)}: there is no key {_short(key)}{_nearest(key, known)}"
         for key in document
         if key not in known
     ]
@@ -262,24 +264,31 @@ def _faults_of_entry(name: str, table: Any, text: str) -> list[str]:
     start = _find_table(text, name)
     where = f"line {_line_at(text, start)}"
     if not NAME.fullmatch(name):
-        return [f"{where}: {name!r} cannot be a name (letters, digits, `-`, `_` and `.`)"]
+        return [f"{where}: {_short(name)} cannot be a name (letters, digits, `-`, `_` and `.`)"]
     if not isinstance(table, dict):
-        return [f"{where}: {name!r} must be a table, [filters.{name}]"]
+        return [f"{where}: {_short(name)} must be a table, [filters.NAME]"]
     faults = []
     for key, value in table.items():
         line = f"line {_line_of_key(text, key, start)}"
         if key not in KEYS:
-            faults.append(f"{line}: {name!r} has no key {key!r}{_nearest(key, KEYS)}")
+            faults.append(f"{line}: {_short(name)} has no key {_short(key)}{_nearest(key, KEYS)}")
         elif key == "sources":
             if not (isinstance(value, list) and value and all(isinstance(source, str) and source for source in value)):
-                faults.append(f"{line}: the sources of {name!r} must be a list of texts, not {value!r}")
+                faults.append(f"{line}: the sources of {_short(name)} must be a list of texts, not {_short(value)}")
         elif not isinstance(value, str):
-            faults.append(f"{line}: {key!r} of {name!r} must be a text, not {value!r}")
+            faults.append(f"{line}: {key!r} of {_short(name)} must be a text, not {_short(value)}")
         elif key == "manifest" and not PIN.fullmatch(value):
-            faults.append(f"{line}: the manifest of {name!r} must be `sha256:` and 64 hex digits, not {value!r}")
+            faults.append(
+                f"{line}: the manifest of {_short(name)} must be `sha256:` and 64 hex digits, not {_short(value)}"
+            )
     if "sources" not in table:
-        faults.append(f"{where}: {name!r} has no sources")
+        faults.append(f"{where}: {_short(name)} has no sources")
     return faults
+
+
+def _short(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
 
 
 def _nearest(key: str, valid: tuple[str, ...]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from zoo import __version__
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError, ZooError, ZooWarning
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start here": {
@@ -22,11 +25,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Published filters": {
         "list": ("zoo.cli.names:list_names", "Filters that have a name here."),
+        "search": ("zoo.cli.search:search", "Filters by words, here and on the Hub."),
         "info": ("zoo.cli.names:info", "What filters are: backbone, cut, classes, scores, licence."),
         "fetch": ("zoo.cli.names:fetch", "Bring filters onto this disk and verify them."),
         "verify": ("zoo.cli.names:verify", "Check every byte, and recompute the golden features."),
+        "cache": ("zoo.cli.cache:cache", "What lies on this disk: list, verify, remove."),
         "registry": ("zoo.cli.names:registry", "Add or remove names of your own."),
-        "push": ("zoo.cli.push:push", "Publish a run as a folder of filters."),
+        "push": ("zoo.cli.push:push", "Publish a run: as a folder, to the Hub, or both."),
     },
     "Backbones": {
         "backbones": ("zoo.cli.backbones:backbones", "Networks that can be cut, by name."),
@@ -98,7 +103,8 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        cli.main(prog_name="zoo", standalone_mode=False)
+        with _warnings_as_lines():
+            cli.main(prog_name="zoo", standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
@@ -120,14 +126,35 @@ def main() -> None:
         _fail(_explain(error), status=1, debug=debug)
 
 
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Inside, our own warnings are each a line on stderr; those of other packages stay as they are."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+        if issubclass(category, ZooWarning):
+            click.echo(f"Warning: {_one_line(str(message))}", err=True)
+        else:
+            usual(message, category, *where, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ZooWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(part.strip() for part in text.splitlines())
+    return "".join(one if one.isprintable() else "?" for one in line)
+
+
 def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
     """One line on stderr, with the traceback before it where it is asked for."""
     if debug:
         import traceback
 
         traceback.print_exc()
-    line = " ".join(part.strip() for part in text.splitlines())
-    click.echo(f"{_red('Error:')} {''.join(one if one.isprintable() else '?' for one in line)}", err=True)
+    click.echo(f"{_red('Error:')} {_one_line(text)}", err=True)
     sys.exit(status)
 
 

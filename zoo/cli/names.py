@@ -18,7 +18,7 @@ from zoo.cli.console import (
     say,
     source_options,
 )
-from zoo.errors import FileError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
 from zoo.registry import Entry, add_entry, all_entries, remove_entry, user_registry
 
 
@@ -77,13 +77,25 @@ def _entry_facts(entry: Entry) -> dict[str, Any]:
 @source_options
 @json_option
 def info(name: str, as_json: bool, **where: Any) -> None:
-    """What the filters NAME are; reads their manifest, no weights."""
+    """What the filters NAME are; reads their manifest, no weights.
+
+    Of filters on the Hub also what the Hub says of them. NAME may be any repository there: its weights may be a start.
+    """
+    from zoo.cli.repository import ask_or_say, hub_facts, hub_lines
     from zoo.published import open_published
 
-    published = open_published(name, **where)
+    try:
+        published = open_published(name, **where)
+    except (FetchError, IntegrityError) as error:
+        unreachable = isinstance(error, FetchError) and not isinstance(error.__cause__, MissingFileError)
+        if unreachable or not _tell_foreign(name, as_json=as_json, **where):
+            raise
+        return
     manifest = published.manifest
+    asked = ask_or_say(published.source)
     if as_json:
-        print_json({"source": published.source.text, "manifest": published.digest, **manifest.model_dump(mode="json")})
+        facts = {"source": published.source.text, "manifest": published.digest, **manifest.model_dump(mode="json")}
+        print_json({**facts, "hub": hub_facts(asked) if asked else None})
         return
     lineage, cut = manifest.lineage, manifest.cut
     lines = [
@@ -101,8 +113,19 @@ def info(name: str, as_json: bool, **where: Any) -> None:
     ]
     lines += [(f"head {head.name}", _head_text(head)) for head in manifest.heads]
     lines += [(f"{split} {head}", figures) for split, head, figures in _scores(published)]
+    lines += hub_lines(asked) if asked else []
     print_facts([(title, text) for title, text in lines if text])
     say(f"Next: zoo fetch {name}")
+
+
+def _tell_foreign(name: str, *, as_json: bool, offline: bool, **where: Any) -> bool:
+    """Whether NAME is a repository without filters of ours; it is told of then."""
+    from zoo.cli.repository import find_foreign, show_foreign
+
+    asked = None if offline else find_foreign(name, **where)
+    if asked is not None:
+        show_foreign(asked, as_json=as_json)
+    return asked is not None
 
 
 def _head_text(head: Any) -> str:
@@ -112,30 +135,44 @@ def _head_text(head: Any) -> str:
 
 
 def _scores(published: Any) -> list[tuple[str, str, str]]:
+    """Figures by split and head; none where metrics.json, which a stranger wrote, has them in no form of ours."""
     import json
 
     if "metrics.json" not in published.manifest.files:
         return []
-    content = json.loads(published.source.read("metrics.json", limit=16 * 2**20))
-    return [
-        (split, head, format_figures(figures))
-        for split, heads in content.get("figures", {}).items()
-        for head, figures in heads.items()
-    ]
+    try:
+        content = json.loads(published.source.read("metrics.json", limit=16 * 2**20))
+        return [
+            (split, head, format_figures(figures))
+            for split, heads in content.get("figures", {}).items()
+            for head, figures in heads.items()
+        ]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        say(f"{published.source.text}: its metrics.json cannot be read, and is passed over.")
+        return []
 
 
 @click.command()
 @click.argument("name")
+@click.option("--cut", help="Bring only what is needed up to there: block2. The rest is not downloaded.")
 @source_options
 @json_option
 @quiet_option
-def fetch(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
-    """Bring the filters NAME onto this disk, verified; prints their folder."""
-    from zoo.published import fetch as fetch_published
+def fetch(name: str, cut: str | None, as_json: bool, quiet: bool, **where: Any) -> None:
+    """Bring the filters NAME onto this disk, verified; prints their folder, or with --cut their source.
+
+    \b
+    zoo fetch owner/filters
+    zoo fetch owner/filters --cut block2        then: zoo embed … --filters owner/filters --cut block2 --offline
+    """
+    from zoo.fetching import fetch as fetch_published
 
     with progress_bars(quiet=quiet) as progress:
-        published = fetch_published(name, progress=progress, **where)
+        published = fetch_published(name, cut=cut, progress=progress, **where)
     manifest = published.manifest
+    if cut and published.folder is None:
+        _report_part(published, name, cut, as_json=as_json)
+        return
     size = sum(entry.size for entry in manifest.files.values())
     if as_json:
         print_json(
@@ -145,6 +182,19 @@ def fetch(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     click.echo(published.folder)
     say(f"{manifest.name}: {len(manifest.files) + 1} files, {size / 1e6:.1f} MB, every hash verified.")
     say(f'Next: zoo embed photos/ --filters {name} -o photos.parquet, or in Python zoo.load("{name}")')
+
+
+def _report_part(published: Any, name: str, cut: str, *, as_json: bool) -> None:
+    manifest, source = published.manifest, published.source
+    came, whole = source.received, manifest.files["model.safetensors"].size
+    facts = {"name": manifest.name, "source": source.text, "cut": cut, "manifest": published.digest}
+    if as_json:
+        print_json({**facts, "folder": None, "bytes": came, "whole": whole})
+        return
+    click.echo(source.text)
+    brought = f"{came / 1e6:.1f} of {whole / 1e6:.1f} MB came" if came else "all of it was here"
+    say(f"{manifest.name} up to {cut}: {brought}, every tensor verified.")
+    say(f"Next: zoo embed photos/ --filters {name} --cut {cut} -o photos.parquet")
 
 
 @click.command()

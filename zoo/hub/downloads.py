@@ -32,7 +32,7 @@ from zoo.hub.client import (
 from zoo.progress import Progress, silent
 
 PIECE = 2**20  # bytes, read at once while hashing
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +167,10 @@ class Etag:
 
 
 def _places(file: RemoteFile, cache: Path) -> _Places:
-    # The etag is the server's word: it never leaves the folder.
-    key = file.etag if _SAFE.fullmatch(file.etag) else hashlib.sha256(file.etag.encode()).hexdigest()
+    # The etag is the server's word: it never leaves the folder, and one that is no digest stands for one file only.
+    key = (
+        file.etag if _DIGEST.fullmatch(file.etag) else hashlib.sha256(f"{file.name}\0{file.etag}".encode()).hexdigest()
+    )
     folder = repo_folder(file.repo, cache)
     return _Places(
         blob=folder / "blobs" / key,

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+LONGEST_TEXT = 1_000  # characters
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -53,14 +54,16 @@ def parse_source(
     Raises:
         UsageError: the text is none of these, or names two revisions.
     """
+    if len(text) > LONGEST_TEXT or any(one < " " or one == "\x7f" or "\ud800" <= one <= "\udfff" for one in text):
+        raise UsageError(f"{ascii(text)[:100]} names no filters: it is too long, or has characters that none has.")
     base = base or Path()
     source = _parse_local(text, base)
     if source is None:
         given, at, own = text.removeprefix("hf://").partition("@")
         if not _REPO.fullmatch(given) or ".." in given or "--" in given or (at and not own):
             raise UsageError(
-                f"{text!r} names no filters. Give a name of `zoo list`, owner/name[@revision], hf://owner/name, "
-                f"package:module/folder or a folder (such as ./{PurePosixPath(text).name or 'filters'})."
+                f"{text[:200]!r} names no filters. Give a name of `zoo list`, owner/name[@revision], hf://owner/name, "
+                f"package:module/folder or a folder (such as ./{PurePosixPath(text).name[:100] or 'filters'})."
             )
         if own and revision and own != revision:
             raise UsageError(f"{text!r} and --revision {revision} name two revisions. Give one.")
@@ -82,15 +85,22 @@ def _parse_local(text: str, base: Path) -> Source | None:
             check_name(inner, text)
         return PackageSource(module=module, inner=inner)
     if text.startswith("file:"):
-        url = urlsplit(text)
+        try:
+            url = urlsplit(text)
+        except ValueError as error:  # file://[
+            raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.") from error
         if url.netloc not in ("", "localhost") or not url.path:
             raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.")
         return FolderSource(folder=base / unquote(url.path))
     if text.startswith("hf://") or not text or "\0" in text:
         return None
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise UsageError(f"{text!r}: there is no such user on this machine. Give the folder's whole path.") from error
     if path.is_absolute() or text.startswith(("./", "../", "~")) or text in (".", ".."):
         return FolderSource(folder=base / path)
-    if len(text) < 256 and (base / path).is_dir():
-        return FolderSource(folder=base / path)
-    return None
+    try:
+        return FolderSource(folder=base / path) if (base / path).is_dir() else None
+    except (OSError, ValueError):  # too long for the disk, or half a surrogate pair
+        return None

@@ -206,16 +206,26 @@ class HubSource(Source):
 
     def _ask_repository(self) -> None:
         """The commit, with the size and the digest of every file in it: one request."""
-        said = patiently(
-            lambda: api(self.token).model_info(self.repo, revision=self.revision, files_metadata=True, timeout=READ),
-            explain=self._explained,
-        )
+        try:
+            said = patiently(
+                lambda: api(self.token).model_info(
+                    self.repo, revision=self.revision, files_metadata=True, timeout=READ
+                ),
+                explain=self._explained,
+            )
+        except (AttributeError, KeyError, TypeError) as error:  # the client takes any JSON for a listing
+            raise self._unreadable() from error
         if not isinstance(said.sha, str) or not _COMMIT.fullmatch(said.sha):
             raise FetchError(f"{self.text}: the server named the commit {said.sha!r}. Check HF_ENDPOINT.")
         if _COMMIT.fullmatch(self.revision) and said.sha != self.revision:
             raise FetchError(f"{self.text}: the server answered with the commit {said.sha!r}. Check HF_ENDPOINT.")
+        if not all(_is_listed(one) for one in said.siblings or ()):
+            raise self._unreadable()
         self._known["commit"] = said.sha
         self._known["files"] = {one.rfilename: one for one in said.siblings or ()}
+
+    def _unreadable(self) -> FetchError:
+        return FetchError(f"{self.text}: the server's listing of the files cannot be read. Check HF_ENDPOINT.")
 
     def _names_here(self) -> list[str]:
         commit = self._commit()
@@ -310,6 +320,17 @@ class HubSource(Source):
             raise FetchError(
                 f"{self.text}: {name!r} is not in the cache, and this is offline. Run it once without --offline."
             )
+
+
+def _is_listed(said: Any) -> bool:
+    """Whether what the client made of a listed file has the types that it should."""
+    sizes = [said.size, said.lfs.size if said.lfs else None]
+    texts = [said.blob_id, said.lfs.sha256 if said.lfs else None]
+    return (
+        isinstance(said.rfilename, str)
+        and all(size is None or (type(size) is int and size >= 0) for size in sizes)
+        and all(text is None or isinstance(text, str) for text in texts)
+    )
 
 
 def _coalesced(ranges: Sequence[Range]) -> list[Range]:

@@ -1,0 +1,321 @@
+"""`zoo cache`: what lies on this disk, whether its bytes are right, and how to be rid of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import json_option, print_json, print_table, printable, progress_bars, quiet_option, say
+from zoo.errors import IntegrityError, UsageError, ZooError
+
+if TYPE_CHECKING:
+    from zoo.cached.contents import Contents, OwnFolder, Stored
+    from zoo.hub.cache import BrokenOff, KeptFile
+    from zoo.hub.removal import Removal
+
+cache_dir_option = click.option("--cache-dir", type=click.Path(path_type=Path), metavar="DIR", help="The Hub's cache.")
+
+
+def format_size(size: int) -> str:
+    """Bytes for people: `512 B`, `1.2 kB`, `553.4 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        if amount < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
+
+
+@click.group()
+def cache() -> None:
+    """What was fetched, decoded and drawn: in the Hub's cache, and under ZOO_HOME."""
+
+
+# ------------------------------------------------------------------------------------------------ list
+
+
+@cache.command("list")
+@cache_dir_option
+@json_option
+def list_cache(cache_dir: Path | None, as_json: bool) -> None:
+    """What lies where, how large it is, and whether it is whole.
+
+    The Hub's cache is shared with other libraries; only what holds filters or safetensors weights is listed.
+    """
+    from zoo.cached.contents import look_into_caches
+
+    contents = look_into_caches(cache_dir)
+    if as_json:
+        print_json(_contents_as_json(contents))
+    else:
+        _print_contents(contents)
+    for problem in contents.problems:
+        say(f"Passed over: {problem}")
+
+
+def _print_contents(contents: Contents) -> None:
+    tables: list[tuple[str, Sequence[str], list[tuple[object, ...]]]] = [
+        (
+            f"The Hub's cache, {contents.cache}",
+            ("name", "holds", "refs", "commit", "files", "size", "whole"),
+            [_stored_row(one) for one in contents.stored],
+        ),
+        (
+            "Broken-off downloads, there",
+            ("name", "file", "size"),
+            [(one.repo, one.path.name[:24], format_size(one.size)) for one in contents.broken_off],
+        ),
+        (
+            f"Parts kept by ranges, {contents.home / 'parts'}",
+            ("name", "file", "size"),
+            [(f"{one.repo}@{one.commit[:7]}", one.name, _kept_text(one)) for one in contents.parts],
+        ),
+    ]
+    for kind, title in (("decoded", "Decoded pictures"), ("dataset", "Datasets")):
+        folders = [one for one in contents.folders if one.kind == kind]
+        place = folders[0].path.parent if folders else contents.home
+        rows: list[tuple[object, ...]] = [
+            (one.name, format_size(one.size), "unfinished" if one.unfinished else _day(one.used)) for one in folders
+        ]
+        tables.append((f"{title}, {place}", ("name", "size", "last used"), rows))
+    shown = [table for table in tables if table[2]]
+    for title, columns, rows in shown:
+        click.echo(title)
+        print_table(columns, rows, right=("files", "size"))
+        click.echo()
+    if shown:
+        click.echo(f"{format_size(contents.size)} together")
+        say("Next: zoo cache verify")
+    else:
+        say(f"Nothing of zoo's lies in {contents.cache} or {contents.home}. Run `zoo list` for what can be fetched.")
+
+
+def _stored_row(one: Stored) -> tuple[object, ...]:
+    revision = one.revision
+    if one.faults:
+        whole = f"no: {one.faults[0]}"
+    elif one.missing:
+        whole = f"no: {len(one.missing)} files were not fetched"
+    else:
+        whole = "yes"
+    name = f"{revision.repo} ({', '.join(one.names)})" if one.names else revision.repo
+    facts = (one.kind, ", ".join(revision.refs) or "-", revision.commit[:7])
+    return (name, *facts, len(revision.files), format_size(revision.size), whole)
+
+
+def _kept_text(one: KeptFile) -> str:
+    return f"{format_size(one.kept)} of {format_size(one.size)}" if one.size is not None else "damaged"
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
+
+
+def _contents_as_json(contents: Contents) -> dict[str, Any]:
+    return {
+        "cache": str(contents.cache),
+        "home": str(contents.home),
+        "bytes": contents.size,
+        "stored": [_stored_as_json(one) for one in contents.stored],
+        "broken_off": [_broken_as_json(one) for one in contents.broken_off],
+        "parts": [_kept_as_json(one) for one in contents.parts],
+        "decoded": [_folder_as_json(one) for one in contents.folders if one.kind == "decoded"],
+        "datasets": [_folder_as_json(one) for one in contents.folders if one.kind == "dataset"],
+        "problems": list(contents.problems),
+    }
+
+
+def _stored_as_json(one: Stored) -> dict[str, Any]:
+    revision = one.revision
+    return {
+        "repo": revision.repo,
+        "commit": revision.commit,
+        "names": list(one.names),
+        "refs": list(revision.refs),
+        "holds": one.kind,
+        "folder": str(revision.folder),
+        "files": {file.name: file.size for file in revision.files},
+        "bytes": revision.size,
+        "used": revision.used,
+        "whole": one.whole,
+        "missing": list(one.missing),
+        "faults": list(one.faults),
+    }
+
+
+def _broken_as_json(one: BrokenOff) -> dict[str, Any]:
+    return {"repo": one.repo, "path": str(one.path), "bytes": one.size}
+
+
+def _kept_as_json(one: KeptFile) -> dict[str, Any]:
+    said = {"repo": one.repo, "commit": one.commit, "file": one.name, "path": str(one.path)}
+    return {**said, "bytes": one.kept, "of": one.size}
+
+
+def _folder_as_json(one: OwnFolder) -> dict[str, Any]:
+    said = {"name": one.name, "folder": str(one.path), "bytes": one.size, "used": one.used}
+    return {**said, "unfinished": one.unfinished}
+
+
+# ------------------------------------------------------------------------------------------------ verify
+
+
+@cache.command("verify")
+@click.argument("names", nargs=-1)
+@cache_dir_option
+@json_option
+@quiet_option
+def verify_cache(names: tuple[str, ...], cache_dir: Path | None, as_json: bool, quiet: bool) -> None:
+    """Compare every byte with the hash that it should have; all that is cached, or only these NAMES.
+
+    Exit status 1 where anything is damaged. What was never fetched is no damage.
+    """
+    from zoo.cached.contents import look_into_caches
+    from zoo.cached.names import parse_wanted
+    from zoo.cached.verifying import remedy, verify_parts, verify_stored
+
+    wanted = [parse_wanted(name) for name in names]
+    contents = look_into_caches(cache_dir)
+    stored = [one for one in contents.stored if _is_wanted(one, wanted)]
+    parts = [
+        one
+        for one in contents.parts
+        if not wanted or any(w.has(one.repo, one.commit, contents.refs_of(one)) for w in wanted)
+    ]
+    if wanted and not (stored or parts):
+        raise UsageError(f"Nothing of {', '.join(names)} is in the cache {contents.cache}. Run `zoo cache list`.")
+    report: list[dict[str, Any]] = []
+    with progress_bars(quiet=quiet) as progress:
+        for one in stored:
+            faults = verify_stored(one, progress=progress)
+            heal = remedy(one, faults) if faults else None
+            report.append({"name": one.text, "bytes": one.revision.size, "faults": faults, "remedy": heal})
+            report[-1]["missing"] = list(one.missing)
+        for kept in parts:
+            faults = verify_parts(kept)
+            text = f"{kept.repo}@{kept.commit[:7]}"
+            heal = f"zoo cache remove {text}" if faults else None
+            report.append({"name": f"{text}/{kept.name} (parts)", "bytes": kept.kept, "faults": faults, "remedy": heal})
+    _tell_verified(report, as_json=as_json)
+    for problem in () if wanted else contents.problems:
+        say(f"Passed over: {problem}")
+    damaged = [one for one in report if one["faults"]]
+    if damaged:
+        raise IntegrityError(f"{len(damaged)} of {len(report)} are damaged. Run `{damaged[0]['remedy']}`.")
+
+
+def _is_wanted(stored: Stored, wanted: Sequence[Any]) -> bool:
+    one = stored.revision
+    return not wanted or any(w.has(one.repo, one.commit, one.refs) for w in wanted)
+
+
+def _tell_verified(report: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    for one in report:
+        if one["faults"]:
+            faults = "; ".join(one["faults"])
+            state = f"damaged. {faults}. Heal it: {one['remedy']}"
+        else:
+            state = f"{format_size(one['bytes'])}, every hash is right"
+            state += f"; {len(one['missing'])} files were not fetched" if one.get("missing") else ""
+        _print_line(one["name"], state)
+    if not report:
+        say("Nothing is cached. Run `zoo list` for what can be fetched.")
+
+
+def _print_line(name: str, text: str) -> None:
+    click.echo(printable(f"{name}: {text}").replace("\n", " "))
+
+
+# ------------------------------------------------------------------------------------------------ remove
+
+
+@cache.command("remove")
+@click.argument("names", nargs=-1)
+@click.option("--incomplete", is_flag=True, help="What is left of broken-off downloads.")
+@click.option("--parts", is_flag=True, help="Parts of files that were read by ranges.")
+@click.option("--decoded", is_flag=True, help="Decoded pictures.")
+@click.option("--datasets", is_flag=True, help="Datasets that draw or unpack themselves.")
+@click.option("--all", "everything", is_flag=True, help="All of these, and all filters; nobody else's repositories.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@cache_dir_option
+def remove_cache(
+    names: tuple[str, ...],
+    incomplete: bool,
+    parts: bool,
+    decoded: bool,
+    datasets: bool,
+    everything: bool,
+    yes: bool,
+    dry_run: bool,
+    cache_dir: Path | None,
+) -> None:
+    """Remove NAMES: of `zoo list`, owner/name, owner/name@revision or hf://…; or a kind of thing.
+
+    Weights without a manifest of ours go only when they are named. What another revision needs too stays.
+    """
+    kinds = {"incomplete": incomplete, "parts": parts, "decoded": decoded, "datasets": datasets}
+    chosen = {kind for kind, given in kinds.items() if given or everything}
+    if not (names or chosen):
+        raise UsageError("Say what to remove: NAMES, --incomplete, --parts, --decoded, --datasets or --all.")
+    refused: list[ZooError] = []
+    plan = _plan(names, chosen, cache_dir, refused, filters=everything)
+    for removal in plan:
+        _print_line(removal.what, f"{format_size(removal.size)}, {removal.path}")
+    for refusal in refused:
+        say(f"Stays: {refusal}")
+    if plan and not dry_run:
+        _carry_out(plan, yes=yes)
+    elif plan:
+        say(f"{format_size(sum(one.size for one in plan))} would be freed. Nothing was removed.")
+    elif not refused:
+        say("There is nothing to remove.")
+    if refused:
+        raise ZooError(f"{len(refused)} things could not be removed. {refused[0]}")
+
+
+def _plan(
+    names: tuple[str, ...], kinds: set[str], cache_dir: Path | None, refused: list[ZooError], *, filters: bool
+) -> list[Removal]:
+    from zoo.cached.contents import look_into_caches
+    from zoo.cached.names import parse_wanted
+    from zoo.cached.removing import plan_downloads, plan_filters, plan_folders, plan_kept, plan_named
+
+    wanted = [parse_wanted(name) for name in names]
+    contents = look_into_caches(cache_dir)
+    plans = {
+        "incomplete": partial(plan_downloads, contents.broken_off, contents.cache, refused),
+        "parts": partial(plan_kept, contents.parts, refused),
+        "decoded": partial(plan_folders, contents, "decoded"),
+        "datasets": partial(plan_folders, contents, "dataset"),
+    }
+    if filters:  # --all leaves alone what is left of other people's downloads
+        plans["incomplete"] = partial(plan_filters, contents, refused)
+    plan = plan_named(contents, wanted, refused)
+    for kind, make in plans.items():
+        plan += make() if kind in kinds else []
+    return list({removal.path: removal for removal in plan}.values())
+
+
+def _carry_out(plan: Sequence[Removal], *, yes: bool) -> None:
+    total = format_size(sum(removal.size for removal in plan))
+    if not yes:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"{len(plan)} things would go ({total}). Pass --yes to remove them, or --dry-run.")
+        if not click.confirm(f"Remove these and free {total}?", err=True):
+            say("Nothing was removed.")
+            return
+    for removal in plan:
+        removal.run()
+    say(f"{total} freed.")

@@ -1,0 +1,182 @@
+"""What `zoo info` says of a repository of the Hub, beside the manifest or in place of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.cli.cache import format_size
+from zoo.cli.console import print_facts, print_json, say
+from zoo.errors import FetchError, IntegrityError, MissingFileError, UsageError, ZooError
+from zoo.registry import NAME
+
+if TYPE_CHECKING:
+    from zoo.hub.search import HubModel, HubRefs
+    from zoo.sources import HubSource
+
+MOST_FILES = 8  # whose headers are read for their parameter counts
+MOST_NAMES = 12  # of files, tags and revisions that are listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the Hub said of a repository at one commit."""
+
+    source: HubSource
+    model: HubModel
+    refs: HubRefs
+
+
+def ask_hub(source: object) -> Asked | None:
+    """What the Hub says of a source; None for other sources and offline.
+
+    Raises:
+        FetchError: it could not be reached.
+    """
+    from zoo.hub.search import describe_model, list_refs
+    from zoo.sources import HubSource
+
+    if not isinstance(source, HubSource) or source.is_offline():
+        return None
+    source = source.pinned()
+    model = describe_model(source.repo, source.revision, token=source.token)
+    return Asked(source=source, model=model, refs=list_refs(source.repo, token=source.token))
+
+
+def ask_or_say(source: object) -> Asked | None:
+    """As `ask_hub`; where the Hub cannot be reached a line on stderr says so."""
+    try:
+        return ask_hub(source)
+    except FetchError as error:
+        say(f"Only what is on this disk is shown. {error}")
+        return None
+
+
+def find_foreign(text: str, *, revision: str | None, token: str | None, cache_dir: str | None) -> Asked | None:
+    """What the Hub says of a repository that holds no filters of ours; None where it is something else."""
+    from pathlib import Path
+
+    from zoo.cached.contents import is_ours
+    from zoo.manifest import FILE, LIMIT
+    from zoo.sources import parse_source
+
+    if NAME.fullmatch(text):
+        return None
+    try:
+        where = Path(cache_dir) if cache_dir else None
+        asked = ask_hub(parse_source(text, revision=revision, token=token, cache_dir=where))
+    except (UsageError, FetchError):
+        return None
+    if asked is None:
+        return None
+    try:
+        ours = is_ours(asked.source.read(FILE, limit=LIMIT))
+    except (MissingFileError, IntegrityError):  # no such file, or one too large for a manifest
+        ours = False
+    except ZooError:
+        return None
+    return None if ours else asked
+
+
+def hub_lines(asked: Asked) -> list[tuple[str, str]]:
+    """Facts for people."""
+    model, refs = asked.model, asked.refs
+    access = "private" if model.private else "public"
+    dtypes = f" ({', '.join(model.dtypes)})" if model.dtypes else ""
+    lines = [
+        ("commit", asked.source.revision),
+        ("last change", model.updated.replace("T", " ")[:16]),
+        ("downloads", "" if model.downloads is None else f"{model.downloads:,} in the last month"),
+        ("likes", "" if model.likes is None else f"{model.likes:,}"),
+        ("access", f"{access}, asked for ({model.gated})" if model.gated else access),
+        ("all files", "" if model.size is None else f"{len(model.files)}, {format_size(model.size)}"),
+        ("task", model.task),
+        ("parameters", "" if model.parameters is None else f"{model.parameters:,}{dtypes}"),
+        ("branches", _listed(refs.branches)),
+        ("tags", _listed(refs.tags)),
+    ]
+    return [(title, text) for title, text in lines if text]
+
+
+def hub_facts(asked: Asked) -> dict[str, Any]:
+    """Facts for programs."""
+    model = asked.model
+    return {
+        "repo": model.repo,
+        "commit": asked.source.revision,
+        "updated": model.updated,
+        "created": model.created,
+        "downloads": model.downloads,
+        "likes": model.likes,
+        "private": model.private,
+        "gated": model.gated or None,
+        "license": model.license or None,
+        "base_model": model.base_model or None,
+        "library": model.library or None,
+        "task": model.task or None,
+        "datasets": list(model.datasets),
+        "tags": list(model.tags),
+        "files": dict(model.files),
+        "bytes": model.size,
+        "parameters": model.parameters,
+        "dtypes": dict(model.dtypes),
+        "branches": dict(asked.refs.branches),
+        "revisions": dict(asked.refs.tags),
+    }
+
+
+def show_foreign(asked: Asked, *, as_json: bool) -> None:
+    """Print what is known of a repository without filters, and how it may be used all the same."""
+    model, weights = asked.model, _weights(asked)
+    if as_json:
+        print_json({"source": asked.source.text, "manifest": None, "hub": hub_facts(asked), "weights": weights})
+        return
+    lines = [
+        ("repository", model.repo),
+        ("licence", model.license or "-"),
+        ("library", model.library),
+        ("base model", model.base_model),
+        ("datasets", ", ".join(model.datasets[:MOST_NAMES])),
+        ("labels", _listed(model.tags)),
+        *hub_lines(asked),
+        *((name, _weights_text(model.files.get(name), count)) for name, count in weights.items()),
+    ]
+    print_facts([(title, text) for title, text in lines if text])
+    say(f"{model.repo} holds no filters of zoo's.")
+    if weights:
+        say(f"As a start: zoo train … --backbone NAME --weights hf://{model.repo}")
+    else:
+        say("It has no safetensors file to start from either. Run `zoo search` for filters.")
+
+
+def _weights(asked: Asked) -> dict[str, int | None]:
+    """How many parameters each safetensors file has: what the Hub knows, else what its header says."""
+    from math import prod
+
+    from zoo.weights import read_header
+
+    names = [name for name in asked.model.files if name.endswith(".safetensors")]
+    if len(names) == 1 and asked.model.parameters is not None:
+        return {names[0]: asked.model.parameters}
+    counts: dict[str, int | None] = dict.fromkeys(names)
+    for name in names[:MOST_FILES]:
+        try:
+            tensors = read_header(asked.source, name, size=asked.model.files[name]).tensors
+        except ZooError as error:
+            say(f"{name}: {error}")
+            continue
+        counts[name] = sum(prod(one.shape) for one in tensors.values())
+    return counts
+
+
+def _weights_text(size: int | None, count: int | None) -> str:
+    parts = ["" if count is None else f"{count:,} parameters", "" if size is None else format_size(size)]
+    return ", ".join(part for part in parts if part) or "-"
+
+
+def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:MOST_NAMES]) + (
+        f", and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
+    )

@@ -1,0 +1,230 @@
+"""What the Hub says of repositories: those that a search finds, and all that is known of one.
+
+The requests are our own: the client's `list_models` has no timeout, tries a dead server for 23 s, and takes what the
+server says as it comes. Here an answer is bounded, and read field by field; what is of another type is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from zoo.errors import FetchError
+from zoo.hub.client import endpoint, explained, patiently, requested
+
+TAG = "feature-filters"  # what every card that zoo writes carries
+SORTS = {
+    "downloads": "downloads",
+    "likes": "likes",
+    "updated": "lastModified",
+    "created": "createdAt",
+    "trending": "trendingScore",
+}
+PAGE = 100  # repositories asked for at once
+PAGES = 10  # at most
+LARGEST = 32 * 2**20  # bytes of one answer
+LONGEST = 300  # characters of one text
+
+_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubModel:
+    """A repository, as the Hub describes it; None and "" for what it does not say."""
+
+    repo: str  # "owner/name"
+    commit: str = ""
+    updated: str = ""  # ISO 8601
+    created: str = ""
+    downloads: int | None = None  # in the last month
+    likes: int | None = None
+    private: bool = False
+    gated: str = ""  # "auto" or "manual" where access must be asked for
+    license: str = ""
+    base_model: str = ""
+    library: str = ""
+    task: str = ""  # the pipeline tag
+    datasets: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    files: Mapping[str, int | None]  # name -> bytes
+    parameters: int | None = None  # of its safetensors files together
+    dtypes: Mapping[str, int]  # "F32" -> how many parameters
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files, None where one is not known."""
+        sizes = [size for size in self.files.values() if size is not None]
+        return sum(sizes) if self.files and len(sizes) == len(self.files) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubRefs:
+    """The revisions of a repository that have names: name -> commit."""
+
+    branches: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+def search_hub(
+    words: Sequence[str] = (),
+    *,
+    author: str | None = None,
+    sort: str = "downloads",
+    limit: int = 20,
+    token: str | None = None,
+) -> list[HubModel]:
+    """Repositories that hold feature filters.
+
+    The Hub looks for the longest word in their names; the other words may also be in their tags.
+
+    Args:
+        words: all must be found, in upper or lower case.
+        author: a user or an organisation.
+        sort: a key of `SORTS`; the most, or the newest, first.
+        limit: how many at most.
+        token: for private repositories; `HF_TOKEN` or the stored login where not given.
+
+    Raises:
+        FetchError: the Hub could not be reached, or answered with something else.
+    """
+    wanted = sorted({word.lower() for word in words}, key=lambda word: (len(word), word))
+    query = {"filter": TAG, "sort": SORTS[sort], "full": "true", "cardData": "true"}
+    query |= {"author": author} if author else {}
+    query |= {"search": wanted.pop()} if wanted else {}
+    query["limit"] = str(PAGE if wanted else min(limit, PAGE))
+    url, found = f"{endpoint()}/api/models?{urlencode(query)}", dict[str, HubModel]()
+    for _ in range(PAGES):
+        said, following = _asked(url, token=token, where=endpoint())
+        if not isinstance(said, list):
+            raise _no_answer(endpoint())
+        for one in map(_model, said):
+            if one is not None and all(word in _searched(one) for word in wanted):
+                found.setdefault(one.repo, one)
+        if len(found) >= limit or not following:
+            break
+        url = following
+    return list(found.values())[:limit]
+
+
+def describe_model(repo: str, revision: str, *, token: str | None = None) -> HubModel:
+    """What the Hub says of a repository at a revision; none of its files is read.
+
+    Raises:
+        FetchError: there is no such repository or revision, or the Hub could not be reached.
+    """
+    where = f"hf://{repo}@{revision}"
+    url = f"{endpoint()}/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
+    model = _model(_asked(url, token=token, where=where)[0])
+    if model is None:
+        raise _no_answer(where)
+    return model
+
+
+def list_refs(repo: str, *, token: str | None = None) -> HubRefs:
+    """The branches and tags of a repository. Raises FetchError."""
+    where = f"hf://{repo}"
+    said, _ = _asked(f"{endpoint()}/api/models/{repo}/refs", token=token, where=where)
+    if not isinstance(said, dict):
+        raise _no_answer(where)
+    return HubRefs(branches=_commits(said.get("branches")), tags=_commits(said.get("tags")))
+
+
+# ------------------------------------------------------------------------------------------------ how
+
+
+def _asked(url: str, *, token: str | None, where: str) -> tuple[Any, str]:
+    """The answer's JSON, and the address of the next page if there is one."""
+
+    def receive() -> tuple[bytes, str]:
+        with requested(url, token=token, headers={}) as response:
+            content = bytearray()
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > LARGEST:
+                    raise FetchError(f"{where}: the answer has over {LARGEST:,} bytes. Check HF_ENDPOINT.")
+            return bytes(content), response.links.get("next", {}).get("url", "")
+
+    raw, following = patiently(receive, explain=lambda error: explained(where, error))
+    if urlsplit(following)[:2] != urlsplit(url)[:2]:  # the token is for this server only
+        following = ""
+    try:
+        return json.loads(raw), following
+    except (ValueError, RecursionError) as error:
+        raise _no_answer(where) from error
+
+
+def _model(said: Any) -> HubModel | None:
+    """One repository of an answer, None where it has no name that could be fetched."""
+    repo = said.get("id") if isinstance(said, dict) else None
+    if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
+        return None
+    tags = _texts(said.get("tags"))
+    card = said.get("cardData")
+    card = card if isinstance(card, dict) else {}
+    weights = said.get("safetensors")
+    weights = weights if isinstance(weights, dict) else {}
+    dtypes = weights.get("parameters")
+    gated = said.get("gated")
+    return HubModel(
+        repo=repo,
+        commit=_text(said.get("sha")),
+        updated=_text(said.get("lastModified")),
+        created=_text(said.get("createdAt")),
+        downloads=_count(said.get("downloads")),
+        likes=_count(said.get("likes")),
+        private=said.get("private") is True,
+        gated=_text(gated) or ("auto" if gated is True else ""),
+        license=_text(card.get("license")) or _tagged(tags, "license:"),
+        base_model=", ".join(_texts(card.get("base_model"))) or _tagged(tags, "base_model:"),
+        library=_text(said.get("library_name")),
+        task=_text(said.get("pipeline_tag")),
+        datasets=_texts(card.get("datasets")),
+        tags=tags,
+        files=_files(said.get("siblings")),
+        parameters=_count(weights.get("total")),
+        dtypes={_text(key): n for key, n in dtypes.items() if _count(n)} if isinstance(dtypes, dict) else {},
+    )
+
+
+def _searched(model: HubModel) -> str:
+    """Where words are looked for."""
+    own = (model.repo, model.license, model.base_model, model.library, model.task)
+    return "\n".join((*own, *model.datasets, *model.tags)).lower()
+
+
+def _tagged(tags: Sequence[str], start: str) -> str:
+    """What follows `license:` among the tags; `base_model:finetune:…` says nothing new."""
+    rest = (tag.removeprefix(start) for tag in tags if tag.startswith(start))
+    return next((one for one in rest if ":" not in one), "")
+
+
+def _files(said: Any) -> dict[str, int | None]:
+    entries = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+    return {_text(one["rfilename"]): _count(one.get("size")) for one in entries if _text(one.get("rfilename"))}
+
+
+def _commits(said: Any) -> dict[str, str]:
+    entries = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+    return {_text(one.get("name")): _text(one.get("targetCommit")) for one in entries if _text(one.get("name"))}
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.split())[:LONGEST] if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """One text or a list of them: cards have both."""
+    listed = value if isinstance(value, list) else [value]
+    return tuple(text for text in map(_text, listed[:LONGEST]) if text)
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def _no_answer(where: str) -> FetchError:
+    return FetchError(f"{where}: the server does not answer as the Hub does. Check HF_ENDPOINT.")

@@ -120,9 +120,8 @@ def cut_job(job: Job) -> dict[str, int]:
 
 def push_job(job: Job) -> dict[str, int]:
     """Two versions in turn: the branch holds all of the one or all of the other, or nothing yet."""
-    from zoo.pushing import push
-
     from zoo.hub.client import api
+    from zoo.pushing import push
 
     versions = [Path(folder) for folder in job["folders"]]
     listings = [{path.name: digest_of(path) for path in folder.iterdir()} for folder in versions]

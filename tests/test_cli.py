@@ -55,7 +55,7 @@ def run(shapes, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def filters(run) -> Path:
     """The run, published into a folder."""
-    published = zoo.push(run, run.parent / "vgg11-shapes", license="cc0-1.0", about="Three shapes.")
+    published = zoo.push(run, to=run.parent / "vgg11-shapes", license="cc0-1.0", about="Three shapes.")
     assert published.folder is not None
     return published.folder
 

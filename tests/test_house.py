@@ -15,26 +15,28 @@ ROOT = Path(__file__).parent.parent / "zoo"
 HOUSE = (
     ("errors",),
     ("progress", "files", "plugins", "options"),
-    ("registry",),
+    ("registry", "licences", "privacy"),
     ("contracts", "images", "devices"),
     ("hub",),
     ("sources",),
     ("manifest",),
     ("weights",),
-    ("published",),
+    ("published", "cached"),
     ("tracing",),
     ("levels",),
     ("truncation",),
     ("families",),
-    ("embedding",),
+    ("embedding", "starts"),
     ("filters",),
-    ("model", "golden"),
+    ("model", "golden", "fetching"),
     ("data",),
     ("training",),
     ("evaluation",),
     ("pictures",),
-    ("cards",),
+    ("cards", "lineage"),
     ("publishing",),
+    ("delivery",),
+    ("pushing",),
     ("quickstart",),
     ("testing",),
     ("cli",),
@@ -119,7 +121,9 @@ def modules_after(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["list"], ["plugins"], ["train", "--help"], ["list", "--json"]], ids=" ".join
+    "words",
+    [["--help"], ["list"], ["plugins"], ["train", "--help"], ["list", "--json"], ["search", "vgg", "--offline"]],
+    ids=" ".join,
 )
 def test_listings_import_neither_torch_nor_pydantic_nor_rich(words):
     run = "from zoo.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass"

@@ -40,7 +40,7 @@ def run(shapes, tmp_path_factory):
 
 @pytest.fixture
 def published(run, tmp_path):
-    return zoo.push(run, tmp_path / "vgg11-shapes", license="apache-2.0", about="shapes")
+    return zoo.push(run, to=tmp_path / "vgg11-shapes", license="apache-2.0", about="shapes")
 
 
 def images(count=2, side=32):
@@ -79,8 +79,8 @@ def test_the_weights_load_into_plain_torchvision(published):
 
 
 def test_half_precision_halves_the_file_and_golden_features_still_hold(run, tmp_path):
-    whole = zoo.push(run, tmp_path / "whole", license="apache-2.0")
-    half = zoo.push(run, tmp_path / "half", license="apache-2.0", dtype="float16")
+    whole = zoo.push(run, to=tmp_path / "whole", license="apache-2.0")
+    half = zoo.push(run, to=tmp_path / "half", license="apache-2.0", dtype="float16")
     sizes = [one.manifest.files["model.safetensors"].size for one in (whole, half)]
     assert 0.45 < sizes[1] / sizes[0] < 0.56
     assert check_golden(zoo.load(half.folder)) < 1e-4
@@ -122,7 +122,7 @@ def test_the_heads_come_along_and_predict(published, shapes):
 
 
 def test_filters_published_without_heads_say_so(run, tmp_path):
-    zoo.push(run, tmp_path / "bare", license="apache-2.0", heads=False)
+    zoo.push(run, to=tmp_path / "bare", license="apache-2.0", heads=False)
     with pytest.raises(ZooError, match="published without heads"):
         zoo.load_model(tmp_path / "bare")
 
@@ -164,7 +164,7 @@ def test_weights_of_another_shape_with_a_matching_manifest_are_refused(published
 
 
 def test_golden_features_that_do_not_hold_are_found(run, tmp_path):
-    published = zoo.push(run, tmp_path / "p", license="apache-2.0")
+    published = zoo.push(run, to=tmp_path / "p", license="apache-2.0")
     filters = zoo.load(published.folder)
     with torch.no_grad():
         filters.module.features[0].weight.mul_(1.5)
@@ -176,12 +176,12 @@ def test_a_folder_that_is_taken_stays_as_it_is(run, tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("years of work")
     with pytest.raises(FileError, match="is not empty"):
-        zoo.push(run, tmp_path / "taken", license="apache-2.0")
+        zoo.push(run, to=tmp_path / "taken", license="apache-2.0")
     assert (tmp_path / "taken" / "thesis.txt").read_text() == "years of work"
 
 
 def test_publishing_again_replaces_the_folder_whole(run, published):
-    again = zoo.push(run, published.folder, license="apache-2.0", about="another", replace_existing=True)
+    again = zoo.push(run, to=published.folder, license="apache-2.0", about="another", replace_existing=True)
     assert again.manifest.about == "another"
     assert not [path for path in published.folder.parent.iterdir() if path.name.startswith(".")]
 
@@ -190,20 +190,20 @@ def test_only_published_filters_are_ever_replaced(run, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "precious.txt").write_text("years of work")
     with pytest.raises(FileError, match="something else than published filters"):
-        zoo.push(run, tmp_path / "photos", license="apache-2.0", replace_existing=True)
+        zoo.push(run, to=tmp_path / "photos", license="apache-2.0", replace_existing=True)
     assert (tmp_path / "photos" / "precious.txt").exists()
 
 
 @pytest.mark.parametrize("inner", ["", "inside", ".."])
 def test_a_run_is_never_replaced_by_its_filters(run, inner):
     with pytest.raises(FileError, match="own folder"):
-        zoo.push(run, run.folder / inner, license="apache-2.0", replace_existing=True)
+        zoo.push(run, to=run.folder / inner, license="apache-2.0", replace_existing=True)
     assert (run.folder / "run.json").is_file()
 
 
 def test_a_folder_with_a_registered_name_is_read_back_itself(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    published = zoo.push(run, "vgg16-plankton", license="apache-2.0")
+    published = zoo.push(run, to="vgg16-plankton", license="apache-2.0")
     assert published.folder == tmp_path / "vgg16-plankton"
     assert published.manifest.backbone == "torchvision/vgg11"
 
@@ -242,7 +242,7 @@ def test_evaluate_will_not_call_pictures_a_test_that_may_have_been_learnt(shapes
 
 def test_a_licence_must_be_known(run, tmp_path):
     with pytest.raises(UsageError, match="--license"):
-        zoo.push(run, tmp_path / "p")
+        zoo.push(run, to=tmp_path / "p")
     assert not (tmp_path / "p").exists()
 
 
@@ -273,7 +273,7 @@ def test_a_moved_folder_still_loads(published, tmp_path):
 def test_the_card_has_the_hubs_metadata(published):
     card = (published.folder / "README.md").read_text()
     assert card.startswith("---\n")
-    for line in ("library_name", "feature-filters", "image-feature-extraction", "model-index", 'license: "apache-2.0"'):
+    for line in ("library_name", "feature-filters", "image-feature-extraction", "model-index", "license: apache-2.0"):
         assert line in card
     import yaml
 

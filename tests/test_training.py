@@ -75,7 +75,7 @@ def test_another_seed_gives_other_weights(shapes, tmp_path):
 
 def test_frozen_blocks_keep_their_weights_and_upper_blocks_do_not(shapes, tmp_path):
     base = train_recipe(recipe_for(shapes), tmp_path / "base")
-    published = zoo.push(base, tmp_path / "published", license="apache-2.0")
+    published = zoo.push(base, to=tmp_path / "published", license="apache-2.0")
     tuned = train_recipe(
         recipe_for(shapes, filters={"name": str(published.folder)}, training={"retrain": "block2"}),
         tmp_path / "tuned",
@@ -87,7 +87,7 @@ def test_frozen_blocks_keep_their_weights_and_upper_blocks_do_not(shapes, tmp_pa
 
 def test_retrain_none_trains_the_heads_only(shapes, tmp_path):
     base = train_recipe(recipe_for(shapes), tmp_path / "base")
-    zoo.push(base, tmp_path / "published", license="apache-2.0")
+    zoo.push(base, to=tmp_path / "published", license="apache-2.0")
     tuned = train_recipe(
         recipe_for(shapes, filters={"name": str(tmp_path / "published")}, training={"retrain": "none"}),
         tmp_path / "tuned",
@@ -100,7 +100,7 @@ def test_retrain_none_trains_the_heads_only(shapes, tmp_path):
 def test_frozen_batch_norm_keeps_its_statistics(shapes, tmp_path):
     filters = {"backbone": "vgg11_bn", "cut": "block3", "weights": "random"}
     base = train_recipe(recipe_for(shapes, filters=filters), tmp_path / "base")
-    zoo.push(base, tmp_path / "published", license="apache-2.0")
+    zoo.push(base, to=tmp_path / "published", license="apache-2.0")
     tuned = train_recipe(
         recipe_for(shapes, filters={"name": str(tmp_path / "published")}, training={"retrain": "block3"}),
         tmp_path / "tuned",

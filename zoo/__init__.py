@@ -33,7 +33,7 @@ _PUBLIC = {
     "Sample": "zoo.contracts",
     "find_images": "zoo.images",
     "read_image": "zoo.images",
-    "fetch": "zoo.published",
+    "fetch": "zoo.fetching",
     "truncate": "zoo.truncation",
     "cuts": "zoo.families",
     "Filters": "zoo.filters",
@@ -47,7 +47,7 @@ _PUBLIC = {
     "train": "zoo.training.finetune",
     "open_run": "zoo.training.runs",
     "predict": "zoo.evaluation.predictions",
-    "push": "zoo.publishing",
+    "push": "zoo.pushing",
     "backbones": "zoo.families:list_backbones",
     "find": "zoo.registry:find_entry",
 }
@@ -71,12 +71,12 @@ if TYPE_CHECKING:
     from zoo.evaluation.predictions import predict
     from zoo.families import cuts
     from zoo.families import list_backbones as backbones
+    from zoo.fetching import fetch
     from zoo.filters import Filters, embed, load
     from zoo.images import find_images, read_image
     from zoo.model import Model, assemble, load_model
     from zoo.progress import Progress, silent
-    from zoo.published import fetch
-    from zoo.publishing import push
+    from zoo.pushing import push
     from zoo.registry import find_entry as find
     from zoo.training.finetune import resume, train
     from zoo.training.runs import open_run

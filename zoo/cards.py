@@ -1,17 +1,27 @@
-"""The card of published filters: README.md with the Hub's metadata on top."""
+"""The card of published filters: README.md with the Hub's metadata on top, and a seal that breaks when it is edited."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.contracts import Categories, Cut, Target
+from zoo.contracts import Box, Categories, Cut, Multilabel, Target
 from zoo.files import write_whole
+from zoo.hub.cards import Metadata, Result, front_matter
 
-TAGS = ("zoo", "feature-filters")
+FILE = "README.md"
+TAG = "feature-filters"  # what a search asks for
+TAGS = ("zoo", TAG)
+TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
+
+_SEAL = re.compile(r"\n<!-- zoo wrote this card ([0-9a-f]{16}); once it is edited, `zoo push` leaves it alone -->\n\Z")
+_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_DATASET = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9](?:[\w.-]*\w)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,55 +36,81 @@ class Card:
     size: int
     dtype: str
     parameters: int
-    base: str | None
+    use: str  # what a stranger gives to zoo.load: "owner/name"
+    base: str | None  # published filters, by name
+    base_repo: str | None  # where the weights began, "owner/name" of the Hub
+    base_license: str | None
     weights: str
     dataset: Mapping[str, Any]
+    dataset_license: str | None
     splits: Mapping[str, Any]
     device: str
     versions: Mapping[str, str]
     seed: int
     seconds: float
     heads: Mapping[str, Target]
+    targets: Mapping[str, Target]  # of all heads that were trained
     figures: Mapping[str, Any]
 
 
 def write_card(path: Path, card: Card) -> None:
     """Write the card; every figure in it comes from the run."""
     pictures = {name for name in ("filters.png", "confusion.png", "curves.png") if (path.parent / name).is_file()}
-    write_whole(path, f"---\n{_front_matter(card)}---\n\n{_body(card, pictures)}")
+    write_whole(path, _sealed(f"{front_matter(_metadata(card))}\n{_body(card, pictures)}"))
 
 
-def _front_matter(card: Card) -> str:
-    """YAML, written as JSON values, which YAML reads."""
-    facts: dict[str, Any] = {
-        "library_name": "zoo",
-        "tags": list(TAGS),
-        "pipeline_tag": "image-feature-extraction",
-        "license": card.license,
-        "datasets": [card.dataset["name"]],
-        "model-index": _model_index(card),
-    }
-    if card.base:
-        facts |= {"base_model": card.base, "base_model_relation": "finetune"}
-    return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in facts.items() if value)
+def is_ours(content: bytes) -> bool:
+    """Whether a README is a card as zoo wrote it: sealed, and not edited since."""
+    text = content.decode("utf-8", "replace")
+    seal = _SEAL.search(text)
+    return bool(seal and seal[1] == _digest(text[: seal.start()]))
 
 
-def _model_index(card: Card) -> list[dict[str, Any]]:
-    results = [
-        {
-            "task": {"type": "image-classification", "name": head},
-            "dataset": {"name": card.dataset["name"], "type": card.dataset["name"], "split": split},
-            "metrics": [{"type": key, "value": value} for key, value in metrics.items() if isinstance(value, float)],
-        }
-        for split, by_head in card.figures.items()
-        for head, metrics in by_head.items()
-    ]
-    return [{"name": card.name, "results": results}] if results else []
+def has_body(content: bytes) -> bool:
+    """Whether a README says anything below its metadata; those that the Hub itself makes do not."""
+    return bool(_FRONT.sub("", content.decode("utf-8", "replace"), count=1).strip())
+
+
+def _sealed(text: str) -> str:
+    return f"{text}\n<!-- zoo wrote this card {_digest(text)}; once it is edited, `zoo push` leaves it alone -->\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _metadata(card: Card) -> Metadata:
+    dataset = card.dataset["name"].rpartition(":")[2]
+    return Metadata(
+        name=card.name,
+        license=card.license,
+        library="zoo",
+        tags=TAGS,
+        task="image-feature-extraction",
+        base_model=card.base_repo,
+        datasets=(dataset,) if _can_be_dataset(dataset) else (),
+        results=tuple(_results(card, dataset)),
+    )
+
+
+def _results(card: Card, dataset: str) -> Iterator[Result]:
+    for split, by_head in card.figures.items():
+        for head, metrics in by_head.items():
+            task = TASKS.get(type(card.targets[head]), "other") if head in card.targets else "other"
+            for metric, value in metrics.items():
+                if isinstance(value, float) and math.isfinite(value):
+                    yield Result(task=task, head=head, dataset=dataset, split=split, metric=metric, value=value)
+
+
+def _can_be_dataset(name: str) -> bool:
+    """Whether the Hub takes the text for a dataset's name; it refuses the whole card for one that cannot be."""
+    fits = _DATASET.fullmatch(name) is not None and len(name) <= 96
+    return fits and "--" not in name and ".." not in name and not name.endswith(".git")
 
 
 def _body(card: Card, pictures: set[str]) -> str:
     short = card.backbone.rpartition("/")[2]
-    began = f"fine-tuned from `{card.base}`" if card.base else f"began with `{card.weights}` weights"
+    began = _beginning(card)
     options = ", ".join(f"{key} = {value}" for key, value in card.dataset.get("options", {}).items())
     parts = [
         f"# {card.name}",
@@ -84,7 +120,7 @@ def _body(card: Card, pictures: set[str]) -> str:
         f"The weights {began}.",
         "## Use",
         "```python\nimport zoo\n"
-        f'filters = zoo.load("{card.name}")\n'
+        f'filters = zoo.load("{card.use}")\n'
         'vectors = filters.embed("photos/").vectors  # (N, ' + str(card.cut.channels) + ")\n```",
         f"`model.safetensors` holds the parameters under `{short}`'s own names: "
         "`load_state_dict(..., strict=False)` puts them into the plain backbone.",
@@ -93,6 +129,7 @@ def _body(card: Card, pictures: set[str]) -> str:
         "## How it was made",
         f"- data: `{card.dataset['name']}` of the package `{card.dataset['package']}` "
         f"{card.dataset['version']}" + (f" ({options})" if options else ""),
+        f"- licence of the pictures: {card.dataset_license or 'unknown'}",
         f"- pictures: {card.splits['train']:,} to train, {card.splits['val']:,} to validate, "
         f"{card.splits['test']:,} to test, squashed to {card.size} x {card.size} pixels ({card.splits['how']})",
         f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds",
@@ -110,6 +147,18 @@ def _body(card: Card, pictures: set[str]) -> str:
             parts += [f"## {titles[file]}", f"![{titles[file]}]({file})"]
     text = "\n\n".join(part for part in parts if part) + "\n"
     return text.replace("\n\n- ", "\n- ").replace("## How it was made\n- ", "## How it was made\n\n- ")
+
+
+def _beginning(card: Card) -> str:
+    """`were fine-tuned from ...`, and where that is not on the Hub, which the metadata can name, that it is not."""
+    if card.base:
+        what = f"were fine-tuned from `{card.base}`"
+        what += f" (`{card.base_repo}`)" if card.base_repo else ", which has no repository of its own on the Hub"
+    elif card.weights == "random":
+        return "began as random numbers"
+    else:
+        what = f"began with `{card.weights}` weights" + (f" (`{card.base_repo}`)" if card.base_repo else "")
+    return what + (f", licence {card.base_license}" if card.base_license else "")
 
 
 def _scores(card: Card) -> str:

@@ -93,6 +93,9 @@ class Dataset(ABC):
     needs_folder: ClassVar[bool] = False
     """True where the user must say `--data DIR`; False where `prepare` can fill an empty folder by itself."""
 
+    license: str = ""
+    """The pictures' licence, a word of the Hub's (`cc0-1.0` for drawn ones); empty: unknown, the publisher says it."""
+
     @abstractmethod
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """Fill an empty folder (draw, unpack), or check what lies there; the second call is free.

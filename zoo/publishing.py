@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.cards import FILE as CARD
 from zoo.cards import Card, write_card
 from zoo.contracts import Categories
-from zoo.errors import FileError, UsageError, ZooError
+from zoo.errors import FileError, ZooError
 from zoo.files import explained, sha256_of, write_whole
 from zoo.golden import GOLDEN, golden_features
 from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes, read_manifest
@@ -28,9 +30,8 @@ from zoo.pictures.curves import draw_curves
 from zoo.pictures.grid import draw_filters
 from zoo.progress import Progress, silent
 from zoo.published import Published, fetch
-from zoo.registry import NAME
 from zoo.training.recipe import recipe_text
-from zoo.training.runs import Run, open_run
+from zoo.training.runs import Run
 from zoo.weights import write_tensors
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -43,68 +44,46 @@ class Particulars:
     name: str
     license: str
     about: str = ""
+    use: str = ""  # what a stranger gives to zoo.load; the name where not given
+    base_repo: str | None = None  # "owner/name" of the Hub, where the weights began
+    base_license: str | None = None
     dataset_license: str | None = None
     dtype: str = "float32"
     heads: bool = True
 
 
-def push(
-    run: Run | Path | str,
-    to: Path | str,
-    *,
-    name: str | None = None,
-    license: str | None = None,
-    about: str = "",
-    dataset_license: str | None = None,
-    dtype: str = "float32",
-    heads: bool = True,
-    replace_existing: bool = False,
-    progress: Progress = silent,
-) -> Published:
-    """Publish a finished run as a folder that can be fetched, put into a package or sent to the Hub.
+@contextlib.contextmanager
+def staging(folder: Path | None) -> Iterator[Path]:
+    """An empty folder to write into: beside the folder that it will become, else the system's; it goes at the end."""
+    parent = folder.parent if folder else Path(tempfile.gettempdir())
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name if folder else 'zoo'}.", dir=parent))
+    except OSError as error:
+        raise explained(error, folder or parent) from error
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
-    Args:
-        run: finished.
-        to: the folder; it appears whole or not at all.
-        name: what the filters are called; the folder's name by default.
-        license: an SPDX word; the base filters' own by default.
-        about: a sentence for listings.
-        dataset_license: the pictures' licence, where known.
-        dtype: of the published weights, `float32`, `float16` (half the bytes) or `bfloat16`.
-        heads: whether the heads go along.
-        replace_existing: put it in the place of what lies there.
-        progress: told how far the work is.
 
-    Returns:
-        What was published, verified by reading it back.
+def put_in_place(part: Path, folder: Path, *, progress: Progress = silent) -> Published:
+    """Let a staged folder be the published one, whole, and read it back.
 
     Raises:
-        FileError: the run is not done; the folder is taken; the disk is full.
-        UsageError: no licence is known, a wrong name or dtype.
+        FileError: it cannot be written there.
+        IntegrityError: it is not what was written.
     """
-    run = run if isinstance(run, Run) else open_run(run)
-    folder = Path(to).resolve()
-    particulars = _check(run, folder, name, license, about, dataset_license, dtype, heads)
-    _refuse_taken(folder, run.folder.resolve(), replace_existing=replace_existing)
-    model = run.load_model()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise explained(error, folder) from error
-    try:
-        _write_folder(part, run, model, particulars, progress)
         part.chmod(0o755)
         _swap(part, folder)
     except OSError as error:
         raise explained(error, folder) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return fetch(f"file://{quote(str(folder))}", progress=progress)
 
 
-def _refuse_taken(folder: Path, run: Path, *, replace_existing: bool) -> None:
-    """Only published filters are ever replaced, and only where that was asked for."""
+def refuse_taken(folder: Path, run: Path, *, replace_existing: bool) -> None:
+    """Only published filters are ever replaced, and only where that was asked for. Raises FileError."""
     if folder == run or folder in run.parents or run in folder.parents:
         raise FileError(folder, "it is the run's own folder, or holds it", "Choose a folder of its own.")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -119,35 +98,22 @@ def _refuse_taken(folder: Path, run: Path, *, replace_existing: bool) -> None:
         ) from error
 
 
-def _check(
-    run: Run,
-    folder: Path,
-    name: str | None,
-    license: str | None,
-    about: str,
-    dataset_license: str | None,
-    dtype: str,
-    heads: bool,
-) -> Particulars:
-    base = run.record.get("base") or {}
-    licence = license or base.get("license") or ""
-    called = name or folder.resolve().name
-    faults = []
-    if not licence:
-        faults.append("no licence is known: say --license apache-2.0, cc-by-4.0 or another")
-    if not NAME.fullmatch(called):
-        faults.append(f"filters cannot be called {called!r}: letters, digits, dots, dashes and underscores only")
-    if dtype not in DTYPES:
-        faults.append(f"the dtype cannot be {dtype!r}: {', '.join(DTYPES)}")
-    if faults:
-        raise UsageError(f"{run.folder} cannot be published: {'; '.join(faults)}.")
-    return Particulars(
-        name=called, license=licence, about=about, dataset_license=dataset_license, dtype=dtype, heads=heads
-    )
+def write_folder(part: Path, run: Run, particulars: Particulars, *, progress: Progress = silent) -> Manifest:
+    """Write all that is published of a run into an empty folder; gives back what its `config.json` says.
+
+    Raises:
+        FileError: the run is not done; the disk is full.
+        MissingPluginError: a head or the backbone comes from a package that is not installed.
+    """
+    model = run.load_model()
+    try:
+        return _write_folder(part, run, model, particulars, progress)
+    except OSError as error:
+        raise explained(error, part) from error
 
 
-def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, progress: Progress) -> None:
-    steps = ("weights", "golden features", "pictures", "card", "manifest")
+def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, progress: Progress) -> Manifest:
+    steps = ("weights", "golden features", "pictures", "card")
     for number, step in enumerate(steps):
         progress(f"publishing {particulars.name}", number, len(steps), step)
         if step == "weights":
@@ -157,12 +123,12 @@ def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, 
         elif step == "pictures":
             _write_texts(part, run)
             draw_pictures(part, run, model)
-        elif step == "card":
-            write_card(part / "README.md", _card(run, model, particulars))
         else:
-            manifest = _manifest(part, run, model, particulars, headers)
-            write_whole(part / FILE, manifest_bytes(manifest))
+            write_card(part / CARD, _card(run, model, particulars))
+    manifest = _manifest(part, run, model, particulars, headers)
+    write_whole(part / FILE, manifest_bytes(manifest))
     progress(f"publishing {particulars.name}", len(steps), len(steps))
+    return manifest
 
 
 def _write_weights(part: Path, model: Model, particulars: Particulars) -> dict[str, str]:
@@ -226,15 +192,20 @@ def _card(run: Run, model: Model, particulars: Particulars) -> Card:
         size=model.size,
         dtype=particulars.dtype,
         parameters=sum(parameter.numel() for parameter in model.filters.module.parameters()),
+        use=particulars.use or particulars.name,
         base=_base_name(record),
+        base_repo=particulars.base_repo,
+        base_license=particulars.base_license,
         weights=_weights_text(record),
         dataset=record["dataset"],
+        dataset_license=particulars.dataset_license,
         splits=record["splits"],
         device=record["device"],
         versions=record["versions"],
         seed=run.recipe.seed,
         seconds=record["seconds"],
         heads={name: model.head(name).target for name in model.heads} if particulars.heads else {},
+        targets={name: model.head(name).target for name in model.heads},
         figures=run.metrics,
     )
 
@@ -277,7 +248,7 @@ def _manifest(part: Path, run: Run, model: Model, particulars: Particulars, head
         lineage=Lineage(
             base=base.get("name"),
             base_manifest=record.get("base_manifest"),
-            base_license=base.get("license"),
+            base_license=particulars.base_license,
             weights=_weights_text(record),
             dataset=record["dataset"]["name"],
             dataset_fingerprint=record["fingerprint"],

@@ -25,7 +25,7 @@ from zoo.pictures.sheet import draw_neighbours
 from zoo.plugins import find_plugin
 from zoo.progress import Progress, silent
 from zoo.published import fetch, verify
-from zoo.publishing import push
+from zoo.pushing import push
 from zoo.registry import Entry, add_entry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
@@ -113,7 +113,7 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
     folder = out / NEW
     published = push(
         runs[0][1],
-        folder,
+        to=folder,
         license="apache-2.0",
         about=f"{BASE} fine-tuned on {classes} other kinds of drawn plankton",
         progress=progress,

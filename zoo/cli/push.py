@@ -3,68 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import json_option, print_json, progress_bars, quiet_option, say
-from zoo.registry import Entry, add_entry, format_entry
+from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.errors import UsageError
+from zoo.registry import Entry, add_entry, format_entry, read_registry
+
+if TYPE_CHECKING:
+    from zoo.delivery import Pushed
+    from zoo.published import Published
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--to", type=click.Path(path_type=Path), required=True, help="The folder to publish into.")
-@click.option("--name", help="What the filters are called; the folder's name by default.")
-@click.option("--license", "licence", help="An SPDX word, apache-2.0, cc-by-4.0; the base filters' own by default.")
+@click.option("--repo", metavar="OWNER/NAME", help="The Hub's repository; made where it is missing.")
+@click.option("--to", type=click.Path(path_type=Path), help="The folder to publish into.")
+@click.option("--name", help="What the filters are called; the repository's or the folder's name by default.")
+@click.option("--license", help="A word of the Hub's, apache-2.0, cc-by-4.0; the base's own by default.")
 @click.option("--about", default="", help="A sentence for listings.")
 @click.option("--dataset-license", help="The pictures' licence, where known.")
+@click.option("--base-license", help="The licence of what the weights began as, where nothing says it.")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), default="float32", show_default=True)
 @click.option("--no-heads", is_flag=True, help="Publish the filters only.")
+@click.option("--private", is_flag=True, help="A new repository is seen by its owner only.")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
+@click.option("--revision", metavar="BRANCH", help="The branch, made where it is missing; main by default.")
+@click.option("--tag", help="A name for the new commit, such as v1.")
+@click.option("--message", help="Of the commit.")
+@click.option("--token", metavar="TOKEN", help="HF_TOKEN or the stored login by default.")
+@click.option("--allow", metavar="TEXT", multiple=True, help="This path, name or text is not private; may be repeated.")
 @click.option("--register", type=click.Path(path_type=Path), help="Add the entry to this registry.toml.")
-@click.option("--yes", is_flag=True, help="Replace what lies in the folder.")
+@click.option("--dry-run", is_flag=True, help="Check all, list every file and what would change, send nothing.")
+@click.option("--yes", is_flag=True, help="Replace what lies there, a README that a person wrote included.")
 @json_option
 @quiet_option
 def push(
-    run: Path,
-    to: Path,
-    name: str | None,
-    licence: str | None,
-    about: str,
-    dataset_license: str | None,
-    dtype: str,
-    no_heads: bool,
-    register: Path | None,
-    yes: bool,
-    as_json: bool,
-    quiet: bool,
+    run: Path, register: Path | None, yes: bool, as_json: bool, quiet: bool, no_heads: bool, **wishes: Any
 ) -> None:
-    """Publish the finished RUN as a folder: weights, heads, card, pictures, hashes."""
-    from zoo.publishing import push as publish
+    """Publish the finished RUN to the Hub, as a folder, or both: weights, heads, card, pictures, hashes.
 
+    RUN may also be a folder of published filters, which then goes to the Hub as it is.
+    """
+    from zoo.published import Published
+    from zoo.pushing import push as publish
+
+    _check_register(register, wishes, replace=yes)
     with progress_bars(quiet=quiet) as progress:
-        published = publish(
-            run,
-            to,
-            name=name,
-            license=licence,
-            about=about,
-            dataset_license=dataset_license,
-            dtype=dtype,
-            heads=not no_heads,
-            replace_existing=yes,
-            progress=progress,
-        )
+        done = publish(run, heads=not no_heads, replace_existing=yes, progress=progress, **wishes)
+    if isinstance(done, Published):
+        _tell_folder(done, wishes["to"], register, replace=yes, as_json=as_json)
+    elif wishes["dry_run"]:
+        _tell_plan(done, as_json=as_json)
+    else:
+        _tell_pushed(done, register, as_json=as_json)
+
+
+def _check_register(register: Path | None, wishes: dict[str, Any], *, replace: bool) -> None:
+    """Say before anything is sent that a name is taken; by an older commit of the same repository it is not."""
+    repo = wishes["repo"]
+    if register is None or repo is None or replace or not register.is_file():
+        return
+    name = wishes["name"] or repo.rpartition("/")[2]
+    there = read_registry(register).get(name)
+    if there and not any(source.startswith(f"hf://{repo}@") for source in there.sources):
+        raise UsageError(f"{register} has {name!r} already, at {there.sources[0]}. Pass --yes, or another --name.")
+
+
+def _tell_folder(published: Published, to: Path, register: Path | None, *, replace: bool, as_json: bool) -> None:
+    from zoo.delivery import entry_of
+
     manifest = published.manifest
-    entry = Entry(
-        name=manifest.name,
-        sources=(str(to.resolve()),),
-        manifest=published.digest,
-        backbone=manifest.backbone.rpartition("/")[2],
-        cut=manifest.cut.name,
-        about=manifest.about,
-        license=manifest.license,
-    )
+    entry = entry_of(manifest, published.digest, str(to.resolve()))
     if register:
-        add_entry(entry, register, replace=yes)
+        add_entry(entry, register, replace=replace)
     if as_json:
         print_json({"name": manifest.name, "folder": str(to), "manifest": published.digest})
         return
@@ -74,3 +87,72 @@ def push(
         say(f"It is in {register}.")
     else:
         say(f"Next: zoo registry add {manifest.name} {to} && zoo verify {manifest.name}")
+
+
+def _tell_plan(plan: Pushed, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_facts(plan))
+        return
+    print_table(
+        ("file", "bytes", "change"), [(one.name, f"{one.size:,}", one.what) for one in plan.changes], right=("bytes",)
+    )
+    _tell_notes(plan)
+    say(f"{plan.size:,} bytes would be sent to {plan.url}. Nothing was sent.")
+
+
+def _tell_pushed(pushed: Pushed, register: Path | None, *, as_json: bool) -> None:
+    entry = pushed.entry
+    if register:
+        add_entry(entry, register, replace=True)
+    if as_json:
+        print_json(_facts(pushed) | {"registry": str(register) if register else None})
+        return
+    click.echo(pushed.url)
+    _tell_notes(pushed)
+    if pushed.is_changed:
+        sent = sum(one.what in ("new", "changed") for one in pushed.changes)
+        said = (
+            f"{sent} files, {pushed.size / 1e6:.2f} MB, in one commit {str(pushed.commit)[:12]}; every hash read back."
+        )
+    else:
+        said = f"Nothing to change: commit {str(pushed.commit)[:12]} has these files already; every hash read back."
+    say(f"{said} Its entry for a registry.toml:\n\n{format_entry(entry)}")
+    if pushed.published:
+        say(f"The same files are in {pushed.published.folder}.")
+    if register:
+        say(f"It is in {register}.")
+    branch = f"@{pushed.commit}" if pushed.pull_request else f"@{pushed.branch}" if pushed.branch != "main" else ""
+    say(f"Next: zoo fetch {pushed.repo}{branch}")
+
+
+def _tell_notes(pushed: Pushed) -> None:
+    for note in pushed.notes:
+        say(note)
+
+
+def _facts(pushed: Pushed) -> dict[str, Any]:
+    entry: Entry = pushed.entry
+    return {
+        "name": pushed.manifest.name,
+        "repo": pushed.repo,
+        "url": pushed.url,
+        "revision": pushed.branch,
+        "commit": pushed.commit,
+        "pull_request": pushed.pull_request,
+        "tag": pushed.tag,
+        "manifest": pushed.digest,
+        "changed": pushed.is_changed,
+        "bytes": pushed.size,
+        "files": [{"name": one.name, "bytes": one.size, "change": one.what} for one in pushed.changes],
+        "entry": {
+            "name": entry.name,
+            "sources": list(entry.sources),
+            "manifest": entry.manifest,
+            "backbone": entry.backbone,
+            "cut": entry.cut,
+            "about": entry.about,
+            "license": entry.license,
+        },
+        "folder": str(pushed.published.folder) if pushed.published else None,
+        "notes": list(pushed.notes),
+    }

@@ -69,8 +69,8 @@ def file_lock(path: Path) -> contextlib.AbstractContextManager[Any]:
 
 
 @contextlib.contextmanager
-def requested(url: str, *, token: str | None, headers: dict[str, str]) -> Iterator[Any]:
-    """A streamed GET with the Hub's headers.
+def requested(url: str, *, token: str | bool | None, headers: dict[str, str]) -> Iterator[Any]:
+    """A streamed GET with the Hub's headers; `token=False` sends none, None the one that is stored.
 
     Where a redirect leads to another host or port the session's http client takes the token off.
 

@@ -22,6 +22,7 @@ class Digits(zoo.Dataset):
 
     targets = {"label": zoo.Categories(CLASSES)}  # noqa: RUF012  # the contract's class attribute
     symmetry = "none"  # a mirrored 2 is no 2
+    license = "cc-by-4.0"  # as UCI publishes them
 
     def __init__(self) -> None:
         self._images = np.empty((0, 8, 8), dtype=np.uint8)

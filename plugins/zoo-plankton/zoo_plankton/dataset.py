@@ -57,6 +57,7 @@ class Plankton(zoo.Dataset):
             if not finished:
                 draw_set(root, self.options, progress)
             layout = _drawn_layout(root, self.options)
+            self.license = "cc0-1.0"  # of real pictures the publisher must say it
         self._entries = layout.entries
         self._number = {name: number for number, name in enumerate(layout.names)}
         self.targets = {"label": zoo.Categories(layout.names)}

@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 PLUGINS = $(wildcard plugins/*/pyproject.toml)
 STAMP   = $(VENV)/.ready
 
-.PHONY: quickstart test test-all test-gpu lint types benchmarks clean
+.PHONY: quickstart test test-all test-gpu test-oldest lint types benchmarks clean
 
 $(STAMP): pyproject.toml $(PLUGINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
@@ -25,6 +25,14 @@ test-all: $(STAMP) lint types
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu
 
+# The other end of what pyproject.toml allows; `make test` has the newest.
+OLDEST = .venv-oldest
+test-oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet torch==2.11.* torchvision==0.26.* huggingface-hub==1.33.* \
+		--editable '.[dev]' $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	$(OLDEST)/bin/python -m pytest -m "not slow and not gpu"
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,8 +43,9 @@ types: $(STAMP)
 benchmarks: $(STAMP)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/embed_one.py
 	$(BIN)/python benchmarks/finetune.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache

@@ -18,7 +18,7 @@ from published_folder import write_published
 from zoo.published import fetch, open_published, read_filters
 
 KILLING = Path(__file__).with_name("killing.py")
-REPO = "owner/filters"
+REPO = "tester/filters"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def write_filters(folder: Path, *, seed: int) -> Path:
     """Published filters of 2 MB, as a stranger has them."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {f"features.{layer}.weight": torch.randn(128, 1000, generator=generator) for layer in range(4)}
-    write_published(folder, tensors)
+    write_published(folder, tensors, license="apache-2.0")
     return folder
 
 

@@ -196,4 +196,4 @@ def _report(run: Run, *, as_json: bool) -> None:
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
     say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
     say(f"Next: zoo predict {run.folder} photos/ -o answers.csv")
-    say(f"      zoo push {run.folder} --to FOLDER --license LICENCE")
+    say(f"      zoo push {run.folder} --repo OWNER/NAME --license LICENCE   (or --to FOLDER)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Cut, FeatureShape, Input
-from zoo.embedding import Embeddings, embed_pictures
+from zoo.devices import pick_device, pick_precision
+from zoo.embedding import (
+    Embeddings,
+    Network,
+    Space,
+    Written,
+    as_pictures,
+    check_pool,
+    digest_of,
+    embed_into,
+    embed_pictures,
+)
 from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError
 from zoo.families import Backbone, find_backbone
 from zoo.manifest import MODEL, Manifest
@@ -143,24 +154,98 @@ class Filters(nn.Module):
         return FeatureShape(channels=shape[1], height=shape[2], width=shape[3])
 
     def embed(
-        self, pictures: Path | str | Sequence[Path | str], *, size: int | None = None, **options: Any
+        self,
+        pictures: Any,
+        *,
+        size: int | None = None,
+        pool: str = "mean",
+        device: str | None = None,
+        precision: str = "auto",
+        batch: int | None = None,
+        skip_unreadable: bool = False,
+        progress: Progress = silent,
     ) -> Embeddings:
-        """A vector for every picture: the mean of its feature map.
+        """A vector for every picture, in memory.
 
         Args:
-            pictures: a folder (searched all the way down), a file, or a list of files.
+            pictures: a folder (searched all the way down), a file, a pattern (`photos/**/*.jpg`), several of them, or
+                a prepared dataset.
             size: the side that pictures are squashed to; the filters' own by default.
-            options: `device`, `precision`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_pictures`.
+            pool: how a map becomes a vector: `mean`, `gem`, `max`, or `map` for all of it.
+            device: where; the GPU where there is one by default.
+            precision: `auto`, `bf16` or `fp32`.
+            batch: pictures that go through the network at once; by size and device by default.
+            skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
+            progress: told how far the work is.
+
+        Raises:
+            FileError: no such file, a folder without pictures.
+            ZooError: a picture that cannot be read.
         """
+        space = self.space(size=size, pool=pool)
         return embed_pictures(
-            self,
-            pictures,
-            size=size or self.input.size,
-            name=self.name,
-            digest=self.published.digest if self.published else "",
-            cut=self.cut.name,
+            self._network(pool, device, precision),
+            as_pictures(pictures),
+            space=space,
+            batch=batch,
+            skip_unreadable=skip_unreadable,
+            embedder=self,
+            progress=progress,
+        )
+
+    def embed_into(
+        self,
+        out: Path | str,
+        pictures: Any,
+        *,
+        size: int | None = None,
+        pool: str = "mean",
+        device: str | None = None,
+        precision: str = "auto",
+        **options: Any,
+    ) -> Written:
+        """As `embed`, into a file, with memory that does not grow with the pictures.
+
+        Args:
+            out: `.parquet`, `.npy` or `.safetensors`.
+            pictures: as for `embed`, and so are `size`, `pool`, `device` and `precision`.
+            options: `resume`, `batch`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_into`.
+        """
+        return embed_into(
+            Path(out),
+            lambda: self._network(pool, device, precision),
+            as_pictures(pictures),
+            space=self.space(size=size, pool=pool),
             **options,
         )
+
+    def space(self, *, size: int | None = None, pool: str = "mean") -> Space:
+        """What vectors of these filters are of, so that vectors of others are not taken for theirs.
+
+        Raises:
+            UsageError: no such pooling, or a size under one pixel.
+        """
+        side = self.input.size if size is None else size
+        if side < 1:
+            raise UsageError(
+                f"Pictures cannot be squashed to {side} pixels. Give a size of 1 or more, or leave it out."
+            )
+        shape = self.feature_shape(side)
+        whole = (shape.channels, shape.height, shape.width)
+        return Space(
+            filters=self.name,
+            manifest=self.published.digest if self.published else digest_of(self.module),
+            cut=self.cut.name,
+            pool=check_pool(pool),
+            size=side,
+            source=self.published.source.text if self.published else "",
+            shape=whole if pool == "map" else whole[:1],
+        )
+
+    def _network(self, pool: str, device: str | None, precision: str) -> Network:
+        where = pick_device(device)
+        dtype = pick_precision(where, precision)
+        return Network(self.module, cut=self.cut, input=self.input, pool=pool, device=where, dtype=dtype)
 
 
 def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **where: Any) -> Filters:
@@ -198,7 +283,7 @@ def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **whe
     return filters.eval()
 
 
-def embed(filters: Filters | str | Path, pictures: Path | str | Sequence[Path | str], **options: Any) -> Embeddings:
+def embed(filters: Filters | str | Path, pictures: Any, **options: Any) -> Embeddings:
     """`filters.embed(pictures)`, where filters may also be a name to load."""
     loaded = filters if isinstance(filters, Filters) else load(filters)
     return loaded.embed(pictures, **options)

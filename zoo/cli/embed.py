@@ -2,44 +2,179 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import device_option, progress_bars, quiet_option, say, say_left_out, source_options
+from zoo.cli.console import (
+    as_pairs,
+    data_options,
+    device_option,
+    progress_bars,
+    quiet_option,
+    say,
+    say_left_out,
+    source_options,
+)
+from zoo.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.embedding import Pictures, Written
+    from zoo.progress import Progress
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[PATHS]…", type=click.Path(path_type=Path))
 @click.option("--filters", "name", required=True, help="A name, a folder, owner/name or hf://….")
 @click.option("--cut", help="Stop earlier than the filters were published: block2.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), default="embeddings.parquet", show_default=True)
+@click.option(
+    "--pool",
+    type=click.Choice(["mean", "gem", "max", "map"]),
+    default="mean",
+    show_default=True,
+    help="How a map becomes a vector; map: all of it.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="embeddings.parquet",
+    show_default=True,
+    help="A .parquet, .npy or .safetensors file.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an embedding that was stopped.")
+@click.option("--skip-unreadable", is_flag=True, help="List pictures that cannot be read in FILE.unreadable.txt.")
+@click.option("--null", is_flag=True, help="The list on stdin is separated by NUL, as `find -print0` writes it.")
+@click.option("--dataset", metavar="NAME[:SPLIT]", help="The pictures of a dataset, with labels and groups.")
+@click.option("--seed", type=int, default=0, help="Of a split that the dataset does not have itself; 0 by default.")
+@data_options
 @click.option("--size", type=int, help="The side that pictures are squashed to; the filters' own by default.")
-@click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
+@click.option("--batch", type=int, help="Pictures that go through the network at once.")
 @source_options
 @device_option
 @quiet_option
 def embed(
-    pictures: tuple[Path, ...],
+    paths: tuple[Path, ...],
     name: str,
     cut: str | None,
+    pool: str,
     out: Path,
-    size: int | None,
+    resume: bool,
     skip_unreadable: bool,
+    null: bool,
+    dataset: str | None,
+    seed: int,
+    root: str | None,
+    settings: tuple[str, ...],
+    size: int | None,
+    batch: int | None,
     device: str | None,
     quiet: bool,
     **where: Any,
 ) -> None:
-    """A vector for every one of PICTURES (files and folders), as Parquet or .npy."""
+    """A vector for every picture of PATHS, in a file.
+
+    PATHS are files, folders, patterns in quotes ('photos/**/*.jpg'), or - for a list on stdin, one path a line. In a
+    folder of folders a picture's label is its folder's name.
+    """
+    _check_usage(paths, dataset, root, settings, null=null)
+    from zoo.embedding.writing import check_suffix
     from zoo.filters import load
 
+    check_suffix(out)
     filters = load(name, cut=cut, **where)
     with progress_bars(quiet=quiet) as progress:
-        embeddings = filters.embed(
-            list(pictures), size=size, device=device, skip_unreadable=skip_unreadable, progress=progress
+        pictures = (
+            _from_dataset(dataset, root, settings, seed=seed, size=size or filters.input.size, progress=progress)
+            if dataset
+            else _listed(paths, out, null=null)
         )
-    embeddings.save(out)
-    say_left_out(embeddings.skipped)
-    click.echo(out)
-    say(f"{len(embeddings)} vectors of {embeddings.vectors.shape[1]} numbers")
+        try:
+            written = filters.embed_into(
+                out,
+                pictures,
+                size=size,
+                pool=pool,
+                device=device,
+                batch=batch,
+                resume=resume,
+                skip_unreadable=skip_unreadable,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            say("What is done is kept for --resume, but for the last seconds.")
+            raise
+    _tell(written)
+
+
+def _check_usage(
+    paths: tuple[Path, ...], dataset: str | None, root: str | None, settings: tuple[str, ...], *, null: bool
+) -> None:
+    if bool(paths) == bool(dataset):
+        raise UsageError("Name either pictures (files, folders, patterns, -) or --dataset, and not both.")
+    if not dataset and (root or settings):
+        raise UsageError("--data and --set belong to --dataset NAME. Name one, or leave them out.")
+    if null and Path("-") not in paths:
+        raise UsageError("--null says how the list on stdin is separated. Name - among the pictures, or leave it out.")
+
+
+def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> Pictures:
+    """The pictures that were named, listed beside the output."""
+    from zoo.embedding import FilePictures, Listing
+
+    listing = Listing(out.parent if out.parent.is_dir() else None)
+    for path in paths:
+        if path == Path("-"):
+            listing.add_lines(sys.stdin.buffer, separator=b"\0" if null else b"\n")
+        else:
+            listing.add_named([path])
+    return FilePictures(listing)
+
+
+def _from_dataset(
+    text: str, root: str | None, settings: tuple[str, ...], *, seed: int, size: int, progress: Progress
+) -> Pictures:
+    """A dataset's pictures, all or those of a split; a split that it does not have is drawn as `zoo train` draws it."""
+    from zoo.data.datasets import open_dataset
+    from zoo.embedding import DatasetPictures
+
+    name, split = _name_and_split(text)
+    data = open_dataset(name, root, options=as_pairs(settings, option="--set"), progress=progress)
+    own = data.dataset.splits
+    indices: Sequence[int]
+    if split is None:
+        indices = range(len(data.dataset))
+    elif split in own:
+        indices = own[split]
+    elif split in ("train", "val", "test"):
+        decoded = data.decode(size, progress=progress)
+        drawn = data.split(decoded, seed=seed)
+        indices = decoded.index[getattr(drawn, split)].tolist()
+    else:
+        raise UnknownNameError(f"split of {name!r}", split, {*own, "train", "val", "test"})
+    return DatasetPictures(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
+
+
+def _name_and_split(text: str) -> tuple[str, str | None]:
+    """`digits:test` -> digits, test. A package may stand before the name (`zoo-digits:digits`): it is no split."""
+    from zoo.plugins import find_plugin
+
+    try:
+        find_plugin("dataset", text)
+    except UnknownNameError:
+        name, colon, split = text.rpartition(":")
+        return (name, split) if colon else (text, None)
+    return text, None
+
+
+def _tell(written: Written) -> None:
+    say_left_out(written.skipped)
+    if written.side:
+        say(f"{written.unreadable} pictures cannot be read; they are listed in {written.side}")
+    click.echo(written.path)
+    width = written.space.width
+    resumed = f", {written.resumed} of the pictures were there already" if written.resumed else ""
+    say(f"{written.pictures} vectors of {width} numbers{resumed}")

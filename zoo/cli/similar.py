@@ -1,0 +1,208 @@
+"""`zoo similar`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import (
+    device_option,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    quiet_option,
+    say,
+    source_options,
+)
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from zoo.embedding import Match, Row, Similar
+
+IN_A_ROW = 10  # neighbours beside their query; more are drawn as rows
+COLUMNS = 8
+GROUPS = 12  # of near-duplicates on a sheet
+
+
+@click.command()
+@click.argument("picture", required=False)
+@click.option("--in", "files", multiple=True, metavar="FILE", help="What `zoo embed` wrote; several of one space.")
+@click.option("-k", "k", type=int, default=10, show_default=True, help="How many.")
+@click.option("--filters", "name", help="Embed PICTURE with these, where the file's own are not found by their name.")
+@click.option("--duplicates", metavar="FILE", help="Near-duplicates in this file, in place of a PICTURE.")
+@click.option("--threshold", type=float, default=0.99, show_default=True, help="Their cosine, at least.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Draw the pictures into this PNG.")
+@source_options
+@device_option
+@json_option
+@quiet_option
+def similar(
+    picture: str | None,
+    files: tuple[str, ...],
+    k: int,
+    name: str | None,
+    duplicates: str | None,
+    threshold: float,
+    sheet: Path | None,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+    **where: Any,
+) -> None:
+    """The pictures of a file of embeddings that are most similar to PICTURE, by cosine; or its near-duplicates.
+
+    PICTURE is a path in the file, or any picture: it is embedded with the filters that the file names.
+    """
+    if (picture is None) == (duplicates is None) or (picture is not None and not files):
+        raise UsageError("Run `zoo similar PICTURE --in FILE`, or `zoo similar --duplicates FILE`.")
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise UsageError(f"{sheet}: a sheet is drawn as .png.")
+    if picture is None:
+        _tell_duplicates([duplicates or "", *files], threshold, sheet, as_json=as_json, quiet=quiet)
+        return
+    from zoo.embedding import similar as search
+
+    answer = search(picture, files, k=k, filters=_load(name, files, device, where))
+    if sheet:
+        _save(_draw(answer, picture), sheet)
+    if as_json:
+        matches = [{**_as_json(match), "file": str(match.file)} for match in answer.matches]
+        print_json({"picture": picture, "label": answer.query.label, "matches": matches})
+        return
+    _print_matches(answer.matches)
+
+
+def _load(name: str | None, files: Sequence[str], device: str | None, where: dict[str, Any]) -> Any:
+    """The filters of `--filters`, cut as the files say; None: the files' own."""
+    if name is None and device is None and not any(where.values()):
+        return None
+    from zoo.embedding import open_tables
+    from zoo.filters import load
+
+    space = open_tables(files).tables[0].space
+    return _OnDevice(load(name or space.filters, cut=space.cut, **where), device)
+
+
+class _OnDevice:
+    """Filters that embed on a device of the user's choice."""
+
+    def __init__(self, filters: Any, device: str | None) -> None:
+        self._filters, self._device = filters, device
+
+    def embed(self, pictures: Sequence[Path | str], *, size: int | None = None, pool: str = "mean") -> Any:
+        """As the filters do."""
+        return self._filters.embed(pictures, size=size, pool=pool, device=self._device)
+
+
+def _tell_duplicates(files: Sequence[str], threshold: float, sheet: Path | None, *, as_json: bool, quiet: bool) -> None:
+    from zoo.embedding import repeated
+
+    with progress_bars(quiet=quiet) as progress:
+        groups = repeated(files, threshold=threshold, progress=progress)
+    if sheet and groups:
+        _save(_draw_groups(groups[:GROUPS]), sheet)
+    if as_json:
+        print_json([[_as_json(match) for match in group] for group in groups])
+        return
+    several = len({match.file for group in groups for match in group}) > 1
+    for number, group in enumerate(groups):
+        if number:
+            click.echo()
+        _print_matches(group, with_file=several)
+    pictures = sum(len(group) for group in groups)
+    say(f"{pictures} pictures in {len(groups)} groups of near-duplicates (cosine {threshold:g} or more)")
+
+
+def _print_matches(matches: Sequence[Match], *, with_file: bool = False) -> None:
+    columns = ["cosine", "picture"]
+    known = [key for key in ("label", "group") if any(getattr(match, key) for match in matches)]
+    columns += known + (["file"] if with_file or len({match.file for match in matches}) > 1 else [])
+    rows = [
+        [f"{match.score:.4f}", match.path, *(getattr(match, key) or "-" for key in known), match.file][: len(columns)]
+        for match in matches
+    ]
+    print_table(columns, rows, right=("cosine",))
+
+
+def _as_json(match: Match) -> dict[str, Any]:
+    return {"path": match.path, "score": match.score, "label": match.label, "group": match.group}
+
+
+# ------------------------------------------------------------------------------------------------ the sheet
+
+
+def _draw(answer: Similar, picture: str) -> Image:
+    """The picture and its nearest; a frame says whether the label agrees, where both are known."""
+    from zoo.pictures.sheet import draw_neighbours, draw_sheet
+
+    query = answer.query
+    first = _opened(query.path or picture, None)
+    images = [_opened(match.path, match.file) for match in answer.matches]
+    captions = [_caption(match, there=image is not None) for match, image in zip(answer.matches, images, strict=True)]
+    title = _title(query, there=first is not None)
+    drawn = [image or _empty() for image in images]
+    if len(images) > IN_A_ROW:
+        return draw_sheet([first or _empty(), *drawn], [f"query: {title}", *captions], columns=COLUMNS)
+    agree = None
+    if query.label is not None and all(match.label is not None for match in answer.matches):
+        agree = [[match.label == query.label for match in answer.matches]]
+    return draw_neighbours([first or _empty()], [drawn], captions=[[title, *captions]], agree=agree)
+
+
+def _draw_groups(groups: Sequence[Sequence[Match]]) -> Image:
+    """A row a group, its first pictures."""
+    from zoo.pictures.sheet import draw_neighbours
+
+    shown = [group[: 1 + COLUMNS] for group in groups]
+    images = [[_opened(match.path, match.file) for match in group] for group in shown]
+    captions = [
+        [_caption(match, there=image is not None) for match, image in zip(group, row, strict=True)]
+        for group, row in zip(shown, images, strict=True)
+    ]
+    drawn = [[image or _empty() for image in row] for row in images]
+    return draw_neighbours([row[0] for row in drawn], [row[1:] for row in drawn], captions=captions)
+
+
+def _caption(match: Match, *, there: bool) -> str:
+    return f"{match.label or Path(match.path).name if there else 'missing'} {match.score:.3f}"
+
+
+def _title(query: Row, *, there: bool) -> str:
+    return (query.label or Path(query.path).name) if there else "missing"
+
+
+def _opened(path: str, file: Path | None) -> Image | None:
+    """A picture as it lies on the disk, here or beside the embeddings; None where it is not there any more."""
+    from PIL.Image import fromarray
+
+    from zoo.errors import FileError
+    from zoo.images import read_image
+
+    for place in (Path(path), *([file.parent / path] if file else [])):
+        try:
+            image: Image = fromarray(read_image(place, smallest=184).permute(1, 2, 0).numpy())
+        except FileError:
+            continue
+        return image
+    return None
+
+
+def _empty() -> Image:
+    """What stands in the frame of a picture that is missing."""
+    from PIL import Image
+
+    return Image.new("RGB", (2, 2), "#f3f5f6")
+
+
+def _save(image: Image, path: Path) -> None:
+    from zoo.files import writing
+
+    with writing(path) as part:
+        image.save(part, format="PNG")
+    say(f"Drawn into {path}")

@@ -1,0 +1,203 @@
+"""Exact search by cosine, a block of vectors at a time: what is in memory does not grow with the set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.errors import UsageError
+from zoo.progress import Progress, silent
+
+TILE = 2048  # rows and columns of the cosines that are computed at once
+OUTER = 1 << 27  # bytes of vectors that every other block is compared with in one pass
+ROUNDING = 1e-6  # cosines of equal float32 vectors may lie under 1 by as much
+
+Blocks = Callable[[int], Iterator[tuple[int, np.ndarray]]]
+"""From a row on: (number of the first row, vectors (n, D) float32), one block after another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates:
+    """Pictures that are joined by near-duplicates among them."""
+
+    rows: tuple[int, ...]  # in order, two or more
+    cosines: tuple[float, ...]  # of each with the most similar one of the others
+
+
+def array_blocks(vectors: np.ndarray, step: int = 8192) -> Blocks:
+    """The blocks of an array (N, D), mapped or in memory."""
+
+    def blocks(start: int) -> Iterator[tuple[int, np.ndarray]]:
+        for first in range(start, len(vectors), step):
+            yield first, vectors[first : first + step]
+
+    return blocks
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Each row at length 1; rows of zeros, or with numbers that are not finite, are zeros.
+
+    Shapes: vectors (N, D) float -> (N, D) float32.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    good = np.isfinite(lengths) & (lengths > 0)
+    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=good).astype(np.float32)
+    return np.where(good[:, None], vectors, np.float32(0)) * scale[:, None]
+
+
+def find_nearest(blocks: Blocks, query: np.ndarray, k: int, *, leave_out: int | None = None) -> list[tuple[int, float]]:
+    """The k rows with the highest cosine; of equal ones the first.
+
+    Args:
+        blocks: of the set.
+        query: (D,) float.
+        k: how many; as many as there are, at most.
+        leave_out: a row that is not looked at, the query's own.
+
+    Returns:
+        (row, cosine in -1 to 1), the nearest first.
+    """
+    wanted = unit(query.reshape(1, -1))[0]
+    rows, best = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+    for first, block in blocks(0):
+        cosines = unit(block) @ wanted
+        numbers = np.arange(first, first + len(block))
+        if leave_out is not None and first <= leave_out < first + len(block):
+            numbers, cosines = (np.delete(one, leave_out - first) for one in (numbers, cosines))
+        rows, best = np.concatenate([rows, numbers]), np.concatenate([best, cosines])
+        order = np.argsort(-best, kind="stable")[:k]
+        rows, best = rows[order], best[order]
+    return [(int(row), float(np.clip(cosine, -1, 1))) for row, cosine in zip(rows, best, strict=True)]
+
+
+def find_duplicates(
+    blocks: Blocks, count: int, *, width: int, threshold: float = 0.99, progress: Progress = silent
+) -> list[Duplicates]:
+    """Groups of pictures that are joined by pairs whose cosine is at least the threshold.
+
+    Every pair is looked at; in memory are two blocks and a tile of their cosines.
+
+    Args:
+        blocks: of the set.
+        count: N, how many there are.
+        width: D.
+        threshold: a cosine in 0 to 1, not 0.
+        progress: told how far it is, in rows.
+
+    Returns:
+        The largest group first.
+
+    Raises:
+        UsageError: the threshold is no cosine that makes sense.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(
+            f"The threshold cannot be {threshold}: a cosine above 0 and up to 1, 0.99 for near-duplicates."
+        )
+    groups = _Union(count)
+    best = np.zeros(count, dtype=np.float32)
+    outer = max(TILE, OUTER // (4 * width))
+    for start in range(0, count, outer):
+        progress("looking for duplicates", start, count)
+        mine = _gathered(blocks, start, min(start + outer, count), width)
+        for first, block in blocks(start):
+            other = unit(block)
+            _compare(mine, start, other, first, threshold=threshold - ROUNDING, groups=groups, best=best)
+    progress("looking for duplicates", count, count)
+    members: dict[int, list[int]] = {}
+    for row in np.flatnonzero(best):
+        members.setdefault(groups.root(int(row)), []).append(int(row))
+    found = [Duplicates(rows=tuple(rows), cosines=tuple(float(best[row]) for row in rows)) for rows in members.values()]
+    return sorted(found, key=lambda group: (-len(group.rows), group.rows))
+
+
+def pick_odd(vectors: np.ndarray) -> int:
+    """The row furthest from the mean of the others, each normalised before.
+
+    As gensim's `doesnt_match` (Řehůřek and Sojka 2010), but a row does not count towards the mean that it is compared
+    with.
+
+    Shapes: vectors (N, D) float, N of 3 or more.
+
+    Raises:
+        UsageError: fewer than three.
+    """
+    if len(vectors) < 3:
+        raise UsageError(f"Which of {len(vectors)} does not match cannot be said; give at least three.")
+    units = unit(vectors)
+    others = unit((units.sum(axis=0) - units) / (len(units) - 1))
+    return int(np.argmin(np.einsum("nd,nd->n", units, others)))
+
+
+class _Union:
+    """Disjoint sets of rows."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = np.arange(count)
+
+    def root(self, row: int) -> int:
+        """The row that stands for the set."""
+        while self._parent[row] != row:
+            self._parent[row] = self._parent[self._parent[row]]
+            row = int(self._parent[row])
+        return row
+
+    def join(self, rows: Sequence[int]) -> None:
+        """Make one set of the sets of these rows."""
+        first = min(self.root(row) for row in rows)
+        for row in rows:
+            self._parent[self.root(row)] = first
+
+
+def _gathered(blocks: Blocks, start: int, stop: int, width: int) -> np.ndarray:
+    """Rows start to stop, normalised."""
+    gathered = np.empty((stop - start, width), dtype=np.float32)
+    for first, block in blocks(start):
+        if first >= stop:
+            break
+        part = block[: stop - first]
+        gathered[first - start : first - start + len(part)] = unit(part)
+    return gathered
+
+
+def _compare(
+    mine: np.ndarray, start: int, other: np.ndarray, first: int, *, threshold: float, groups: _Union, best: np.ndarray
+) -> None:
+    """Join what is near among all pairs of two blocks, a tile at a time; each pair is looked at once."""
+    for top in range(0, len(mine), TILE):
+        left = mine[top : top + TILE]
+        for begin in range(0, len(other), TILE):
+            right = other[begin : begin + TILE]
+            row, column = start + top, first + begin
+            if column + len(right) - 1 <= row:
+                continue  # all of it lies below the diagonal
+            cosines = left @ right.T
+            if column <= row + len(left) - 1:
+                below = (column + np.arange(len(right)))[None, :] <= (row + np.arange(len(left)))[:, None]
+                cosines[below] = 0
+            _join(cosines, row, column, threshold=threshold, groups=groups, best=best)
+
+
+def _join(cosines: np.ndarray, row: int, column: int, *, threshold: float, groups: _Union, best: np.ndarray) -> None:
+    """Join the rows of a tile that are near: its connected components first, so that dense tiles cost little more."""
+    near = cosines >= threshold
+    if not near.any():
+        return
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    kept = np.where(near, np.clip(cosines, 0, 1), 0)
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+    np.maximum.at(best, row + rows, kept[rows].max(axis=1))
+    np.maximum.at(best, column + columns, kept[:, columns].max(axis=0))
+    at_row, at_column = np.nonzero(near[np.ix_(rows, columns)])
+    size = len(rows) + len(columns)
+    edges = coo_array((np.ones(len(at_row), dtype=bool), (at_row, len(rows) + at_column)), shape=(size, size))
+    _, component = connected_components(edges, directed=False)
+    numbers = np.concatenate([row + rows, column + columns])
+    order = np.argsort(component, kind="stable")
+    for several in np.split(numbers[order], np.flatnonzero(np.diff(component[order])) + 1):
+        groups.join(several.tolist())

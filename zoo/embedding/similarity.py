@@ -1,0 +1,165 @@
+"""The most similar pictures, and near-duplicates, of files that need not fit into memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.embedding.embeddings import Embedder, Query, check_k, embed_query
+from zoo.embedding.search import Duplicates, find_duplicates, find_nearest
+from zoo.embedding.tables import Row, Table, open_table
+from zoo.errors import UsageError
+from zoo.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A picture that was found."""
+
+    path: str
+    score: float  # cosine, in -1 to 1
+    label: str | None = None
+    group: str | None = None
+    file: Path | None = None  # the embeddings it was found in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similar:
+    """An answer: the picture that was asked for, and those most like it."""
+
+    query: Row
+    matches: tuple[Match, ...]  # the nearest first
+
+
+class Joined:
+    """Several files of one space, one after another.
+
+    Args:
+        tables: at least one.
+    """
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self.tables = list(tables)
+        self.offsets = [0, *np.cumsum([len(table) for table in tables]).tolist()]
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def blocks(self, start: int) -> Iterator[tuple[int, np.ndarray]]:
+        """As `Table.blocks`, over all of them."""
+        for offset, end, table in zip(self.offsets, self.offsets[1:], self.tables, strict=False):
+            if start < end:
+                for first, block in table.blocks(max(0, start - offset)):
+                    yield offset + first, block
+
+    def find(self, path: str) -> int | None:
+        """The first row of that path."""
+        for offset, table in zip(self.offsets, self.tables, strict=False):
+            found = table.find(path)
+            if found is not None:
+                return int(offset + found)
+        return None
+
+    def rows(self, wanted: Sequence[int]) -> dict[int, tuple[Row, Path]]:
+        """What is known of some rows."""
+        found: dict[int, tuple[Row, Path]] = {}
+        for offset, end, table in zip(self.offsets, self.offsets[1:], self.tables, strict=False):
+            chosen = {row - offset for row in wanted if offset <= row < end}
+            if chosen:
+                found |= {offset + number: (row, table.path) for number, row in table.rows(chosen)}
+        return found
+
+
+def open_tables(paths: Path | str | Sequence[Path | str]) -> Joined:
+    """Open files of embeddings that are searched together.
+
+    Raises:
+        FileError: one is missing, empty, truncated, or not written by `zoo embed`.
+        UsageError: they are of different spaces.
+    """
+    given = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    if not given:
+        raise UsageError("No file of embeddings was named.")
+    tables = [open_table(path) for path in given]
+    for other in tables[1:]:
+        tables[0].space.refuse_others(other.space, mine=str(tables[0].path), others=str(other.path))
+    return Joined(tables)
+
+
+def similar(
+    picture: Query, files: Path | str | Sequence[Path | str], *, k: int = 10, filters: Embedder | None = None
+) -> Similar:
+    """The pictures of one or several files that are most similar to one, by cosine; exact, a block at a time.
+
+    Args:
+        picture: a path in the files, any picture file (embedded by the filters that the files name), or a vector (D,).
+        files: what `zoo embed` wrote.
+        k: how many.
+        filters: to embed the picture with, where the files' own are not to be found; they must be the same.
+
+    Raises:
+        UsageError: files or filters of different spaces; no such picture; k is larger than the set.
+        FileError: a file that is missing, empty, truncated or holds no embeddings; a picture that is none.
+        ZooError: the filters cannot be loaded.
+    """
+    tables = open_tables(files)
+    itself = None if isinstance(picture, (int, np.integer, np.ndarray)) else _find(tables, str(picture))
+    if isinstance(picture, (int, np.integer)):
+        if not 0 <= picture < len(tables):
+            raise UsageError(f"There is no picture {picture}; there are {len(tables)}, counted from 0.")
+        itself = int(picture)
+    check_k(k, len(tables) - (itself is not None))
+    first = tables.tables[0]
+    if itself is not None:
+        number, block = next(tables.blocks(itself))
+        vector = np.array(block[itself - number])
+    elif isinstance(picture, np.ndarray):
+        vector = picture
+        if vector.shape != (first.space.width,):
+            raise UsageError(f"A vector of {first.path} is ({first.space.width},), not {vector.shape}.")
+    elif Path(str(picture)).is_file():
+        vector = embed_query(str(picture), first.space, where=str(first.path), embedder=filters)
+    else:
+        raise UsageError(f"{picture} is not in {first.path}, and there is no such file. Check the path.")
+    nearest = find_nearest(tables.blocks, vector, k, leave_out=itself)
+    known = tables.rows([row for row, _ in nearest] + ([] if itself is None else [itself]))
+    query = Row(path="" if isinstance(picture, np.ndarray) else str(picture)) if itself is None else known[itself][0]
+    return Similar(query=query, matches=tuple(_match(known[row], score) for row, score in nearest))
+
+
+def _find(tables: Joined, text: str) -> int | None:
+    """The row of a path, as it was given, whole, or as seen from here."""
+    whole = os.path.abspath(text)  # noqa: PTH100  # Path.resolve would follow links
+    seen = os.path.relpath(whole)
+    return next((row for one in dict.fromkeys((text, whole, seen)) if (row := tables.find(one)) is not None), None)
+
+
+def repeated(
+    files: Path | str | Sequence[Path | str], *, threshold: float = 0.99, progress: Progress = silent
+) -> list[tuple[Match, ...]]:
+    """Near-duplicates: groups of pictures joined by pairs whose cosine is at least the threshold, the largest first.
+
+    A match's score is the cosine with the most similar picture of its group.
+
+    Raises:
+        UsageError, FileError: as `similar`; a threshold that is no cosine.
+    """
+    tables = open_tables(files)
+    width = tables.tables[0].space.width
+    found: list[Duplicates] = find_duplicates(
+        tables.blocks, len(tables), width=width, threshold=threshold, progress=progress
+    )
+    known = tables.rows([row for group in found for row in group.rows])
+    return [
+        tuple(_match(known[row], score) for row, score in zip(group.rows, group.cosines, strict=True))
+        for group in found
+    ]
+
+
+def _match(known: tuple[Row, Path], score: float) -> Match:
+    row, file = known
+    return Match(path=row.path, label=row.label, group=row.group, score=score, file=file)

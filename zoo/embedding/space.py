@@ -1,0 +1,105 @@
+"""Which space a vector lies in: vectors of two spaces are never compared."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import prod
+from pathlib import Path
+
+from zoo.errors import FileError, UsageError
+
+FORMAT = "1"
+PACKAGES = ("filterzoo", "torch", "torchvision", "numpy", "pillow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """What a vector depends on, besides its picture.
+
+    Two spaces are the same where manifest, cut, pool and size are; the rest is for people, and for loading the filters.
+    """
+
+    filters: str  # their name
+    manifest: str  # its hash, "sha256:…"; of the weights themselves, "weights:…", where they are not published
+    cut: str  # where they stop, "block3"
+    pool: str  # "mean", "gem", "max" or "map"
+    size: int  # pixels: the side that pictures are squashed to
+    source: str = ""  # what loads them where the name does not: "hf://…", a folder
+    shape: tuple[int, ...] = ()  # of one vector: (D,), or (C, h, w) for a map, which is written flat
+
+    @property
+    def identity(self) -> tuple[str, str, str, int]:
+        """What must be equal for two vectors to be compared."""
+        return (self.manifest, self.cut, self.pool, self.size)
+
+    @property
+    def width(self) -> int:
+        """D: how many numbers a vector has."""
+        return prod(self.shape)
+
+    def __str__(self) -> str:
+        kind, _, digits = self.manifest.partition(":")
+        return f"{self.filters} ({kind}:{digits[:12]}) at {self.cut}, {self.pool}, {self.size} px"
+
+    def refuse_others(self, other: Space, *, mine: str, others: str) -> None:
+        """Raises UsageError, naming both, where the two are not the same space."""
+        if self.identity != other.identity:
+            raise UsageError(
+                f"Vectors of two spaces cannot be compared: {mine} is of {self}, but {others} is of {other}. "
+                "Embed both with the same filters, cut, pooling and size."
+            )
+
+    def as_metadata(self, *, listing: str = "") -> dict[str, str]:
+        """As texts, for a file's metadata.
+
+        Args:
+            listing: the sha256 of the list of pictures, so that a finished file is known again.
+        """
+        return {
+            "zoo.format": FORMAT,
+            "zoo.filters": self.filters,
+            "zoo.manifest": self.manifest,
+            "zoo.cut": self.cut,
+            "zoo.pool": self.pool,
+            "zoo.size": str(self.size),
+            "zoo.source": self.source,
+            "zoo.shape": json.dumps(list(self.shape)),
+            "zoo.versions": json.dumps(_versions()),
+            "zoo.list": listing,
+        }
+
+
+def space_of(metadata: Mapping[str, str], path: Path) -> Space:
+    """What a file's metadata says. Raises FileError where `zoo embed` did not write it."""
+    again = "Write it again with `zoo embed`."
+    if "zoo.format" not in metadata:
+        raise FileError(path, "it does not say which filters its vectors are of", "Name a file that `zoo embed` wrote.")
+    if metadata["zoo.format"] != FORMAT:
+        newer = f"its format is {metadata['zoo.format']!r}, and this version reads {FORMAT!r}"
+        raise FileError(path, newer, "Upgrade filterzoo, or write it again with `zoo embed`.")
+    try:
+        return Space(
+            filters=metadata["zoo.filters"],
+            manifest=metadata["zoo.manifest"],
+            cut=metadata["zoo.cut"],
+            pool=metadata["zoo.pool"],
+            size=int(metadata["zoo.size"]),
+            source=metadata.get("zoo.source", ""),
+            shape=tuple(int(side) for side in json.loads(metadata["zoo.shape"])),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileError(path, f"what it says of its filters is damaged ({error})", again) from error
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,240 @@
+"""Pictures -> vectors, a stream: decoding and network overlap, and no more is read than somebody takes.
+
+On the CPU every thread decodes a few pictures and runs the network on them by itself. That takes 0.6 of the processor
+time of one network on all cores with decoding beside it: small batches stay in the core's cache, and no core waits for
+another. On a GPU threads decode, and the network runs on one batch while the vectors of the last are fetched.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.contracts import Cut, Input
+from zoo.embedding.pictures import Picture, Pictures
+from zoo.embedding.pooling import pool_map
+from zoo.errors import PluginError, UsageError, ZooError
+from zoo.truncation import to_map
+
+T = TypeVar("T")
+
+AREA = 2 * 224 * 224  # pixels: what a thread puts through the network at once; more leaves the cache
+MOST = 32  # pictures at once in a thread
+GPU_BATCH = 64
+AHEAD = 4  # batches a thread that may wait for whoever takes them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A picture that cannot be read."""
+
+    path: str
+    text: str  # the error's whole line
+
+    @property
+    def reason(self) -> str:
+        """The line without the path before it and the remedy behind."""
+        line = self.text.removesuffix("Replace or remove it, or pass --skip-unreadable.").strip()
+        return line.removeprefix(f"{self.path}: ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Some pictures in their order, their vectors, and those between them that cannot be read."""
+
+    paths: tuple[str, ...]  # (n)
+    labels: tuple[str | None, ...]
+    groups: tuple[str | None, ...]
+    vectors: np.ndarray  # (n, D) float32
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """How many pictures of the list these are."""
+        return len(self.paths) + len(self.faults)
+
+
+class Network(nn.Module):
+    """A copy of filters as a stream wants them: on its device, in its precision, with the pooling behind.
+
+    The pixels are normalised in float32, whatever the network computes in.
+
+    Args:
+        module: the truncated network, which stays as it is.
+        cut: where it stops.
+        input: mean and deviation.
+        pool: see `zoo.embedding.pooling`.
+        device: where to compute.
+        dtype: what in.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, module: nn.Module, *, cut: Cut, input: Input, pool: str, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        moved = copy.deepcopy(module).to(device, dtype)
+        self.module = moved.to(memory_format=torch.channels_last).eval()
+        self.cut, self.pool, self.device, self.dtype = cut, pool, device, dtype
+        self.register_buffer("mean", 255 * torch.tensor(input.mean, device=device).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(input.std, device=device).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shapes: images uint8 (N, 3, S, S) -> vectors float32 (N, D), on the network's device."""
+        moved = images.to(self.device, non_blocking=True)
+        pixels = moved.to(torch.float32, memory_format=torch.channels_last).sub_(self.mean).div_(self.std)
+        return pool_map(to_map(self.module(pixels.to(self.dtype)), self.cut), self.pool)
+
+
+def stream(
+    pictures: Pictures,
+    network: Network,
+    *,
+    size: int,
+    start: int = 0,
+    batch: int | None = None,
+    skip_unreadable: bool = False,
+) -> Iterator[Chunk]:
+    """Vectors in the pictures' order.
+
+    Args:
+        pictures: what to embed.
+        network: how.
+        size: the side that pictures are squashed to, in pixels.
+        start: the number of the first picture.
+        batch: pictures that go through the network at once; by the size and the device by default.
+        skip_unreadable: give what cannot be read as faults, instead of stopping.
+
+    Raises:
+        ZooError: a picture that cannot be read.
+        UsageError: a batch of less than one picture.
+    """
+    if batch is not None and batch < 1:
+        raise UsageError(f"A batch cannot be of {batch} pictures; give 1 or more, or leave it out.")
+    chunks = _on_cpu if network.device.type == "cpu" else _on_gpu
+    for chunk in chunks(pictures, network, size=size, start=start, batch=batch):
+        if chunk.faults and not skip_unreadable:
+            raise ZooError(chunk.faults[0].text)
+        yield chunk
+
+
+def _on_cpu(pictures: Pictures, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
+    together = batch or max(1, min(MOST, AREA // size**2))
+    cores = torch.get_num_threads()
+    batches = -(-(len(pictures) - start) // together)
+    workers = max(1, min(cores, batches))
+
+    @torch.inference_mode()
+    def work(tokens: Sequence[Any]) -> Chunk:
+        read = [_load(pictures, token, size) for token in tokens]
+        images = _stacked(read)
+        return _chunk(read, None if images is None else network(images))
+
+    with _threads(workers, torch_threads=max(1, cores // workers)) as pool:
+        yield from _ordered(pool, work, _batched(pictures.tokens(start), together), ahead=AHEAD * workers)
+
+
+@torch.inference_mode()
+def _on_gpu(pictures: Pictures, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
+    cores = os.cpu_count() or 1
+    load = partial(_load, pictures, size=size)
+    together = batch or GPU_BATCH
+    running: _InFlight | None = None
+    with _threads(cores, torch_threads=1) as pool:
+        read = _ordered(pool, load, pictures.tokens(start), ahead=AHEAD * together)
+        for several in _batched(read, together):
+            images = _stacked(several)
+            if images is not None and network.device.type == "cuda":
+                images = images.pin_memory()
+            launched = _InFlight(several, None if images is None else network(images))
+            if running is not None:
+                yield running.landed()  # waits for the last batch, while the device works at this one
+            running = launched
+    if running is not None:
+        yield running.landed()
+
+
+class _InFlight:
+    """A batch that the device works at; its vectors are on their way back."""
+
+    def __init__(self, read: list[Picture | Fault], vectors: Tensor | None) -> None:
+        self._read, self._vectors = read, vectors
+        self._end: torch.cuda.Event | None = None
+        if vectors is not None and vectors.is_cuda:
+            self._vectors = vectors.to("cpu", non_blocking=True)
+            self._end = torch.cuda.Event()
+            self._end.record()
+
+    def landed(self) -> Chunk:
+        """Wait for it."""
+        if self._end is not None:
+            self._end.synchronize()
+        return _chunk(self._read, self._vectors)
+
+
+@contextmanager
+def _threads(count: int, *, torch_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that each use so many of torch's own; torch is as it was afterwards."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, "embed", initializer=partial(torch.set_num_threads, torch_threads))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Iterable[Any], *, ahead: int) -> Iterator[T]:
+    """`map` in order with at most `ahead` results begun and not yet taken: who takes slowly holds the readers back."""
+    waiting: deque[Future[T]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while several := list(islice(remaining, count)):
+        yield several
+
+
+def _load(pictures: Pictures, token: Any, size: int) -> Picture | Fault:
+    try:
+        return pictures.load(token, size)
+    except PluginError:
+        raise
+    except ZooError as error:
+        return Fault(path=pictures.name(token), text=str(error))
+
+
+def _stacked(read: Sequence[Picture | Fault]) -> Tensor | None:
+    images = [one.image for one in read if isinstance(one, Picture)]
+    return torch.stack(images) if images else None
+
+
+def _chunk(read: Sequence[Picture | Fault], vectors: Tensor | None) -> Chunk:
+    good = [one for one in read if isinstance(one, Picture)]
+    return Chunk(
+        paths=tuple(one.path for one in good),
+        labels=tuple(one.label for one in good),
+        groups=tuple(one.group for one in good),
+        vectors=np.empty((0, 0), dtype=np.float32) if vectors is None else vectors.cpu().numpy(),
+        faults=tuple(one for one in read if isinstance(one, Fault)),
+    )

@@ -1,0 +1,261 @@
+"""Files of embeddings, read a block at a time; each is checked before anything is believed."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.embedding.space import Space, space_of
+from zoo.embedding.writing import SUFFIXES, rows_beside
+from zoo.errors import FileError, UsageError
+
+BLOCK = 1 << 23  # bytes of vectors that are in memory at once
+HEADER = 1 << 20  # bytes of a safetensors header, at most
+AGAIN = "Write it again with `zoo embed`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a file says of one picture."""
+
+    path: str
+    label: str | None = None
+    group: str | None = None
+
+
+class Table(ABC):
+    """A file of N vectors (N, D) float32 and what is known of their pictures.
+
+    Args:
+        path: the file.
+        space: of the vectors.
+        metadata: all that the file says of itself.
+        count: N.
+    """
+
+    def __init__(self, path: Path, *, space: Space, metadata: Mapping[str, str], count: int) -> None:
+        self.path, self.space, self.metadata = path, space, metadata
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def step(self) -> int:
+        """How many vectors a block has."""
+        return max(1, BLOCK // (4 * self.space.width))
+
+    @abstractmethod
+    def blocks(self, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        """(number of the first row, vectors (n, D) float32) from row `start` on. Raises FileError: truncated."""
+
+    @abstractmethod
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, Row]]:
+        """The rows with their numbers, in order; all, or those wanted. Raises FileError: truncated."""
+
+    def find(self, path: str) -> int | None:
+        """The first row of that path, None where there is none."""
+        return next((number for number, row in self.rows() if row.path == path), None)
+
+    def vector(self, row: int) -> np.ndarray:
+        """One row's vector, (D,) float32."""
+        first, block = next(self.blocks(row))
+        return np.array(block[row - first])
+
+
+def open_table(path: Path | str) -> Table:
+    """Open a file of embeddings; its vectors are not read yet.
+
+    Raises:
+        UsageError: not a suffix of embeddings.
+        FileError: missing, empty, truncated, without vectors, or not written by `zoo embed`.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: embeddings are read from {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise FileError(path, "there is no such file", "Check the path, or write it with `zoo embed`.")
+    if not path.stat().st_size:
+        raise FileError(path, "the file is empty", AGAIN)
+    opener = {".parquet": _open_parquet, ".npy": _open_array, ".safetensors": _open_safetensors}[path.suffix]
+    table = opener(path)
+    if not len(table):
+        raise FileError(path, "it holds no vectors", AGAIN)
+    return table
+
+
+# ------------------------------------------------------------------------------------------------ Parquet
+
+
+class ParquetTable(Table):
+    """Columns `path`, `vector`, `label`, `group`; see `zoo.embedding.writing`."""
+
+    def blocks(self, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        for first, columns in self._batches(["vector"], self.step, start):
+            column = columns["vector"]
+            if column.null_count or column.flatten().null_count:
+                raise FileError(self.path, f"a vector after row {first} is missing", AGAIN)
+            block = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.space.width)
+            skipped = max(0, start - first)
+            if skipped < len(block):
+                yield first + skipped, block[skipped:]
+
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, Row]]:
+        there = [name for name in ("path", "label", "group") if name in self._names()]
+        for first, columns in self._batches(there, 65_536, 0):
+            length = len(columns["path"])
+            chosen = (
+                range(length) if wanted is None else sorted(n - first for n in wanted if first <= n < first + length)
+            )
+            for offset in chosen:
+                yield first + offset, Row(**{name: columns[name][offset].as_py() for name in there})
+
+    def find(self, path: str) -> int | None:
+        import pyarrow.compute as pc
+
+        for first, columns in self._batches(["path"], 65_536, 0):
+            found = pc.index(columns["path"], path).as_py()
+            if found >= 0:
+                return int(first + found)
+        return None
+
+    def _names(self) -> set[str]:
+        import pyarrow.parquet as pq
+
+        return set(pq.read_schema(self.path).names)
+
+    def _batches(self, columns: Sequence[str], size: int, start: int) -> Iterator[tuple[int, Any]]:
+        """Row groups one after another, those before `start` passed over."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(self.path, pre_buffer=False) as opened:
+                first = 0
+                for group in range(opened.num_row_groups):
+                    rows = opened.metadata.row_group(group).num_rows
+                    if first + rows > start:  # a reader each: one for all of them keeps what it has read
+                        at = first
+                        for batch in opened.iter_batches(
+                            size, row_groups=[group], columns=list(columns), use_threads=False
+                        ):
+                            yield at, batch
+                            at += batch.num_rows
+                    first += rows
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(self.path, error) from error
+
+
+def _open_parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as opened:
+            schema, count = opened.schema_arrow, opened.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+    if "vector" not in schema.names or "path" not in schema.names:
+        raise FileError(path, f"there is no column `vector` or `path`, only {', '.join(schema.names)}", AGAIN)
+    kind = schema.field("vector").type
+    if not (pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)):
+        raise FileError(path, f"the column `vector` is {kind}, not a fixed-size list of float32", AGAIN)
+    metadata = {key.decode(): value.decode("utf-8", "replace") for key, value in (schema.metadata or {}).items()}
+    space = _checked(path, metadata, kind.list_size)
+    return ParquetTable(path, space=space, metadata=metadata, count=count)
+
+
+# ------------------------------------------------------------------------------------------------ arrays
+
+
+class ArrayTable(Table):
+    """A mapped array (N, D) float32, and its rows as lines of JSON in the same file or beside it.
+
+    Args:
+        vectors: mapped.
+        lines: the file of the lines.
+        begin: the byte there at which they begin.
+        options: as for `Table`.
+    """
+
+    def __init__(self, path: Path, *, vectors: np.ndarray, lines: Path, begin: int, **options: Any) -> None:
+        super().__init__(path, count=len(vectors), **options)
+        self.vectors = vectors
+        self._lines, self._begin = lines, begin
+
+    def blocks(self, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        for first in range(start, len(self), self.step):
+            yield first, self.vectors[first : first + self.step]
+
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, Row]]:
+        number = -1
+        try:
+            with self._lines.open("rb") as opened:
+                opened.seek(self._begin)
+                for number, line in enumerate(opened):
+                    if wanted is None or number in wanted:
+                        yield number, Row(**json.loads(line))
+        except (OSError, ValueError, TypeError) as error:
+            raise _damaged(self._lines, error) from error
+        if number + 1 != len(self):
+            raise FileError(self._lines, f"it has {number + 1} rows, where there are {len(self)} vectors", AGAIN)
+
+
+def _open_array(path: Path) -> Table:
+    lines = rows_beside(path)
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise _damaged(path, error) from error
+    if vectors.dtype != np.float32 or vectors.ndim != 2:
+        raise FileError(path, f"it holds {vectors.dtype} {vectors.shape}, not float32 (N, D)", AGAIN)
+    try:
+        with lines.open("rb") as opened:
+            metadata = json.loads(opened.readline())
+            begin = opened.tell()
+    except FileNotFoundError as error:
+        raise FileError(lines, "it says which pictures the vectors are of, and is missing", AGAIN) from error
+    except (OSError, ValueError) as error:
+        raise _damaged(lines, error) from error
+    if not isinstance(metadata, dict):
+        raise _damaged(lines, "no metadata")
+    space = _checked(path, metadata, vectors.shape[1])
+    return ArrayTable(path, vectors=vectors, lines=lines, begin=begin, space=space, metadata=metadata)
+
+
+def _open_safetensors(path: Path) -> Table:
+    try:
+        with path.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if length > HEADER:
+                raise ValueError("its header is too long")
+            header = json.loads(opened.read(length))
+        metadata = header.get("__metadata__", {})
+        told, rows = header["vectors"], header["rows"]
+        begin = 8 + length
+        (count, width), (first, _), (lines, end) = told["shape"], told["data_offsets"], rows["data_offsets"]
+        if told["dtype"] != "F32" or path.stat().st_size < begin + end:
+            raise ValueError("it ends too early")
+        vectors = np.memmap(path, dtype="<f4", mode="r", offset=begin + first, shape=(count, width))
+    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    space = _checked(path, metadata, width)
+    return ArrayTable(path, vectors=vectors, lines=path, begin=begin + lines, space=space, metadata=metadata)
+
+
+def _checked(path: Path, metadata: Mapping[str, str], width: int) -> Space:
+    space = space_of(metadata, path)
+    if space.width != width:
+        raise FileError(path, f"its vectors have {width} numbers, where it says {space.width}", AGAIN)
+    return space
+
+
+def _damaged(path: Path, error: object) -> FileError:
+    reason = " ".join(str(error).split())[:160]
+    return FileError(path, f"it is truncated or damaged ({reason})", AGAIN)

@@ -19,6 +19,7 @@ from hub_server import HubServer
 from published_folder import write_published
 
 from zoo.cached.contents import Contents, look_into_caches
+from zoo.errors import ZooWarning
 from zoo.published import fetch, open_published, read_filters
 from zoo.registry import Entry, add_entry
 from zoo.sources import parse_source
@@ -207,8 +208,8 @@ def test_kept_parts_say_how_much_of_how_much(caches: Caches, command: CommandLin
 def test_broken_off_downloads_are_listed(caches: Caches, command: CommandLine) -> None:
     caches.fetched()
     path = break_off(caches)
-    assert listed(command)["broken_off"] == [{"repo": MINNOWS, "path": str(path), "bytes": 1000}]
-    assert "Broken-off downloads" in command("cache", "list").out
+    assert listed(command)["broken_off"] == [{"repo": MINNOWS, "path": str(path), "bytes": 1000, "running": False}]
+    assert "Unfinished downloads" in command("cache", "list").out
 
 
 def test_decoded_pictures_and_datasets_are_listed_with_their_last_use(caches: Caches, command: CommandLine) -> None:
@@ -333,13 +334,34 @@ def test_kept_parts_are_compared_with_their_index(caches: Caches, command: Comma
     flip(path, kept.ranges[-1][0])
     answer = command("cache", "verify")
     assert f"1 of {len(kept.ranges)} parts are not what was kept" in answer.out
-    assert failed(answer).endswith(f"Run `zoo cache remove {MINNOWS}@{kept.commit[:7]}`.")
+    assert failed(answer).endswith("Run `zoo cache remove --parts`.")
 
 
 def test_an_index_of_nonsense_is_damage(caches: Caches, command: CommandLine) -> None:
     path = keep_parts(caches)
     path.with_name(f"{MODEL}.ranges.json").write_text("{")
     assert "its index cannot be read" in command("cache", "verify").out
+
+
+def test_the_remedy_for_damaged_parts_leaves_whole_files_alone(caches: Caches, command: CommandLine) -> None:
+    path = keep_parts(caches)
+    path.write_bytes(bytes(path.stat().st_size))
+    remedy = failed(command("cache", "verify")).partition("Run `zoo ")[2].rstrip("`.").split()
+    assert command(*remedy, "--yes").status == 0
+    assert not path.exists()
+    assert command("cache", "verify").status == 0
+    assert len(caches.look().stored) == 1
+
+
+def test_a_card_that_was_edited_on_the_hub_is_no_damage(caches: Caches, command: CommandLine) -> None:
+    caches.publish()
+    caches.hub.add(MINNOWS, {"README.md": b"# Edited by hand\n"})
+    with pytest.warns(ZooWarning, match=r"its README\.md was edited"):
+        fetch(f"hf://{MINNOWS}")
+    assert caches.look().stored[0].whole
+    assert command("cache", "verify").status == 0
+    flip(caches.blob("README.md"), -3)
+    assert "README.md: its hash is" in command("cache", "verify").out
 
 
 def test_what_was_never_fetched_is_no_damage(caches: Caches, command: CommandLine) -> None:
@@ -515,11 +537,15 @@ def test_a_download_that_is_going_on_stays(caches: Caches, command: CommandLine)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        (said,) = listed(command)["broken_off"]  # type: ignore[misc]
+        table = command("cache", "list").out
         answer = command("cache", "remove", "--incomplete", "--yes")
         refusal = command("cache", "remove", MINNOWS, "--yes")
         holder.kill()
     assert answer.status == 0
     assert "There is nothing to remove." in answer.err
+    assert said["running"] is True
+    assert "1.0 kB  yes" in table
     assert path.exists()
     assert "it is being downloaded now. Wait for that" in failed(refusal)
     assert caches.folder().is_dir()

@@ -347,6 +347,22 @@ def test_ranges_are_kept_for_the_next_time(hub: HubServer) -> None:
     assert hub.count(path="resolve") == 0
 
 
+@pytest.mark.parametrize("use", ["fetch", "read"])
+def test_a_branch_whose_commit_was_here_already_is_known_offline(hub: HubServer, use: str) -> None:
+    commit = hub.commit("owner/name")
+    parse_source(f"owner/name@{commit}").fetch("config.json")
+    source().fetch("config.json") if use == "fetch" else source().read("config.json", limit=100)
+    assert source(offline=True).read("config.json", limit=100) == SMALL
+
+
+def test_a_branch_that_moved_to_a_commit_which_was_here_means_that_one_offline(hub: HubServer) -> None:
+    source().fetch("config.json")
+    commit = hub.add("owner/name", {"config.json": b"{}\n"})
+    parse_source(f"owner/name@{commit}").fetch("config.json")
+    source().fetch("config.json")
+    assert source(offline=True).read("config.json", limit=100) == b"{}\n"
+
+
 def test_parts_of_a_branch_are_there_offline(hub: HubServer) -> None:
     source().read_ranges("model.safetensors", [(10, 20)])
     there = source(offline=True)

@@ -155,6 +155,16 @@ def test_a_backbone_that_is_not_installed_is_said(tmp_path: Path) -> None:
         zoo.fetch(tmp_path, cut="block2")
 
 
+def test_the_next_command_has_the_revision_and_the_cut(shared: Shared, zoo_: CommandLine) -> None:
+    answer = zoo_("fetch", REPO, "--revision", shared.commit, "--cut", "block1")
+    assert f"--filters {REPO}@{shared.commit} --cut block1" in answer.err
+    zoo_("fetch", REPO)
+    answer = zoo_("fetch", REPO, "--cut", "block1")  # the whole lies here
+    assert f"--filters {REPO} --cut block1" in answer.err
+    assert f'zoo.load("{REPO}", cut="block1")' in answer.err
+    assert f"Next: zoo fetch {REPO}@main" in zoo_("info", REPO, "--revision", "main").err
+
+
 # ------------------------------------------------------------------------------------------------ what is damaged
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from command_line import CommandLine
 from hub_server import HubServer
 
 import zoo
-from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError, ZooWarning
 from zoo.hub import client
 from zoo.hub.remotes import PushError
 from zoo.privacy import PrivacyError
@@ -273,6 +274,51 @@ def other_start(run, tmp_path, **facts):
 
 
 # ------------------------------------------------------------------------------------------------ a person's README
+
+
+def edit_the_card(hub):
+    """As people do on its page, after the push."""
+    card = dict(hub.list(REPO))["README.md"].read_bytes() + b"\nBy hand.\n"
+    hub.add(REPO, {"README.md": card})
+    return card
+
+
+def test_a_card_that_was_edited_on_its_page_is_a_warning_and_no_fault(hub, push):
+    push()
+    card = edit_the_card(hub)
+    with pytest.warns(ZooWarning, match=r"its README.md was edited after these filters were published"):
+        fetched = zoo.fetch(REPO)
+    assert (fetched.folder / "README.md").read_bytes() == card
+    assert "README.md: edited since on the Hub" in verify(fetched)
+    with pytest.warns(ZooWarning):
+        assert zoo.fetch(REPO, offline=True).folder == fetched.folder
+
+
+def test_an_edited_card_that_is_damaged_in_the_cache_is_fetched_again(hub, push):
+    push()
+    card = edit_the_card(hub)
+    with pytest.warns(ZooWarning):
+        path = zoo.fetch(REPO).folder / "README.md"
+    path.write_bytes(card[:-1] + b"!")
+    with pytest.warns(ZooWarning):
+        zoo.fetch(REPO)
+    assert path.read_bytes() == card
+
+
+def test_any_other_file_that_was_changed_on_its_page_is_refused(hub, push):
+    push()
+    hub.add(REPO, {"recipe.toml": b"size = 1\n"})
+    with pytest.raises(IntegrityError, match=r"recipe.toml: its size is 9 bytes, the manifest promises"):
+        zoo.fetch(REPO)
+
+
+def test_a_copy_of_filters_with_an_edited_card_pins_the_edited_one(hub, push):
+    push()
+    card = edit_the_card(hub)
+    with pytest.warns(ZooWarning):
+        copied = zoo.push(zoo.fetch(REPO), repo="tester/copy")
+    assert copied.manifest.files["README.md"].sha256 == hashlib.sha256(card).hexdigest()
+    assert zoo.fetch("tester/copy").digest == copied.digest
 
 
 def test_a_readme_that_a_person_wrote_stays_and_is_pinned(hub, push):
@@ -534,6 +580,22 @@ def test_the_token_itself_never_goes_up_and_is_never_shown(hub, push):
     assert written(hub) == []
 
 
+@pytest.mark.parametrize("wish", ["message", "tag", "revision"])
+def test_words_that_lie_in_no_file_are_searched_too(hub, push, wish):
+    with pytest.raises(PrivacyError, match=r"would be published: the .*, text: a Hugging Face token") as caught:
+        push(**{wish: "hf_" + "b" * 34})
+    assert "bbbb" not in str(caught.value)
+    assert written(hub) == []
+
+
+@pytest.mark.parametrize("token", ["hf_secret\nline", "hf_secret\u00e4", "hf secret"])
+def test_a_token_that_cannot_be_one_is_refused_without_being_shown(hub, push, token):
+    with pytest.raises(UsageError, match=r"The token has characters that no token has") as caught:
+        push(token=token)
+    assert "secret" not in str(caught.value)
+    assert hub.requests == []
+
+
 def test_without_a_login_the_remedy_is_named(hub, push, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(PushError, match=r"nobody is logged in .*Run `hf auth login`, or set HF_TOKEN"):
@@ -655,6 +717,35 @@ def test_somebody_who_pushed_meanwhile_is_not_overwritten(hub, push):
     assert push(about="Something new.").is_changed
 
 
+def test_somebody_who_made_the_repository_meanwhile_is_not_overwritten(hub, push):
+    theirs = {"config.json": b"{}", "README.md": b"# Theirs"}
+    hub.fail("then", lambda: hub.add(REPO, theirs), method="POST", path="/repos/create")
+    with pytest.raises(PushError, match=r"pushed to by somebody else meanwhile. Nothing was changed; run it again."):
+        push()
+    assert dict(hub.list(REPO))["README.md"].read_bytes() == b"# Theirs"
+
+
+def test_a_server_that_never_answers_a_commit_is_given_up(hub, push, monkeypatch):
+    push()
+    before = hub.commit(REPO)
+    monkeypatch.setattr(client, "ANSWER", 0.2)
+    monkeypatch.setattr(client, "PATIENCE", 0.5)
+    hub.fail("hang", 20, method="POST", path="/commit/", times=None)
+    began = time.monotonic()
+    with pytest.raises(PushError, match=r"could not be reached or written to"):
+        push(about="Something new.")
+    assert time.monotonic() - began < 10
+    assert hub.commit(REPO) == before
+
+
+def test_the_clients_own_timeout_is_as_before_when_the_push_is_done(hub, push):
+    from huggingface_hub.utils import get_session
+
+    before = get_session().timeout
+    push()
+    assert get_session().timeout == before
+
+
 def test_wrong_bytes_at_the_server_are_found_when_they_are_read_back(hub, push):
     hub.fail("corrupt", method="GET", path="/resolve/")
     with pytest.raises(IntegrityError, match=r"is not what was sent: config.json is served with other bytes"):
@@ -727,6 +818,38 @@ def test_a_name_that_is_taken_in_the_registry_is_said_before_anything_is_sent(hu
     assert read_registry(registry)["vgg11-shapes"].sources == ("hf://other/one@main",)
 
 
+def test_a_registry_that_cannot_be_written_leaves_the_address_said(hub, command, run, tmp_path):
+    registry = tmp_path / "no" / "registry.toml"
+    (tmp_path / "no").write_text("a file")
+    answer = command("push", run.folder, "--repo", REPO, "--license", "mit", "--register", registry)
+    assert (answer.status, answer.out) == (1, f"{hub.url}/{REPO}\n")
+    assert "[filters.vgg11-shapes]" in answer.err
+    assert answer.err.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_damaged_registry_is_said_before_anything_is_sent(hub, command, run, tmp_path):
+    registry = tmp_path / "registry.toml"
+    registry.write_text("[")
+    words = ("push", run.folder, "--repo", REPO, "--license", "mit", "--register", registry, "--yes")
+    assert str(registry) in command(*words).fault
+    assert hub.requests == []
+
+
+def test_the_own_name_of_published_filters_takes_nobodys_place_in_the_registry(hub, command, published, tmp_path):
+    registry = tmp_path / "registry.toml"
+    registry.write_text('format = 1\n\n[filters.published]\nsources = ["hf://other/one@main"]\n')
+    answer = command("push", published.folder, "--repo", REPO, "--register", registry)
+    assert "has 'published' already, at hf://other/one@main" in answer.err
+    assert read_registry(registry)["published"].sources == ("hf://other/one@main",)
+
+
+def test_a_repository_with_its_prefix_is_the_same_in_the_registry(hub, command, run, tmp_path):
+    registry = tmp_path / "registry.toml"
+    words = ("push", run.folder, "--repo", f"hf://{REPO}", "--license", "mit", "--register", registry)
+    assert command(*words).status == 0
+    assert command(*words, "--about", "Newer.").status == 0
+
+
 def test_the_command_gives_all_of_it_as_json(hub, command, run):
     answer = command("push", run.folder, "--repo", REPO, "--license", "apache-2.0", "--tag", "v1", "--json")
     said = json.loads(answer.out)
@@ -741,6 +864,14 @@ def test_the_command_lists_a_dry_run(hub, command, run):
     assert "model.safetensors" in answer.out
     assert "Nothing was sent." in answer.err
     assert written(hub) == []
+
+
+def test_a_dry_run_names_what_comes_next_and_the_rest_counts_as_people_do(hub, command, run):
+    words = ("push", run.folder, "--repo", REPO, "--license", "apache-2.0")
+    assert command(*words, "--dry-run").err.endswith("Next: the same without --dry-run\n")
+    command(*words)
+    hub.add(REPO, {"README.md": b"# Mine\n"})
+    assert "1 file, " in command(*words).err
 
 
 def test_the_command_says_one_line_where_it_fails(hub, command, run):

@@ -12,6 +12,9 @@ import pytest
 from hub_server import HubServer
 
 from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError
+from zoo.hub.client import explained
+from zoo.hub.downloads import RemoteFile
+from zoo.hub.ranges import Address
 from zoo.sources import FolderSource, HubSource, MissingFileError, PackageSource, Source, check_name, parse_source
 
 CONTENT = bytes(range(256)) * 1024  # 256 KiB
@@ -110,6 +113,10 @@ def test_a_folder_has_no_revision(folder: Path) -> None:
 
 def test_the_token_is_not_shown() -> None:
     assert "hf_secret" not in repr(parse_source("owner/name", token="hf_secret"))
+    assert "hf_secret" not in repr(Address(url="https://here", token="hf_secret"))
+    assert "hf_secret" not in repr(
+        RemoteFile(repo="owner/name", commit="0" * 40, name="f", size=1, etag="e", token="hf_secret")
+    )
 
 
 # ------------------------------------------------------------------------------------------------ folders
@@ -353,6 +360,31 @@ def test_the_token_is_sent_to_the_hub(hub: HubServer) -> None:
     assert source(token="hf_secret").read("config.json", limit=10) == b"{}"
     with pytest.raises(FetchError, match="HF_TOKEN"):
         source(token="hf_wrong").read("config.json", limit=10)
+
+
+@pytest.mark.parametrize("token", ["hf_secret\nline", "hf_secret\u00e4"])
+def test_a_token_that_no_header_carries_is_refused_unseen(hub: HubServer, token: str) -> None:
+    with pytest.raises(UsageError, match="characters that no token has") as caught:
+        source(token=token).read("config.json", limit=10)
+    assert "secret" not in str(caught.value)
+    assert hub.count() == 0
+
+
+@pytest.mark.parametrize("quoted", ["Bearer hf_secret, and more", "hf_" + "s" * 34])
+def test_a_secret_that_a_foreign_error_quotes_is_taken_out(quoted: str) -> None:
+    said = str(explained("here", OSError(f"Illegal header value b'{quoted}'")))
+    assert "secret" not in said
+    assert "ssss" not in said
+    assert "Illegal header value b'" in said
+
+
+def test_an_endpoint_that_is_no_address_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "nowhere")
+    monkeypatch.setattr("zoo.hub.client.BACK_OFF", 3)
+    began = time.monotonic()
+    with pytest.raises(FetchError, match="Check the network and HF_ENDPOINT"):
+        source().read("config.json", limit=10)
+    assert time.monotonic() - began < 2.5
 
 
 def test_the_token_never_goes_to_another_host(hub: HubServer, tmp_path: Path) -> None:

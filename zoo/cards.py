@@ -6,15 +6,16 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.contracts import Box, Categories, Cut, Multilabel, Target
 from zoo.files import write_whole
 from zoo.hub.cards import Metadata, Result, front_matter
+from zoo.manifest import CARD
 
-FILE = "README.md"
+FILE = CARD
 TAG = "feature-filters"  # what a search asks for
 TAGS = ("zoo", TAG)
 TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
@@ -22,6 +23,57 @@ TASKS = {Categories: "image-classification", Multilabel: "image-classification",
 _SEAL = re.compile(r"\n<!-- zoo wrote this card ([0-9a-f]{16}); once it is edited, `zoo push` leaves it alone -->\n\Z")
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _DATASET = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9](?:[\w.-]*\w)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """A kind of picture that a card shows."""
+
+    file: str  # a pattern; its group is the layer
+    title: str
+    alt: str
+    about: str = ""
+
+
+PICTURES = (
+    _Picture(
+        file=r"confusion\.png",
+        title="Confusion",
+        alt="Confusion matrix: a row for every true class, a column for every predicted one",
+    ),
+    _Picture(
+        file=r"curves\.png",
+        title="Training",
+        alt="Curves of loss and score, epoch by epoch, in training and on validation pictures",
+    ),
+    _Picture(
+        file=r"patches-(.+)\.png",
+        title="What {layer} looks for",
+        alt="Channels of {layer}, a row each: a dreamt picture, then the nine patches of validation pictures that "
+        "excite the channel most",
+        about="Left the picture that excites a channel most, found by climbing its gradient (Olah, Mordvintsev and "
+        "Schubert 2017); right the patches that excite it most, at most one of a picture.",
+    ),
+    _Picture(
+        file=r"dreams-(.+)\.png",
+        title="What {layer} looks for",
+        alt="Dreamt pictures of channels of {layer}, one each",
+        about="For some channels the picture that excites them most, found by climbing the gradient (Olah, Mordvintsev "
+        "and Schubert 2017).",
+    ),
+    _Picture(
+        file=r"activations\.png",
+        title="One picture through the layers",
+        alt="A validation picture, and for every block the mean of its maps and its four strongest channels",
+    ),
+    _Picture(
+        file=r"drift\.png",
+        title="Drift from the base",
+        alt="Bars of how far every layer's weights moved and how alike its maps stayed, and the first filters that "
+        "moved most, before and after",
+    ),
+    _Picture(file=r"filters\.png", title="First filters", alt="The filters of the first layer, side by side"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +107,7 @@ class Card:
 
 def write_card(path: Path, card: Card) -> None:
     """Write the card; every figure in it comes from the run."""
-    pictures = {name for name in ("filters.png", "confusion.png", "curves.png") if (path.parent / name).is_file()}
+    pictures = {found.name for found in path.parent.glob("*.png")}
     write_whole(path, _sealed(f"{front_matter(_metadata(card))}\n{_body(card, pictures)}"))
 
 
@@ -141,12 +193,20 @@ def _body(card: Card, pictures: set[str]) -> str:
     for name, target in card.heads.items():
         if isinstance(target, Categories):
             parts += [f"## Classes of the head `{name}`", ", ".join(f"`{one}`" for one in target.names)]
-    titles = {"curves.png": "Training", "confusion.png": "Confusion", "filters.png": "First filters"}
-    for file in ("confusion.png", "curves.png", "filters.png"):
-        if file in pictures:
-            parts += [f"## {titles[file]}", f"![{titles[file]}]({file})"]
+    for picture, file in _shown(pictures):
+        parts += [f"## {picture.title}", picture.about, f"![{picture.alt}]({file})"]
     text = "\n\n".join(part for part in parts if part) + "\n"
     return text.replace("\n\n- ", "\n- ").replace("## How it was made\n- ", "## How it was made\n\n- ")
+
+
+def _shown(pictures: set[str]) -> Iterator[tuple[_Picture, str]]:
+    """What the card has to show, each with its file; files that it does not know stay unmentioned."""
+    for picture in PICTURES:
+        for file in sorted(pictures):
+            if found := re.fullmatch(picture.file, file):
+                layer = (found.groups() or ("",))[0]
+                words = {field: getattr(picture, field).format(layer=layer) for field in ("title", "alt", "about")}
+                yield replace(picture, **words), file
 
 
 def _beginning(card: Card) -> str:

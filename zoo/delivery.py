@@ -100,7 +100,8 @@ class Delivery:
         remote, how = self.remote, self.how
         theirs = self._remote_manifest()
         known = personal(owner=remote.repo.partition("/")[0], secrets=known_tokens(remote.token))
-        check_private(self.files, known, allow=how.allow)
+        said = {"the commit's message": how.message or "", "the tag": how.tag or "", "the branch": remote.branch}
+        check_private(self.files, known, allow=how.allow, texts=said)
         self._refuse_foreign(theirs)
         notes = self._heed_readme()
         listed = set(theirs.files) if theirs else set()

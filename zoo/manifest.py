@@ -25,6 +25,7 @@ from zoo.sources import check_name
 FILE = "config.json"
 MODEL = "model.safetensors"
 HEADS = "heads.safetensors"
+CARD = "README.md"  # people edit it on its page: on the Hub it may differ from what the manifest says
 LIMIT = 4 * 2**20  # bytes
 MOST_MARKS = 200_000  # commas and opening brackets, those in texts too: 100,000 classes are three quarters of it
 MOST_VALUES = 10_000  # class names not counted; each one that is wrong costs a kilobyte until it is reported

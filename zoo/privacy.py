@@ -9,6 +9,7 @@ import socket
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from zoo.errors import FileError, ZooError
@@ -86,18 +87,21 @@ def personal(*, owner: str = "", secrets: Iterable[str] = ()) -> Personal:
     )
 
 
-def check_private(files: Mapping[str, Path], known: Personal, *, allow: Iterable[str] = ()) -> None:
+def check_private(
+    files: Mapping[str, Path], known: Personal, *, allow: Iterable[str] = (), texts: Mapping[str, str] | None = None
+) -> None:
     """Refuse to publish files in which something private is found.
 
     Args:
         files: by their published names.
         known: of the author and the machine.
         allow: texts that may be published all the same.
+        texts: that are published too and lie in no file, by what they are ("the commit's message").
 
     Raises:
         PrivacyError: all findings, each with its file, line and kind; a secret's value is never told.
     """
-    findings = find_private(files, known, allow=allow)
+    findings = find_private(files, known, allow=allow, texts=texts)
     if not findings:
         return
     told = [f"{one.file}, {one.line}: {one.kind}" + (f" {one.text!r}" if one.text else "") for one in findings]
@@ -108,19 +112,22 @@ def check_private(files: Mapping[str, Path], known: Personal, *, allow: Iterable
     )
 
 
-def find_private(files: Mapping[str, Path], known: Personal, *, allow: Iterable[str] = ()) -> list[Finding]:
-    """All that is private in files: texts, the headers of safetensors and the texts in PNG pictures.
+def find_private(
+    files: Mapping[str, Path], known: Personal, *, allow: Iterable[str] = (), texts: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """All that is private in files: texts, the headers of safetensors and the texts in PNG pictures; and in `texts`.
 
     Raises:
         FileError: a file cannot be read.
     """
     patterns, allowed = _patterns(known), tuple(text for text in allow if text)
     findings: dict[Finding, None] = {}
-    for name, path in sorted(files.items()):
-        for line, text in (("name", name), *_texts(path)):
-            for kind, found, secret in _search(text, patterns):
-                if not any(found == one or found.startswith(one.rstrip("/") + "/") for one in allowed):
-                    findings[Finding(file=name, line=line, kind=kind, text="" if secret else found)] = None
+    places = [(name, "text", text) for name, text in (texts or {}).items()]
+    in_files = ((name, *one) for name, path in sorted(files.items()) for one in (("name", name), *_texts(path)))
+    for name, line, text in chain(places, in_files):
+        for kind, found, secret in _search(text, patterns):
+            if not any(found == one or found.startswith(one.rstrip("/") + "/") for one in allowed):
+                findings[Finding(file=name, line=line, kind=kind, text="" if secret else found)] = None
     return list(findings)
 
 

@@ -7,15 +7,24 @@ the header pins the tensors. Nothing is unpickled and nothing is executed.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo.errors import FetchError, IntegrityError, MissingPluginError, UnknownNameError, UsageError, ZooError
+from zoo.errors import (
+    FetchError,
+    IntegrityError,
+    MissingPluginError,
+    UnknownNameError,
+    UsageError,
+    ZooError,
+    ZooWarning,
+)
 from zoo.files import sha256_of
-from zoo.manifest import FILE, HEADS, LIMIT, MODEL, FileEntry, Manifest, read_manifest
+from zoo.manifest import CARD, FILE, HEADS, LIMIT, MODEL, FileEntry, Manifest, read_manifest
 from zoo.progress import Progress, silent
 from zoo.registry import NAME, find_entry
 from zoo.sources import HubSource, MissingFileError, Source, parse_source
@@ -126,8 +135,10 @@ def verify(published: Published, *, progress: Progress = silent) -> list[str]:
     for done, (name, entry) in enumerate(sorted(published.manifest.files.items())):
         progress("verifying", done, total, name)
         try:
-            _checked(published, name, progress)
-            lines.append(f"{name}: {entry.size:,} bytes, sha256 {entry.sha256}")
+            path = _checked(published, name, progress)
+            as_promised = name != CARD or sha256_of(path) == entry.sha256
+            said = f"{entry.size:,} bytes, sha256 {entry.sha256}" if as_promised else "edited since on the Hub"
+            lines.append(f"{name}: {said}")
         except (IntegrityError, MissingFileError) as error:
             faults.append(str(error))
     progress("verifying", total, total)
@@ -270,11 +281,15 @@ def _folder(source: Source, manifest: Manifest) -> Path | None:
 
 def _fetched(published: Published, progress: Progress) -> Published:
     source, faults = published.source, _unlisted(published)
-    for name in published.manifest.files:
+    for name, entry in published.manifest.files.items():
         try:
-            _checked(published, name, progress)
+            path = _checked(published, name, progress)
         except IntegrityError as error:
             faults.append(str(error))
+        else:
+            if name == CARD and sha256_of(path) != entry.sha256:
+                said = f"its {CARD} was edited after these filters were published. All else is as it was"
+                warnings.warn(f"{source.text}: {said}.", ZooWarning, stacklevel=2)
     _raise_all(faults)
     for name in (MODEL, HEADS):
         if name in published.manifest.files:
@@ -316,19 +331,32 @@ def _healed(source: Source, name: str, work: Callable[[], T]) -> T:
 
 
 def _checked(published: Published, name: str, progress: Progress) -> Path:
-    """A file on this disk, as the manifest promises it; one of the Hub that is damaged is fetched once more."""
+    """A file on this disk, as the manifest promises it; one of the Hub that is damaged is fetched once more.
+
+    A card that somebody has edited on the Hub is a warning only: nothing is computed from it.
+    """
     source, entry = published.source, published.manifest.files[name]
-    if source.local_path(name) is None and source.size(name) != entry.size:  # before it is downloaded
+    differs = source.local_path(name) is None and source.size(name) != entry.size  # before it is downloaded
+    if differs and not (name == CARD and isinstance(source, HubSource) and source.size(name) <= LIMIT):
         raise _wrong(f"{source.text}/{name}", "size", f"{entry.size} bytes", f"{source.size(name)} bytes")
     path = source.fetch(name, progress=progress)
     try:
         _check_file(path, entry)
     except IntegrityError:
-        if not isinstance(source, HubSource) or source.is_offline():
+        if not isinstance(source, HubSource):
             raise
-        path = source.fetch(name, progress=progress, again=True)
-        _check_file(path, entry)
+        if not _is_edited_card(source, name):
+            if source.is_offline():
+                raise
+            path = source.fetch(name, progress=progress, again=True)
+            if not _is_edited_card(source, name):
+                _check_file(path, entry)
     return path
+
+
+def _is_edited_card(source: Source, name: str) -> bool:
+    """Whether it is a README as the Hub has it, whatever the manifest promises."""
+    return name == CARD and isinstance(source, HubSource) and source.is_as_listed(name)
 
 
 def _manifest_path(source: Source, digest: str, progress: Progress) -> Path:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote
+from typing import get_args
 
 from zoo.delivery import Delivery, How, Pushed
 from zoo.errors import UsageError
-from zoo.files import write_whole
+from zoo.files import sha256_of, write_whole
+from zoo.hub.client import bounded
 from zoo.hub.remotes import Remote, licence_of, look_at, sign_in
 from zoo.lineage import Ancestry, Licences, ancestry_of_manifest, ancestry_of_run, settle_licences
-from zoo.manifest import FILE, manifest_bytes
+from zoo.manifest import CARD, FILE, FileEntry, manifest_bytes
 from zoo.progress import Progress, silent
 from zoo.published import Published, fetch
-from zoo.publishing import DTYPES, Particulars, put_in_place, refuse_taken, staging, write_folder
+from zoo.publishing import DTYPES, Particulars, Pictures, put_in_place, refuse_taken, staging, write_folder
 from zoo.registry import NAME
 from zoo.training.runs import Run, open_run
 
@@ -35,6 +37,7 @@ class _Wishes:
     base_license: str | None
     dtype: str
     heads: bool
+    pictures: Pictures
     revision: str
     token: str | None = field(repr=False)
 
@@ -56,6 +59,7 @@ def push(
     base_license: str | None = None,
     dtype: str = "float32",
     heads: bool = True,
+    pictures: Pictures = "open",
     private: bool | None = None,
     create_pr: bool = False,
     revision: str | None = None,
@@ -83,6 +87,8 @@ def push(
         base_license: the licence of what the weights began as, where nothing says it.
         dtype: of the published weights, `float32`, `float16` (half the bytes) or `bfloat16`.
         heads: whether the heads go along.
+        pictures: of what the filters see in the card: `none`; `open`, patches only of pictures whose dataset says an
+            open licence; `all`, patches of any pictures, for everybody to see.
         private: whether a new repository is seen by its owner only.
         create_pr: open a pull request instead of changing the branch.
         revision: the branch, made where it is missing; `main` by default.
@@ -114,6 +120,7 @@ def push(
         base_license=base_license,
         dtype=dtype,
         heads=heads,
+        pictures=pictures,
         revision=revision or "main",
         token=token,
     )
@@ -129,7 +136,8 @@ def push(
     _check_wishes(wishes, how, revision)
     source = _open(run, progress)
     work = _push_folder if isinstance(source, Published) else _push_run
-    return work(source, wishes, how, progress)  # type: ignore[arg-type]
+    with bounded() if wishes.repo else contextlib.nullcontext():
+        return work(source, wishes, how, progress)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------ checks
@@ -155,6 +163,8 @@ def _check_wishes(wishes: _Wishes, how: How, revision: str | None) -> None:
         faults.append(f"filters cannot be called {called!r}: letters, digits, dots, dashes and underscores only")
     if wishes.dtype not in DTYPES:
         faults.append(f"the dtype cannot be {wishes.dtype!r}: {', '.join(DTYPES)}")
+    if wishes.pictures not in get_args(Pictures):
+        faults.append(f"pictures cannot be {wishes.pictures!r}: {', '.join(get_args(Pictures))}")
     for key, value in (("revision", wishes.revision), ("tag", how.tag or "v1")):
         if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", value, re.ASCII) or ".." in value or value.endswith(("/", ".lock")):
             faults.append(f"--{key} cannot be {value!r}")
@@ -170,7 +180,7 @@ def _open(run: Run | Published | Path | str, progress: Progress) -> Run | Publis
         return run
     folder = Path(run)
     if (folder / FILE).is_file() and not (folder / "run.json").is_file():
-        return fetch(f"file://{quote(str(folder.resolve()))}", progress=progress)
+        return fetch(folder.resolve().as_uri(), progress=progress)
     return open_run(folder)
 
 
@@ -220,6 +230,7 @@ def _push_run(run: Run, wishes: _Wishes, how: How, progress: Progress) -> Pushed
         dataset_license=licences.dataset,
         dtype=wishes.dtype,
         heads=wishes.heads,
+        pictures=wishes.pictures,
     )
     with staging(None if how.dry_run else wishes.to) as part:
         manifest = write_folder(part, run, particulars, progress=progress)
@@ -241,6 +252,8 @@ def _push_folder(source: Published, wishes: _Wishes, how: How, progress: Progres
         "--to": wishes.to,
     }
     given |= {"--dtype": wishes.dtype != "float32", "--no-heads": not wishes.heads}
+    flags = {"none": "--no-pictures", "all": "--show-pictures"}
+    given |= {flags[wishes.pictures]: True} if wishes.pictures in flags else {}
     wrong = [flag for flag, value in given.items() if value]
     if wrong or folder is None:
         raise UsageError(
@@ -251,8 +264,12 @@ def _push_folder(source: Published, wishes: _Wishes, how: How, progress: Progres
     if remote is None:
         raise UsageError("Say where to publish: --repo owner/name.")
     licences = _licences(ancestry_of_manifest(manifest), wishes, manifest.license)
-    lineage = {"base_license": licences.base, "dataset_license": licences.dataset}
-    stated = manifest.model_copy(update={"lineage": manifest.lineage.model_copy(update=lineage)})
+    lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
+    pinned = dict(manifest.files)
+    if CARD in pinned:  # somebody may have edited it on the Hub that it came from
+        card = folder / CARD
+        pinned[CARD] = FileEntry(size=card.stat().st_size, sha256=sha256_of(card))
+    stated = manifest.model_copy(update={"lineage": lineage, "files": pinned})
     files = {name: folder / name for name in (*manifest.files, FILE)}
     with staging(None) as part:
         if stated != manifest:

@@ -34,6 +34,11 @@ def format_size(size: int) -> str:
     return f"{amount / 1000:.1f} TB"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 file`, `2 files`, `12,000 files`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 @click.group()
 def cache() -> None:
     """What was fetched, decoded and drawn: in the Hub's cache, and under ZOO_HOME."""
@@ -62,6 +67,8 @@ def list_cache(cache_dir: Path | None, as_json: bool) -> None:
 
 
 def _print_contents(contents: Contents) -> None:
+    from zoo.hub.removal import is_running
+
     tables: list[tuple[str, Sequence[str], list[tuple[object, ...]]]] = [
         (
             f"The Hub's cache, {contents.cache}",
@@ -69,9 +76,12 @@ def _print_contents(contents: Contents) -> None:
             [_stored_row(one) for one in contents.stored],
         ),
         (
-            "Broken-off downloads, there",
-            ("name", "file", "size"),
-            [(one.repo, one.path.name[:24], format_size(one.size)) for one in contents.broken_off],
+            "Unfinished downloads, there",
+            ("name", "file", "size", "going on"),
+            [
+                (one.repo, one.path.name[:24], format_size(one.size), "yes" if is_running(one) else "no")
+                for one in contents.broken_off
+            ],
         ),
         (
             f"Parts kept by ranges, {contents.home / 'parts'}",
@@ -103,12 +113,16 @@ def _stored_row(one: Stored) -> tuple[object, ...]:
     if one.faults:
         whole = f"no: {one.faults[0]}"
     elif one.missing:
-        whole = f"no: {len(one.missing)} files were not fetched"
+        whole = f"no: {_not_fetched(one.missing)}"
     else:
         whole = "yes"
     name = f"{revision.repo} ({', '.join(one.names)})" if one.names else revision.repo
     facts = (one.kind, ", ".join(revision.refs) or "-", revision.commit[:7])
     return (name, *facts, len(revision.files), format_size(revision.size), whole)
+
+
+def _not_fetched(missing: Sequence[str]) -> str:
+    return f"{counted(len(missing), 'file')} {'was' if len(missing) == 1 else 'were'} not fetched"
 
 
 def _kept_text(one: KeptFile) -> str:
@@ -152,7 +166,9 @@ def _stored_as_json(one: Stored) -> dict[str, Any]:
 
 
 def _broken_as_json(one: BrokenOff) -> dict[str, Any]:
-    return {"repo": one.repo, "path": str(one.path), "bytes": one.size}
+    from zoo.hub.removal import is_running
+
+    return {"repo": one.repo, "path": str(one.path), "bytes": one.size, "running": is_running(one)}
 
 
 def _kept_as_json(one: KeptFile) -> dict[str, Any]:
@@ -202,7 +218,7 @@ def verify_cache(names: tuple[str, ...], cache_dir: Path | None, as_json: bool, 
         for kept in parts:
             faults = verify_parts(kept)
             text = f"{kept.repo}@{kept.commit[:7]}"
-            heal = f"zoo cache remove {text}" if faults else None
+            heal = "zoo cache remove --parts" if faults else None  # a name would take whole files along
             report.append({"name": f"{text}/{kept.name} (parts)", "bytes": kept.kept, "faults": faults, "remedy": heal})
     _tell_verified(report, as_json=as_json)
     for problem in () if wanted else contents.problems:
@@ -227,7 +243,7 @@ def _tell_verified(report: list[dict[str, Any]], *, as_json: bool) -> None:
             state = f"damaged. {faults}. Heal it: {one['remedy']}"
         else:
             state = f"{format_size(one['bytes'])}, every hash is right"
-            state += f"; {len(one['missing'])} files were not fetched" if one.get("missing") else ""
+            state += f"; {_not_fetched(one['missing'])}" if one.get("missing") else ""
         _print_line(one["name"], state)
     if not report:
         say("Nothing is cached. Run `zoo list` for what can be fetched.")

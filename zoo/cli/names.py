@@ -115,7 +115,13 @@ def info(name: str, as_json: bool, **where: Any) -> None:
     lines += [(f"{split} {head}", figures) for split, head, figures in _scores(published)]
     lines += hub_lines(asked) if asked else []
     print_facts([(title, text) for title, text in lines if text])
-    say(f"Next: zoo fetch {name}")
+    say(f"Next: zoo fetch {_at(name, where)}")
+
+
+def _at(name: str, where: dict[str, Any]) -> str:
+    """The name with the revision that was asked for."""
+    revision = where.get("revision")
+    return f"{name}@{revision}" if revision and "/" in name and "@" not in name else name
 
 
 def _tell_foreign(name: str, *, as_json: bool, offline: bool, **where: Any) -> bool:
@@ -169,7 +175,7 @@ def fetch(name: str, cut: str | None, as_json: bool, quiet: bool, **where: Any) 
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, cut=cut, progress=progress, **where)
-    manifest = published.manifest
+    manifest, name = published.manifest, _at(name, where)
     if cut and published.folder is None:
         _report_part(published, name, cut, as_json=as_json)
         return
@@ -181,7 +187,8 @@ def fetch(name: str, cut: str | None, as_json: bool, quiet: bool, **where: Any) 
         return
     click.echo(published.folder)
     say(f"{manifest.name}: {len(manifest.files) + 1} files, {size / 1e6:.1f} MB, every hash verified.")
-    say(f'Next: zoo embed photos/ --filters {name} -o photos.parquet, or in Python zoo.load("{name}")')
+    stop, python = (f" --cut {cut}", f', cut="{cut}"') if cut else ("", "")
+    say(f'Next: zoo embed photos/ --filters {name}{stop} -o photos.parquet, or in Python zoo.load("{name}"{python})')
 
 
 def _report_part(published: Any, name: str, cut: str, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.cache import counted, format_size
 from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.errors import UsageError
 from zoo.registry import Entry, add_entry, format_entry, read_registry
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--base-license", help="The licence of what the weights began as, where nothing says it.")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), default="float32", show_default=True)
 @click.option("--no-heads", is_flag=True, help="Publish the filters only.")
+@click.option("--show-pictures", is_flag=True, help="Let everybody see patches of pictures of no open licence.")
+@click.option("--no-pictures", is_flag=True, help="Leave out what the filters see: dreams, patches, maps, drift.")
 @click.option("--private", is_flag=True, help="A new repository is seen by its owner only.")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
 @click.option("--revision", metavar="BRANCH", help="The branch, made where it is missing; main by default.")
@@ -40,7 +43,15 @@ if TYPE_CHECKING:
 @json_option
 @quiet_option
 def push(
-    run: Path, register: Path | None, yes: bool, as_json: bool, quiet: bool, no_heads: bool, **wishes: Any
+    run: Path,
+    register: Path | None,
+    yes: bool,
+    as_json: bool,
+    quiet: bool,
+    no_heads: bool,
+    show_pictures: bool,
+    no_pictures: bool,
+    **wishes: Any,
 ) -> None:
     """Publish the finished RUN to the Hub, as a folder, or both: weights, heads, card, pictures, hashes.
 
@@ -49,6 +60,9 @@ def push(
     from zoo.published import Published
     from zoo.pushing import push as publish
 
+    if show_pictures and no_pictures:
+        raise UsageError("--show-pictures and --no-pictures say opposite things. Leave one out.")
+    wishes["pictures"] = "none" if no_pictures else "all" if show_pictures else "open"
     _check_register(register, wishes, replace=yes)
     with progress_bars(quiet=quiet) as progress:
         done = publish(run, heads=not no_heads, replace_existing=yes, progress=progress, **wishes)
@@ -58,17 +72,31 @@ def push(
         _tell_plan(done, as_json=as_json)
     else:
         _tell_pushed(done, register, as_json=as_json)
+        if register:
+            _register(done, register, replace=yes)
+            if not as_json:
+                say(f"It is in {register}.")
 
 
 def _check_register(register: Path | None, wishes: dict[str, Any], *, replace: bool) -> None:
     """Say before anything is sent that a name is taken; by an older commit of the same repository it is not."""
-    repo = wishes["repo"]
-    if register is None or repo is None or replace or not register.is_file():
+    if register is None or wishes["repo"] is None or not register.exists():
         return
-    name = wishes["name"] or repo.rpartition("/")[2]
+    repo = wishes["repo"].removeprefix("hf://")
+    _refuse_taken(register, wishes["name"] or repo.rpartition("/")[2], repo, replace=replace)
+
+
+def _refuse_taken(register: Path, name: str, repo: str, *, replace: bool) -> None:
     there = read_registry(register).get(name)
-    if there and not any(source.startswith(f"hf://{repo}@") for source in there.sources):
+    if there and not replace and not any(source.startswith(f"hf://{repo}@") for source in there.sources):
         raise UsageError(f"{register} has {name!r} already, at {there.sources[0]}. Pass --yes, or another --name.")
+
+
+def _register(pushed: Pushed, register: Path, *, replace: bool) -> None:
+    """Add the entry; filters that were published before keep their own name, which only now is known."""
+    if register.exists():
+        _refuse_taken(register, pushed.entry.name, pushed.repo, replace=replace)
+    add_entry(pushed.entry, register, replace=True)
 
 
 def _tell_folder(published: Published, to: Path, register: Path | None, *, replace: bool, as_json: bool) -> None:
@@ -98,12 +126,11 @@ def _tell_plan(plan: Pushed, *, as_json: bool) -> None:
     )
     _tell_notes(plan)
     say(f"{plan.size:,} bytes would be sent to {plan.url}. Nothing was sent.")
+    say("Next: the same without --dry-run")
 
 
 def _tell_pushed(pushed: Pushed, register: Path | None, *, as_json: bool) -> None:
-    entry = pushed.entry
-    if register:
-        add_entry(entry, register, replace=True)
+    """What went up and where; said before the registry is written, which may fail."""
     if as_json:
         print_json(_facts(pushed) | {"registry": str(register) if register else None})
         return
@@ -111,16 +138,13 @@ def _tell_pushed(pushed: Pushed, register: Path | None, *, as_json: bool) -> Non
     _tell_notes(pushed)
     if pushed.is_changed:
         sent = sum(one.what in ("new", "changed") for one in pushed.changes)
-        said = (
-            f"{sent} files, {pushed.size / 1e6:.2f} MB, in one commit {str(pushed.commit)[:12]}; every hash read back."
-        )
+        went = f"{counted(sent, 'file')}, {format_size(pushed.size)}"
+        said = f"{went}, in one commit {str(pushed.commit)[:12]}; every hash read back."
     else:
         said = f"Nothing to change: commit {str(pushed.commit)[:12]} has these files already; every hash read back."
-    say(f"{said} Its entry for a registry.toml:\n\n{format_entry(entry)}")
+    say(f"{said} Its entry for a registry.toml:\n\n{format_entry(pushed.entry)}")
     if pushed.published:
         say(f"The same files are in {pushed.published.folder}.")
-    if register:
-        say(f"It is in {register}.")
     branch = f"@{pushed.commit}" if pushed.pull_request else f"@{pushed.branch}" if pushed.branch != "main" else ""
     say(f"Next: zoo fetch {pushed.repo}{branch}")
 

@@ -6,12 +6,13 @@ import contextlib
 import errno
 import importlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.errors import FetchError, FileError, MissingFileError, ZooError
+from zoo.errors import FetchError, FileError, MissingFileError, UsageError, ZooError
 
 T = TypeVar("T")
 
@@ -19,10 +20,13 @@ ATTEMPTS = 4  # of one request
 BACK_OFF = 0.5  # seconds before the second attempt; twice that before each further one
 PATIENCE = 5.0  # seconds after which no further attempt is made; with the timeouts: 15 s for a dead network
 CONNECT, READ = 5.0, 8.0  # seconds
+ANSWER = 120.0  # seconds that a push waits for one answer
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 REMEDY = (
-    "Check the network, or pass --offline for what is in the cache, or name a local folder with --weights DIR_OR_FILE"
+    "Check the network and HF_ENDPOINT, or pass --offline for what is in the cache (`zoo train`: --weights DIR_OR_FILE)"
 )
+
+_SECRET = re.compile(r"(?<=Bearer )[^'\"]+|\bhf_[A-Za-z0-9]{16,}")
 
 Explain = Callable[[BaseException], ZooError]
 
@@ -39,9 +43,10 @@ def endpoint() -> str:
 
 
 def api(token: str | None = None) -> Any:
-    """The client's `HfApi` at our endpoint."""
+    """The client's `HfApi` at our endpoint. Raises UsageError as `requested` does."""
     from huggingface_hub import HfApi
 
+    _check_token(token)
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
 
 
@@ -75,13 +80,27 @@ def requested(url: str, *, token: str | bool | None, headers: dict[str, str]) ->
     Where a redirect leads to another host or port the session's http client takes the token off.
 
     Raises:
+        UsageError: the token has characters that no header can carry.
         The client's own errors; `patiently` translates them.
     """
+    _check_token(token)
     sent = utils().build_hf_headers(token=token, library_name="zoo", headers={"Accept-Encoding": "identity", **headers})
     timeout = _http().Timeout(READ, connect=CONNECT)
     with utils().get_session().stream("GET", url, headers=sent, timeout=timeout) as response:
         utils().hf_raise_for_status(response)
         yield response
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Inside, a server that accepts a request and never answers is given up: the client's POSTs wait for good."""
+    session = utils().get_session()
+    before = session.timeout
+    session.timeout = _http().Timeout(ANSWER, connect=CONNECT)
+    try:
+        yield
+    finally:
+        session.timeout = before
 
 
 def patiently(
@@ -146,11 +165,16 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
         return FileError(
             str(file), f"it cannot be read or written ({error.strerror})", "Choose another with --cache-dir."
         )
-    cause = f"HTTP {status}" if status else (str(error).strip().splitlines() or [kind])[0]
+    cause = f"HTTP {status}" if status else without_secrets((str(error).strip().splitlines() or [kind])[0])
     said = _said_by_server(error)
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}). Check the name and HF_ENDPOINT.")
     return FetchError(f"{what} could not be fetched ({cause}). {REMEDY}.")
+
+
+def without_secrets(text: str) -> str:
+    """A foreign error's text without the tokens that it may quote."""
+    return _SECRET.sub("…", text)
 
 
 def disk_full(where: str, needed: int | None = None) -> FetchError:
@@ -172,7 +196,12 @@ def is_unreachable(error: BaseException | None) -> bool:
 
 def _said_by_server(error: BaseException) -> str:
     said = getattr(error, "server_message", None)
-    return f": {' '.join(said.split())[:200]}" if isinstance(said, str) and said.strip() else ""
+    return f": {without_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
+
+
+def _check_token(token: str | bool | None) -> None:
+    if isinstance(token, str) and not re.fullmatch(r"[!-~]*", token):
+        raise UsageError("The token has characters that no token has. Copy it again, or set HF_TOKEN.")
 
 
 def _http() -> Any:
@@ -199,5 +228,8 @@ def _wait_before_retry(error: BaseException, attempt: int, statuses_only: bool) 
         return wait if wait <= LONGEST_WAIT else None
     if status is not None:
         return back_off if status in (408, 500, 502, 503, 504) else None
-    dropped = isinstance(error, _http().TransportError | DroppedError) and not statuses_only
+    http = _http()
+    if isinstance(error, http.UnsupportedProtocol | http.LocalProtocolError):  # ours: nothing was sent
+        return None
+    dropped = isinstance(error, http.TransportError | DroppedError) and not statuses_only
     return back_off if dropped else None

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,7 +44,7 @@ class RemoteFile:
     name: str
     size: int  # bytes
     etag: str  # sha256 in hex for large files, git's sha1 for the others
-    token: str | None
+    token: str | None = field(repr=False)
     xet: bool = False  # whether it lies in Xet storage, and the client can read that
 
     @property

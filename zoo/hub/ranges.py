@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.errors import FetchError, IntegrityError
@@ -16,8 +16,8 @@ class Address:
     """Where a file's bytes are asked for; it learns where the Hub sends us: only the first range is redirected."""
 
     url: str
-    token: str | None
-    storage: str | None = None  # behind the Hub, signed for a while; it gets no token
+    token: str | None = field(repr=False)
+    storage: str | None = field(default=None, repr=False)  # behind the Hub, signed for a while; it gets no token
 
 
 def read_span(address: Address, start: int, end: int, *, where: str, name: str) -> bytearray:

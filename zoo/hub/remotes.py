@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.errors import FetchError, IntegrityError, UsageError, ZooError
 from zoo.files import sha256_of
-from zoo.hub.client import READ, api, endpoint, is_offline, patiently, requested, status_of
+from zoo.hub.client import READ, api, endpoint, is_offline, patiently, requested, status_of, without_secrets
 
 
 class PushError(ZooError):
@@ -206,6 +206,7 @@ def explain(repo: str, error: BaseException, *, token: str | None = None) -> Zoo
     reason += f": {' '.join(str(said).split())[:200]}" if status and said else ""
     for secret in known_tokens(token):
         reason = reason.replace(secret, "…")
+    reason = without_secrets(reason)
     if status == 401:
         return _no_login(repo, reason)
     if status == 403:

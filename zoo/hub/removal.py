@@ -54,7 +54,7 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
             lies there, and not all of it is to go.
     """
     for one in repo.broken_off:
-        if _is_held(one.lock):
+        if is_running(one):
             raise FileError(one.path, "it is being downloaded now", "Wait for that, or stop it, and try again.")
     commits = sorted(one.commit for one in revisions)
     whole = len(commits) == len(repo.revisions)
@@ -82,9 +82,14 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
     return Removal(what=what, path=folder, size=strategy.expected_freed_size, run=run)
 
 
+def is_running(broken: BrokenOff) -> bool:
+    """Whether a download is going on in another process."""
+    return _is_held(broken.lock)
+
+
 def plan_broken_off(broken: BrokenOff, cache: Path) -> Removal | None:
     """Take away what is left of a download; None where it is going on."""
-    if _is_held(broken.lock):
+    if is_running(broken):
         return None
     _check_inside(broken.path, cache)
     return Removal(

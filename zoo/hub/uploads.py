@@ -16,6 +16,8 @@ from zoo.hub.meter import Meter, MeteredFile
 from zoo.hub.remotes import PushError, Remote, RemoteEntry, list_files, look_at, pushed_meanwhile
 from zoo.progress import Progress, silent
 
+ATTRIBUTES = ".gitattributes"  # all that a new repository holds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -213,7 +215,7 @@ def _prepared(remote: Remote, *, private: bool | None) -> Remote:
     if remote.branch != "main":
         patiently(lambda: asked.create_branch(remote.repo, branch=remote.branch, exist_ok=True), explain=remote.explain)
     found = look_at(remote.repo, branch=remote.branch, token=remote.token)
-    if remote.start and found.head != remote.start:
+    if (remote.start and found.head != remote.start) or not found.files.keys() <= {*remote.files, ATTRIBUTES}:
         raise pushed_meanwhile(remote.repo)
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from zoo.errors import MissingFileError, UsageError
 from zoo.sources.base import Range, Source, check_name
@@ -91,7 +91,9 @@ def _parse_local(text: str, base: Path) -> Source | None:
             raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.") from error
         if url.netloc not in ("", "localhost") or not url.path:
             raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.")
-        return FolderSource(folder=base / unquote(url.path))
+        from urllib.request import url2pathname  # a long import
+
+        return FolderSource(folder=base / url2pathname(url.path))
     if text.startswith("hf://") or not text or "\0" in text:
         return None
     try:

@@ -83,10 +83,10 @@ class HubSource(Source):
     def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
         path = self.local_path(name)
         if path is not None and (not again or self.is_offline()):
+            self._note_commit()
             return path
         found = download(self._remote(name), cache=cache_folder(self.cache_dir), progress=progress, again=again)
-        with contextlib.suppress(FileError):  # a cache that cannot be written still serves what it has
-            self._note_commit()
+        self._note_commit()
         return found
 
     def read(self, name: str, *, limit: int) -> bytes:
@@ -103,6 +103,8 @@ class HubSource(Source):
             if self.is_offline():
                 raise IntegrityError(f"{path}: it is damaged, and this is offline. Run it once without --offline.")
             path = self.fetch(name, again=True)
+        else:
+            self._note_commit()
         return read_file(path, limit=limit)
 
     def read_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> list[memoryview]:
@@ -110,6 +112,11 @@ class HubSource(Source):
         if path is not None:
             return read_parts(path, ranges)
         return self._ranges(name, ranges, progress, strict=False)
+
+    def is_as_listed(self, name: str) -> bool:
+        """Whether a file in the cache has the bytes that the Hub has of it."""
+        path = self.local_path(name)
+        return path is not None and matches_etag(path) is True
 
     def keep_ranges(self, name: str, ranges: Sequence[Range], *, progress: Progress = silent) -> None:
         """Bring parts of a file to this disk, from where `read_ranges` takes them.
@@ -296,9 +303,14 @@ class HubSource(Source):
     def _note_commit(self) -> None:
         """Tell the cache which commit the branch meant, as its client does: that is what is used offline."""
         ref = self._ref()
-        if _COMMIT.fullmatch(ref.name) or (ref.is_file() and ref.read_text().strip() == self._commit()):
+        if (
+            self.is_offline()
+            or _COMMIT.fullmatch(ref.name)
+            or (ref.is_file() and ref.read_text().strip() == self._commit())
+        ):
             return
-        write_whole(ref, self._commit())
+        with contextlib.suppress(FileError):  # a cache that cannot be written still serves what it has
+            write_whole(ref, self._commit())
 
     def _ref(self) -> Path:
         """Where the Hub's cache keeps the commit that a branch or tag last meant."""

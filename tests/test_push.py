@@ -19,6 +19,7 @@ import zoo
 from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError, ZooWarning
 from zoo.hub import client
 from zoo.hub.remotes import PushError
+from zoo.hub.search import search_hub
 from zoo.privacy import PrivacyError
 from zoo.published import open_published, verify
 from zoo.registry import find_entry, read_registry
@@ -229,6 +230,12 @@ def test_the_hub_shows_what_was_pushed(hub, push, run):
     assert info.card_data.license == "apache-2.0"
     figures = {(one.dataset_split, one.metric_type): one.metric_value for one in info.card_data.eval_results}
     assert figures["test", "accuracy"] == run.metrics["test"]["classify"]["accuracy"]
+
+
+def test_a_search_finds_the_backbone_and_the_cut_of_what_was_pushed(hub, push):
+    push()
+    (found,) = search_hub(["shapes", "block2"])
+    assert (found.repo, found.backbone, found.cut) == (REPO, "vgg11", "block2")
 
 
 def test_the_card_parses_back_to_the_same_results(hub, push, tmp_path):

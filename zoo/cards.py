@@ -142,6 +142,7 @@ def _metadata(card: Card) -> Metadata:
         base_model=card.base_repo,
         datasets=(dataset,) if _can_be_dataset(dataset) else (),
         results=tuple(_results(card, dataset)),
+        own={"backbone": card.backbone.rpartition("/")[2], "cut": card.cut.name},
     )
 
 

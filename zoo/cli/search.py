@@ -171,7 +171,15 @@ def _with_hub(found: list[Found], models: Sequence[HubModel]) -> list[Found]:
         # A folder of that name would be taken for it.
         name = f"hf://{model.repo}" if Path(model.repo).is_dir() else model.repo
         joined.append(
-            Found(name=name, where="Hub", backbone=model.base_model, license=model.license, about="", model=model)
+            Found(
+                name=name,
+                where="Hub",
+                backbone=model.backbone or model.base_model,
+                cut=model.cut,
+                license=model.license,
+                about="",
+                model=model,
+            )
         )
     return joined
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError
 from zoo.hub.client import endpoint, patiently, utils
 from zoo.hub.remotes import Remote
+
+OWN = "zoo"  # the key of our own facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class Metadata:
     base_model: str | None  # a repository of the Hub, "owner/name"
     datasets: tuple[str, ...]
     results: tuple[Result, ...]
+    own: Mapping[str, str]  # what only `zoo search` reads: backbone, cut
 
 
 def front_matter(facts: Metadata) -> str:
@@ -65,6 +69,7 @@ def front_matter(facts: Metadata) -> str:
     )
     if facts.base_model:
         data["base_model_relation"] = "finetune"
+    data[OWN] = dict(facts.own)
     return f"---\n{data.to_yaml()}\n---\n"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from zoo.errors import FetchError
+from zoo.hub.cards import OWN
 from zoo.hub.client import endpoint, explained, patiently, requested
 
 TAG = "feature-filters"  # what every card that zoo writes carries
@@ -46,6 +47,8 @@ class HubModel:
     gated: str = ""  # "auto" or "manual" where access must be asked for
     license: str = ""
     base_model: str = ""
+    backbone: str = ""  # of filters that `zoo push` published
+    cut: str = ""
     library: str = ""
     task: str = ""  # the pipeline tag
     datasets: tuple[str, ...] = ()
@@ -165,6 +168,8 @@ def _model(said: Any) -> HubModel | None:
     tags = _texts(said.get("tags"))
     card = said.get("cardData")
     card = card if isinstance(card, dict) else {}
+    own = card.get(OWN)
+    own = own if isinstance(own, dict) else {}
     weights = said.get("safetensors")
     weights = weights if isinstance(weights, dict) else {}
     dtypes = weights.get("parameters")
@@ -180,6 +185,8 @@ def _model(said: Any) -> HubModel | None:
         gated=_text(gated) or ("auto" if gated is True else ""),
         license=_text(card.get("license")) or _tagged(tags, "license:"),
         base_model=", ".join(_texts(card.get("base_model"))) or _tagged(tags, "base_model:"),
+        backbone=_text(own.get("backbone")),
+        cut=_text(own.get("cut")),
         library=_text(said.get("library_name")),
         task=_text(said.get("pipeline_tag")),
         datasets=_texts(card.get("datasets")),
@@ -192,7 +199,7 @@ def _model(said: Any) -> HubModel | None:
 
 def _searched(model: HubModel) -> str:
     """Where words are looked for."""
-    own = (model.repo, model.license, model.base_model, model.library, model.task)
+    own = (model.repo, model.license, model.base_model, model.backbone, model.cut, model.library, model.task)
     return "\n".join((*own, *model.datasets, *model.tags)).lower()
 
 

@@ -42,11 +42,15 @@ _PUBLIC = {
     "assemble": "zoo.model",
     "load_model": "zoo.model",
     "embed": "zoo.filters",
+    "read_embeddings": "zoo.embedding",
+    "similar": "zoo.embedding",
     "open_dataset": "zoo.data.datasets",
     "resume": "zoo.training.finetune",
     "train": "zoo.training.finetune",
     "open_run": "zoo.training.runs",
     "predict": "zoo.evaluation.predictions",
+    "probe": "zoo.probing.choice",
+    "rank": "zoo.probing.ranking",
     "push": "zoo.pushing",
     "backbones": "zoo.families:list_backbones",
     "find": "zoo.registry:find_entry",
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
         Sample,
     )
     from zoo.data.datasets import open_dataset
+    from zoo.embedding import read_embeddings, similar
     from zoo.errors import FileError, UsageError, ZooError
     from zoo.evaluation.predictions import predict
     from zoo.families import cuts
@@ -75,6 +80,8 @@ if TYPE_CHECKING:
     from zoo.filters import Filters, embed, load
     from zoo.images import find_images, read_image
     from zoo.model import Model, assemble, load_model
+    from zoo.probing.choice import probe
+    from zoo.probing.ranking import rank
     from zoo.progress import Progress, silent
     from zoo.pushing import push
     from zoo.registry import find_entry as find
@@ -113,10 +120,14 @@ __all__ = [
     "open_dataset",
     "open_run",
     "predict",
+    "probe",
     "push",
+    "rank",
+    "read_embeddings",
     "read_image",
     "resume",
     "silent",
+    "similar",
     "train",
     "truncate",
 ]

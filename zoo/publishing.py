@@ -6,12 +6,12 @@ import contextlib
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 from zoo.cards import FILE as CARD
 from zoo.cards import Card, write_card
 from zoo.contracts import Categories
-from zoo.errors import FileError, ZooError
+from zoo.errors import FileError, ZooError, ZooWarning
 from zoo.files import explained, sha256_of, write_whole
 from zoo.golden import GOLDEN, golden_features
 from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes, read_manifest
@@ -30,10 +30,12 @@ from zoo.pictures.curves import draw_curves
 from zoo.pictures.grid import draw_filters
 from zoo.progress import Progress, silent
 from zoo.published import Published, fetch
+from zoo.showing.runs import show_run
 from zoo.training.recipe import recipe_text
 from zoo.training.runs import Run
 from zoo.weights import write_tensors
 
+Pictures = Literal["none", "open", "all"]  # of what the filters see: none, those of open licence, those of any
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -50,6 +52,7 @@ class Particulars:
     dataset_license: str | None = None
     dtype: str = "float32"
     heads: bool = True
+    pictures: Pictures = "open"
 
 
 @contextlib.contextmanager
@@ -79,7 +82,7 @@ def put_in_place(part: Path, folder: Path, *, progress: Progress = silent) -> Pu
         _swap(part, folder)
     except OSError as error:
         raise explained(error, folder) from error
-    return fetch(f"file://{quote(str(folder))}", progress=progress)
+    return fetch(folder.as_uri(), progress=progress)
 
 
 def refuse_taken(folder: Path, run: Path, *, replace_existing: bool) -> None:
@@ -123,6 +126,8 @@ def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, 
         elif step == "pictures":
             _write_texts(part, run)
             draw_pictures(part, run, model)
+            if particulars.pictures != "none":
+                _draw_looks(part, run, model, show_pictures=particulars.pictures == "all", progress=progress)
         else:
             write_card(part / CARD, _card(run, model, particulars))
     manifest = _manifest(part, run, model, particulars, headers)
@@ -179,6 +184,13 @@ def draw_pictures(folder: Path, run: Run, model: Model) -> None:
             draw_confusion(matrix, target.names, title=f"{name}, {split} pictures").save(folder / file)
     if run.history:
         draw_curves(run.history).save(folder / "curves.png")
+
+
+def _draw_looks(part: Path, run: Run, model: Model, *, show_pictures: bool, progress: Progress) -> None:
+    """Draw what the filters see, and warn of what could not be drawn, or may not."""
+    portrait = show_run(run, model.filters, part, show_pictures=show_pictures, progress=progress)
+    for note in portrait.notes:
+        warnings.warn(note, ZooWarning, stacklevel=2)
 
 
 def _card(run: Run, model: Model, particulars: Particulars) -> Card:

@@ -36,6 +36,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Backbones": {
         "backbones": ("zoo.cli.backbones:backbones", "Networks that can be cut, by name."),
         "cuts": ("zoo.cli.backbones:cuts", "Where a backbone can be cut, and what each cut costs."),
+        "probe": ("zoo.cli.probe:probe", "Where to chop: every cut scored on your pictures, none trained."),
+        "rank": ("zoo.cli.probe:rank", "Which filters suit your pictures, each at its best cut."),
     },
     "Training": {
         "data": ("zoo.cli.data:data", "Datasets: list, make, check."),
@@ -46,6 +48,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "A vector for every picture."),
+        "similar": ("zoo.cli.similar:similar", "The most similar pictures, and near-duplicates."),
+        "show": ("zoo.cli.show:show", "The filters as pictures: patches, dreams, maps, drift."),
+        "gallery": ("zoo.cli.gallery:gallery", "A page of filters, with a map of pictures as they see them."),
     },
     "Plugins": {
         "plugins": ("zoo.cli.plugins:plugins", "Installed datasets, heads and backbones; start and check your own."),

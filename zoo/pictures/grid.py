@@ -36,7 +36,7 @@ def draw_filters(bank: np.ndarray) -> Image.Image:
     columns = _columns(count)
     room = min(CELL, (WIDEST - 2 * MARGIN) // columns - GAP)
     scale = max(1, room // max(height, width))
-    tiles = _stretched(bank).repeat(scale, axis=1).repeat(scale, axis=2)
+    tiles = stretched(bank).repeat(scale, axis=1).repeat(scale, axis=2)
     rows = math.ceil(count / columns)
     step_down, step_right = tiles.shape[1] + GAP, tiles.shape[2] + GAP
     sheet = Image.new("RGB", (columns * step_right - GAP + 2 * MARGIN, rows * step_down - GAP + 2 * MARGIN), PAPER)
@@ -52,8 +52,8 @@ def _columns(count: int) -> int:
     return next((columns for columns in range(least, int(1.5 * least) + 1) if count % columns == 0), least)
 
 
-def _stretched(bank: np.ndarray) -> np.ndarray:
-    """Shapes: bank float (K, C, h, w) -> uint8 (K, h, w, 3)."""
+def stretched(bank: np.ndarray) -> np.ndarray:
+    """Each from its least weight to its greatest. Shapes: bank float (K, C, h, w) -> uint8 (K, h, w, 3)."""
     weights = np.nan_to_num(bank.astype(np.float64), posinf=0.0, neginf=0.0)
     shown = weights if weights.shape[1] == 3 else weights.mean(axis=1, keepdims=True).repeat(3, axis=1)
     least, greatest = (edge(shown, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))

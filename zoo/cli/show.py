@@ -1,0 +1,260 @@
+"""`zoo show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import (
+    as_pairs,
+    data_options,
+    device_option,
+    json_option,
+    print_json,
+    progress_bars,
+    quiet_option,
+    say,
+    say_left_out,
+    source_options,
+)
+from zoo.errors import UsageError, ZooError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.filters import Filters
+    from zoo.looking.albums import Album
+    from zoo.progress import Progress
+    from zoo.showing import Shown
+    from zoo.training.runs import Run
+
+
+@click.command()
+@click.argument("name")
+@click.option("--cut", help="Stop earlier than the filters were published: block2.")
+@click.option("--images", metavar="FOLDER", type=click.Path(path_type=Path), help="Pictures to look at them with.")
+@click.option("--dataset", metavar="NAME", help="Or a dataset's; the filters' own by default, where it draws them.")
+@data_options
+@click.option("--limit", type=click.IntRange(0), default=2000, show_default=True, help="Pictures at most; 0: all.")
+@click.option("--picture", metavar="FILE", type=click.Path(path_type=Path), help="The one for the activation maps.")
+@click.option("--base", metavar="NAME", help="What they were fine-tuned from; their own base if it is on this disk.")
+@click.option("--layer", "layers", multiple=True, metavar="LAYER", help="block2, features.10; may be repeated.")
+@click.option(
+    "--filters-per-layer", "channels", type=click.IntRange(1, 64), default=8, show_default=True, help="Channels shown."
+)
+@click.option("--steps", type=click.IntRange(1), default=96, show_default=True, help="Of a dream.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-pictures if not given."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the dreams.")
+@source_options
+@json_option
+@device_option
+@quiet_option
+def show(
+    name: str,
+    cut: str | None,
+    images: Path | None,
+    dataset: str | None,
+    root: str | None,
+    settings: tuple[str, ...],
+    limit: int,
+    picture: Path | None,
+    base: str | None,
+    layers: tuple[str, ...],
+    channels: int,
+    steps: int,
+    out: Path | None,
+    seed: int,
+    as_json: bool,
+    device: str | None,
+    quiet: bool,
+    **where: Any,
+) -> None:
+    """The filters NAME, or those of a run's folder, as PNG files: what they look for, answer to, how far they moved.
+
+    \b
+    filters.png            the first layer
+    dreams-block3.png      what channels of the layer would like best
+    patches-block3.png     the same, each beside the patches of pictures that excite the channel most
+    activations.png        one picture's maps, layer by layer
+    drift.png              what fine-tuning changed
+
+    Without --images or --dataset the pictures are those of the dataset that the filters learnt from, where it draws
+    them itself; else what needs pictures is left out.
+    """
+    if images and dataset:
+        raise UsageError("Pictures come from --images or from --dataset, not from both. Leave one out.")
+    if dataset is None and (root or settings):
+        raise UsageError("--data and --set belong to a dataset: say which with --dataset NAME.")
+    from zoo.showing import Wishes, show_filters
+
+    run, filters = _open(name, cut, where)
+    size = filters.input.size
+    with progress_bars(quiet=quiet) as progress:
+        wanted = (dataset, root, as_pairs(settings, option="--set"))
+        album, notes = _open_album(filters, run, images, *wanted, limit=limit, progress=progress)
+        before, more = _open_base(filters, run, base, where)
+        shown = show_filters(
+            filters,
+            out or Path(f"{Path(name).name if run else filters.name}-pictures"),
+            wishes=Wishes(
+                layers=layers,
+                channels=channels,
+                steps=steps,
+                seed=seed,
+                device=device,
+                title=Path(name).name if run else None,
+            ),
+            album=album,
+            picture=_squashed(picture, size) if picture else None,
+            base=before,
+            progress=progress,
+        )
+    notes += [*more, *shown.notes]
+    if as_json:
+        print_json(_facts(shown, notes))
+        return
+    for file in shown.files:
+        click.echo(shown.folder / file)
+    say_left_out(album.skipped if album else ())
+    for note in notes:
+        say(note)
+
+
+def _open(name: str, cut: str | None, where: dict[str, Any]) -> tuple[Run | None, Filters]:
+    """Published filters, or those of a run's folder and the run."""
+    if not (Path(name) / "run.json").is_file():
+        from zoo.filters import load
+
+        return None, load(name, cut=cut, **where)
+    from zoo.training.runs import open_run
+
+    run = open_run(name)
+    filters = run.load_model().filters
+    return run, filters.truncate(cut) if cut else filters
+
+
+def _open_album(
+    filters: Filters,
+    run: Run | None,
+    images: Path | None,
+    dataset: str | None,
+    root: str | None,
+    settings: dict[str, str],
+    *,
+    limit: int,
+    progress: Progress,
+) -> tuple[Album | None, list[str]]:
+    """The pictures to look with, or None and a line that says what to pass."""
+    from zoo.looking.albums import DatasetAlbum, open_folder, spread
+
+    if images:
+        return open_folder(images, size=filters.input.size, limit=limit), []
+    options: dict[str, Any] = dict(settings)
+    if dataset is None and run is not None:
+        from zoo.showing.runs import validation_pictures
+
+        said: list[str] = []
+        return validation_pictures(run, filters, said, limit=limit, progress=progress), said
+    if dataset is None:
+        found = _own_dataset(filters)
+        if isinstance(found, str):
+            return None, [f"{found} Pass --images FOLDER for patches and activation maps."]
+        dataset, options = found
+    from zoo.data.datasets import open_dataset
+
+    opened = open_dataset(dataset, root, options=options, progress=progress).dataset
+    split = next((opened.splits[name] for name in ("test", "val") if opened.splits.get(name)), range(len(opened)))
+    return DatasetAlbum(opened, [split[place] for place in spread(len(split), limit)], size=filters.input.size), []
+
+
+def _own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
+    """The dataset that the filters learnt from with its options, where it draws its pictures; else why not."""
+    import tomllib
+
+    from zoo.contracts import Dataset
+    from zoo.plugins import find_plugin
+
+    manifest = filters.manifest
+    name = manifest.lineage.dataset if manifest else None
+    if not manifest or not filters.published or not name:
+        return f"{filters.name} does not say what it learnt from."
+    try:
+        maker = find_plugin("dataset", name).load()
+        if not (isinstance(maker, type) and issubclass(maker, Dataset)) or maker.needs_folder:
+            return f"The dataset {name!r} of {filters.name} draws no pictures of its own."
+        if "recipe.toml" not in manifest.files:
+            return name, {}
+        recipe = tomllib.loads(filters.published.source.read("recipe.toml", limit=2**20).decode())
+        return name, dict(recipe["data"].get("options", {}))
+    except ZooError as error:
+        return f"The pictures of {filters.name} cannot be had: {error}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"The recipe of {filters.name} cannot be read."
+
+
+def _open_base(
+    filters: Filters, run: Run | None, base: str | None, where: dict[str, Any]
+) -> tuple[Filters | None, list[str]]:
+    """The filters that these were made from: as named, else as their lineage says, where they are on this disk."""
+    from zoo.filters import load
+
+    if base:
+        return load(base, **{**where, "revision": None}), []
+    if run is not None:
+        from zoo.showing.runs import base_of
+
+        said: list[str] = []
+        return base_of(run, said), said
+    manifest = filters.manifest
+    lineage = manifest.lineage if manifest else None
+    if lineage is None or not lineage.base:
+        return None, []
+    try:
+        found = load(lineage.base, **{**where, "revision": None, "offline": True})
+    except ZooError:
+        return None, [f"The base {lineage.base} is not on this disk: no drift. Pass --base {lineage.base}."]
+    if lineage.base_manifest and found.published and found.published.digest != lineage.base_manifest:
+        return None, [f"What {lineage.base} is here is not the base of {filters.name}: no drift. Pass --base NAME."]
+    return found, []
+
+
+def _squashed(picture: Path, size: int) -> Tensor:
+    from zoo.images import read_image, resize
+
+    return resize(read_image(picture, smallest=size), size)
+
+
+def _facts(shown: Shown, notes: list[str]) -> dict[str, Any]:
+    dreams = {one.layer.name: one for one in shown.dreams}
+    drift = shown.drift
+    return {
+        "folder": str(shown.folder),
+        "files": list(shown.files),
+        "pictures": shown.pictures,
+        "layers": [
+            {
+                "layer": one.layer.name,
+                "node": one.layer.cut.node,
+                "sees": one.layer.field.size if one.layer.field else None,
+                "channels": list(one.channels),
+                "strongest": [[round(float(answer), 4) for answer in row] for row in one.answers],
+                "dreamt": [round(float(answer), 4) for answer in dreams[one.layer.name].answers],
+            }
+            for one in shown.layers
+        ],
+        "drift": None
+        if drift is None
+        else {
+            "base": drift.base,
+            "pictures": drift.pictures,
+            "layers": [{"layer": one.name, "change": one.change, "cka": one.cka} for one in drift.layers],
+            "first": drift.first,
+            "moved": list(drift.moved),
+            "distances": list(drift.distances),
+        },
+        "notes": notes,
+    }

@@ -1,0 +1,198 @@
+"""The pictures of a run for the card: bounded in time and bytes, and with nothing private in them.
+
+They are kept in the run's folder, so that a second push publishes the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from zoo.errors import ZooError
+from zoo.filters import Filters, load
+from zoo.licences import forbids_derivatives
+from zoo.looking.albums import TensorAlbum, spread
+from zoo.pictures.files import LARGEST
+from zoo.progress import Progress, silent
+from zoo.showing.sheets import Shown, Wishes, show_filters
+from zoo.training.finetune import reopen_dataset
+from zoo.training.runs import FILTERS, Run
+from zoo.truncation import describe_cut
+
+CHANNELS, STEPS = 6, 64
+DREAMS = 700.0  # GFLOP that the dreams may cost, about eight seconds of a core
+PICTURES = 256  # that are looked at, where they cost no more than
+LOOKS = 400.0  # GFLOP
+KEPT = ".card-pictures"  # in the run's folder
+UNSAID = ("", "unknown", "other")  # licences that allow nobody anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """What was drawn of a run, and what was not."""
+
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def show_run(
+    run: Run, filters: Filters, folder: Path, *, show_pictures: bool = False, progress: Progress = silent
+) -> Portrait:
+    """Draw what filters see into the folder that is published: the last layer, the maps, the drift from the base.
+
+    Of the run's validation pictures patches and maps are drawn only where the dataset says an open licence. Other
+    pictures are looked at, so that the dreams have their colours, and nothing of them is drawn.
+
+    Args:
+        run: finished.
+        filters: its own, as they are published.
+        folder: to write into.
+        show_pictures: draw patches and maps of pictures of any licence.
+        progress: told how far the work is.
+    """
+    licence = str(run.record["dataset"].get("license") or "").lower()
+    is_open = licence not in UNSAID and not forbids_derivatives(licence)
+    key = _key(run, filters, reveal=is_open or show_pictures)
+    kept = run.folder / KEPT / key
+    try:
+        kept.parent.mkdir(exist_ok=True)
+    except OSError:  # a run that cannot be written to is drawn anew every time
+        return _draw(run, filters, folder, reveal=is_open or show_pictures, progress=progress)
+    if not (kept / "portrait.json").is_file():
+        portrait = _drawn(run, filters, kept, reveal=is_open or show_pictures, progress=progress)
+    else:
+        said = json.loads((kept / "portrait.json").read_text())
+        portrait = Portrait(files=tuple(said["files"]), notes=tuple(said["notes"]))
+    for name in portrait.files:
+        shutil.copyfile(kept / name, folder / name)
+    return portrait
+
+
+def _drawn(run: Run, filters: Filters, kept: Path, *, reveal: bool, progress: Progress) -> Portrait:
+    """Draw into the run's own folder, whole or not at all."""
+    part = Path(tempfile.mkdtemp(prefix=f".{kept.name}.", dir=kept.parent))
+    try:
+        portrait = _draw(run, filters, part, reveal=reveal, progress=progress)
+        (part / "portrait.json").write_text(json.dumps({"files": portrait.files, "notes": portrait.notes}))
+        shutil.rmtree(kept, ignore_errors=True)
+        part.replace(kept)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return portrait
+
+
+def _draw(run: Run, filters: Filters, part: Path, *, reveal: bool, progress: Progress) -> Portrait:
+    notes: list[str] = []
+    cost = describe_cut(filters.module, filters.cut.node, size=filters.input.size).gflop
+    limit = min(PICTURES, max(16, int(LOOKS / max(cost, 1e-9))))
+    album = validation_pictures(run, filters, notes, limit=limit, progress=progress)
+    if album is not None and not reveal:
+        dataset = run.record["dataset"]["name"]
+        notes.append(
+            f"No licence of the pictures of {dataset!r} is known that lets them be shown: the card has no patches of "
+            "them. Pass --show-pictures if everybody may see them."
+        )
+    wishes = Wishes(
+        layers=(filters.cut.name,),
+        channels=CHANNELS,
+        steps=STEPS,
+        most=DREAMS,
+        reveal=reveal,
+        title="",
+        largest=LARGEST,
+        device="cpu",
+    )
+    base = base_of(run, notes)
+    try:
+        with _one_thread():
+            shown = show_filters(filters, part, wishes=wishes, album=album, base=base, progress=progress)
+    except ZooError as error:
+        return Portrait(files=(), notes=(*notes, f"What the filters see could not be drawn: {error}"))
+    return Portrait(files=_worth_publishing(shown), notes=(*notes, *shown.notes))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Inside, torch computes with one thread.
+
+    The steps of a dream are small: two threads save little, wait for each other on a busy machine (75 seconds in place
+    of 12 were seen), and give other bits than one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _worth_publishing(shown: Shown) -> tuple[str, ...]:
+    """All but the dreams that stand beside their patches in another picture."""
+    beside = {name.replace("patches-", "dreams-", 1) for name in shown.files if name.startswith("patches-")}
+    return tuple(name for name in shown.files if name not in beside)
+
+
+def validation_pictures(
+    run: Run, filters: Filters, notes: list[str], *, limit: int, progress: Progress = silent
+) -> TensorAlbum | None:
+    """Some of the pictures that the run validated with, from its decoded cache.
+
+    Args:
+        run: whose.
+        filters: what they are fed to.
+        notes: is told why there are none.
+        limit: at most so many, evenly spread; 0: all.
+        progress: told how far the decoding is, where it has to be done again.
+
+    Returns:
+        None where the pictures are gone, or are others now.
+    """
+    try:
+        data = reopen_dataset(run, progress=progress)
+        if data.fingerprint() != run.record["fingerprint"]:
+            notes.append(f"The pictures of {data.name!r} are not what they were: none is looked at.")
+            return None
+        skip = run.recipe.data.skip_unreadable
+        decoded = data.decode(filters.input.size, skip_unreadable=skip, progress=progress)
+        rows = data.split(decoded, seed=run.recipe.seed).val
+    except ZooError as error:
+        notes.append(f"The run's pictures cannot be had, so that none is looked at: {error}")
+        return None
+    return TensorAlbum(decoded.images, rows[spread(len(rows), limit)])
+
+
+def base_of(run: Run, notes: list[str]) -> Filters | None:
+    """The filters that the run started from, where they are on this disk; `notes` is told where they are not."""
+    digest = run.record.get("base_manifest")
+    named = run.recipe.filters.name
+    if not digest or not named:
+        return None
+    try:
+        base = load(named, cut=run.recipe.filters.cut, offline=True)
+    except ZooError as error:
+        notes.append(f"The base filters are not on this disk, so that no drift is drawn: {error}")
+        return None
+    return base if base.published and base.published.digest == digest else None
+
+
+def _key(run: Run, filters: Filters, *, reveal: bool) -> str:
+    """What the pictures depend on, 16 hex digits."""
+    status = (run.folder / FILTERS).stat()
+    dtype = str(next(filters.module.parameters()).dtype)
+    facts = [version("filterzoo"), status.st_size, status.st_mtime_ns, dtype, _sum_of(filters), reveal]
+    facts += [CHANNELS, STEPS, DREAMS, PICTURES, LOOKS]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _sum_of(filters: Filters) -> float:
+    """Tells weights that were rounded for publishing from those that were not."""
+    return float(sum(parameter.detach().double().abs().sum() for parameter in filters.module.parameters()))

@@ -1,0 +1,242 @@
+"""`zoo probe` and `zoo rank`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zoo.cli.console import (
+    as_pairs,
+    data_options,
+    device_option,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    quiet_option,
+    say,
+)
+from zoo.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo.probing.arms import Result
+    from zoo.probing.choice import Probe
+    from zoo.probing.ranking import Ranking
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def scoring_options(function: F) -> F:
+    """What both commands take on how to score."""
+    for option in (
+        click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read."),
+        click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto", show_default=True),
+        click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True),
+        click.option("--neighbours", type=int, metavar="K", help="Of k-NN; by the pictures a class by default."),
+        click.option("--folds", type=int, default=5, show_default=True, help="Of the cross-validation."),
+        click.option(
+            "--per-class", type=click.IntRange(2), metavar="N", help="At most N pictures of each class; 100 by default."
+        ),
+        click.option("--target", help="Which of the dataset's targets; its first by default."),
+        click.option("--size", type=click.IntRange(16, 2048), help="The pictures' side; as made by default."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("dataset")
+@data_options
+@click.option("--backbone", help="A network by name; see `zoo backbones`.")
+@click.option("--weights", help="imagenet (default), random, a safetensors file, a folder or hf://….")
+@click.option("--filters", "name", help="Published filters: a name, a folder, owner/name or hf://….")
+@click.option("--cut", "cuts", multiple=True, help="Only this block or node; repeatable; all by default.")
+@scoring_options
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write probe.png and probe.json.")
+@device_option
+@json_option
+@quiet_option
+def probe(
+    dataset: str,
+    root: str | None,
+    settings: tuple[str, ...],
+    backbone: str | None,
+    weights: str | None,
+    name: str | None,
+    cuts: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **how: Any,
+) -> None:
+    """Where to chop: score every cut on DATASET (a name of `zoo data list`) without training, and recommend one.
+
+    \b
+    zoo probe plankton --filters vgg16-plankton
+    zoo probe image-folder --data photos/ --backbone vgg16 -o probe/
+    """
+    if (name is None) == (backbone is None):
+        raise UsageError("Say what to cut: --backbone vgg16, or --filters NAME; not both.")
+    if name and weights:
+        raise UsageError("Say either --filters, which have weights, or --backbone with --weights.")
+    _refuse_file(out)
+    from zoo.data.datasets import open_dataset
+    from zoo.probing.choice import probe as score_cuts
+
+    how = {key: value for key, value in how.items() if value is not None}
+    with progress_bars(quiet=quiet) as progress:
+        data = open_dataset(dataset, root, options=as_pairs(settings, option="--set"), progress=progress)
+        found = score_cuts(
+            data,
+            name,
+            backbone=backbone,
+            weights=weights or "imagenet",
+            cuts=cuts or None,
+            progress=progress,
+            **how,
+        )
+    if out:
+        _write(found, out)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    _print_probe(found)
+    if out:
+        say(f"Written: {out / 'probe.png'}, {out / 'probe.json'}")
+
+
+@click.command()
+@click.argument("dataset")
+@data_options
+@click.option("--filters", "names", multiple=True, metavar="NAME", help="Repeatable; all on this disk by default.")
+@scoring_options
+@device_option
+@json_option
+@quiet_option
+def rank(
+    dataset: str,
+    root: str | None,
+    settings: tuple[str, ...],
+    names: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    **how: Any,
+) -> None:
+    """Which filters suit DATASET, each at its best cut; ties are told as ties.
+
+    Without --filters all names of `zoo list` whose filters lie on this disk are ranked; nothing is downloaded.
+
+    \b
+    zoo rank plankton --filters vgg16-plankton --filters owner/name
+    """
+    from zoo.data.datasets import open_dataset
+    from zoo.probing.ranking import rank as score_filters
+
+    how = {key: value for key, value in how.items() if value is not None}
+    with progress_bars(quiet=quiet) as progress:
+        data = open_dataset(dataset, root, options=as_pairs(settings, option="--set"), progress=progress)
+        found = score_filters(data, names or None, progress=progress, **how)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    _print_ranking(found)
+
+
+# ------------------------------------------------------------------------------------------------ printing
+
+
+def _refuse_file(out: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise FileError(out, "this is a file", "Name a folder.")
+
+
+def _write(found: Probe, out: Path) -> None:
+    from zoo.files import writing
+    from zoo.pictures.probe import draw_probe
+
+    with writing(out / "probe.png") as part:
+        draw_probe(found).save(part, format="PNG")
+    found.save(out / "probe.json")
+
+
+def _columns(measure: str) -> tuple[str, ...]:
+    return (
+        ("score", "95% interval", "k-NN", "LDA", "LogME") if measure == "accuracy" else ("R²", "95% interval", "LogME")
+    )
+
+
+def _figures(one: Result, measure: str) -> tuple[str, ...]:
+    between = f"{one.low:.3f} to {one.high:.3f}"
+    if measure == "accuracy":
+        return (f"{one.score:.3f}", between, f"{one.knn or 0:.3f}", f"{one.lda or 0:.3f}", f"{one.logme:.3f}")
+    return (f"{one.score:.3f}", between, f"{one.logme:.3f}")
+
+
+def _costs(one: Result) -> tuple[str, ...]:
+    """Parameters, MB, GFLOP, MB to fetch."""
+    if one.cut is None:
+        return ("-", "-", "-", "-")
+    fetch = f"{one.fetch_megabytes:.2f}" if one.fetch_megabytes else "-"
+    return (f"{one.cut.parameters:,}", f"{one.cut.megabytes:.2f}", f"{one.cut.gflop:.2f}", fetch)
+
+
+def _print_probe(found: Probe) -> None:
+    scores = _columns(found.measure)
+    costs = ("parameters", "MB", "GFLOP", "fetch MB")
+    rows = [
+        (
+            f"* {one.title}" if one.title == found.recommended else f"  {one.title}",
+            *_figures(one, found.measure),
+            *_costs(one),
+        )
+        for one in (*found.cuts, *found.baselines)
+    ]
+    print_table(("  cut", *scores, *costs), rows, right=(*scores, *costs))
+    k = f", k = {found.neighbours}" if found.neighbours else ""
+    classes = f" of {found.classes} classes" if found.classes else ""
+    say(f"{found.pictures:,} pictures{classes} at {found.size} px, {found.target!r}, {found.folds}{k}.")
+    for note in found.notes:
+        say(f"note: {note}")
+    click.echo(f"Recommended: {found.recommended}. {found.why}")
+    click.echo(found.verdict)
+    say(f"{found.seconds:.1f} s")
+    click.echo(f"Next: {found.train}")
+
+
+def _print_ranking(found: Ranking) -> None:
+    scores = _columns(found.measure)
+    last = ("behind", "GFLOP", "fetch MB")
+    rows = []
+    for place in found.places:
+        cut, gap = place.best.cut, place.behind
+        behind = "-" if gap is None else f"{gap.difference:.3f} ({gap.low:.3f} to {gap.high:.3f})"
+        shared = sum(other.rank == place.rank for other in found.places) > 1
+        _, _, gflop, fetch = _costs(place.best)
+        rows.append(
+            (
+                f"{place.rank}{'=' if shared else ''}",
+                place.filters,
+                cut.name if cut else "-",
+                place.size,
+                *_figures(place.best, found.measure),
+                behind,
+                gflop,
+                fetch,
+            )
+        )
+    for one in found.floor:
+        _, _, gflop, _ = _costs(one)
+        rows.append(("floor", one.title, "-", "-", *_figures(one, found.measure), "-", gflop, "-"))
+    print_table(("rank", "filters", "cut", "px", *scores, *last), rows, right=("px", *scores, *last))
+    k = f", k = {found.neighbours}" if found.neighbours else ""
+    say(f"{found.pictures:,} pictures, {found.target!r}, {found.folds}{k}. = tied: the interval contains 0.")
+    for name, why in found.passed_over.items():
+        say(f"passed over: {name}: {why}")
+    for note in found.notes:
+        say(f"note: {note}")
+    click.echo(found.verdict)
+    say(f"{found.seconds:.1f} s")

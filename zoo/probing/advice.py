@@ -1,0 +1,111 @@
+"""What came out, in sentences, and the line to copy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.contracts import Categories, Cut, Head
+from zoo.data.datasets import OpenDataset
+from zoo.errors import ZooError
+from zoo.filters import Filters
+from zoo.plugins import find_plugins
+from zoo.probing.arms import RANDOM, Gap
+
+
+def in_points(value: float, measure: str) -> str:
+    """`3.1 points` of accuracy, `0.031` of R²."""
+    return f"{100 * value:.1f} points" if measure == "accuracy" else f"{value:.3f}"
+
+
+def explain(best: str, picked: str, gap: Gap, measure: str, count: int) -> str:
+    """Why this cut, in one sentence. The gap is the best's over the chosen one."""
+    if count == 1:
+        return f"{picked} is the only cut."
+    if picked == best:
+        return f"{picked} scores best, and no cheaper cut is within one standard error of it."
+    return (
+        f"{picked} is the cheapest cut within one standard error of the best, {best}: it is "
+        f"{in_points(gap.difference, measure)} below, and the paired standard error is {in_points(gap.error, measure)}."
+    )
+
+
+def verdict_on(gaps: Sequence[Gap], picked: str, measure: str, *, deepest: Gap | None = None) -> str:
+    """Whether the chosen cut beats its baselines, in words.
+
+    Args:
+        gaps: its lead over random weights and raw pixels.
+        picked: what it is called.
+        measure: "accuracy" or "R²".
+        deepest: its lead over the deepest cut, where it is another.
+    """
+    won = [_said(gap, measure) for gap in gaps if gap.beyond]
+    lost = [_said(gap, measure) for gap in gaps if not gap.beyond]
+    parts = [f"{picked} beats {' and '.join(won)}." if won else ""]
+    if lost:
+        parts.append(f"{picked} does NOT beat {' or '.join(lost)} beyond the 95% interval.")
+    if deepest:
+        parts.append(f"Against the deepest cut: {_said(deepest, measure)}.")
+    return " ".join(part for part in parts if part)
+
+
+def _said(gap: Gap, measure: str) -> str:
+    scale, digits = (100, 1) if measure == "accuracy" else (1, 3)
+    low, high = (f"{scale * value:+.{digits}f}" for value in (gap.low, gap.high))
+    unit = " points" if measure == "accuracy" else ""
+    at = gap.over.removesuffix(RANDOM)
+    over = gap.over if at == gap.over else f"random weights at {at}"
+    return f"{over} ({scale * gap.difference:+.{digits}f}{unit}, {low} to {high})"
+
+
+def train_line(
+    data: OpenDataset,
+    filters: Filters,
+    cut: Cut,
+    target: str,
+    *,
+    given: Filters | str | Path | None,
+    size: int | None,
+    seed: int,
+) -> str:
+    """The command that fine-tunes the chosen cut; in Python where no plugin brings the dataset."""
+    if not data.package:
+        return f"zoo.train(filters.truncate({cut.name!r}), dataset, out='runs/{data.name}')"
+    words = ["zoo", "train", data.name]
+    if data.dataset.needs_folder or _is_elsewhere(data):
+        words += ["--data", str(data.root)]
+    for name, value in data.options.items():
+        words += ["--set", f"{name}={value}"]
+    if given is None:
+        words += ["--backbone", filters.backbone.removeprefix("torchvision/"), "--cut", cut.name]
+        words += ["--weights", filters.start.text if filters.start else "random"]
+    else:
+        named = given if not isinstance(given, Filters) else filters.weights
+        words += ["--filters", str(named), "--cut", cut.name]
+    words += _head_words(data, target)
+    words += ["--size", str(size)] if size else []
+    words += ["--seed", str(seed)] if seed else []
+    return shlex.join(words)
+
+
+def _is_elsewhere(data: OpenDataset) -> bool:
+    from zoo.files import zoo_home
+
+    return not data.root.is_relative_to((zoo_home() / "datasets").resolve())
+
+
+def _head_words(data: OpenDataset, target: str) -> list[str]:
+    """`--head NAME:target=…`, nothing where the default head learns it."""
+    kind = data.targets[target]
+    fitting = [name for name, other in data.targets.items() if type(other) is type(kind)]
+    if isinstance(kind, Categories):
+        return [] if len(fitting) == 1 else ["--head", f"classify:target={target}"]
+    for plugin in find_plugins("head"):
+        try:
+            maker = plugin.load()
+        except ZooError:
+            continue  # `zoo plugins` reports it
+        if isinstance(maker, type) and issubclass(maker, Head) and isinstance(kind, maker.learns):
+            return ["--head", plugin.name if len(fitting) == 1 else f"{plugin.name}:target={target}"]
+    return ["--head", f"NAME:target={target}"]

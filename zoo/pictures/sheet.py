@@ -57,6 +57,7 @@ def draw_neighbours(
     *,
     captions: Sequence[Sequence[str]],
     agree: Sequence[Sequence[bool]] | None = None,
+    titles: tuple[str, str] = ("query", "nearest first"),
 ) -> Image.Image:
     """Draw a row a query: the query, then its nearest pictures, the nearest first.
 
@@ -66,6 +67,7 @@ def draw_neighbours(
         captions: of each query, one for itself and one for each of its neighbours ("copepod 0.93").
         agree: of each query, whether each neighbour has its label: the frame is blue-green, else red.
             None: no label is known, and the frames are grey.
+        titles: over the queries, and over the others.
 
     Returns:
         RGB.
@@ -91,8 +93,8 @@ def draw_neighbours(
     top = MARGIN + LINE + 8
     sheet = Image.new("RGB", (width, top + len(queries) * step - GAP + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN), "query", fill=MUTED, font=font(TEXT))
-    draw.text((left, MARGIN), "nearest first" if most else "", fill=MUTED, font=font(TEXT))
+    draw.text((MARGIN, MARGIN), titles[0], fill=MUTED, font=font(TEXT))
+    draw.text((left, MARGIN), titles[1] if most else "", fill=MUTED, font=font(TEXT))
     for row, (query, near) in enumerate(zip(queries, neighbours, strict=True)):
         down = top + row * step
         _place(sheet, query, (MARGIN, down), frame=INK, lines=lines[row][0], colour=INK)

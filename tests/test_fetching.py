@@ -142,6 +142,14 @@ def test_a_folder_is_verified_where_it_lies(tmp_path: Path) -> None:
         zoo.fetch(tmp_path, cut="block2")
 
 
+def test_filters_that_end_inside_a_block_have_the_cuts_before_it(tmp_path: Path) -> None:
+    inside = {name: tensor for name, tensor in fresh().items() if not name.startswith("features.8.")}
+    publish(tmp_path, inside, cut={"name": "features.6", "node": "features.6", "channels": 256, "stride": 4})
+    assert zoo.load(tmp_path, cut="block2").cut.node == "features.4"
+    with pytest.raises(UnknownNameError, match=r"\(block1, block2, features\.6\) is called 'block3'"):
+        zoo.load(tmp_path, cut="block3")
+
+
 @pytest.mark.parametrize("cut", ["block4", "xyzzy"])
 def test_a_cut_that_they_have_not_is_said_with_those_that_they_have(shared: Shared, cut: str) -> None:
     with pytest.raises(UnknownNameError, match=rf"\(block1, block2, block3\) is called '{cut}'"):

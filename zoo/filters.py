@@ -309,9 +309,7 @@ def ghost(manifest: Manifest, cut: str | None = None) -> tuple[Cut, nn.Module]:
     last = Cut(**{field: getattr(manifest.cut, field) for field in ("name", "node", "channels", "stride", "layout")})
     wanted = last
     if cut and cut not in (last.name, last.node):
-        known = backbone.cuts()
-        nodes = [one.node for one in known]
-        kept = known[: nodes.index(last.node) + 1] if last.node in nodes else [last]
+        kept = _cuts_up_to(backbone, last)
         by_name = {text: one for one in kept for text in (one.name, one.node)}
         if cut not in by_name:
             listed = ", ".join(one.name for one in kept)
@@ -320,6 +318,16 @@ def ghost(manifest: Manifest, cut: str | None = None) -> tuple[Cut, nn.Module]:
             )
         wanted = by_name[cut]
     return wanted, backbone.truncated(wanted, fresh=False)
+
+
+def _cuts_up_to(backbone: Backbone, last: Cut) -> list[Cut]:
+    """The cuts of filters that end at `last`; where that is inside a block, those before it and itself."""
+    known = backbone.cuts()
+    nodes = [one.node for one in known]
+    if last.node in nodes:
+        return known[: nodes.index(last.node) + 1]
+    whole = set(backbone.truncated(last, fresh=False).state_dict())
+    return [one for one in known if set(backbone.truncated(one, fresh=False).state_dict()) < whole] + [last]
 
 
 def build_filters(

@@ -1,0 +1,271 @@
+"""`zoo gallery`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import (
+    as_pairs,
+    data_options,
+    device_option,
+    json_option,
+    print_json,
+    progress_bars,
+    quiet_option,
+    say,
+    say_left_out,
+    source_options,
+)
+from zoo.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.data.datasets import OpenDataset
+    from zoo.filters import Filters
+    from zoo.gallery import Gallery, Looks, Materials
+    from zoo.looking.albums import Album
+    from zoo.progress import Progress
+    from zoo.training.runs import Run
+
+LOOKED_AT = 600  # pictures that patches are looked for in
+CHANNELS, STEPS = 6, 64  # of a layer's dreams; `zoo show` makes more of them, and longer
+
+
+@click.command()
+@click.argument("name")
+@click.option("--cut", help="Stop earlier than the filters were published: block2.")
+@click.option("--images", metavar="FOLDER", type=click.Path(path_type=Path), help="Pictures for the map.")
+@click.option(
+    "--dataset", metavar="NAME", help="Or a dataset's; the filters' own by default, if it draws its pictures."
+)
+@data_options
+@click.option("--split", metavar="SPLIT", help="train, val, test or all; the dataset's own test split by default.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the map, and of a split that is drawn.")
+@click.option("--in", "table", metavar="FILE", type=click.Path(path_type=Path), help="Or what `zoo embed` wrote.")
+@click.option("--most", type=click.IntRange(1), default=5000, show_default=True, help="Pictures on the map, at most.")
+@click.option(
+    "--map",
+    "method",
+    type=click.Choice(["auto", "umap", "pca"]),
+    default="auto",
+    show_default=True,
+    help="How the map is laid out; auto: UMAP where umap-learn is installed.",
+)
+@click.option("--run", "folder", metavar="RUN", type=click.Path(path_type=Path), help="The training, for its curves.")
+@click.option("--looks", metavar="FOLDER", type=click.Path(path_type=Path), help="What `zoo show -o FOLDER` drew.")
+@click.option("--quick", is_flag=True, help="Draw no patches and dreams that are not there yet: they take a while.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-gallery by default.")
+@source_options
+@json_option
+@device_option
+@quiet_option
+def gallery(
+    name: str,
+    cut: str | None,
+    images: Path | None,
+    dataset: str | None,
+    root: str | None,
+    settings: tuple[str, ...],
+    split: str | None,
+    seed: int,
+    table: Path | None,
+    most: int,
+    method: str,
+    folder: Path | None,
+    looks: Path | None,
+    quick: bool,
+    out: Path | None,
+    as_json: bool,
+    device: str | None,
+    quiet: bool,
+    **where: Any,
+) -> None:
+    """The filters NAME as a page: OUT/index.html opens in any browser, without a server or a network.
+
+    What they are and what they scored, what they look for, the training's curves and confusion, and a map of pictures
+    as they see them, to zoom into, with every picture's nearest.
+
+    Without --images, --dataset or --in the map shows the dataset that the filters learnt from, where it draws its
+    pictures itself.
+    """
+    _check_usage(images, dataset, table, root, settings, split)
+    from zoo.embedding import open_table
+    from zoo.filters import load
+    from zoo.gallery import write_gallery
+    from zoo.training.runs import open_run
+
+    space = open_table(table).space if table else None
+    filters = load(name, cut=cut or (space.cut if space else None), **where)
+    run = open_run(folder) if folder else None
+    with progress_bars(quiet=quiet) as progress:
+        asked = _Asked(
+            images=images, dataset=dataset, root=root, settings=settings, split=split, seed=seed, table=table
+        )
+        source = _open_source(filters, asked, progress)
+        materials = source.gather(filters, most, device, progress)
+        drawn = _looks(filters, looks, run, source.album(filters), quick=quick, device=device, progress=progress)
+        made = write_gallery(
+            filters,
+            out or Path(f"{filters.name}-gallery"),
+            materials=materials,
+            looks=drawn,
+            run=run,
+            use=name,
+            method=method,
+            seed=seed,
+            notes=source.notes,
+            progress=progress,
+        )
+    _tell(made, materials, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the user said of the pictures."""
+
+    images: Path | None
+    dataset: str | None
+    root: str | None
+    settings: tuple[str, ...]
+    split: str | None
+    seed: int
+    table: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """Where the map's pictures come from: a folder, a file of embeddings, a dataset's samples, or nowhere."""
+
+    images: Path | None = None
+    table: Path | None = None
+    opened: OpenDataset | None = None
+    name: str = ""  # of the dataset
+    indices: Sequence[int] = ()
+    about: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def gather(self, filters: Filters, most: int, device: str | None, progress: Progress) -> Materials | None:
+        """The map's materials, None where there are no pictures."""
+        from zoo.embedding import DatasetPictures
+        from zoo.gallery import gather_dataset, gather_files, gather_table
+
+        if self.images:
+            return gather_files(filters, self.images, most=most, device=device, progress=progress)
+        if self.table:
+            return gather_table(filters, self.table, most=most, progress=progress)
+        if self.opened is None:
+            return None
+        pictures = DatasetPictures(self.opened.dataset, self.indices, name=self.name, root=self.opened.root)
+        return gather_dataset(filters, pictures, about=self.about, most=most, device=device, progress=progress)
+
+    def album(self, filters: Filters) -> Album | None:
+        """The same pictures, or some of them, to look for patches in."""
+        from zoo.looking.albums import DatasetAlbum, open_folder, spread
+
+        size = filters.input.size
+        if self.images and self.images.is_dir():
+            return open_folder(self.images, size=size, limit=LOOKED_AT)
+        if self.opened is None:
+            return None
+        chosen = [self.indices[place] for place in spread(len(self.indices), LOOKED_AT)]
+        return DatasetAlbum(self.opened.dataset, chosen, size=size)
+
+
+def _check_usage(
+    images: Path | None,
+    dataset: str | None,
+    table: Path | None,
+    root: str | None,
+    settings: tuple[str, ...],
+    split: str | None,
+) -> None:
+    if sum(one is not None for one in (images, dataset, table)) > 1:
+        raise UsageError("The map's pictures come from --images, --dataset or --in. Name one of them.")
+    if dataset is None and (root or settings or split):
+        raise UsageError("--data, --set and --split belong to a dataset: say which with --dataset NAME.")
+
+
+def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source:
+    from zoo.data.datasets import open_dataset
+
+    if asked.images or asked.table:
+        return _Source(images=asked.images, table=asked.table)
+    name, options = asked.dataset, dict[str, Any](as_pairs(asked.settings, option="--set"))
+    if name is None:
+        from zoo.cli.show import _own_dataset
+
+        found = _own_dataset(filters)
+        if isinstance(found, str):
+            return _Source(notes=(f"{found} There is no map: pass --images FOLDER for one.",))
+        name, options = found
+    opened = open_dataset(name, asked.root, options=options, progress=progress)
+    split, indices = _split(opened, asked.split, name, filters.input.size, asked.seed, progress)
+    about = f"{name}, all pictures" if split == "all" else f"{name}, the {split} split"
+    if options:
+        about += f" ({', '.join(f'{key}={value}' for key, value in options.items())})"
+    return _Source(opened=opened, name=name, indices=indices, about=about)
+
+
+def _split(
+    opened: OpenDataset, split: str | None, name: str, size: int, seed: int, progress: Progress
+) -> tuple[str, Sequence[int]]:
+    """Which pictures; a split that the dataset has not itself is drawn as `zoo train` draws it."""
+    own = opened.dataset.splits
+    chosen = split or ("test" if own.get("test") else "all")
+    if chosen == "all":
+        return chosen, range(len(opened.dataset))
+    if chosen in own:
+        return chosen, own[chosen]
+    if chosen not in ("train", "val", "test"):
+        raise UnknownNameError(f"split of {name!r}", chosen, {*own, "train", "val", "test", "all"})
+    decoded = opened.decode(size, progress=progress)
+    drawn = opened.split(decoded, seed=seed)
+    return chosen, decoded.index[getattr(drawn, chosen)].tolist()
+
+
+def _looks(
+    filters: Filters,
+    folder: Path | None,
+    run: Run | None,
+    album: Album | None,
+    *,
+    quick: bool,
+    device: str | None,
+    progress: Progress,
+) -> Looks:
+    """The filters' pictures: as published, as drawn before, and what is still missing."""
+    from zoo.gallery import find_looks, make_looks, read_looks
+    from zoo.showing.sheets import Wishes
+
+    looks = find_looks(filters)
+    if folder:
+        looks = read_looks(folder).over(looks)
+    deep = not quick and not looks.deep
+    wishes = Wishes(channels=CHANNELS, steps=STEPS, device=device)
+    made = make_looks(filters, album=album, run=run, wishes=wishes, deep=deep, progress=progress)
+    return made.over(looks) if run else looks.over(made)
+
+
+def _tell(made: Gallery, materials: Materials | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "page": str(made.page),
+                "bytes": made.size,
+                "pictures": made.pictures,
+                "map": made.method or None,
+                "skipped": list(materials.skipped) if materials else [],
+                "notes": list(made.notes),
+            }
+        )
+        return
+    click.echo(made.page)
+    say_left_out(materials.skipped if materials else ())
+    for note in made.notes:
+        say(note)
+    shown = f"{made.pictures:,} pictures by {made.method}, " if made.pictures else ""
+    say(f"{shown}{made.size / 1e6:.1f} MB. Open it in a browser: it needs no server.")

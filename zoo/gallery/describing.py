@@ -1,0 +1,172 @@
+"""What filters are, in facts and figures: from their manifest and metrics.json, or from a run. Strangers wrote them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import UsageError, ZooError
+from zoo.filters import Filters
+from zoo.published import Published
+from zoo.training.runs import Run
+
+LARGEST = 16 * 2**20  # bytes of a file that is read for a page
+LISTED = 60  # classes that are named
+_REPOSITORY = re.compile(r"(hf://)?[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?")
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The figures of one head on one split."""
+
+    split: str
+    head: str
+    figures: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a page says of filters."""
+
+    name: str
+    about: str
+    facts: tuple[tuple[str, str], ...]  # title and text
+    classes: tuple[str, ...]  # of the first head that has any
+    scores: tuple[Score, ...]
+    headline: str  # "93.0%", empty where nothing was measured
+    meaning: str  # what that figure says
+    use: str  # what zoo.load is given
+    cut: str | None  # where it is not the published one
+    width: int  # D, how many numbers a vector has
+    notes: tuple[str, ...] = ()  # what could not be read
+
+
+def describe(filters: Filters, *, use: str = "", run: Run | None = None) -> Description:
+    """Gather what is known of filters.
+
+    Args:
+        filters: to describe.
+        use: what they were loaded by; a path is never shown, the published name stands for it.
+        run: the training that they come from, for its figures.
+
+    Raises:
+        UsageError: the run trained another backbone or cut.
+    """
+    manifest, notes = filters.manifest, list[str]()
+    if run is not None:
+        _refuse_other_run(filters, run)
+    metrics = dict(run.metrics) if run is not None else {}
+    counts: Mapping[str, Any] = run.record.get("splits", {}) if run is not None else {}
+    if run is None and filters.published is not None:
+        metrics, counts = _published_figures(filters.published, notes)
+    scores = tuple(_scores(metrics))
+    heads = manifest.heads if manifest else ()
+    classes = next((head.target.names for head in heads if head.target.names), ())
+    headline, meaning = _headline(scores, counts, len(classes))
+    return Description(
+        name=printable(filters.name),
+        about=printable(manifest.about) if manifest else "",
+        facts=tuple((title, printable(text)) for title, text in _facts(filters, classes) if text),
+        classes=tuple(printable(name) for name in classes),
+        scores=scores,
+        headline=headline,
+        meaning=meaning,
+        use=use if _NAME.fullmatch(use) or _REPOSITORY.fullmatch(use) else filters.name,
+        cut=filters.cut.name if manifest and manifest.cut.name != filters.cut.name else None,
+        width=filters.cut.channels,
+        notes=tuple(notes),
+    )
+
+
+def printable(text: str) -> str:
+    """Without control characters, marks that turn the writing round, and halves of characters."""
+    return "".join(one if _shown(one) else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def read_published(published: Published, name: str) -> bytes | None:
+    """A file as its manifest promises it; None where there is none. Raises ZooError: it is another, or is gone."""
+    entry = published.manifest.files.get(name)
+    if entry is None or entry.size > LARGEST:
+        return None
+    content = published.source.read(name, limit=LARGEST)
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise ZooError(
+            f"{name} of {published.manifest.name} is not the file that was published. Run `zoo fetch` again."
+        )
+    return content
+
+
+def _shown(one: str) -> bool:
+    return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _facts(filters: Filters, classes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    manifest, cut = filters.manifest, filters.cut
+    yield "Backbone", filters.backbone.rpartition("/")[2]
+    yield "Cut", f"{cut.name} ({cut.node})" if cut.name != cut.node else cut.name
+    yield "Vector", f"{cut.channels} numbers, one cell for {cut.stride} × {cut.stride} pixels"
+    yield "Input", f"{filters.input.size} × {filters.input.size} pixels"
+    parameters = sum(parameter.numel() for parameter in filters.module.parameters())
+    stored = f", {manifest.files['model.safetensors'].size / 1e6:.1f} MB as {manifest.dtype}" if manifest else ""
+    yield "Size", f"{parameters / 1e6:.2f} million weights{stored}"
+    yield "Classes", f"{len(classes)}" if classes else ""
+    if manifest:
+        lineage = manifest.lineage
+        began = lineage.base or lineage.weights
+        yield "Started from", {"random": "random weights"}.get(began, began)
+        yield "Learnt from", lineage.dataset or ""
+        yield "Licence", manifest.license
+
+
+def _published_figures(published: Published, notes: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    try:
+        raw = read_published(published, "metrics.json")
+        content = json.loads(raw) if raw else {}
+        figures, splits = content.get("figures", {}), content.get("splits", {})
+        return (figures if isinstance(figures, dict) else {}), (splits if isinstance(splits, dict) else {})
+    except (ZooError, ValueError, AttributeError, RecursionError):
+        notes.append("metrics.json cannot be read: no figures are shown.")
+        return {}, {}
+
+
+def _scores(metrics: Mapping[str, Any]) -> Iterator[Score]:
+    for split, heads in metrics.items():
+        for head, figures in heads.items() if isinstance(heads, dict) else ():
+            single = tuple(
+                (printable(key.replace("_", " ")), float(value))
+                for key, value in (figures.items() if isinstance(figures, dict) else ())
+                if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            )
+            if single:
+                yield Score(split=printable(split), head=printable(head), figures=single)
+
+
+def _headline(scores: tuple[Score, ...], counts: Mapping[str, Any], classes: int) -> tuple[str, str]:
+    """The accuracy on test pictures, else on validation pictures."""
+    for split, key in (("test", "test"), ("validation", "val")):
+        for score in scores:
+            accuracy = dict(score.figures).get("accuracy")
+            if score.split == split and accuracy is not None and 0 <= accuracy <= 1:
+                count = counts.get(key)
+                many = f"{count:,} " if isinstance(count, int) and not isinstance(count, bool) else ""
+                among = f", among {classes} classes" if classes else ""
+                return f"{100 * accuracy:.1f}%", f"of {many}{split} pictures are named rightly{among}"
+    return "", ""
+
+
+def _refuse_other_run(filters: Filters, run: Run) -> None:
+    described = run.record.get("model", {})
+    mine = (filters.backbone, filters.cut.node)
+    theirs = (described.get("backbone"), (described.get("cut") or {}).get("node"))
+    if mine != theirs:
+        raise UsageError(
+            f"{run.folder} trained {theirs[0]} at {theirs[1]}, but {filters.name} is {mine[0]} at {mine[1]}. "
+            "Name the run that these filters come from."
+        )

@@ -1,0 +1,73 @@
+"""Pictures -> small JPEGs, each by itself: a page decodes those that are looked at, and no others."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.progress import Progress, silent
+
+SIDES = ((3000, 160), (6000, 128), (12_000, 96))  # pictures, and their thumbnails' side: pages under 30 MB
+SMALLEST = 64  # pixels
+TINY = 48  # pixels: smaller pictures are enlarged by whole pixels, so that they stay sharp
+QUALITY = 82
+AHEAD = 256  # pictures that are decoded before the first of them is asked for
+
+T = TypeVar("T")
+
+
+def side_for(count: int) -> int:
+    """How large thumbnails of so many pictures are, in pixels."""
+    return next((side for most, side in SIDES if count <= most), SMALLEST)
+
+
+def as_thumbnail(image: Tensor, side: int) -> bytes:
+    """A JPEG of the whole picture in its proportions, its longer side `side` pixels or less.
+
+    Shapes: image uint8 (3, H, W).
+    """
+    picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
+    longest = max(picture.size)
+    if longest < TINY:
+        times = -(-SMALLEST // longest)
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    elif longest > side:
+        width, height = (max(1, round(length * side / longest)) for length in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    held = io.BytesIO()
+    picture.save(held, "JPEG", quality=QUALITY, optimize=True)
+    return held.getvalue()
+
+
+def thumbnails_of(
+    tokens: Sequence[T], read: Callable[[T], Tensor], *, side: int, progress: Progress = silent
+) -> Iterator[tuple[T, bytes | str]]:
+    """Each token with its thumbnail, or with the line that says why it cannot be read; decoded by threads.
+
+    Args:
+        tokens: what `read` takes.
+        read: gives uint8 (3, H, W); called from several threads.
+        side: of a thumbnail, in pixels.
+        progress: told how far it is.
+    """
+
+    def make(token: T) -> bytes | str:
+        try:
+            return as_thumbnail(read(token), side)
+        except ZooError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(tokens), AHEAD):
+            progress("reading pictures", start, len(tokens))
+            part = tokens[start : start + AHEAD]
+            yield from zip(part, pool.map(make, part), strict=True)
+    progress("reading pictures", len(tokens), len(tokens))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -435,6 +436,14 @@ def test_metadata_that_cannot_be_believed_is_refused(parquet, change, message):
         read_embeddings(parquet)
 
 
+def test_vectors_without_numbers_are_refused(tmp_path, filters):
+    np.save(tmp_path / "vectors.npy", np.empty((3, 0), np.float32))
+    said = dataclasses.replace(filters.space(), shape=(0,)).as_metadata()
+    (tmp_path / "vectors.npy.rows.jsonl").write_text(json.dumps(said) + 3 * '\n{"path": "a.png"}')
+    with pytest.raises(FileError, match="its vectors have no numbers"):
+        read_embeddings(tmp_path / "vectors.npy")
+
+
 def test_a_file_without_rows_is_refused(parquet):
     pq.write_table(pq.read_table(parquet).slice(0, 0), parquet)
     with pytest.raises(FileError, match="it holds no vectors"):
@@ -516,6 +525,14 @@ def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, fil
     written = filters.embed_into(begun, folder, batch=1, device="cpu", resume=True)
     assert written.resumed == 0
     assert np.array_equal(read_embeddings(begun).vectors, filters.embed(folder, batch=1, device="cpu").vectors)
+
+
+def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
+    torn = Parts(begun).folder / ".000000000010-000000000015.npz.x1y2z3.part"
+    torn.write_bytes(b"half")
+    with pytest.raises(StoppedError):
+        filters.embed_into(begun, folder, batch=1, device="cpu", resume=True, progress=stop_after(1))
+    assert not torn.exists()
 
 
 def test_a_damaged_job_is_named(begun, folder, filters):
@@ -631,6 +648,40 @@ def test_the_command_takes_patterns_lists_and_datasets(command, folder, monkeypa
     drawn = read_embeddings("d.parquet")
     assert 0 < len(drawn) < 12
     assert Path(drawn.paths[0]).is_file()
+
+
+def test_programs_are_told_what_was_written(command, folder):
+    answer = command("embed", "photos", "--filters", "vgg16-plankton", "--cut", "block1", "-o", "a.npy", "--json")
+    said = json.loads(answer.out)
+    assert (said["file"], said["pictures"], said["width"], said["unreadable"]) == ("a.npy", 24, 64, 0)
+    assert (said["cut"], said["pool"], said["size"]) == ("block1", "mean", 64)
+
+
+def test_a_size_that_the_filters_do_not_take_is_said(command, folder):
+    fault = command("embed", "photos", "--filters", "vgg16-plankton", "--size", 2, "-o", "a.npy").fault
+    assert "take no pictures of 2 x 2 pixels. Give their own size, 64." in fault
+
+
+def test_a_split_that_is_drawn_leaves_out_what_cannot_be_read(command, folder):
+    (folder / "bar" / "broken.png").write_bytes(b"no picture")
+    words = ("embed", "--filters", "vgg16-plankton", "--cut", "block1", "--size", 16, "-o", "a.parquet")
+    words += ("--dataset", "image-folder:val", "--data", "photos")
+    assert "pass --skip-unreadable" in command(*words).fault
+    assert command(*words, "--skip-unreadable").status == 0
+    assert 0 < len(read_embeddings("a.parquet")) < 12
+
+
+def test_all_is_a_split_of_every_dataset(command, folder):
+    words = ("embed", "--filters", "vgg16-plankton", "--cut", "block1", "--size", 16, "--data", "photos")
+    command(*words, "--dataset", "image-folder:all", "-o", "a.parquet")
+    assert len(read_embeddings("a.parquet")) == 24
+
+
+def test_one_picture_that_cannot_be_read_is_one(command, folder):
+    (folder / "bar" / "broken.png").write_bytes(b"no picture")
+    words = ("photos", "--filters", "vgg16-plankton", "--cut", "block1", "--size", 16, "-o", "a.parquet")
+    answer = command("embed", *words, "--skip-unreadable")
+    assert "1 picture cannot be read, as listed in a.parquet.unreadable.txt" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from PIL import Image
 import zoo
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.gallery import (
+    Layout,
     Looks,
     Materials,
     find_looks,
@@ -32,7 +33,7 @@ from zoo.gallery import (
 )
 from zoo.gallery.describing import Score, describe, printable
 from zoo.gallery.looks import ordered
-from zoo.gallery.mapping import in_script
+from zoo.gallery.mapping import in_script, map_data
 from zoo.gallery.materials import shortened
 from zoo.gallery.page import render
 from zoo.gallery.thumbnails import as_thumbnail, side_for
@@ -312,6 +313,14 @@ def test_without_pictures_there_is_a_page_without_a_map(filters, tmp_path):
     assert made.pictures == 0
     assert 'id="map"' not in made.page.read_text()
     assert "There is no map." in made.page.read_text()
+
+
+def test_scores_have_as_many_decimals_as_each_other(filters):
+    scores = tuple(
+        Score(split="test", head=name, figures=(("accuracy", value),)) for name, value in (("a", 0.93), ("b", 0.9256))
+    )
+    text = render(dataclasses.replace(describe(filters), scores=scores), Looks(files={}), None)
+    assert re.findall(r'<td class="right">([^<]+)', text) == ["0.9300", "0.9256"]
 
 
 def test_a_file_in_the_folders_place_is_an_error(filters, tmp_path):
@@ -623,6 +632,20 @@ def test_colour_by_group_lists_the_groups(browser):
     assert browser.run("[...legend.querySelectorAll('.name')].map(one => one.textContent)") == ["camera 0", "camera 1"]
 
 
+def test_pictures_without_labels_have_no_legend(chromium, filters, materials, tmp_path):
+    nothing = (None,) * len(materials)
+    bare = dataclasses.replace(materials, labels=nothing, groups=nothing)
+    chromium.open(write_gallery(filters, tmp_path, materials=bare, method="pca").page)
+    assert chromium.run("getComputedStyle(document.getElementById('legend-box')).display") == "none"
+    assert "nothings" not in chromium.run("document.body.innerText")
+
+
+def test_pictures_without_a_label_are_no_label_of_their_own(chromium, filters, materials, tmp_path):
+    some = dataclasses.replace(materials, labels=(None, *materials.labels[1:]))
+    chromium.open(write_gallery(filters, tmp_path, materials=some, method="pca").page)
+    assert chromium.run("document.getElementById('legend-title').textContent") == "3 labels"
+
+
 def test_search_counts_and_enter_goes_to_a_find(browser, materials):
     browser.run("document.getElementById('search').focus()")
     browser.press(*"ring-003")
@@ -703,6 +726,28 @@ def test_what_strangers_say_of_their_filters_is_text_and_nothing_else(chromium, 
     assert chromium.run("typeof window.__pwned") == "undefined"
     assert chromium.faults == []
     assert chromium.run("document.querySelector('h1').textContent") == HOSTILE[0]
+
+
+@pytest.mark.slow
+def test_very_many_pictures_are_a_map_too(chromium, filters, materials, tmp_path):
+    count = 150_000
+    nothing = (None,) * count
+    many = dataclasses.replace(
+        materials,
+        vectors=np.zeros((count, 1), dtype=np.float32),
+        thumbnails=(),
+        paths=("a.jpg",) * count,
+        labels=nothing,
+        groups=nothing,
+    )
+    layout = Layout(places=np.random.default_rng(0).random((count, 2), dtype=np.float32), method="PCA", note="")
+    none = np.empty((count, 0))
+    (tmp_path / "index.html").write_text(
+        render(describe(filters), Looks(files={}), map_data(many, layout, none.astype(np.int32), none))
+    )
+    chromium.open(tmp_path / "index.html")
+    assert chromium.faults == []
+    assert chromium.run("map.map.count") == count
 
 
 @pytest.mark.slow

@@ -70,6 +70,16 @@ def test_the_field_of_an_unknown_step_is_measured():
     assert find_field(filters, cut) == Field(size=5, step=1, start=-2)
 
 
+def test_a_field_that_is_measured_does_not_hang_on_the_mode():
+    from zoo.looking.fields import find_field
+
+    module = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), Strange())
+    cut = Cut(name="mean", node="2.mean", channels=3, stride=1)
+    filters = Filters(module, backbone="vgg11", cut=cut, input=Input(size=32)).train()
+    assert find_field(filters, cut) == Field(size=5, step=1, start=-2)
+    assert filters.module.training
+
+
 def test_a_gate_on_the_whole_picture_is_not_counted():
     filters = build_filters("mobilenet_v3_small", cut="block2", weights="random", size=64)
     assert find_layers(filters)[-1].field.size < 64

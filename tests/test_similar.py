@@ -117,6 +117,12 @@ def test_the_odd_one_is_furthest_from_the_mean_of_the_others():
         pick_odd(np.ones((2, 3)))
 
 
+def test_the_least_threshold_joins_only_what_is_alike_at_all():
+    vectors = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+    found = find_duplicates(array_blocks(vectors), 4, width=2, threshold=1e-7)
+    assert [group.rows for group in found] == [(0, 2), (1, 3)]
+
+
 @pytest.mark.parametrize("threshold", [0, -1, 1.01, float("nan")])
 def test_a_threshold_without_sense_is_refused(tmp_path, threshold):
     path = write(tmp_path / "v.npy", np.eye(8))
@@ -304,10 +310,22 @@ def test_duplicates_are_told_in_groups(command, embedded):
     words = ("similar", "--duplicates", "photos.parquet", "--threshold", 0.9999)
     answer = command(*words, "--sheet", "sheet.png")
     assert "photos/disc/twin.png" in answer.out
-    assert "groups of near-duplicates (cosine 0.9999 or more)" in answer.err
+    assert "2 pictures in 1 group of near-duplicates (cosine 0.9999 or more)" in answer.err
     assert Path("sheet.png").is_file()
     groups = json.loads(command(*words, "--json").out)
     assert {"photos/disc/disc-003.png", "photos/disc/twin.png"} in [{one["path"] for one in group} for group in groups]
+
+
+def test_a_name_with_a_line_break_is_drawn_on_a_sheet(command, photos):
+    shutil.copy(photos / "disc" / "twin.png", photos / "a\nb\x07c.png")
+    command("embed", "photos", "--filters", "vgg16-plankton", "--cut", "block2", "-o", "named.parquet")
+    answer = command("similar", "--duplicates", "named.parquet", "--threshold", 0.9999, "--sheet", "sheet.png")
+    assert (answer.status, Path("sheet.png").is_file()) == (0, True)
+
+
+def test_one_group_is_one(command, tmp_path):
+    write(tmp_path / "v.npy", np.eye(8)[[0, 0, 1]])
+    assert "2 pictures in 1 group of near-duplicates" in command("similar", "--duplicates", tmp_path / "v.npy").err
 
 
 def test_filters_that_are_named_must_be_those_of_the_file(command, embedded, shapes):

@@ -140,7 +140,11 @@ class Filters(nn.Module):
 
     @torch.no_grad()
     def feature_shape(self, size: int | None = None) -> FeatureShape:
-        """What leaves them for one picture of `size` pixels; computed without arithmetic, on the meta device."""
+        """What leaves them for one picture of `size` pixels; computed without arithmetic, on the meta device.
+
+        Raises:
+            UsageError: they do not take pictures of that size.
+        """
         side = size or self.input.size
         try:
             ghost = copy.deepcopy(self.module).to("meta").eval()
@@ -149,8 +153,14 @@ class Filters(nn.Module):
             training = self.module.training
             parameter = next(self.module.parameters())
             probe = torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype)
-            shape = to_map(self.module.eval()(probe), self.cut).shape
-            self.module.train(training)
+            try:
+                shape = to_map(self.module.eval()(probe), self.cut).shape
+            except (RuntimeError, AssertionError) as error:  # too small for its pools, or tokens of one size only
+                raise UsageError(
+                    f"{self.name!r} take no pictures of {side} x {side} pixels. Give their own size, {self.input.size}."
+                ) from error
+            finally:
+                self.module.train(training)
         return FeatureShape(channels=shape[1], height=shape[2], width=shape[3])
 
     def embed(

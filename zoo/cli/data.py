@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,9 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
         dataset.prepare(out, progress)
     filled = out.is_dir() and any(out.iterdir())
     say(f"{len(dataset)} pictures in {out}" if filled else f"{name} brings its {len(dataset)} pictures along.")
-    say(f"Next: zoo train {name}{f' --data {out}' if filled else ''} --backbone vgg16 --cut block4 --weights random")
+    options = "".join(f" --set {shlex.quote(one)}" for one in settings)
+    where = f" --data {shlex.quote(str(out))}" if filled else ""
+    say(f"Next: zoo train {name}{where}{options} --backbone vgg16 --cut block4 --weights random")
 
 
 @data.command()

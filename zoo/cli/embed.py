@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from zoo.cli.console import (
     as_pairs,
     data_options,
     device_option,
+    json_option,
+    print_json,
     progress_bars,
     quiet_option,
     say,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=int, help="Pictures that go through the network at once.")
 @source_options
 @device_option
+@json_option
 @quiet_option
 def embed(
     paths: tuple[Path, ...],
@@ -72,6 +74,7 @@ def embed(
     size: int | None,
     batch: int | None,
     device: str | None,
+    as_json: bool,
     quiet: bool,
     **where: Any,
 ) -> None:
@@ -88,7 +91,15 @@ def embed(
     filters = load(name, cut=cut, **where)
     with progress_bars(quiet=quiet) as progress:
         pictures = (
-            _from_dataset(dataset, root, settings, seed=seed, size=size or filters.input.size, progress=progress)
+            _from_dataset(
+                dataset,
+                root,
+                settings,
+                seed=seed,
+                size=size or filters.input.size,
+                skip_unreadable=skip_unreadable,
+                progress=progress,
+            )
             if dataset
             else _listed(paths, out, null=null)
         )
@@ -107,7 +118,10 @@ def embed(
         except KeyboardInterrupt:
             say("What is done is kept for --resume, but for the last seconds.")
             raise
-    _tell(written)
+    if as_json:
+        print_json(_facts(written))
+    else:
+        _tell(written)
 
 
 def _check_usage(
@@ -135,26 +149,23 @@ def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> Pictures:
 
 
 def _from_dataset(
-    text: str, root: str | None, settings: tuple[str, ...], *, seed: int, size: int, progress: Progress
+    text: str,
+    root: str | None,
+    settings: tuple[str, ...],
+    *,
+    seed: int,
+    size: int,
+    skip_unreadable: bool,
+    progress: Progress,
 ) -> Pictures:
     """A dataset's pictures, all or those of a split; a split that it does not have is drawn as `zoo train` draws it."""
+    from zoo.cli.datasets import choose_split
     from zoo.data.datasets import open_dataset
     from zoo.embedding import DatasetPictures
 
     name, split = _name_and_split(text)
     data = open_dataset(name, root, options=as_pairs(settings, option="--set"), progress=progress)
-    own = data.dataset.splits
-    indices: Sequence[int]
-    if split is None:
-        indices = range(len(data.dataset))
-    elif split in own:
-        indices = own[split]
-    elif split in ("train", "val", "test"):
-        decoded = data.decode(size, progress=progress)
-        drawn = data.split(decoded, seed=seed)
-        indices = decoded.index[getattr(drawn, split)].tolist()
-    else:
-        raise UnknownNameError(f"split of {name!r}", split, {*own, "train", "val", "test"})
+    indices = choose_split(data, split, size=size, seed=seed, skip_unreadable=skip_unreadable, progress=progress)
     return DatasetPictures(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
 
 
@@ -170,11 +181,30 @@ def _name_and_split(text: str) -> tuple[str, str | None]:
     return text, None
 
 
+def _facts(written: Written) -> dict[str, Any]:
+    space = written.space
+    return {
+        "file": str(written.path),
+        "pictures": written.pictures,
+        "width": space.width,
+        "filters": space.filters,
+        "manifest": space.manifest,
+        "cut": space.cut,
+        "pool": space.pool,
+        "size": space.size,
+        "resumed": written.resumed,
+        "unreadable": written.unreadable,
+        "unreadable_file": str(written.side) if written.side else None,
+    }
+
+
 def _tell(written: Written) -> None:
     say_left_out(written.skipped)
     if written.side:
-        say(f"{written.unreadable} pictures cannot be read; they are listed in {written.side}")
+        many = "1 picture" if written.unreadable == 1 else f"{written.unreadable} pictures"
+        say(f"{many} cannot be read, as listed in {written.side}")
     click.echo(written.path)
     width = written.space.width
     resumed = f", {written.resumed} of the pictures were there already" if written.resumed else ""
     say(f"{written.pictures} vectors of {width} numbers{resumed}")
+    say(f"Next: zoo similar PICTURE --in {written.path} --sheet similar.png")

@@ -21,7 +21,7 @@ from zoo.cli.console import (
     say_left_out,
     source_options,
 )
-from zoo.errors import UnknownNameError, UsageError
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.data.datasets import OpenDataset
@@ -190,41 +190,25 @@ def _check_usage(
 
 
 def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source:
+    from zoo.cli.datasets import choose_split, find_own_dataset
     from zoo.data.datasets import open_dataset
 
     if asked.images or asked.table:
         return _Source(images=asked.images, table=asked.table)
     name, options = asked.dataset, dict[str, Any](as_pairs(asked.settings, option="--set"))
     if name is None:
-        from zoo.cli.show import _own_dataset
-
-        found = _own_dataset(filters)
+        found = find_own_dataset(filters)
         if isinstance(found, str):
             return _Source(notes=(f"{found} There is no map: pass --images FOLDER for one.",))
         name, options = found
     opened = open_dataset(name, asked.root, options=options, progress=progress)
-    split, indices = _split(opened, asked.split, name, filters.input.size, asked.seed, progress)
+    split = asked.split or ("test" if opened.dataset.splits.get("test") else "all")
+    size = filters.input.size
+    indices = choose_split(opened, split, size=size, seed=asked.seed, skip_unreadable=True, progress=progress)
     about = f"{name}, all pictures" if split == "all" else f"{name}, the {split} split"
     if options:
         about += f" ({', '.join(f'{key}={value}' for key, value in options.items())})"
     return _Source(opened=opened, name=name, indices=indices, about=about)
-
-
-def _split(
-    opened: OpenDataset, split: str | None, name: str, size: int, seed: int, progress: Progress
-) -> tuple[str, Sequence[int]]:
-    """Which pictures; a split that the dataset has not itself is drawn as `zoo train` draws it."""
-    own = opened.dataset.splits
-    chosen = split or ("test" if own.get("test") else "all")
-    if chosen == "all":
-        return chosen, range(len(opened.dataset))
-    if chosen in own:
-        return chosen, own[chosen]
-    if chosen not in ("train", "val", "test"):
-        raise UnknownNameError(f"split of {name!r}", chosen, {*own, "train", "val", "test", "all"})
-    decoded = opened.decode(size, progress=progress)
-    drawn = opened.split(decoded, seed=seed)
-    return chosen, decoded.index[getattr(drawn, chosen)].tolist()
 
 
 def _looks(

@@ -149,6 +149,7 @@ def _open_album(
     progress: Progress,
 ) -> tuple[Album | None, list[str]]:
     """The pictures to look with, or None and a line that says what to pass."""
+    from zoo.cli.datasets import find_own_dataset
     from zoo.looking.albums import DatasetAlbum, open_folder, spread
 
     if images:
@@ -160,7 +161,7 @@ def _open_album(
         said: list[str] = []
         return validation_pictures(run, filters, said, limit=limit, progress=progress), said
     if dataset is None:
-        found = _own_dataset(filters)
+        found = find_own_dataset(filters)
         if isinstance(found, str):
             return None, [f"{found} Pass --images FOLDER for patches and activation maps."]
         dataset, options = found
@@ -169,31 +170,6 @@ def _open_album(
     opened = open_dataset(dataset, root, options=options, progress=progress).dataset
     split = next((opened.splits[name] for name in ("test", "val") if opened.splits.get(name)), range(len(opened)))
     return DatasetAlbum(opened, [split[place] for place in spread(len(split), limit)], size=filters.input.size), []
-
-
-def _own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
-    """The dataset that the filters learnt from with its options, where it draws its pictures; else why not."""
-    import tomllib
-
-    from zoo.contracts import Dataset
-    from zoo.plugins import find_plugin
-
-    manifest = filters.manifest
-    name = manifest.lineage.dataset if manifest else None
-    if not manifest or not filters.published or not name:
-        return f"{filters.name} does not say what it learnt from."
-    try:
-        maker = find_plugin("dataset", name).load()
-        if not (isinstance(maker, type) and issubclass(maker, Dataset)) or maker.needs_folder:
-            return f"The dataset {name!r} of {filters.name} draws no pictures of its own."
-        if "recipe.toml" not in manifest.files:
-            return name, {}
-        recipe = tomllib.loads(filters.published.source.read("recipe.toml", limit=2**20).decode())
-        return name, dict(recipe["data"].get("options", {}))
-    except ZooError as error:
-        return f"The pictures of {filters.name} cannot be had: {error}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"The recipe of {filters.name} cannot be read."
 
 
 def _open_base(

@@ -116,7 +116,8 @@ def _tell_duplicates(files: Sequence[str], threshold: float, sheet: Path | None,
             click.echo()
         _print_matches(group, with_file=several)
     pictures = sum(len(group) for group in groups)
-    say(f"{pictures} pictures in {len(groups)} groups of near-duplicates (cosine {threshold:g} or more)")
+    many = f"{len(groups)} group{'' if len(groups) == 1 else 's'}"
+    say(f"{pictures} pictures in {many} of near-duplicates (cosine {threshold:g} or more)")
 
 
 def _print_matches(matches: Sequence[Match], *, with_file: bool = False) -> None:

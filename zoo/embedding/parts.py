@@ -80,6 +80,9 @@ class Parts:
             self._lock = _locked(self.folder / "lock", self.out)
         except OSError as error:
             raise explained(error, self.folder) from error
+        for torn in self.folder.glob(".*.part"):  # of a process that was killed while it wrote one
+            with contextlib.suppress(OSError):
+                torn.unlink()
         there = sorted(self.folder.glob("*.npz"))
         if there and not resume:
             self._lock.close()

@@ -13,6 +13,7 @@ from zoo.progress import Progress, silent
 TILE = 2048  # rows and columns of the cosines that are computed at once
 OUTER = 1 << 27  # bytes of vectors that every other block is compared with in one pass
 ROUNDING = 1e-6  # cosines of equal float32 vectors may lie under 1 by as much
+LEAST = 1e-9  # a threshold is above the zeros that stand for pairs that are not looked at
 
 Blocks = Callable[[int], Iterator[tuple[int, np.ndarray]]]
 """From a row on: (number of the first row, vectors (n, D) float32), one block after another."""
@@ -105,7 +106,7 @@ def find_duplicates(
         mine = _gathered(blocks, start, min(start + outer, count), width)
         for first, block in blocks(start):
             other = unit(block)
-            _compare(mine, start, other, first, threshold=threshold - ROUNDING, groups=groups, best=best)
+            _compare(mine, start, other, first, threshold=max(threshold - ROUNDING, LEAST), groups=groups, best=best)
     progress("looking for duplicates", count, count)
     members: dict[int, list[int]] = {}
     for row in np.flatnonzero(best):

@@ -251,6 +251,8 @@ def _open_safetensors(path: Path) -> Table:
 
 def _checked(path: Path, metadata: Mapping[str, str], width: int) -> Space:
     space = space_of(metadata, path)
+    if width < 1:
+        raise FileError(path, "its vectors have no numbers", AGAIN)
     if space.width != width:
         raise FileError(path, f"its vectors have {width} numbers, where it says {space.width}", AGAIN)
     return space

@@ -10,7 +10,8 @@ const data = JSON.parse(byId("gallery-data").textContent);
 const count = data.x.length;
 const xs = data.x.map((value) => value / data.fine);
 const ys = data.y.map((value) => value / data.fine);
-const wide = Math.max(...xs, 1e-6), high = Math.max(...ys, 1e-6);
+const most = (values) => values.reduce((a, b) => Math.max(a, b), 1e-6); // as many arguments as pictures are too many
+const wide = most(xs), high = most(ys);
 const texts = data.paths.map((path, i) => `${labelOf(i) ?? ""}\n${path}`.toLowerCase());
 
 /* Petroff (2021), "Accessible color sequences for data visualization": ten that colour-blind people tell apart, 11.9 or
@@ -498,7 +499,7 @@ function colourBy(what) {
   }
   for (const n of classOf) classes[n].many++;
   byId("legend-box").hidden = !classes.length;
-  byId("legend-title").textContent = `${classes.length} ${what}${classes.length === 1 ? "" : "s"}`;
+  byId("legend-title").textContent = `${names.length} ${what}${names.length === 1 ? "" : "s"}`;
   fillLegend();
   draw();
 }

@@ -180,7 +180,7 @@ def _scores(scores: tuple[Score, ...]) -> str:
 
 
 def _value(figures: dict[str, float], column: str) -> str:
-    return f"{figures[column]:.4g}" if column in figures else "-"
+    return f"{figures[column]:.4f}" if column in figures else "-"
 
 
 def _use(said: Description) -> str:

@@ -10,6 +10,7 @@ Convolutional Neural Networks"); where a step is none that is known, measured by
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,8 +145,11 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _by_gradients(filters: Filters, cut: Cut) -> Field:
-    """The pixels that the middle cell's values depend on, for pictures of noise."""
-    network, size = truncate(filters.module, cut), filters.input.size
+    """The pixels that the middle cell's values depend on, for pictures of noise.
+
+    In eval mode: batch-norm that learns lets every cell see the whole batch.
+    """
+    network, size = copy.deepcopy(truncate(filters.module, cut)).eval(), filters.input.size
     parameter = next(network.parameters())
     noise = torch.rand(PROBES, 3, size, size, generator=torch.Generator().manual_seed(0))
     images = ((noise.to(parameter) - filters.mean) / filters.std).requires_grad_()

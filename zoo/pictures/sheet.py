@@ -108,7 +108,11 @@ def draw_neighbours(
 
 
 def _wrapped(caption: str) -> list[str]:
-    """One line, or two where it is too long: the last word (a figure) stands alone, the rest is cut to fit."""
+    """One line, or two where it is too long: the last word (a figure) stands alone, the rest is cut to fit.
+
+    Names of files may hold line breaks and control characters, which no line of text can be drawn with.
+    """
+    caption = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in caption)
     if not caption:
         return []
     if width_of(caption, TEXT) <= SIDE:

@@ -21,6 +21,7 @@ _PUBLIC = {
     "Progress": "zoo.progress",
     "silent": "zoo.progress",
     "Backbones": "zoo.contracts",
+    "Balancer": "zoo.contracts",
     "Box": "zoo.contracts",
     "Categories": "zoo.contracts",
     "Cut": "zoo.contracts",
@@ -59,6 +60,7 @@ _PUBLIC = {
 if TYPE_CHECKING:
     from zoo.contracts import (
         Backbones,
+        Balancer,
         Box,
         Categories,
         Cut,
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbones",
+    "Balancer",
     "Box",
     "Categories",
     "Cut",

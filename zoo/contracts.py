@@ -1,10 +1,11 @@
 """What a plugin author implements: the one page to read.
 
-Four kinds of plugin, each a class that a pip package announces as an entry point:
+Five kinds of plugin, each a class that a pip package announces as an entry point:
 
     [project.entry-points."zoo.datasets"]    whales = "zoo_whales:Whales"      a `Dataset`
     [project.entry-points."zoo.heads"]       count  = "zoo_whales:Count"       a `Head`
     [project.entry-points."zoo.backbones"]   whales = "zoo_whales:Networks"    a `Backbones` family
+    [project.entry-points."zoo.balancers"]   even   = "zoo_whales:Even"        a `Balancer`
     [project.entry-points."zoo.registries"]  whales = "zoo_whales"             a package with a registry.toml
 
 Options of datasets and heads are keyword-only arguments with defaults and type hints: the command line
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from zoo.progress import Progress, silent
@@ -179,6 +181,7 @@ class Head(nn.Module, ABC):
     def predict(self, output: Tensor) -> Tensor:
         """The answer in the target's own terms: probabilities (N, K), boxes (N, 4), numbers (N,).
 
+        Boxes are x1, y1, x2, y2 in 0 to 1; a fifth column may say how likely it is that there is one at all.
         Without parameters of its own: it may be called on another device than the head's.
         """
 
@@ -194,6 +197,43 @@ class Head(nn.Module, ABC):
 
     gives_logits: ClassVar[bool] = False
     """True where the output is one logit a class, which may be divided by a temperature fitted after training."""
+
+
+# ------------------------------------------------------------------------------------------------ balancers
+
+
+class Balancer(nn.Module):
+    """How the losses of several heads become one step; as it stands, their weighted sum.
+
+    Built as `Balancer(weights)`. Another scalar overrides `combine`; who works on the heads' gradients overrides
+    `backward`. Parameters of its own are learnt along with the model's at the heads' rate; checkpoints keep them,
+    and they are published nowhere.
+
+    Args:
+        weights: what the user gave each head, by name, over 0. Heads of weight 0 are no business of a balancer's.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        self.weights = dict(weights)
+
+    def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The scalar to go down.
+
+        Args:
+            losses: scalars by head, not weighted yet; a head whose target no picture of the batch has is left out.
+        """
+        return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
+
+    def backward(self, losses: Mapping[str, Tensor], features: Tensor, shared: Sequence[nn.Parameter]) -> None:
+        """Add to `.grad` of the heads' and of the shared parameters. Asked only where something shared is trained.
+
+        Args:
+            losses: as `combine` is given them.
+            features: what the filters handed to the heads, (N, C, H, W) float, with its graph.
+            shared: the trained parameters below the features.
+        """
+        self.combine(losses).backward()
 
 
 # ------------------------------------------------------------------------------------------------ backbones
@@ -261,6 +301,7 @@ class Backbones(ABC):
 __all__ = [
     "TARGETS",
     "Backbones",
+    "Balancer",
     "Box",
     "Categories",
     "Cut",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +32,12 @@ class HeadSpec:
     target: str | None = None  # the dataset's target; None: the only one of the kind that the head learns
     weight: float = 1.0  # of its loss in the sum
     options: Mapping[str, Any] = field(default_factory=dict)
+    called: str | None = None  # in the model; None: as the plugin is called
 
     @property
     def name(self) -> str:
         """How the head is called in a model."""
-        return self.plugin.rpartition(":")[2]
+        return self.called or self.plugin.rpartition(":")[2]
 
 
 class HasTargets(Protocol):
@@ -125,7 +127,7 @@ def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureS
         raise UsageError(f"The target {name!r} has one class only ({target.names[0]!r}); there is nothing to learn.")
     options = check_options(maker, spec.options, of=f"the head {spec.plugin!r}")
     return maker(shape, target, **options), HeadSpec(
-        plugin=spec.plugin, target=name, weight=spec.weight, options=options
+        plugin=spec.plugin, target=name, weight=spec.weight, options=options, called=spec.called
     )
 
 
@@ -160,7 +162,13 @@ def with_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[
     heads: dict[str, Head] = {}
     specs: dict[str, HeadSpec] = {}
     for entry in entries:
-        spec = HeadSpec(plugin=entry.plugin, target=entry.target_name, weight=entry.weight, options=entry.options)
+        spec = HeadSpec(
+            plugin=entry.plugin,
+            target=entry.target_name,
+            weight=entry.weight,
+            options=entry.options,
+            called=entry.name,
+        )
         try:
             find_plugin("head", spec.plugin)
         except UnknownNameError as error:
@@ -298,10 +306,7 @@ def assemble(
     side = size or filters.input.size
     targets: Mapping[str, Target] = dataset if isinstance(dataset, Mapping) else dataset.targets
     specs = [HeadSpec(plugin=head) if isinstance(head, str) else head for head in heads]
-    names = [spec.name for spec in specs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not names:
-        raise UsageError(f"The head {twice[0]!r} is there twice." if twice else "A model needs at least one head.")
+    _check_names([spec.name for spec in specs])
     shape = filters.feature_shape(side)
     built: dict[str, Head] = {}
     filled: dict[str, HeadSpec] = {}
@@ -310,6 +315,21 @@ def assemble(
         for spec in specs:
             built[spec.name], filled[spec.name] = build_head(spec, targets=targets, shape=shape)
     return Model(filters, built, filled, size=side)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse heads of one name, and names that files and torch cannot hold."""
+    if not names:
+        raise UsageError("A model needs at least one head.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UsageError(
+            f"The head {twice!r} is there twice. Two of a kind need names, and targets of their own: "
+            f"--head first={twice}:target=… --head second={twice}:target=…"
+        )
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,96}", name) or hasattr(nn.ModuleDict(), name):
+            raise UsageError(f"A head cannot be called {name!r}. Use letters, digits, dashes, such as `species`.")
 
 
 def _is_backbone(name: str) -> bool:

@@ -20,6 +20,7 @@ GROUPS = {
     "backbones": "zoo.backbones",
     "dataset": "zoo.datasets",
     "head": "zoo.heads",
+    "balancer": "zoo.balancers",
     "registry": "zoo.registries",
 }
 
@@ -78,7 +79,7 @@ def find_plugins(kind: str) -> Sequence[Plugin]:
     """All installed plugins of a kind, the core's own first; imports none of them.
 
     Args:
-        kind: `backbones`, `dataset`, `head` or `registry`.
+        kind: `backbones`, `dataset`, `head`, `balancer` or `registry`.
     """
     return _discovered(GROUPS[kind])
 

@@ -19,6 +19,7 @@ import torch
 from zoo.contracts import (
     TARGETS,
     Backbones,
+    Balancer,
     Box,
     Categories,
     Dataset,
@@ -57,6 +58,10 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
         if not (isinstance(made, type) and issubclass(made, Head)):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Head.")
         yield from check_head(made)
+    elif plugin.kind == "balancer":
+        if not (isinstance(made, type) and issubclass(made, Balancer)):
+            raise PluginError(f"{plugin.target} is no subclass of zoo.Balancer.")
+        yield from check_balancer(made)
     else:
         family = _ask("making it", made)
         if not isinstance(family, Backbones):
@@ -142,13 +147,31 @@ def check_head(maker: type[Head]) -> list[str]:
     )
     answer = _ask("predict", head.eval().predict, output.detach())
     expected = {Box: (6, 4), Number: (6,)}.get(maker.learns, (6, 3))
-    _hold(answer.shape == expected, f"predict gives {tuple(answer.shape)} where {expected} is due")
+    with_presence = maker.learns is Box and answer.shape == (6, 5)
+    _hold(answer.shape == expected or with_presence, f"predict gives {tuple(answer.shape)} where {expected} is due")
     metrics = _ask("metrics", head.metrics)
     _ask("updating the metrics", metrics.update, answer, values)
     names = list(_ask("computing the metrics", metrics.compute))
     _hold(bool(names), "metrics is empty")
     _hold(maker.watch in ("", *names), f"watch is {maker.watch!r}, which is none of the metrics: {', '.join(names)}")
     return [f"learns {maker.learns.__name__}", "loss and gradients are finite", f"metrics: {', '.join(names)}"]
+
+
+def check_balancer(maker: type[Balancer]) -> list[str]:
+    """Let a balancer make a step of two heads on shared features; a line for each thing that holds."""
+    balancer = _ask("building it", maker, {"a": 1.0, "b": 0.5})
+    shared = torch.nn.Parameter(torch.ones(3))
+    heads = {name: torch.nn.Parameter(torch.full((3,), aim)) for name, aim in (("a", 0.3), ("b", -0.2))}
+    features = (shared * 2)[None, :, None, None]
+    losses = {name: (features.flatten() * head - 1).square().mean() for name, head in heads.items()}
+    for chosen in (losses, {"a": losses["a"]}):
+        combined = _ask("combine", balancer.combine, chosen)
+        _hold(combined.ndim == 0 and bool(torch.isfinite(combined)), "combine gives no finite scalar")
+    _ask("backward", balancer.backward, losses, features, [shared])
+    graded = [shared, *heads.values(), *balancer.parameters()]
+    whole = all(one.grad is not None and bool(one.grad.isfinite().all()) for one in graded)
+    _hold(whole, "backward leaves a shared parameter, a head's or its own without a finite gradient")
+    return ["combines two losses, or one", "all gradients are there and finite"]
 
 
 def _example(kind: type[Target]) -> tuple[Target, torch.Tensor]:

@@ -46,7 +46,9 @@ def evaluate(
     if as_json:
         print_json({"run": str(run), "split": split, "figures": figures})
         return
-    for head, values in figures.items():
+    for number, (head, values) in enumerate(figures.items()):
+        if number:
+            click.echo()
         single = {key: value for key, value in values.items() if isinstance(value, float)}
         print_table(("figure", head), [(key.replace("_", " "), f"{value:.4f}") for key, value in single.items()])
         if "recall" in values and "confusion" in values:

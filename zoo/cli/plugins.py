@@ -16,7 +16,7 @@ from zoo.plugins import GROUPS, Plugin, clashing_names, find_plugin, find_plugin
 @json_option
 @click.pass_context
 def plugins(ctx: click.Context, load: bool, as_json: bool) -> None:
-    """Installed datasets, heads and backbones. Listing imports none of them."""
+    """Installed datasets, heads, balancers and backbones. Listing imports none of them."""
     if ctx.invoked_subcommand is None:
         _list(load=load, as_json=as_json)
 
@@ -90,7 +90,7 @@ def check(name: str, root: Path | None) -> None:
     from zoo.testing import check_plugin
 
     checked = 0
-    for kind in ("dataset", "head", "backbones"):
+    for kind in ("dataset", "head", "balancer", "backbones"):
         try:
             plugin = find_plugin(kind, name)
         except UnknownNameError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from zoo.training.runs import Run
 
 DEFAULT_FILTERS = "vgg16-plankton"
-TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augment", "precision")
+TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augment", "balance", "precision")
 
 
 @click.command()
@@ -41,7 +42,14 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
     "hf://owner/name[@REV][/FILE.safetensors], of which only what lies before the cut is read.",
 )
 @click.option("--filters", "name", help="Start from published filters; vgg16-plankton where nothing is said.")
-@click.option("--head", "heads", multiple=True, metavar="NAME[:KEY=VALUE,…]", help="classify by default; repeatable.")
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="[NAME=]HEAD[:KEY=VALUE,…]",
+    help="classify by default; repeatable. Keys: target, weight, and the head's own. The first one of a weight over 0 "
+    "picks the best epoch; one of weight 0 learns, and leaves the filters alone.",
+)
 @data_options
 @click.option(
     "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as the filters were made by default."
@@ -55,6 +63,9 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of fine-tuning, at the top block.")
 @click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before a stage ends.")
 @click.option("--augment", type=click.Choice(["none", "light", "strong"]), help="How much pictures are varied.")
+@click.option(
+    "--balance", metavar="NAME", help="Of several heads: fixed (default), uncertainty, log-sum, or a plugin's."
+)
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="bf16 where it is fast by default.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
 @device_option
@@ -67,13 +78,14 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     zoo train digits --filters vgg16-plankton
     zoo train image-folder --data photos/ --backbone vgg16 --cut block4
     zoo train plankton --backbone vgg16 --cut block3 --weights hf://owner/name
+    zoo train fisheries --head classify --head locate:weight=0.3
     """
     from zoo.training.finetune import train_recipe
 
     recipe = _recipe(what, given)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        run = train_recipe(recipe, folder, device=device, progress=progress, tell=say)
+        run = train_recipe(recipe, folder, device=device, progress=progress, tell=_unheard if quiet else say)
     _report(run, as_json=as_json)
 
 
@@ -87,8 +99,12 @@ def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
     from zoo.training.finetune import resume as go_on
 
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        finished = go_on(run, device=device, progress=progress)
+        finished = go_on(run, device=device, progress=progress, tell=_unheard if quiet else say)
     _report(finished, as_json=as_json)
+
+
+def _unheard(text: str) -> None:
+    """For --quiet."""
 
 
 @contextlib.contextmanager
@@ -160,13 +176,23 @@ def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) 
 
 
 def _head(text: str) -> dict[str, Any]:
-    """`classify:weight=0.5,hidden=64` -> a recipe's head. A package's name may stand before: `pkg:head:…`."""
+    """`classify:weight=0.5,hidden=64` -> a recipe's head. A package's name may stand before: `pkg:head:…`.
+
+    `kind=classify:target=kind` calls it otherwise in the model, so that there may be two of one plugin.
+    """
     name, _, rest = text.partition(":")
+    called, equals, plugin = name.partition("=")
+    if equals:
+        if not called or not plugin:
+            raise UsageError(
+                f"--head {text} names no head. Say NAME=HEAD:KEY=VALUE, such as kind=classify:target=kind."
+            )
+        name = plugin
     if rest and "=" not in rest.split(":")[0]:
         second, _, rest = rest.partition(":")
         name = f"{name}:{second}"
     options: dict[str, Any] = dict(as_pairs([part for part in rest.split(",") if part], option="--head"))
-    head: dict[str, Any] = {"plugin": name}
+    head: dict[str, Any] = {"plugin": name, **({"name": called} if equals else {})}
     if "target" in options:
         head["target"] = options.pop("target")
     if "weight" in options:
@@ -174,6 +200,8 @@ def _head(text: str) -> dict[str, Any]:
             head["weight"] = float(options.pop("weight"))
         except ValueError as error:
             raise UsageError(f"The weight in --head {text} is no number.") from error
+        if not 0 <= head["weight"] < math.inf:
+            raise UsageError(f"The weight in --head {text} must be 0 or more; 0: it learns, the filters do not.")
     return {**head, "options": options}
 
 

@@ -24,7 +24,7 @@ from zoo.model import Model
 from zoo.progress import Progress, silent
 from zoo.training.feeds import EVALUATED, Arithmetic
 
-BOX_COLUMNS = ("x1", "y1", "x2", "y2")
+BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Predictions:
 
     images: tuple[str, ...]  # (N) paths as given
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
-    answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4) boxes in pixels, (N,) numbers
+    answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: what the answer's columns are called
     skipped: tuple[str, ...] = ()
 
@@ -149,12 +149,12 @@ def predict(
     joined = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
     for name in joined:
         if isinstance(model.head(name).target, Box):
-            joined[name] = joined[name] * np.array([[w, h, w, h] for w, h in sizes], dtype=np.float32)
+            joined[name][:, :4] *= np.array([[w, h, w, h] for w, h in sizes], dtype=np.float32)
     return Predictions(
         images=tuple(names),
         sizes=tuple(sizes),
         answers=joined,
-        columns={name: _columns(model, name) for name in joined},
+        columns={name: _columns(model, name, answer) for name, answer in joined.items()},
         skipped=tuple(skipped),
     )
 
@@ -174,10 +174,10 @@ def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str,
     return ask
 
 
-def _columns(model: Model, name: str) -> tuple[str, ...]:
+def _columns(model: Model, name: str, answer: np.ndarray) -> tuple[str, ...]:
     target = model.head(name).target
     if isinstance(target, (Categories, Multilabel)):
         return target.names
     if isinstance(target, Box):
-        return BOX_COLUMNS
+        return BOX_COLUMNS[: answer.shape[1]]
     return (model.specs[name].target or name,)

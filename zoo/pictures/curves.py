@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = (ACCENT, "#7a5ea8", "#b07a1f", "#3c6fb0")  # of the heads
+LOSS = "loss"
+COSINE = "do the heads pull together?"
 PREFERRED = ("accuracy", "iou", "mae")  # of a head's metrics, the one to draw; else its first that is no loss
 
 
@@ -26,11 +28,11 @@ class _Line:
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """Draw losses on the left and each head's figure of merit on the right, stages one after the other.
+    """Draw losses, each head's figure of merit, and of several heads whether they pull together, stage after stage.
 
     Args:
         history: as a run's `history.json`: `stage`, `epoch` (0: before the first), `train_loss` (or None),
-            `validation` ({head: {metric: value}}) and `best`, an entry an epoch.
+            `validation` ({head: {metric: value}}), `best` and perhaps `cosines` ({pair: -1 to 1}), an entry an epoch.
 
     Returns:
         RGB, 1,500 by 570 pixels.
@@ -62,10 +64,30 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
     best = next((epoch for epoch, entry in zip(epochs[::-1], history[::-1], strict=True) if entry.get("best")), None)
     layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.12, h_pad=0.1)
     figure = Figure(figsize=(1500 / DOTS, 570 / DOTS), dpi=DOTS, facecolor=PAPER, layout=layout)
-    left, right = figure.subplots(1, 2)
-    _draw_panel(left, "loss", losses, starts, last=epochs[-1], best=best)
+    pulls = _pulls(history, epochs)
+    left, right, *more = figure.subplots(1, 3 if pulls else 2)
+    _draw_panel(left, LOSS, losses, starts, last=epochs[-1], best=best)
     _draw_panel(right, "on validation pictures", merits, starts, last=epochs[-1], best=best)
+    for axes in more:
+        axes.axhline(0, color=MUTED, linewidth=1, zorder=0)
+        _draw_panel(axes, COSINE, pulls, starts, last=epochs[-1], best=best)
+        axes.set_ylabel("cosine of their gradients", fontsize=9, color=MUTED)
+        furthest = max(0.1, *(1.2 * abs(value) for line in pulls for _, value in line.points))
+        axes.set_ylim(-furthest, furthest)
     return rendered(figure)
+
+
+def _pulls(history: Sequence[Mapping[str, Any]], epochs: Sequence[int]) -> list[_Line]:
+    """A line for each two heads: the cosine between their gradients at the last layer that they share."""
+    pairs = list(dict.fromkeys(pair for entry in history for pair in entry.get("cosines", {})))
+    return [
+        _Line(
+            title=pair.replace("/", " and "),
+            colour=COLOURS[number % len(COLOURS)],
+            points=_points(epochs, [entry.get("cosines", {}).get(pair) for entry in history]),
+        )
+        for number, pair in enumerate(pairs)
+    ]
 
 
 def _number(history: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[tuple[int, str]]]:
@@ -98,11 +120,11 @@ def _draw_panel(
             if len(across) == 1:
                 axes.plot(across, up, "o", color=line.colour, markersize=4, clip_on=False)
     values = [value for line in lines for _, value in line.points]
-    if values and title != "loss" and min(values) >= 0 and max(values) <= 1:
+    if values and title not in (LOSS, COSINE) and min(values) >= 0 and max(values) <= 1:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     axes.set_xlim(0, max(last, 1))
     axes.margins(y=0.12)
-    if title != "loss":
+    if title not in (LOSS, COSINE):
         for line in lines:
             _mark_best(axes, line, best)
     for start, name in starts:

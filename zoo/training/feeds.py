@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -15,11 +17,12 @@ from zoo.contracts import Box
 from zoo.data.augment import Augmentation, augment
 from zoo.data.batches import plain_batches
 from zoo.data.decoded import Decoded
+from zoo.errors import ZooWarning
 from zoo.model import Model
 from zoo.progress import Progress
+from zoo.training.kept import Kept
 from zoo.truncation import freeze
 
-KEPT = 2e9  # bytes of a frozen prefix's outputs that are kept in memory, at most
 PIECE = 4  # pictures of 64 pixels that a CPU takes through frozen blocks at a time
 EVALUATED = 64  # pictures at a time where nothing is learnt
 
@@ -71,37 +74,37 @@ class Feed(Protocol):
         """The same pictures as they are, for evaluation."""
 
 
-class Kept:
-    """Rows of tensors that were computed once, in a fixed order, so that a resumed run finds the same bits."""
-
-    def __init__(self, count: int, rows: Tensor) -> None:
-        self.rows = rows
-        self.place = torch.full((count,), -1, dtype=torch.int64)
-        self.place[rows] = torch.arange(len(rows))
-        self.tensors: dict[str, Tensor] = {}
-
-    def put(self, name: str, start: int, values: Tensor, *, dtype: torch.dtype) -> None:
-        """Keep the next rows' values."""
-        if name not in self.tensors:
-            shape = (len(self.rows), *values.shape[1:])
-            self.tensors[name] = torch.empty(shape, dtype=dtype, device=values.device)
-        self.tensors[name][start : start + len(values)] = values
-
-    def get(self, name: str, rows: Tensor) -> Tensor:
-        """The rows' values."""
-        kept = self.tensors[name]
-        return kept[self.place[rows].to(kept.device)]
-
-    def __contains__(self, rows: Tensor) -> bool:
-        return bool(self.tensors) and bool((self.place[rows] >= 0).all())
-
-
 class CachedFeatures:
-    """What each head needs of the frozen filters' features, computed once and kept in memory."""
+    """What each head needs of the frozen filters' features, computed once.
+
+    It stays in memory, where it was computed, up to a limit; what is more lies in a file until the heads are
+    trained, and the system keeps as much of it in memory as there is room for.
+
+    Args:
+        model: its filters are frozen here.
+        decoded: the pictures.
+        rows: which of them, int64 (N,).
+        arithmetic: where it runs.
+        limit: bytes, at most, in memory.
+        folder: for the file.
+        progress: told how far the work is.
+
+    Raises:
+        FileError: the disk is full.
+    """
 
     def __init__(
-        self, model: Model, decoded: Decoded, rows: Tensor, *, arithmetic: Arithmetic, progress: Progress
+        self,
+        model: Model,
+        decoded: Decoded,
+        rows: Tensor,
+        *,
+        arithmetic: Arithmetic,
+        limit: float,
+        folder: Path,
+        progress: Progress,
     ) -> None:
+        self.device = arithmetic.device
         self.kept = Kept(len(decoded), rows)
         filters = arithmetic.frozen(model.filters)
         done = 0
@@ -109,10 +112,15 @@ class CachedFeatures:
             with torch.no_grad():
                 images = arithmetic.ready(decoded.images[batch].to(arithmetic.device) / 255)
                 features = arithmetic.run(filters, images).float()
-                for name in model.heads:
-                    reduced = model.head(name).reduce(features)
-                    keep = torch.float32 if reduced.ndim == 2 else arithmetic.dtype
-                    self.kept.put(name, done, reduced, dtype=keep)
+                reduced = {name: model.head(name).reduce(features) for name in model.heads}
+            kinds = {name: torch.float32 if one.ndim == 2 else arithmetic.dtype for name, one in reduced.items()}
+            if not done:
+                size = sum(one[0].numel() * kinds[name].itemsize for name, one in reduced.items()) * len(rows)
+                if size > limit:
+                    self.kept.folder = folder
+                    _tell_of_file(size, limit, folder)
+            for name, one in reduced.items():
+                self.kept.put(name, done, one, dtype=kinds[name])
             done += len(batch)
             progress("computing frozen features", done, len(rows))
 
@@ -121,8 +129,17 @@ class CachedFeatures:
         return self.plain(rows), {}
 
     def plain(self, rows: Tensor) -> Inputs:
-        """By head, (N, …) float."""
-        return {name: self.kept.get(name, rows).float() for name in self.kept.tensors}
+        """By head, (N, …) float, on the device."""
+        return {name: self.kept.get(name, rows).to(self.device).float() for name in self.kept.tensors}
+
+
+def _tell_of_file(size: float, limit: float, folder: Path) -> None:
+    warnings.warn(
+        f"The heads' frozen features take {size / 1e9:.2g} GB, more than the {limit / 1e9:.2g} GB that stay in memory: "
+        f"they lie in a file in {folder} until the heads are trained.",
+        ZooWarning,
+        stacklevel=2,
+    )
 
 
 class Pictures:
@@ -135,6 +152,7 @@ class Pictures:
         often: rows that are asked for as they are, epoch after epoch; the prefix's outputs are kept.
         how: the augmentation of training batches.
         arithmetic: where it runs.
+        limit: bytes of the prefix's outputs that are kept, at most.
         progress: told how far the frozen part is.
     """
 
@@ -147,6 +165,7 @@ class Pictures:
         *,
         how: Augmentation,
         arithmetic: Arithmetic,
+        limit: float,
         progress: Progress,
     ) -> None:
         self.normalise, self.arithmetic, self.how = model.filters.normalise, arithmetic, how
@@ -161,7 +180,7 @@ class Pictures:
         }
         self.kept = Kept(len(decoded), often)
         if self.prefix is not None and len(often):
-            self._keep(often, progress)
+            self._keep(often, limit, progress)
 
     def train(self, rows: Tensor, generator: torch.Generator) -> tuple[Inputs, Mapping[str, Tensor]]:
         """A random view of each picture, below the boundary already. Shapes: rows (N,) -> (N, C, h, w)."""
@@ -182,11 +201,11 @@ class Pictures:
         """The pictures as they are, below the boundary already."""
         return self.kept.get("below", rows) if rows in self.kept else self._below(self._fetch(rows))
 
-    def _keep(self, often: Tensor, progress: Progress) -> None:
+    def _keep(self, often: Tensor, limit: float, progress: Progress) -> None:
         done = 0
         for batch in plain_batches(often, EVALUATED):
             below = self._below(self._fetch(batch))
-            if not isinstance(below, Tensor) or below.nbytes / len(batch) * len(often) > KEPT:
+            if not isinstance(below, Tensor) or below.nbytes / len(batch) * len(often) > limit:
                 return
             self.kept.put("below", done, below, dtype=below.dtype)
             done += len(batch)

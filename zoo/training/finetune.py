@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from zoo.contracts import Dataset
 from zoo.data.datasets import OpenDataset, open_dataset
@@ -17,10 +18,10 @@ from zoo.errors import UsageError
 from zoo.filters import Filters, build_filters, load
 from zoo.model import HeadSpec, Model, assemble
 from zoo.progress import Progress, silent
+from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, under
 from zoo.training.feeds import Arithmetic
-from zoo.training.loop import Position, make_accelerator
-from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
+from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, say_faults
 from zoo.training.runs import (
     CHECKPOINT,
     Run,
@@ -33,7 +34,9 @@ from zoo.training.runs import (
     versions,
 )
 from zoo.training.schedule import plan_stages
-from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state
+from zoo.training.session import Position, make_accelerator
+from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state, unheard
+from zoo.training.targets import check_boxes
 
 
 def train_recipe(
@@ -42,7 +45,7 @@ def train_recipe(
     *,
     device: str | None = None,
     progress: Progress = silent,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] = unheard,
 ) -> Run:
     """Train what a recipe describes.
 
@@ -51,7 +54,7 @@ def train_recipe(
         out: the run's folder; it must not exist, or be empty.
         device: `cuda`, `cpu`; the GPU where there is one by default.
         progress: told how far the work is.
-        tell: told in a line what was taken of a checkpoint, and what was left out.
+        tell: told in a line what was taken of a checkpoint and what was left out, and how every epoch went.
 
     Raises:
         StoppedError: a signal asked to stop; `resume` goes on.
@@ -66,7 +69,7 @@ def train_recipe(
     if filters.start is not None:
         pinned = recipe.filters.model_copy(update={"weights": filters.start.text})
         recipe = recipe.model_copy(update={"filters": pinned})
-        if tell and crew.accelerator.is_main_process:
+        if crew.accelerator.is_main_process:
             tell(f"Starting from {filters.start.text}: {filters.start}.")
     model = assemble(
         filters,
@@ -75,7 +78,7 @@ def train_recipe(
         size=recipe.size,
         seed=recipe.seed,
     )
-    return _begin(recipe, model, data, Path(out), crew=crew, progress=progress)
+    return _begin(recipe, model, data, Path(out), crew=crew, progress=progress, tell=tell)
 
 
 def train(
@@ -103,23 +106,26 @@ def train(
     if isinstance(model, Filters):
         model = assemble(model, dataset=data.dataset, seed=seed)
     try:
-        how = TrainingPart(**training)
-    except ValueError as error:
-        raise UsageError(f"These cannot be trained with: {error}".replace("\n", " ")) from error
-    filters = model.filters
-    recipe = Recipe(
-        seed=seed,
-        size=model.size,
-        data=DataPart(dataset=data.name, root=str(data.root), options=dict(data.options)),
-        filters=_where_from(filters),
-        heads=tuple(_head_part(spec) for spec in model.specs.values()),
-        training=how,
-    )
+        recipe = Recipe(
+            seed=seed,
+            size=model.size,
+            data=DataPart(dataset=data.name, root=str(data.root), options=dict(data.options)),
+            filters=_where_from(model.filters),
+            heads=tuple(_head_part(spec) for spec in model.specs.values()),
+            training=TrainingPart(**training),
+        )
+    except ValidationError as error:
+        raise UsageError(f"This cannot be trained: {say_faults(error)}.") from error
     return _begin(recipe, model, data, Path(out), crew=_muster(device, recipe), progress=progress)
 
 
 def resume(
-    folder: Path | str, *, dataset: Dataset | None = None, device: str | None = None, progress: Progress = silent
+    folder: Path | str,
+    *,
+    dataset: Dataset | None = None,
+    device: str | None = None,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = unheard,
 ) -> Run:
     """Go on with a run that was stopped or killed, as if nothing had happened.
 
@@ -128,6 +134,7 @@ def resume(
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
         progress: told how far the work is.
+        tell: told in a line how every epoch went.
 
     Raises:
         UsageError: the dataset has changed since.
@@ -150,7 +157,8 @@ def resume(
         torch.set_num_threads(run.record["threads"])  # the same bits need the same number
     run = run.note(status="training")
     model = build_model(run.record, under("filters", tensors), under("heads", tensors))
-    work = _prepare(run, model, data, crew=crew, progress=progress)
+    work = _prepare(run, model, data, crew=crew, progress=progress, tell=tell)
+    work.balancer.load_state_dict(under("balancer", tensors))
     return fit(work, Position(**state), tensors, progress)
 
 
@@ -213,10 +221,20 @@ def _where_from(filters: Filters) -> FiltersPart:
 
 
 def _head_part(spec: HeadSpec) -> HeadPart:
-    return HeadPart(plugin=spec.plugin, target=spec.target, weight=spec.weight, options=dict(spec.options))
+    name = spec.called if spec.called != replace(spec, called=None).name else None
+    return HeadPart(plugin=spec.plugin, name=name, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: Crew, progress: Progress) -> Run:
+def _begin(
+    recipe: Recipe,
+    model: Model,
+    data: OpenDataset,
+    out: Path,
+    *,
+    crew: Crew,
+    progress: Progress,
+    tell: Callable[[str], None] = unheard,
+) -> Run:
     where = crew.arithmetic.device
     manifest = model.filters.manifest
     record = {
@@ -250,19 +268,25 @@ def _begin(recipe: Recipe, model: Model, data: OpenDataset, out: Path, *, crew: 
         raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
     draft = Run(folder=out, recipe=recipe, record=record)  # nothing is written before all that can be wrong is known
     plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
-    work = _prepare(draft, model, data, crew=crew, progress=progress)
+    work = _prepare(draft, model, data, crew=crew, progress=progress, tell=tell)
     facts = {name: len(getattr(work.splits, name)) for name in ("train", "val", "test")}
     known = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
     run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
     model.filters.published = None  # what is trained now is no longer what was published
-    save_state(run, model, {}, Position())
-    return fit(replace(work, run=run), Position(), {}, progress)
+    work = replace(work, run=run)
+    save_state(work, {}, Position())
+    crew.accelerator.wait_for_everyone()  # the others may need the folder
+    return fit(work, Position(), {}, progress)
 
 
-def _prepare(run: Run, model: Model, data: OpenDataset, *, crew: Crew, progress: Progress) -> Work:
+def _prepare(
+    run: Run, model: Model, data: OpenDataset, *, crew: Crew, progress: Progress, tell: Callable[[str], None]
+) -> Work:
     recipe = run.recipe
+    balancer = build_balancer(recipe.training.balance, model).to(crew.arithmetic.device)
     with crew.accelerator.main_process_first():
         decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
+    check_boxes(model, decoded)
     return Work(
         run=run,
         crew=crew,
@@ -270,4 +294,6 @@ def _prepare(run: Run, model: Model, data: OpenDataset, *, crew: Crew, progress:
         data=data,
         decoded=decoded,
         splits=data.split(decoded, seed=recipe.seed),
+        balancer=balancer,
+        tell=tell,
     )

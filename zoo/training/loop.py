@@ -5,67 +5,26 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from zoo.data.batches import draw_batches, even_parts, generator_for
-from zoo.data.decoded import Decoded
-from zoo.data.splits import Splits
 from zoo.errors import ZooError
 from zoo.model import Model
-from zoo.progress import Progress
+from zoo.training.balancing import describe_cosines, mean_cosines, measures_at
 from zoo.training.checkpoints import optimizer_tensors, prefixed, restore_optimizer, under
-from zoo.training.feeds import Arithmetic, Feed
-from zoo.training.recipe import TrainingPart
+from zoo.training.feeds import Feed
+from zoo.training.gradients import Gradients
 from zoo.training.schedule import Stage, depth_of_parameters, parameter_groups, rate_factor
 from zoo.training.scoring import Upper, collect_outputs, score, watched
+from zoo.training.session import Position, Session
 
 
 class StoppedError(ZooError):
     """Somebody asked the training to stop; its checkpoint is written."""
-
-
-@dataclass(kw_only=True)
-class Position:
-    """How far a training is; all that a resume needs beside the tensors."""
-
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0  # within the epoch
-    loss: float = 0.0  # summed over the epoch's steps so far
-    best: float = math.inf
-    best_epoch: int = -1
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """What the stages share."""
-
-    model: Model
-    decoded: Decoded
-    splits: Splits
-    how: TrainingPart
-    seed: int
-    arithmetic: Arithmetic
-    accelerator: Accelerator
-    save: Callable[[Mapping[str, Tensor], Position], None]  # writes a checkpoint
-    stop: Callable[[], bool]
-    progress: Progress
-
-
-def make_accelerator(arithmetic: Arithmetic) -> Accelerator:
-    """Accelerate for this device and precision; several processes where torchrun started several."""
-    if AcceleratorState._shared_state and not torch.distributed.is_initialized():
-        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process may differ
-    mixed = "bf16" if arithmetic.dtype == torch.bfloat16 else "no"
-    return Accelerator(cpu=arithmetic.device.type == "cpu", mixed_precision=mixed)
 
 
 class StageLoop:
@@ -97,6 +56,10 @@ class StageLoop:
         names = [name for name, _ in rest.named_parameters()]
         depths = depth_of_parameters(session.model.filters, names) if names else {}
         groups = parameter_groups(rest, self.upper.heads, depths, stage=stage, weight_decay=session.how.weight_decay)
+        learnt = list(session.balancer.parameters())
+        if learnt:
+            rate = session.how.head_rate
+            groups.append({"params": learnt, "lr": rate, "base_rate": rate, "weight_decay": 0.0})
         fused = session.arithmetic.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.AdamW(groups, fused=fused)
         averaged = under("average", restored)
@@ -104,9 +67,8 @@ class StageLoop:
             self.average.load_state_dict(averaged)
             restore_optimizer(self.optimizer, under("optimizer", restored))
         self.best = under("best", restored) or _copied(self.average)
-        self.wrapped, self.prepared = session.accelerator.prepare(self.upper, self.optimizer)
-        self.targets = {spec.target or "" for spec in session.model.specs.values()}
-        self.complete = {name: bool(session.decoded.known[name].all()) for name in self.targets}
+        wrapped, self.prepared = session.accelerator.prepare(self.upper, self.optimizer)
+        self.gradients = Gradients(session, self.upper, wrapped, feed)
         self.pairs = _pairs(self.average, self.upper)
         self.micro = session.how.batch
         self.steps = len(self._draw(position.stage, 0))
@@ -121,7 +83,7 @@ class StageLoop:
             started = time.monotonic()
             self._run_epoch()
             self._judge(epoch=position.epoch, seconds=time.monotonic() - started)
-            position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
+            position.epoch, position.step, position.loss, position.cosines = position.epoch + 1, 0, 0.0, {}
             self._save_if_due()
         if not math.isfinite(position.best):
             raise ZooError(
@@ -178,8 +140,9 @@ class StageLoop:
                 torch.manual_seed(generator_for(*key, 1).initial_seed())  # dropout
                 generator = generator_for(*key, 2)  # views
                 loss = torch.zeros((), device=session.arithmetic.device)
+                cosines: dict[str, float] | None = {} if measures_at(position.step, self.steps) else None
                 for part in even_parts(rows, self.micro):
-                    loss += self._backward(part, generator, share=len(part) / len(rows))
+                    loss += self.gradients.add(part, generator, share=len(part) / len(rows), cosines=cosines)
                 break
             except torch.OutOfMemoryError:
                 if self.micro <= 2:
@@ -187,30 +150,14 @@ class StageLoop:
                 self.micro //= 2
                 self.prepared.zero_grad()
                 torch.cuda.empty_cache()
-        session.accelerator.clip_grad_norm_(self.upper.parameters(), session.how.clip)
+        self.gradients.finish()
         self.prepared.step()
         self.prepared.zero_grad()
         self._average_weights()
+        for pair, cosine in (cosines or {}).items():
+            total, count = position.cosines.get(pair, (0.0, 0))
+            position.cosines[pair] = [total + cosine, count + 1]
         return loss
-
-    def _backward(self, rows: Tensor, generator: torch.Generator, *, share: float) -> Tensor:
-        session, device = self.session, self.session.arithmetic.device
-        inputs, moved = self.feed.train(rows, generator)
-        outputs = self.wrapped(inputs)
-        loss = torch.zeros((), device=device)
-        for name, spec in session.model.specs.items():
-            target = spec.target or ""
-            wanted = moved.get(target, session.decoded.targets[target][rows]).to(device, non_blocking=True)
-            output = outputs[name]
-            if not self.complete[target]:
-                known = session.decoded.known[target][rows]
-                if not bool(known.any()):
-                    loss = loss + output.sum() * 0  # keeps every parameter in the graph
-                    continue
-                output, wanted = output[known.to(device)], wanted[known.to(device)]
-            loss = loss + spec.weight * session.model.head(name).loss(output, wanted)
-        session.accelerator.backward(loss * share)
-        return loss.detach() * share
 
     def _average_weights(self) -> None:
         taken = self.position.epoch * self.steps + self.position.step + 1
@@ -227,27 +174,34 @@ class StageLoop:
         rows = session.splits.val
         outputs = self._validate(rows)
         figures = score(session.model, outputs, session.decoded, rows, calibrated=False)
-        first = next(iter(figures), None)
+        first = next((name for name in figures if name not in session.watching), None)
         if first is None:
             raise ZooError("None of the validation pictures has a target. Say another seed, or label more pictures.")
         value = self._agreed(watched(session.model, first, outputs, figures[first], session.decoded, rows))
+        if epoch < 0 and math.isnan(value):
+            raise ZooError(
+                f"The validation pictures say nothing of how good the head {first!r} is. "
+                "Say another seed, label more pictures, or name another head first."
+            )
         improved = math.isfinite(value) and value < position.best
         if improved:
             position.best, position.best_epoch = value, epoch
             self.best = _copied(self.average)
-        position.history.append(
-            {
-                "stage": self.stage.name,
-                "epoch": epoch + 1,
-                "train_loss": position.loss / self.steps if epoch >= 0 else None,
-                "validation": {
-                    name: {key: value for key, value in figure.items() if isinstance(value, float)}
-                    for name, figure in figures.items()
-                },
-                "seconds": round(seconds, 3),
-                "best": improved,
-            }
-        )
+        entry: dict[str, Any] = {
+            "stage": self.stage.name,
+            "epoch": epoch + 1,
+            "train_loss": position.loss / self.steps if epoch >= 0 else None,
+            "validation": {
+                name: {key: value for key, value in figure.items() if isinstance(value, float)}
+                for name, figure in figures.items()
+            },
+            "seconds": round(seconds, 3),
+            "best": improved,
+        }
+        cosines = mean_cosines(position.cosines) if epoch >= 0 else {}
+        position.history.append({**entry, "cosines": cosines} if cosines else entry)
+        if epoch >= 0 and session.accelerator.is_main_process:
+            session.tell(self._epoch_line(position.history[-1]))
 
     def _agreed(self, value: float, *, largest: bool = False) -> float:
         """One value for all processes: the first's, or the largest, so that all stop at the same step."""
@@ -287,12 +241,25 @@ class StageLoop:
 
     def _note(self) -> str:
         last = self.position.history[-1] if self.position.history else {}
-        figures = [
-            f"{key.replace('_', ' ')} {value:.3f}"
-            for validation in last.get("validation", {}).values()
-            for key, value in list(validation.items())[:2]
-        ]
-        return f"epoch {self.position.epoch + 1}/{self.stage.epochs}  {'  '.join(figures)}"
+        return f"epoch {self.position.epoch + 1}/{self.stage.epochs}  {_said(last, self.session.model)}"
+
+    def _epoch_line(self, entry: Mapping[str, Any]) -> str:
+        """`fine-tuning 3/15  loss 0.412  accuracy 0.931  best`."""
+        best = "  best" if entry["best"] else ""
+        start = f"{self._title()} {entry['epoch']}/{self.stage.epochs}  loss {entry['train_loss']:.3f}"
+        return f"{start}  {_said(entry, self.session.model)}{best}"
+
+
+def _said(entry: Mapping[str, Any], model: Model) -> str:
+    """Two figures of every head on the validation pictures, the watched one first, and whether heads pull together."""
+    by_head = entry.get("validation", {})
+    parts = []
+    for head, figures in by_head.items():
+        chosen = sorted(figures, key=lambda key: key != model.head(head).watch)[:2]
+        said = [f"{key.replace('_', ' ')} {figures[key]:.3f}" for key in chosen]
+        parts.append(f"{head}: {', '.join(said)}" if len(by_head) > 1 else "  ".join(said))
+    cosines = describe_cosines(entry.get("cosines", {}))
+    return "  ".join([*parts, cosines] if cosines else parts)
 
 
 def _pairs(

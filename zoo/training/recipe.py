@@ -47,13 +47,16 @@ class HeadPart(_Part):
     """One head."""
 
     plugin: str
+    name: str | None = None  # in the model; None: as the plugin is called
     target: str | None = None
-    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: learns, and leaves the filters alone
     options: dict[str, Any] = Field(default_factory=dict)
 
     def spec(self) -> HeadSpec:
         """As models take it."""
-        return HeadSpec(plugin=self.plugin, target=self.target, weight=self.weight, options=self.options)
+        return HeadSpec(
+            plugin=self.plugin, target=self.target, weight=self.weight, options=self.options, called=self.name
+        )
 
 
 class TrainingPart(_Part):
@@ -72,7 +75,9 @@ class TrainingPart(_Part):
     patience: int = Field(default=6, ge=1)  # epochs without improvement before a stage ends
     clip: float = Field(default=1.0, gt=0)  # of the gradient's norm
     augment: Literal["none", "light", "strong"] = "light"
+    balance: str = "fixed"  # how several heads' losses become one: fixed | uncertainty | log-sum | a plugin's
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    memory: float = Field(default=2.0, gt=0)  # GB of frozen features kept in it, at most; more lies in a file
     checkpoint_seconds: float = Field(default=30.0, ge=0)
 
 
@@ -86,6 +91,12 @@ class Recipe(_Part):
     filters: FiltersPart
     heads: tuple[HeadPart, ...] = Field(default=(HeadPart(plugin="classify"),), min_length=1, strict=False)
     training: TrainingPart = TrainingPart()
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if not any(head.weight for head in self.heads):
+            raise ValueError("the weight of every head is 0, so that nothing is learnt; give one of them another")
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -111,8 +122,12 @@ def parse_recipe(content: Mapping[str, Any], *, where: Path | str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        faults = "; ".join(_say(fault) for fault in error.errors())
-        raise FileError(where, faults, "Mend the recipe.") from error
+        raise FileError(where, say_faults(error), "Mend the recipe.") from error
+
+
+def say_faults(error: ValidationError) -> str:
+    """All that is wrong with a part of a recipe, in one line."""
+    return "; ".join(_say(fault) for fault in error.errors())
 
 
 def _say(fault: Any) -> str:

@@ -28,10 +28,22 @@ class Upper(nn.Module):
         rest: from the boundary to the cut; None: heads only, on cached features.
         heads: by name.
         finish: turns the rest's output into a map (N, C, h, w).
+        watching: heads that learn from the features and push nothing back into them.
     """
 
-    def __init__(self, rest: nn.Module | None, heads: Mapping[str, Head], finish: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        rest: nn.Module | None,
+        heads: Mapping[str, Head],
+        finish: Callable[[Tensor], Tensor],
+        *,
+        watching: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__()
+        self.watching = watching
+        self.shows = False
+        """Whether the features of the last training batch are kept in `features`, with their graph."""
+        self.features: Tensor | None = None
         self.rest = rest if rest is not None else nn.Identity()
         self.heads = nn.ModuleDict(dict(heads))
         self.finish = finish
@@ -42,7 +54,11 @@ class Upper(nn.Module):
         if isinstance(inputs, dict):
             return {name: head(inputs[name]) for name, head in heads.items()}
         features = self.finish(self.rest(inputs))
-        return {name: head(head.reduce(features)) for name, head in heads.items()}
+        self.features = features if self.shows and features.requires_grad else None
+        return {
+            name: head(head.reduce(features.detach() if name in self.watching else features))
+            for name, head in heads.items()
+        }
 
 
 def collect_outputs(
@@ -99,7 +115,8 @@ def score(
         for metric in metrics.values():
             metric.distributed_available_fn = _never  # every process scores all rows; sums would count them twice
         metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
-        figures[name] = {key: _plain(value) for key, value in metrics.compute().items()}
+        computed = {key: _plain(value) for key, value in metrics.compute().items()}
+        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to judge by
     return figures
 
 
@@ -110,8 +127,11 @@ def watched(
     head, target = model.head(name), model.specs[name].target or ""
     if head.watch:
         if head.watch not in figures:
+            names = [str(one) for one in head.metrics()]
+            if head.watch in names:
+                return math.nan
             raise PluginError(
-                f"The head {name!r} watches {head.watch!r}, which is none of its metrics: {', '.join(figures)}."
+                f"The head {name!r} watches {head.watch!r}, which is none of its metrics: {', '.join(names)}."
             )
         value = float(figures[head.watch])
         return value if head.better == "lower" else -value

@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from zoo.contracts import Balancer
 from zoo.data.augment import choose_augmentation
 from zoo.data.datasets import OpenDataset
 from zoo.data.decoded import Decoded
@@ -24,7 +25,7 @@ from zoo.model import Model
 from zoo.progress import Progress
 from zoo.training.checkpoints import prefixed, save_checkpoint
 from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
-from zoo.training.loop import Position, Session, StageLoop, StoppedError
+from zoo.training.loop import StageLoop, StoppedError
 from zoo.training.runs import (
     CHECKPOINT,
     FILTERS,
@@ -34,8 +35,13 @@ from zoo.training.runs import (
 )
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
+from zoo.training.session import Position, Session
 from zoo.truncation import split_below, to_map
 from zoo.weights import write_tensors
+
+
+def unheard(text: str) -> None:
+    """The listener to lines that does not listen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ class Work:
     decoded: Decoded
     splits: Splits
     crew: Crew
+    balancer: Balancer
+    tell: Callable[[str], None] = unheard
 
 
 def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
@@ -66,22 +74,24 @@ def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress:
     with _stop_on_signals() as stop:
         session = Session(
             model=model,
+            balancer=work.balancer,
             decoded=work.decoded,
             splits=work.splits,
             how=recipe.training,
             seed=recipe.seed,
             arithmetic=work.crew.arithmetic,
             accelerator=work.crew.accelerator,
-            save=lambda extra, at: save_state(run, model, extra, at),
+            save=lambda extra, at: save_state(work, extra, at),
             stop=stop,
             progress=progress,
+            tell=work.tell,
         )
         try:
             while position.stage < len(stages):
                 _run_stage(session, stages[position.stage], work, tensors, position)
                 tensors = {}
                 position = Position(stage=position.stage + 1, history=position.history)
-                save_state(run, model, {}, position)
+                save_state(work, {}, position)
         except StoppedError as error:
             run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
             raise StoppedError(f"Stopped; the checkpoint is written. Go on with `zoo resume {run.folder}`.") from error
@@ -104,7 +114,15 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
     feed: CachedFeatures | Pictures
     if stage.whole:
         rows = torch.cat([splits.train, splits.val]).sort().values
-        feed = CachedFeatures(model, session.decoded, rows, arithmetic=session.arithmetic, progress=session.progress)
+        feed = CachedFeatures(
+            model,
+            session.decoded,
+            rows,
+            arithmetic=session.arithmetic,
+            limit=session.limit,
+            folder=work.run.folder,
+            progress=session.progress,
+        )
         upper = Upper(None, heads, _unchanged)
     else:
         module, cut = model.filters.module, model.filters.cut
@@ -118,9 +136,10 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
             often,
             how=how,
             arithmetic=session.arithmetic,
+            limit=session.limit,
             progress=session.progress,
         )
-        upper = Upper(rest, heads, lambda features: to_map(features, cut))
+        upper = Upper(rest, heads, lambda features: to_map(features, cut), watching=session.watching)
     StageLoop(session, stage, upper, feed, restored=tensors, position=position).run()
 
 
@@ -128,13 +147,15 @@ def _unchanged(features: Tensor) -> Tensor:
     return features
 
 
-def save_state(run: Run, model: Model, extra: Mapping[str, Tensor], position: Position) -> None:
-    """Write a checkpoint: the whole model, what a stage adds to it, and how far the training is."""
+def save_state(work: Work, extra: Mapping[str, Tensor], position: Position) -> None:
+    """Write a checkpoint: the whole model, the balancer, what a stage adds to it, and how far the training is."""
+    run, model = work.run, work.model
     if not run.writes:
         return
     tensors = {
         **prefixed("filters", model.filters.module.state_dict()),
         **prefixed("heads", model.heads.state_dict()),
+        **prefixed("balancer", work.balancer.state_dict()),
         **extra,
     }
     save_checkpoint(run.folder / CHECKPOINT, tensors, asdict(position))

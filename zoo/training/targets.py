@@ -1,0 +1,36 @@
+"""What is wrong with the targets, said before anything is trained on them."""
+
+from __future__ import annotations
+
+import torch
+
+from zoo.contracts import Box
+from zoo.data.decoded import Decoded
+from zoo.errors import ZooError
+from zoo.model import Model
+
+
+def check_boxes(model: Model, decoded: Decoded) -> None:
+    """Refuse boxes that are none, of the targets that a head learns.
+
+    A box may reach over the picture's edge. Four NaN, like None, say that there is nothing in the picture.
+
+    Raises:
+        ZooError: a box with some NaN or infinite, without width or height, or outside the picture; all counted,
+            the first named.
+    """
+    boxed = {spec.target or "" for name, spec in model.specs.items() if isinstance(model.head(name).target, Box)}
+    for name in sorted(boxed):
+        boxes = decoded.targets[name]
+        finite = boxes.isfinite().all(dim=1)
+        x1, y1, x2, y2 = boxes.unbind(dim=1)
+        inside = (x2 > x1) & (y2 > y1) & (x2 > 0) & (y2 > 0) & (x1 < 1) & (y1 < 1)
+        wrong = (decoded.known[name] & ~boxes.isnan().all(dim=1) & ~(finite & inside)).nonzero().flatten()
+        if len(wrong):
+            row = int(wrong[0])
+            where = decoded.paths[row] or f"picture {int(decoded.index[row])}"
+            said = ", ".join(f"{value:.4g}" for value in boxes[row].to(torch.float64).tolist())
+            raise ZooError(
+                f"{len(wrong)} boxes of {name!r} cannot be learnt. The first, of {where}, is ({said}) of the picture's "
+                "width and height; x1 < x2 and y1 < y2 are needed, inside it. Mend them; None says there is no box."
+            )

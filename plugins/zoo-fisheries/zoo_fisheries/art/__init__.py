@@ -1,0 +1,1 @@
+"""The artist: fish, decks, people, light."""

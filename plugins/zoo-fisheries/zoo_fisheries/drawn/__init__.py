@@ -1,0 +1,1 @@
+"""Drawn sets: which pictures they have, and how they come onto the disk."""

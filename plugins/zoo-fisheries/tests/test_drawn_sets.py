@@ -269,3 +269,13 @@ def test_the_command_line_makes_and_checks_a_set(tmp_path: Path, monkeypatch: py
     checked = CliRunner().invoke(cli, ["data", "check", "fisheries", "--data", str(tmp_path / "fish"), *options])
     assert checked.exit_code == 0, checked.output
     assert "64 pictures, 6 groups" in checked.output
+
+
+def test_a_contact_sheet_shows_every_kind(drawn: Path, tmp_path: Path) -> None:
+    from zoo_fisheries.sheet import CELL, draw_sheet, main
+
+    sheet = draw_sheet(drawn, rows=2)
+    assert sheet.size == (CELL[0] * 8, CELL[1] * 2 + 14)
+    assert (255, 236, 60) in {colour for _, colour in sheet.getcolors(2**20)}
+    main([str(drawn), str(tmp_path / "sheet.png")])
+    assert Image.open(tmp_path / "sheet.png").format == "PNG"

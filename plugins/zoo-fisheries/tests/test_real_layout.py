@@ -254,7 +254,7 @@ def test_problems_are_warned_of_in_one_line_a_sort_with_their_number(root: Path)
     with pytest.warns(ZooWarning) as said:
         fish.prepare(root)
     (line,) = [str(one.message) for one in said]
-    assert line.startswith("the picture stands in no box file; its box is taken as unknown: ALB/img_00010.jpg, ")
+    assert line.startswith("The picture stands in no box file; its box is taken as unknown: ALB/img_00010.jpg, ")
     assert line.endswith(" and 2 more (5 in all).")
 
 

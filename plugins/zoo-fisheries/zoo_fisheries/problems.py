@@ -28,5 +28,5 @@ def summarise(problems: Iterable[Problem]) -> list[str]:
     lines = []
     for sort, cases in sorts.items():
         more = f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else ""
-        lines.append(f"{sort}: {', '.join(cases[:SHOWN])}{more} ({len(cases)} in all).")
+        lines.append(f"{sort[0].upper()}{sort[1:]}: {', '.join(cases[:SHOWN])}{more} ({len(cases)} in all).")
     return lines

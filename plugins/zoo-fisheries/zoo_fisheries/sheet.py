@@ -15,9 +15,9 @@ from zoo_fisheries.boxes import Listed, choose_box, choose_entries, read_box_fil
 from zoo_fisheries.layout import list_pictures, size_of
 from zoo_fisheries.problems import Problem
 
-CELL = (160, 120)  # pixels
-ROWS = 6
-COLOURS = 128  # of the sheet's palette
+CELL = (150, 112)  # pixels
+ROWS = 5
+COLOURS = 255  # of the sheet's palette
 
 
 def draw_sheet(root: Path, *, rows: int = ROWS) -> Image.Image:
@@ -69,7 +69,9 @@ def main(words: list[str]) -> None:
         warnings.simplefilter("ignore", ZooWarning)
         sheet = draw_sheet(Path(words[0]))
     with writing(Path(words[1])) as part:
-        sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(part, "PNG", optimize=True)
+        sheet.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG).save(
+            part, "PNG", optimize=True
+        )
 
 
 if __name__ == "__main__":

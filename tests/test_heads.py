@@ -31,6 +31,7 @@ from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import parse_recipe, read_recipe, recipe_text
+from zoo.training.targets import plan_lessons
 
 NAME, LOCATE = HeadSpec(plugin="classify"), HeadSpec(plugin="locate", weight=0.3)
 SMALL = {"epochs": 2, "head_epochs": 2, "batch": 32, "checkpoint_seconds": 0.0}
@@ -315,10 +316,21 @@ def test_boxes_follow_their_pictures_into_a_batch(home):
     decoded = _wrapped(Frames()).decode(64)
     plain = Arithmetic(device=torch.device("cpu"), dtype=torch.float32)
     how = Augmentation(mirror=True, turns=True, zoom=0.2, shift=0.1, light=0.2)
-    feed = Pictures(model, None, decoded, torch.arange(0), how=how, arithmetic=plain, limit=1e9, progress=zoo.silent)
+    lessons = plan_lessons(model, decoded, shuffled=(), rows=torch.arange(8), seed=0)
+    feed = Pictures(
+        model,
+        None,
+        decoded,
+        torch.arange(0),
+        how=how,
+        lessons=lessons,
+        arithmetic=plain,
+        limit=1e9,
+        progress=zoo.silent,
+    )
     views, moved = feed.train(torch.arange(8), generator_for(3))
     assert isinstance(views, torch.Tensor)
-    for view, box in zip(views, moved["box"] * 64, strict=True):
+    for view, box in zip(views, moved["locate"] * 64, strict=True):
         dark, light = view.amin(), view.amax()
         rows, columns = ((view[0] - dark) > (light - dark) / 2).nonzero().unbind(dim=1)
         found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]

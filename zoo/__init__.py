@@ -49,12 +49,14 @@ _PUBLIC = {
     "resume": "zoo.training.finetune",
     "train": "zoo.training.finetune",
     "open_run": "zoo.training.runs",
+    "ablate": "zoo.evaluation.ablation",
     "predict": "zoo.evaluation.predictions",
     "probe": "zoo.probing.choice",
     "rank": "zoo.probing.ranking",
     "push": "zoo.pushing",
     "backbones": "zoo.families:list_backbones",
     "find": "zoo.registry:find_entry",
+    "saliency": "zoo.looking.saliency:compare_saliency",
 }
 
 if TYPE_CHECKING:
@@ -75,12 +77,14 @@ if TYPE_CHECKING:
     from zoo.data.datasets import open_dataset
     from zoo.embedding import read_embeddings, similar
     from zoo.errors import FileError, UsageError, ZooError
+    from zoo.evaluation.ablation import ablate
     from zoo.evaluation.predictions import predict
     from zoo.families import cuts
     from zoo.families import list_backbones as backbones
     from zoo.fetching import fetch
     from zoo.filters import Filters, embed, load
     from zoo.images import find_images, read_image
+    from zoo.looking.saliency import compare_saliency as saliency
     from zoo.model import Model, assemble, load_model
     from zoo.probing.choice import probe
     from zoo.probing.ranking import rank
@@ -111,6 +115,7 @@ __all__ = [
     "UsageError",
     "ZooError",
     "__version__",
+    "ablate",
     "assemble",
     "backbones",
     "cuts",
@@ -129,6 +134,7 @@ __all__ = [
     "read_embeddings",
     "read_image",
     "resume",
+    "saliency",
     "silent",
     "similar",
     "train",

@@ -98,6 +98,7 @@ class Card:
     splits: Mapping[str, Any]
     device: str
     versions: Mapping[str, str]
+    crop: str  # in words; empty: whole pictures
     seed: int
     seconds: float
     heads: Mapping[str, Target]
@@ -184,7 +185,8 @@ def _body(card: Card, pictures: set[str]) -> str:
         f"{card.dataset['version']}" + (f" ({options})" if options else ""),
         f"- licence of the pictures: {card.dataset_license or 'unknown'}",
         f"- pictures: {card.splits['train']:,} to train, {card.splits['val']:,} to validate, "
-        f"{card.splits['test']:,} to test, squashed to {card.size} x {card.size} pixels ({card.splits['how']})",
+        f"{card.splits['test']:,} to test, squashed to {card.size} x {card.size} pixels ({card.splits['how']})"
+        + (f"; {card.crop}" if card.crop else ""),
         f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds",
         f"- weights published as {card.dtype}"
         + ("" if card.dtype == "float32" else "; scored in float32, before they were rounded"),

@@ -111,6 +111,22 @@ class Lineage(_Part):
     dataset_license: Prose | None = None
 
 
+class CropEntry(_Part):
+    """What the heads' pictures were cropped to first."""
+
+    locator: Annotated[str, StringConstraints(pattern=r"^(hf://|package:)[^\x00-\x20]{1,400}$")] | None = None
+    """The published filters that say where; None: the true boxes, which new pictures have not."""
+    manifest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None  # of the locator
+    head: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,96}$")] | None = None  # of the locator
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.1  # on every side, a share of the box's longer one
+
+    @model_validator(mode="after")
+    def _whole(self) -> CropEntry:
+        if len({self.locator is None, self.manifest is None, self.head is None}) > 1:
+            raise ValueError("locator, manifest and head come together or not at all")
+        return self
+
+
 class FileEntry(_Part):
     """Another file of the folder."""
 
@@ -133,6 +149,7 @@ class Manifest(_Part):
     input: InputEntry
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     heads: Annotated[tuple[HeadEntry, ...], FailFast()] = ()
+    crop: CropEntry | None = None  # before the heads; features are of whole pictures
     lineage: Lineage = Lineage()
     header_sha256: Sha256  # of the header of model.safetensors, its 8 length bytes included
     heads_header_sha256: Sha256 | None = None

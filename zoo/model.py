@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from zoo.contracts import TARGETS, Box, Categories, FeatureShape, Head, Multilab
 from zoo.errors import IntegrityError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.families import find_backbone, list_backbones
 from zoo.filters import Filters, build_filters, load
-from zoo.manifest import HeadEntry
+from zoo.manifest import HeadEntry, Manifest
 from zoo.options import check_options
 from zoo.plugins import find_plugin
-from zoo.published import read_heads
+from zoo.published import open_published, read_heads
 from zoo.registry import all_entries
 
 BUILD_ERRORS = (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, ZeroDivisionError)  # of odd options
@@ -38,6 +39,25 @@ class HeadSpec:
     def name(self) -> str:
         """How the head is called in a model."""
         return self.called or self.plugin.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """What is cut out of every picture before a model sees it: the second of two stages."""
+
+    locator: Model | None  # says where; None: the true box, which only a dataset knows
+    head: str  # of the locator, or the dataset's target
+    margin: float  # a share of the box's longer side, on every side
+
+    def in_pixels(self, box: Tensor, width: int, height: int) -> tuple[float, float, float, float] | None:
+        """A predicted box in a picture's pixels; None where there is nothing to be seen.
+
+        Shapes: box (4) or (5), x1, y1, x2, y2 in 0 to 1, and how likely it is that there is anything.
+        """
+        if len(box) > 4 and float(box[4]) < 0.5:
+            return None
+        x1, y1, x2, y2 = box[:4].tolist()
+        return (x1 * width, y1 * height, x2 * width, y2 * height) if x2 > x1 and y2 > y1 else None
 
 
 class HasTargets(Protocol):
@@ -67,6 +87,8 @@ class Model(nn.Module):
         self.specs = dict(specs)
         self.size = size
         self.temperatures: dict[str, float] = {}
+        self.crop: Crop | None = None
+        """What pictures are cropped to first; `zoo predict` does it, `forward` is given the crops."""
 
     def head(self, name: str) -> Head:
         """One head, typed."""
@@ -265,7 +287,27 @@ def load_model(name: str | Path, **where: Any) -> Model:
     published = filters.published
     if published is None or not published.manifest.heads:
         raise ZooError(f"{filters.name!r} was published without heads. Use its features: `zoo embed`, or train a head.")
-    return with_heads(filters, published.manifest.heads, read_heads(published))
+    model = with_heads(filters, published.manifest.heads, read_heads(published))
+    if published.manifest.crop is not None:
+        model.crop = _load_crop(published.manifest, {key: value for key, value in where.items() if key != "revision"})
+    return model
+
+
+def _load_crop(manifest: Manifest, where: Mapping[str, Any]) -> Crop:
+    """What published heads' pictures are cropped to first: other published filters, held against their hash."""
+    entry = manifest.crop
+    if entry is None or entry.locator is None or entry.head is None:
+        return Crop(locator=None, head="", margin=entry.margin if entry else 0.0)
+    published = open_published(entry.locator, **where)
+    if published.digest != entry.manifest or published.manifest.crop is not None:
+        raise IntegrityError(
+            f"{manifest.name}: its pictures are cropped first by {entry.locator}, and what lies there is not what it "
+            f"was made with. Load the filters alone: zoo.load({manifest.name!r})."
+        )
+    locator = load_model(entry.locator, **where)
+    if entry.head not in locator.heads or not isinstance(locator.head(entry.head).target, Box):
+        raise IntegrityError(f"{manifest.name}: {entry.locator} has no head {entry.head!r} that says a box.")
+    return Crop(locator=locator, head=entry.head, margin=entry.margin)
 
 
 def assemble(
@@ -311,10 +353,14 @@ def assemble(
     built: dict[str, Head] = {}
     filled: dict[str, HeadSpec] = {}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
         for spec in specs:
+            torch.manual_seed(_seed_of(seed, spec.name))  # its own: another head beside it changes nothing
             built[spec.name], filled[spec.name] = build_head(spec, targets=targets, shape=shape)
     return Model(filters, built, filled, size=side)
+
+
+def _seed_of(seed: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:7], "big")
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -20,10 +20,10 @@ from torch import Tensor
 from zoo.cards import FILE as CARD
 from zoo.cards import Card, write_card
 from zoo.contracts import Categories
-from zoo.errors import FileError, ZooError, ZooWarning
+from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import explained, sha256_of, write_whole
 from zoo.golden import GOLDEN, golden_features
-from zoo.manifest import FILE, HEADS, MODEL, FileEntry, Lineage, Manifest, manifest_bytes, read_manifest
+from zoo.manifest import FILE, HEADS, MODEL, CropEntry, FileEntry, Lineage, Manifest, manifest_bytes, read_manifest
 from zoo.model import Model, describe_head
 from zoo.pictures.confusion import draw_confusion
 from zoo.pictures.curves import draw_curves
@@ -116,6 +116,7 @@ def write_folder(part: Path, run: Run, particulars: Particulars, *, progress: Pr
 
 
 def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, progress: Progress) -> Manifest:
+    crop = _crop(run.record, particulars)
     steps = ("weights", "golden features", "pictures", "card")
     for number, step in enumerate(steps):
         progress(f"publishing {particulars.name}", number, len(steps), step)
@@ -130,7 +131,7 @@ def _write_folder(part: Path, run: Run, model: Model, particulars: Particulars, 
                 _draw_looks(part, run, model, show_pictures=particulars.pictures == "all", progress=progress)
         else:
             write_card(part / CARD, _card(run, model, particulars))
-    manifest = _manifest(part, run, model, particulars, headers)
+    manifest = _manifest(part, run, model, particulars, headers, crop)
     write_whole(part / FILE, manifest_bytes(manifest))
     progress(f"publishing {particulars.name}", len(steps), len(steps))
     return manifest
@@ -155,7 +156,9 @@ def _in_precision(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str
 def _write_texts(part: Path, run: Run) -> None:
     """The recipe without the author's paths, and the figures with what they depend on."""
     recipe = run.recipe
-    data = recipe.data.model_copy(update={"root": None})
+    crop = recipe.data.crop
+    hidden = {"root": None, **({"crop": Path(crop).name} if crop and Path(crop).is_absolute() else {})}
+    data = recipe.data.model_copy(update=hidden)
     filters = recipe.filters
     private = {
         key: Path(text).name for key in ("name", "weights") if Path(text := getattr(filters, key) or "").is_absolute()
@@ -212,6 +215,7 @@ def _card(run: Run, model: Model, particulars: Particulars) -> Card:
         dataset=record["dataset"],
         dataset_license=particulars.dataset_license,
         splits=record["splits"],
+        crop=_crop_in_words(record),
         device=record["device"],
         versions=record["versions"],
         seed=run.recipe.seed,
@@ -232,7 +236,14 @@ def _weights_text(record: Mapping[str, Any]) -> str:
     return Path(weights).name if Path(weights).is_absolute() else weights
 
 
-def _manifest(part: Path, run: Run, model: Model, particulars: Particulars, headers: Mapping[str, str]) -> Manifest:
+def _manifest(
+    part: Path,
+    run: Run,
+    model: Model,
+    particulars: Particulars,
+    headers: Mapping[str, str],
+    crop: CropEntry | None,
+) -> Manifest:
     record, filters = run.record, model.filters
     files = {
         path.relative_to(part).as_posix(): FileEntry(size=path.stat().st_size, sha256=sha256_of(path))
@@ -257,6 +268,7 @@ def _manifest(part: Path, run: Run, model: Model, particulars: Particulars, head
         input={"size": model.size, "mean": filters.input.mean, "std": filters.input.std},  # type: ignore[arg-type]
         dtype=particulars.dtype,  # type: ignore[arg-type]
         heads=tuple(describe_head(model, name) for name in model.heads) if particulars.heads else (),
+        crop=crop,
         lineage=Lineage(
             base=base.get("name"),
             base_manifest=record.get("base_manifest"),
@@ -271,6 +283,39 @@ def _manifest(part: Path, run: Run, model: Model, particulars: Particulars, head
         header_sha256=headers["header_sha256"],
         heads_header_sha256=headers.get("heads_header_sha256"),
     )
+
+
+def _crop(record: Mapping[str, Any], particulars: Particulars) -> CropEntry | None:
+    """What the heads' pictures are cropped to first.
+
+    Raises:
+        UsageError: to the boxes of a net that is published nowhere.
+    """
+    facts = record.get("crop")
+    if not facts or not particulars.heads:
+        return None
+    if not facts.get("weights"):
+        return CropEntry(margin=facts["margin"])
+    source = facts.get("source") or ""
+    if not source.startswith(("hf://", "package:")):
+        raise UsageError(
+            f"This run's pictures are cropped by {Path(facts['by']).name!r}, which is not on the Hub. Push that first "
+            "and train with --crop OWNER/NAME, or push the filters alone: --no-heads."
+        )
+    return CropEntry(locator=source, manifest=facts["manifest"], head=facts["head"], margin=facts["margin"])
+
+
+def _crop_in_words(record: Mapping[str, Any]) -> str:
+    facts = record.get("crop")
+    if not facts:
+        return ""
+    by = facts["by"]
+    what = (
+        "their true boxes"
+        if not facts.get("weights")
+        else f"the boxes of `{Path(by).name if Path(by).is_absolute() else by}`"
+    )
+    return f"cropped first to {what}, with a margin of {facts['margin']:g}"
 
 
 def _plugin_versions(record: Mapping[str, Any]) -> dict[str, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
-@click.option("--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True)
+@click.option("--split", type=click.Choice(["train", "val", "seen", "test", "all"]), default="test", show_default=True)
 @click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG.")
 @device_option
 @json_option

@@ -45,6 +45,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("zoo.cli.train:resume", "Go on with a run that was stopped."),
         "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a dataset's split."),
         "predict": ("zoo.cli.evaluate:predict", "Class probabilities for pictures, as CSV or Parquet."),
+        "ablate": ("zoo.cli.ablate:ablate", "Is a head worth having? With and without it, paired seeds."),
+        "saliency": ("zoo.cli.saliency:saliency", "Where runs look: the share of saliency inside the box."),
     },
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "A vector for every picture."),

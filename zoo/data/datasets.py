@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from zoo.contracts import Categories, Dataset, Target
+from zoo.data.crops import Cropped, FindBox
 from zoo.data.decoded import Decoded, decode, fingerprint, fingerprint_of_samples
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
@@ -31,6 +32,7 @@ class OpenDataset:
     version: str
     root: Path
     options: Mapping[str, Any]
+    mark: str = ""  # of what was done to the pictures since
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -41,7 +43,8 @@ class OpenDataset:
         """64 hex digits that change when the plugin, an option or a file does; in hand, when a picture does."""
         if not self.package:
             return fingerprint_of_samples(self.dataset)
-        return fingerprint(self.dataset, self.root, name=self.name, version=self.version, options=self.options)
+        options = {**self.options, **({"\0mark": self.mark} if self.mark else {})}
+        return fingerprint(self.dataset, self.root, name=self.name, version=self.version, options=options)
 
     def decode(self, size: int, *, skip_unreadable: bool = False, progress: Progress = silent) -> Decoded:
         """All pictures at that side, from the cache where they were decoded before."""
@@ -53,11 +56,22 @@ class OpenDataset:
             progress=progress,
         )
 
-    def split(self, decoded: Decoded, *, seed: int) -> Splits:
-        """Training, validation and test rows; refuses classes that cannot be on both sides."""
+    def split(self, decoded: Decoded, *, seed: int, seen: float = 0.0, limit: int | None = None) -> Splits:
+        """Training, validation, seen and test rows (`draw_splits`); refuses classes that would be on one side only."""
         strata = first_categories(self.dataset, decoded)
         _refuse_single_pictures(self.dataset, decoded)
-        return draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed)
+        return draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed, seen=seen, limit=limit)
+
+    def cropped(self, find: FindBox, *, margin: float, mark: str) -> OpenDataset:
+        """The same pictures, each cut down to a square around a box.
+
+        Args:
+            find: says the box of a sample, in pixels, None: the whole picture.
+            margin: as `Cropped` takes it.
+            mark: what the boxes depend on, for the fingerprint.
+        """
+        mark = hashlib.sha256(f"{self.mark}\0{mark}\0{margin}".encode()).hexdigest()
+        return replace(self, dataset=Cropped(self.dataset, find, margin=margin), mark=mark)
 
 
 def open_dataset(

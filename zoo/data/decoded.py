@@ -101,7 +101,7 @@ def decode(
     Raises:
         ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.
     """
-    place = (cache or zoo_home() / "decoded") / f"{identity[:32]}-{size}"
+    place = _place_of(identity, size, cache)
     if not (place / "table.json").is_file():
         if not len(dataset):
             raise ZooError("The dataset is empty. Check the folder that --data names.")
@@ -109,6 +109,15 @@ def decode(
     elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
         raise _unreadable(skipped, len(dataset))
     return _open(place, dataset.targets, identity)
+
+
+def _place_of(identity: str, size: int, cache: Path | None = None) -> Path:
+    return (cache or zoo_home() / "decoded") / f"{identity[:32]}-{size}"
+
+
+def drop_decoded(identity: str, size: int) -> None:
+    """Remove what `decode` keeps of a dataset at one size; who has it open keeps it until it is done."""
+    shutil.rmtree(_place_of(identity, size), ignore_errors=True)
 
 
 def _fill(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, progress: Progress) -> None:

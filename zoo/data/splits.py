@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from zoo.data.decoded import Decoded
-from zoo.errors import ZooError
+from zoo.errors import UsageError, ZooError
 
 ALIASES = {"valid": "val", "validation": "val"}
 
@@ -23,6 +23,14 @@ class Splits:
     val: Tensor
     test: Tensor
     how: str  # in words, for the run's record
+    seen: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    """New pictures of groups that are learnt from, to be compared with the test's groups that are not."""
+
+    @property
+    def by_name(self) -> dict[str, Tensor]:
+        """Those that hold pictures."""
+        named = {"train": self.train, "val": self.val, "seen": self.seen, "test": self.test}
+        return {name: rows for name, rows in named.items() if len(rows)}
 
 
 def draw_splits(
@@ -33,6 +41,8 @@ def draw_splits(
     seed: int,
     val: float = 0.15,
     test: float = 0.15,
+    seen: float = 0.0,
+    limit: int | None = None,
 ) -> Splits:
     """Keep the dataset's own splits and draw what is missing.
 
@@ -43,9 +53,13 @@ def draw_splits(
         seed: of the drawing.
         val: the share of the training pictures to validate with, where there is no split of that name.
         test: the share of all to test with, likewise.
+        seen: the share of every class's training pictures to hold out, so that groups that were learnt from can
+            be compared with the test's, where there is no split of that name.
+        limit: training pictures, at most; which ones is drawn, the shares of the classes stay.
 
     Raises:
         ZooError: too few pictures to split.
+        UsageError: `seen` where no groups are known.
     """
     rows_by_index = {int(index): row for row, index in enumerate(decoded.index)}
     named = {
@@ -75,12 +89,31 @@ def draw_splits(
         rest, drawn[name], way = _part(rest, share, decoded, strata, salt, whole=whole)
         how.append(f"{title} {way}")
     tested, validated = drawn["test"], drawn["val"]
+    known_groups = named.get("seen", rest[:0])
+    if "seen" in named:
+        how.append("seen groups as the dataset has them")
+    elif seen:
+        if not groups:
+            raise UsageError("No groups are known, so that none can be seen or unseen: leave out seen.")
+        known_groups = _stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
+        rest = _without(rest, known_groups, len(decoded))
+        how.append(f"seen groups by class ({len(known_groups)} pictures)")
+    if limit is not None and limit < len(rest):
+        rest = _limited(rest, limit, strata, torch.Generator().manual_seed(seed + 3))
+        how.append(f"training limited to {len(rest)} pictures")
     if not len(rest) or not len(validated):
         raise ZooError(
             f"{len(decoded)} pictures are too few to split into training and validation. "
             "Add pictures, at least two a class."
         )
-    return Splits(train=rest, val=validated, test=tested, how="; ".join(how))
+    return Splits(train=rest, val=validated, test=tested, seen=known_groups, how="; ".join(how))
+
+
+def _without(rows: Tensor, taken: Tensor, count: int) -> Tensor:
+    """The rows that are not taken, of `count` pictures."""
+    mask = torch.ones(count, dtype=torch.bool)
+    mask[taken] = False
+    return rows[mask[rows]]
 
 
 def _part(
@@ -96,9 +129,7 @@ def _part(
         taken = _stratified(rows, share, strata, generator)
         way = "by class, at random" if strata is not None else "at random"
         way += f" (there are only {len(groups)} groups)" if groups - {None} else ""
-    mask = torch.ones(len(decoded), dtype=torch.bool)
-    mask[taken] = False
-    return rows[mask[rows]], taken, way
+    return _without(rows, taken, len(decoded)), taken, way
 
 
 def _whole_groups(
@@ -146,3 +177,18 @@ def _stratified(rows: Tensor, share: float, strata: Tensor | None, generator: to
             count = min(max(count, 1), len(members) - 1)
         taken.append(members[torch.randperm(len(members), generator=generator)[:count]])
     return torch.cat(taken).sort().values
+
+
+def _limited(rows: Tensor, limit: int, strata: Tensor | None, generator: torch.Generator) -> Tensor:
+    """So many of the rows, the shares of the classes kept as far as whole pictures can (largest remainders)."""
+    classes = strata[rows] if strata is not None else torch.zeros(len(rows), dtype=torch.int64)
+    kinds, counts = classes.unique(return_counts=True)
+    wanted = counts.double() * limit / len(rows)
+    taken = wanted.floor().long()
+    for place in (wanted - taken).argsort(descending=True, stable=True)[: limit - int(taken.sum())].tolist():
+        taken[place] += 1
+    parts = []
+    for kind, count in zip(kinds, taken.tolist(), strict=True):
+        members = rows[classes == kind]
+        parts.append(members[torch.randperm(len(members), generator=generator)[:count]])
+    return torch.cat(parts).sort().values

@@ -29,7 +29,7 @@ def evaluate(
     Args:
         run: finished.
         root: another folder of the same dataset; the one it was trained on by default.
-        split: `train`, `val`, `test`, or `all`, as the run's seed draws them.
+        split: `train`, `val`, `seen`, `test`, or `all`, as the run's seed draws them.
         device: where; the GPU where there is one by default.
         progress: told how far the work is.
 
@@ -41,15 +41,15 @@ def evaluate(
     """
     model = run.load_model()
     recipe = run.recipe
-    data = reopen_dataset(run, root, progress=progress)
+    where = pick_device(device)
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
+    data = reopen_dataset(run, root, arithmetic=arithmetic, progress=progress)
     for name, spec in model.specs.items():
         found = data.dataset.targets.get(spec.target or "")
         if found != model.head(name).target:
             raise UsageError(
                 f"The head {name!r} has learnt {spec.target!r} with other classes than the dataset in {data.root} has."
             )
-    where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
     decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record["fingerprint"]:
         raise UsageError(
@@ -58,10 +58,10 @@ def evaluate(
         )
     rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}
     if split != "all":
-        splits = data.split(decoded, seed=recipe.seed)
-        rows_by_split |= {"train": splits.train, "val": splits.val, "test": splits.test}
-    if split not in rows_by_split or not len(rows_by_split[split]):
-        raise UsageError(f"There is no split {split!r} with pictures: train, val, test or all.")
+        splits = data.split(decoded, seed=recipe.seed, seen=recipe.data.seen, limit=recipe.data.limit)
+        rows_by_split |= splits.by_name
+    if split not in rows_by_split:
+        raise UsageError(f"There is no split {split!r} with pictures; there is {', '.join(reversed(rows_by_split))}.")
     rows = rows_by_split[split]
     outputs = model_outputs(model.to(where), decoded, rows, arithmetic=arithmetic, progress=progress)
     return score(model, outputs, decoded, rows)

@@ -46,6 +46,10 @@ class LogLoss(Metric):
 class BalancedAccuracy(MulticlassConfusionMatrix):
     """The mean recall over the classes that occur (torchmetrics' macro accuracy also counts those that do not)."""
 
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
     def compute(self) -> Tensor:
         """Scalar in 0 to 1."""
         support = self.confmat.sum(dim=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Box, Categories, Multilabel
+from zoo.data.crops import Window, find_window
 from zoo.data.decoded import ordered
 from zoo.devices import pick_device, pick_precision
 from zoo.embedding import list_pictures
@@ -108,20 +110,29 @@ def predict(
         skip_unreadable: leave out what cannot be read, instead of stopping.
         progress: told how far the work is.
     """
+    if model.crop is not None and model.crop.locator is None:
+        raise UsageError(
+            "This model learnt from pictures cropped to their true boxes, and a new picture has none. Train one whose "
+            "recipe says crop = RUN, a run with the head locate."
+        )
     paths = list_pictures(pictures)
     where = pick_device(device)
-    ask = _asked(model, Arithmetic(device=where, dtype=pick_precision(where, precision)))
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
+    ask = _asked(model, arithmetic)
+    look = _window_finder(model, arithmetic)
 
-    def one(index: int) -> tuple[Tensor, tuple[int, int]] | str:
+    def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | str:
         try:
             image = read_image(paths[index])
         except ZooError as error:
             return str(error)
-        return resize(image, model.size), (image.shape[2], image.shape[1])
+        left, top, right, bottom = window = look(image)
+        return resize(image[:, top:bottom, left:right], model.size), (image.shape[2], image.shape[1]), window
 
     images: list[Tensor] = []
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
+    windows: list[Window] = []
     skipped: list[str] = []
     answers: dict[str, list[Tensor]] = {name: [] for name in model.heads}
 
@@ -138,6 +149,7 @@ def predict(
         else:
             images.append(result[0])
             sizes.append(result[1])
+            windows.append(result[2])
             names.append(str(paths[index]))
         if len(images) == EVALUATED:
             flush()
@@ -149,7 +161,9 @@ def predict(
     joined = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
     for name in joined:
         if isinstance(model.head(name).target, Box):
-            joined[name][:, :4] *= np.array([[w, h, w, h] for w, h in sizes], dtype=np.float32)
+            corners = np.array(windows, dtype=np.float32)
+            start = np.tile(corners[:, :2], 2)
+            joined[name][:, :4] = start + joined[name][:, :4] * np.tile(corners[:, 2:] - corners[:, :2], 2)
     return Predictions(
         images=tuple(names),
         sizes=tuple(sizes),
@@ -172,6 +186,24 @@ def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str,
             return {name: answer.float().cpu() for name, answer in model.answer(outputs).items()}
 
     return ask
+
+
+def _window_finder(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], Window]:
+    """Picture (3, H, W) uint8 -> the part of it that the model is shown; all of it where nothing is cropped."""
+    crop = model.crop
+    if crop is None or crop.locator is None:
+        return lambda image: (0, 0, image.shape[2], image.shape[1])
+    head, margin, side = crop.head, crop.margin, crop.locator.size
+    locate, lock = _asked(crop.locator, arithmetic), threading.Lock()
+
+    def look(image: Tensor) -> Window:
+        with lock:  # one net at a time: several at once would only fight for the cores
+            box = locate(resize(image, side).unsqueeze(0))[head][0]
+        height, width = image.shape[-2:]
+        found = crop.in_pixels(box, width, height)
+        return (0, 0, width, height) if found is None else find_window(found, width, height, margin=margin)
+
+    return look
 
 
 def _columns(model: Model, name: str, answer: np.ndarray) -> tuple[str, ...]:

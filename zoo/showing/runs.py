@@ -163,7 +163,8 @@ def validation_pictures(
             return None
         skip = run.recipe.data.skip_unreadable
         decoded = data.decode(filters.input.size, skip_unreadable=skip, progress=progress)
-        rows = data.split(decoded, seed=run.recipe.seed).val
+        part = run.recipe.data
+        rows = data.split(decoded, seed=run.recipe.seed, seen=part.seen, limit=part.limit).val
     except ZooError as error:
         notes.append(f"The run's pictures cannot be had, so that none is looked at: {error}")
         return None

@@ -21,6 +21,7 @@ from zoo.errors import ZooWarning
 from zoo.model import Model
 from zoo.progress import Progress
 from zoo.training.kept import Kept
+from zoo.training.targets import Lesson
 from zoo.truncation import freeze
 
 PIECE = 4  # pictures of 64 pixels that a CPU takes through frozen blocks at a time
@@ -68,7 +69,7 @@ class Feed(Protocol):
     """Gives a stage its inputs, by rows of the decoded pictures."""
 
     def train(self, rows: Tensor, generator: torch.Generator) -> tuple[Inputs, Mapping[str, Tensor]]:
-        """The inputs of a training batch, and the targets that moved along (boxes)."""
+        """The inputs of a training batch, and by head the targets that moved along (boxes)."""
 
     def plain(self, rows: Tensor) -> Inputs:
         """The same pictures as they are, for evaluation."""
@@ -88,6 +89,7 @@ class CachedFeatures:
         limit: bytes, at most, in memory.
         folder: for the file.
         progress: told how far the work is.
+        kept: where they are kept, and some maybe are already.
 
     Raises:
         FileError: the disk is full.
@@ -103,24 +105,40 @@ class CachedFeatures:
         limit: float,
         folder: Path,
         progress: Progress,
+        kept: Kept | None = None,
     ) -> None:
         self.device = arithmetic.device
-        self.kept = Kept(len(decoded), rows)
-        filters = arithmetic.frozen(model.filters)
+        self.kept = Kept(len(decoded), rows) if kept is None else kept
+        self.places = {name: _kept_as(model, name) for name in model.heads}
+        missing = {place: name for name, place in self.places.items() if place not in self.kept.tensors}
+        if missing:
+            self._compute(model, decoded, missing, arithmetic, limit, folder, progress)
+
+    def _compute(
+        self,
+        model: Model,
+        decoded: Decoded,
+        missing: Mapping[str, str],
+        arithmetic: Arithmetic,
+        limit: float,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        filters, rows = arithmetic.frozen(model.filters), self.kept.rows
         done = 0
         for batch in plain_batches(rows, EVALUATED):
             with torch.no_grad():
                 images = arithmetic.ready(decoded.images[batch].to(arithmetic.device) / 255)
                 features = arithmetic.run(filters, images).float()
-                reduced = {name: model.head(name).reduce(features) for name in model.heads}
-            kinds = {name: torch.float32 if one.ndim == 2 else arithmetic.dtype for name, one in reduced.items()}
+                reduced = {place: model.head(name).reduce(features) for place, name in missing.items()}
+            kinds = {place: torch.float32 if one.ndim == 2 else arithmetic.dtype for place, one in reduced.items()}
             if not done:
-                size = sum(one[0].numel() * kinds[name].itemsize for name, one in reduced.items()) * len(rows)
+                size = sum(one[0].numel() * kinds[place].itemsize for place, one in reduced.items()) * len(rows)
                 if size > limit:
                     self.kept.folder = folder
                     _tell_of_file(size, limit, folder)
-            for name, one in reduced.items():
-                self.kept.put(name, done, one, dtype=kinds[name])
+            for place, one in reduced.items():
+                self.kept.put(place, done, one, dtype=kinds[place])
             done += len(batch)
             progress("computing frozen features", done, len(rows))
 
@@ -130,7 +148,15 @@ class CachedFeatures:
 
     def plain(self, rows: Tensor) -> Inputs:
         """By head, (N, …) float, on the device."""
-        return {name: self.kept.get(name, rows).to(self.device).float() for name in self.kept.tensors}
+        return {name: self.kept.get(place, rows).to(self.device).float() for name, place in self.places.items()}
+
+
+def _kept_as(model: Model, name: str) -> str:
+    """What a head's reduced features depend on, beside the features: two heads of one kind share them."""
+    head, spec = model.head(name), model.specs[name]
+    return (
+        f"{type(head).__module__}.{type(head).__qualname__} {head.target} {sorted(spec.options.items())} {head.shape}"
+    )
 
 
 def _tell_of_file(size: float, limit: float, folder: Path) -> None:
@@ -146,14 +172,16 @@ class Pictures:
     """Pictures, augmented on the device and sent through the frozen prefix.
 
     Args:
-        model: for the normalisation and the targets.
+        model: for the normalisation and the heads.
         prefix: the part below the boundary; None: nothing is frozen.
         decoded: the pictures; they stay on a GPU that has room for them.
         often: rows that are asked for as they are, epoch after epoch; the prefix's outputs are kept.
         how: the augmentation of training batches.
+        lessons: by head; boxes move along with the pictures.
         arithmetic: where it runs.
         limit: bytes of the prefix's outputs that are kept, at most.
         progress: told how far the frozen part is.
+        kept: where they are kept, and maybe are already.
     """
 
     def __init__(
@@ -164,9 +192,11 @@ class Pictures:
         often: Tensor,
         *,
         how: Augmentation,
+        lessons: Mapping[str, Lesson],
         arithmetic: Arithmetic,
         limit: float,
         progress: Progress,
+        kept: Kept | None = None,
     ) -> None:
         self.normalise, self.arithmetic, self.how = model.filters.normalise, arithmetic, how
         self.prefix = arithmetic.frozen(prefix) if prefix is not None else None
@@ -174,12 +204,10 @@ class Pictures:
         if arithmetic.device.type == "cuda" and self.images.nbytes < torch.cuda.mem_get_info()[0] / 4:
             self.images = self.images.to(arithmetic.device)
         self.boxes = {
-            spec.target: decoded.targets[spec.target]
-            for name, spec in model.specs.items()
-            if spec.target and isinstance(model.head(name).target, Box)
+            name: lesson.values for name, lesson in lessons.items() if isinstance(model.head(name).target, Box)
         }
-        self.kept = Kept(len(decoded), often)
-        if self.prefix is not None and len(often):
+        self.kept = Kept(len(decoded), often) if kept is None else kept
+        if self.prefix is not None and len(often) and not self.kept.tensors:
             self._keep(often, limit, progress)
 
     def train(self, rows: Tensor, generator: torch.Generator) -> tuple[Inputs, Mapping[str, Tensor]]:

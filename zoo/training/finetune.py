@@ -21,13 +21,17 @@ from zoo.progress import Progress, silent
 from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, under
 from zoo.training.feeds import Arithmetic
+from zoo.training.kept import Shelf
+from zoo.training.locating import Cropping, find_cropping
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, say_faults
 from zoo.training.runs import (
     CHECKPOINT,
+    LOCATOR,
     Run,
     build_model,
     create_run,
     describe_model,
+    keep_model,
     open_run,
     refuse_existing,
     thread_count,
@@ -36,7 +40,7 @@ from zoo.training.runs import (
 from zoo.training.schedule import plan_stages
 from zoo.training.session import Position, make_accelerator
 from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state, unheard
-from zoo.training.targets import check_boxes
+from zoo.training.targets import check_boxes, plan_lessons
 
 
 def train_recipe(
@@ -46,6 +50,7 @@ def train_recipe(
     device: str | None = None,
     progress: Progress = silent,
     tell: Callable[[str], None] = unheard,
+    shelf: Shelf | None = None,
 ) -> Run:
     """Train what a recipe describes.
 
@@ -55,6 +60,7 @@ def train_recipe(
         device: `cuda`, `cpu`; the GPU where there is one by default.
         progress: told how far the work is.
         tell: told in a line what was taken of a checkpoint and what was left out, and how every epoch went.
+        shelf: where trainings of one process share the outputs of frozen filters.
 
     Raises:
         StoppedError: a signal asked to stop; `resume` goes on.
@@ -65,7 +71,7 @@ def train_recipe(
         refuse_existing(Path(out))
     with crew.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
-    filters = _start_from(recipe, progress)
+    filters = start_from(recipe, progress)
     if filters.start is not None:
         pinned = recipe.filters.model_copy(update={"weights": filters.start.text})
         recipe = recipe.model_copy(update={"filters": pinned})
@@ -78,7 +84,7 @@ def train_recipe(
         size=recipe.size,
         seed=recipe.seed,
     )
-    return _begin(recipe, model, data, Path(out), crew=crew, progress=progress, tell=tell)
+    return _begin(recipe, model, data, Path(out), crew=crew, progress=progress, tell=tell, shelf=shelf)
 
 
 def train(
@@ -126,6 +132,7 @@ def resume(
     device: str | None = None,
     progress: Progress = silent,
     tell: Callable[[str], None] = unheard,
+    shelf: Shelf | None = None,
 ) -> Run:
     """Go on with a run that was stopped or killed, as if nothing had happened.
 
@@ -135,6 +142,7 @@ def resume(
         device: where; as the run began by default.
         progress: told how far the work is.
         tell: told in a line how every epoch went.
+        shelf: as `train_recipe` takes it.
 
     Raises:
         UsageError: the dataset has changed since.
@@ -147,7 +155,7 @@ def resume(
     crew = _muster(device or run.record["device_type"], recipe)
     run = replace(run, writes=crew.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT)
-    data = _wrapped(dataset) if dataset is not None else reopen_dataset(run, progress=progress)
+    data = reopen_dataset(run, dataset=dataset, arithmetic=crew.arithmetic, progress=progress)
     if data.fingerprint() != run.record["fingerprint"]:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began. "
@@ -157,7 +165,7 @@ def resume(
         torch.set_num_threads(run.record["threads"])  # the same bits need the same number
     run = run.note(status="training")
     model = build_model(run.record, under("filters", tensors), under("heads", tensors))
-    work = _prepare(run, model, data, crew=crew, progress=progress, tell=tell)
+    work = _prepare(run, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
     work.balancer.load_state_dict(under("balancer", tensors))
     return fit(work, Position(**state), tensors, progress)
 
@@ -173,7 +181,8 @@ def _muster(device: str | None, recipe: Recipe) -> Crew:
     return Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
 
 
-def _start_from(recipe: Recipe, progress: Progress) -> Filters:
+def start_from(recipe: Recipe, progress: Progress = silent) -> Filters:
+    """The filters that a recipe begins with."""
     start = recipe.filters
     if start.backbone is None:
         return load(start.name or "", cut=start.cut)
@@ -187,13 +196,38 @@ def _start_from(recipe: Recipe, progress: Progress) -> Filters:
     )
 
 
-def reopen_dataset(run: Run, root: Path | str | None = None, *, progress: Progress = silent) -> OpenDataset:
-    """The dataset that a run was trained on, or another folder of it.
+def reopen_dataset(
+    run: Run,
+    root: Path | str | None = None,
+    *,
+    dataset: Dataset | None = None,
+    arithmetic: Arithmetic | None = None,
+    progress: Progress = silent,
+) -> OpenDataset:
+    """The dataset that a run was trained on, or another folder of it, cropped as the run crops.
+
+    Args:
+        run: whose.
+        root: another folder; the run's own by default.
+        dataset: the same one in hand, where no plugin brought it.
+        arithmetic: where and how precisely a locator runs; the CPU by default.
+        progress: told how far the work is.
 
     Raises:
         UsageError: it was one in hand, which no plugin brings.
         MissingPluginError: its package is not installed.
     """
+    data = _wrapped(dataset) if dataset is not None else _reopen(run, root, progress)
+    crop = run.crop()
+    if crop is None:
+        return data
+    where = torch.device("cpu")
+    default = Arithmetic(device=where, dtype=pick_precision(where, run.recipe.training.precision))
+    cropping = Cropping(crop=crop, record=dict(run.record["crop"]), skip_unreadable=run.recipe.data.skip_unreadable)
+    return cropping.apply(data, arithmetic or default, progress)
+
+
+def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDataset:
     package = run.record["dataset"]["package"]
     if not package:
         raise UsageError(
@@ -234,7 +268,14 @@ def _begin(
     crew: Crew,
     progress: Progress,
     tell: Callable[[str], None] = unheard,
+    shelf: Shelf | None = None,
 ) -> Run:
+    if data.package and out.resolve().is_relative_to(data.root):
+        raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
+    cropping = find_cropping(recipe.data, data.targets)
+    if cropping is not None:
+        data = cropping.apply(data, crew.arithmetic, progress)
+        model.crop = cropping.crop
     where = crew.arithmetic.device
     manifest = model.filters.manifest
     record = {
@@ -258,20 +299,21 @@ def _begin(
         },
         "root": str(data.root),
         "fingerprint": data.fingerprint(),
+        "crop": cropping.record if cropping else None,
         "device": describe_device(where),
         "device_type": where.type,
         "threads": thread_count(),
         "versions": versions(),
         "seconds": 0.0,
     }
-    if data.package and out.resolve().is_relative_to(data.root):
-        raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
     draft = Run(folder=out, recipe=recipe, record=record)  # nothing is written before all that can be wrong is known
     plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
-    work = _prepare(draft, model, data, crew=crew, progress=progress, tell=tell)
-    facts = {name: len(getattr(work.splits, name)) for name in ("train", "val", "test")}
+    work = _prepare(draft, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
+    facts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in work.splits.by_name.items()}
     known = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
     run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
+    if cropping is not None and cropping.crop.locator is not None and crew.accelerator.is_main_process:
+        keep_model(out / LOCATOR, cropping.crop.locator)
     model.filters.published = None  # what is trained now is no longer what was published
     work = replace(work, run=run)
     save_state(work, {}, Position())
@@ -280,20 +322,31 @@ def _begin(
 
 
 def _prepare(
-    run: Run, model: Model, data: OpenDataset, *, crew: Crew, progress: Progress, tell: Callable[[str], None]
+    run: Run,
+    model: Model,
+    data: OpenDataset,
+    *,
+    crew: Crew,
+    progress: Progress,
+    tell: Callable[[str], None],
+    shelf: Shelf | None,
 ) -> Work:
     recipe = run.recipe
     balancer = build_balancer(recipe.training.balance, model).to(crew.arithmetic.device)
     with crew.accelerator.main_process_first():
         decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     check_boxes(model, decoded)
+    splits = data.split(decoded, seed=recipe.seed, seen=recipe.data.seen, limit=recipe.data.limit)
+    shuffled = [head.spec().name for head in recipe.heads if head.shuffled]
     return Work(
         run=run,
         crew=crew,
         model=model.to(crew.arithmetic.device),
         data=data,
         decoded=decoded,
-        splits=data.split(decoded, seed=recipe.seed),
+        splits=splits,
+        lessons=plan_lessons(model, decoded, shuffled=shuffled, rows=splits.train, seed=recipe.seed),
         balancer=balancer,
+        shelf=shelf or Shelf(),
         tell=tell,
     )

@@ -26,10 +26,7 @@ class Gradients:
 
     def __init__(self, session: Session, upper: Upper, wrapped: Any, feed: Feed) -> None:
         self.session, self.upper, self.wrapped, self.feed = session, upper, wrapped, feed
-        known = session.decoded.known
-        self.complete = {
-            spec.target or "": bool(known[spec.target or ""].all()) for spec in session.model.specs.values()
-        }
+        self.complete = {name: bool(lesson.known.all()) for name, lesson in session.lessons.items()}
         self.shared = [parameter for parameter in upper.rest.parameters() if parameter.requires_grad]
         self.balances = bool(self.shared) and works_on_gradients(session.balancer)
         upper.shows = self.balances
@@ -76,12 +73,11 @@ class Gradients:
         session, device = self.session, self.session.arithmetic.device
         losses: dict[str, Tensor] = {}
         idle: list[Tensor] = []
-        for name, spec in session.model.specs.items():
-            target = spec.target or ""
-            wanted = moved.get(target, session.decoded.targets[target][rows]).to(device, non_blocking=True)
+        for name, lesson in session.lessons.items():
+            wanted = moved.get(name, lesson.values[rows]).to(device, non_blocking=True)
             output = outputs[name]
-            if not self.complete[target]:
-                known = session.decoded.known[target][rows]
+            if not self.complete[name]:
+                known = lesson.known[rows]
                 if not bool(known.any()):
                     idle.append(output.sum() * 0)  # keeps every parameter in the graph
                     continue

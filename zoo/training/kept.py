@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import tempfile
@@ -45,6 +46,34 @@ class Kept:
 
     def __contains__(self, rows: Tensor) -> bool:
         return bool(self.tensors) and bool((self.place[rows] >= 0).all())
+
+
+class Shelf:
+    """What trainings of one process have kept and the next ones may want: the arms of an ablation share it.
+
+    Args:
+        places: so many are kept, those asked for last; 0: none, every training computes its own.
+    """
+
+    def __init__(self, places: int = 0) -> None:
+        self.places = places
+        self._kept: dict[str, Kept] = {}
+
+    def find(self, key: str, count: int, rows: Tensor) -> Kept:
+        """What was kept under that key for those rows, or an empty one that is.
+
+        Args:
+            key: all that the tensors depend on beside the rows: pictures, weights, device, precision.
+            count: of all pictures.
+            rows: which of them are kept, int64 (N,).
+        """
+        whole = f"{key} {hashlib.sha256(rows.numpy().tobytes()).hexdigest()}"
+        kept = self._kept.pop(whole, None)
+        kept = Kept(count, rows) if kept is None else kept
+        self._kept[whole] = kept
+        while len(self._kept) > self.places:
+            del self._kept[next(iter(self._kept))]
+        return kept
 
 
 def _mapped(shape: tuple[int, ...], dtype: torch.dtype, folder: Path) -> Tensor:

@@ -24,6 +24,10 @@ class DataPart(_Part):
     root: str | None = None  # the folder; None: the dataset's own
     options: dict[str, Any] = Field(default_factory=dict)
     skip_unreadable: bool = False
+    limit: int | None = Field(default=None, ge=2)  # training pictures, at most, drawn by the seed
+    seen: float = Field(default=0.0, ge=0, lt=1)  # share of them held out, to compare seen groups with the test's
+    crop: str | None = None  # to the box of a locator, a RUN or NAME; "truth": to the dataset's own box
+    margin: float = Field(default=0.1, ge=0, le=2)  # around the crop, a share of the box's longer side on every side
 
 
 class FiltersPart(_Part):
@@ -50,6 +54,7 @@ class HeadPart(_Part):
     name: str | None = None  # in the model; None: as the plugin is called
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: learns, and leaves the filters alone
+    shuffled: bool = False  # a placebo: it learns another training picture's target
     options: dict[str, Any] = Field(default_factory=dict)
 
     def spec(self) -> HeadSpec:

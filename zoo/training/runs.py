@@ -7,12 +7,15 @@ metrics.json           the figures on validation and test pictures, once done
 filters.safetensors    the trained filters, once done
 heads.safetensors      the trained heads, once done
 checkpoint.safetensors the state to go on from, until done
+locator/               of a run whose pictures are cropped first: run.json and the tensors of what says where
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -28,14 +31,15 @@ from zoo.families import find_backbone
 from zoo.files import write_whole
 from zoo.filters import Filters, fill, required_backbone
 from zoo.manifest import HeadEntry
-from zoo.model import Model, describe_head, with_heads
+from zoo.model import Crop, Model, describe_head, with_heads
 from zoo.sources import FolderSource
 from zoo.training.recipe import Recipe, read_recipe, recipe_text
-from zoo.weights import read_tensors
+from zoo.weights import read_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FILTERS = "filters.safetensors"
 HEADS = "heads.safetensors"
+LOCATOR = "locator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,35 @@ class Run:
         """
         if not self.done:
             raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
-        source = FolderSource(self.folder)
-        return build_model(self.record, read_tensors(source, FILTERS), read_tensors(source, HEADS))
+        if self.record.get("dropped"):
+            raise FileError(
+                self.folder, "this run's weights were not kept", "Take the first seed's, or `zoo ablate --keep`."
+            )
+        model = _read_model(self.folder, self.record)
+        model.crop = self.crop()
+        return model
+
+    def drop_weights(self) -> Run:
+        """Remove the tensors and keep all figures; gives back the run that knows it."""
+        if self.record.get("dropped"):
+            return self
+        run = self.note(dropped=True)
+        for name in (FILTERS, HEADS):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / LOCATOR, ignore_errors=True)
+        return run
+
+    def crop(self) -> Crop | None:
+        """What its pictures are cropped to first."""
+        facts = self.record.get("crop")
+        if not facts:
+            return None
+        locator = None
+        if (self.folder / LOCATOR / "run.json").is_file():
+            locator = _read_model(self.folder / LOCATOR, _read_record(self.folder / LOCATOR))
+        elif facts.get("weights"):
+            raise FileError(self.folder / LOCATOR, "what says where to crop is missing", "Train again.")
+        return Crop(locator=locator, head=facts["head"], margin=facts["margin"])
 
 
 def create_run(folder: Path, recipe: Recipe, record: Mapping[str, Any], *, writes: bool = True) -> Run:
@@ -107,13 +138,31 @@ def refuse_existing(folder: Path) -> None:
 def open_run(folder: Path | str) -> Run:
     """Open a run's folder. Raises FileError where it is none."""
     folder = Path(folder)
+    return Run(folder=folder, record=_read_record(folder), recipe=read_recipe(folder / "recipe.toml"))
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
     try:
-        record = json.loads((folder / "run.json").read_text())
+        record: dict[str, Any] = json.loads((folder / "run.json").read_text())
     except FileNotFoundError as error:
         raise FileError(folder, "no run lies here", "Name a folder that `zoo train` wrote.") from error
     except (OSError, ValueError) as error:
         raise FileError(folder / "run.json", f"it cannot be read ({error})", "Train again.") from error
-    return Run(folder=folder, recipe=read_recipe(folder / "recipe.toml"), record=record)
+    return record
+
+
+def keep_model(folder: Path, model: Model) -> None:
+    """Write a model that another run needs into a folder of that run's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / FILTERS, model.filters.module.state_dict())
+    write_tensors(folder / HEADS, model.heads.state_dict())
+    record = {"status": "done", "model": describe_model(model), "weights": model.filters.weights}
+    write_whole(folder / "run.json", json.dumps(record, indent=1) + "\n")
+
+
+def _read_model(folder: Path, record: Mapping[str, Any]) -> Model:
+    source = FolderSource(folder)
+    return build_model(record, read_tensors(source, FILTERS), read_tensors(source, HEADS))
 
 
 def describe_model(model: Model) -> dict[str, Any]:
@@ -150,6 +199,15 @@ def build_model(record: Mapping[str, Any], filters: Mapping[str, Tensor], heads:
     )
     entries = [HeadEntry.model_validate_json(json.dumps(facts)) for facts in described["heads"]]
     return with_heads(built, entries, heads)
+
+
+def digest_of(model: torch.nn.Module) -> str:
+    """64 hex digits of all tensors, in their order."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -18,7 +18,9 @@ from zoo.data.splits import Splits
 from zoo.model import Model
 from zoo.progress import Progress
 from zoo.training.feeds import Arithmetic
+from zoo.training.kept import Shelf
 from zoo.training.recipe import TrainingPart
+from zoo.training.targets import Lesson
 
 
 @dataclass(kw_only=True)
@@ -43,6 +45,8 @@ class Session:
     balancer: Balancer
     decoded: Decoded
     splits: Splits
+    lessons: Mapping[str, Lesson]  # by head
+    shelf: Shelf
     how: TrainingPart
     seed: int
     arithmetic: Arithmetic

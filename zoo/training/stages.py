@@ -8,12 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.contracts import Balancer
 from zoo.data.augment import choose_augmentation
@@ -25,17 +25,13 @@ from zoo.model import Model
 from zoo.progress import Progress
 from zoo.training.checkpoints import prefixed, save_checkpoint
 from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
+from zoo.training.kept import Kept, Shelf
 from zoo.training.loop import StageLoop, StoppedError
-from zoo.training.runs import (
-    CHECKPOINT,
-    FILTERS,
-    HEADS,
-    Run,
-    describe_model,
-)
+from zoo.training.runs import CHECKPOINT, FILTERS, HEADS, Run, describe_model, digest_of
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
 from zoo.training.session import Position, Session
+from zoo.training.targets import Lesson
 from zoo.truncation import split_below, to_map
 from zoo.weights import write_tensors
 
@@ -63,6 +59,8 @@ class Work:
     splits: Splits
     crew: Crew
     balancer: Balancer
+    lessons: Mapping[str, Lesson]
+    shelf: Shelf = field(default_factory=Shelf)
     tell: Callable[[str], None] = unheard
 
 
@@ -77,6 +75,8 @@ def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress:
             balancer=work.balancer,
             decoded=work.decoded,
             splits=work.splits,
+            lessons=work.lessons,
+            shelf=work.shelf,
             how=recipe.training,
             seed=recipe.seed,
             arithmetic=work.crew.arithmetic,
@@ -122,6 +122,7 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
             limit=session.limit,
             folder=work.run.folder,
             progress=session.progress,
+            kept=_shelved(session, "heads", rows),
         )
         upper = Upper(None, heads, _unchanged)
     else:
@@ -135,12 +136,24 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
             session.decoded,
             often,
             how=how,
+            lessons=session.lessons,
             arithmetic=session.arithmetic,
             limit=session.limit,
             progress=session.progress,
+            kept=None if prefix is None else _shelved(session, f"below {stage.frozen}", often, prefix),
         )
         upper = Upper(rest, heads, lambda features: to_map(features, cut), watching=session.watching)
     StageLoop(session, stage, upper, feed, restored=tensors, position=position).run()
+
+
+def _shelved(session: Session, what: str, rows: Tensor, module: nn.Module | None = None) -> Kept | None:
+    """Where the outputs of frozen filters are shared with other trainings; None: nowhere."""
+    if not session.shelf.places:
+        return None
+    decoded, arithmetic = session.decoded, session.arithmetic
+    weights = digest_of(session.model.filters if module is None else module)
+    key = f"{what} {decoded.fingerprint} {decoded.size} {weights} {arithmetic.device} {arithmetic.dtype}"
+    return session.shelf.find(key, len(decoded), rows)
 
 
 def _unchanged(features: Tensor) -> Tensor:
@@ -166,7 +179,7 @@ def _finish(work: Work, position: Position, seconds: float, progress: Progress) 
     """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
     run, model, decoded, splits = work.run, work.model, work.decoded, work.splits
     figures: dict[str, Any] = {}
-    for name, rows in (("validation", splits.val), ("test", splits.test)):
+    for name, rows in (("validation", splits.val), ("seen", splits.seen), ("test", splits.test)):
         if not len(rows):
             continue
         outputs = model_outputs(model, decoded, rows, arithmetic=work.crew.arithmetic, progress=progress)

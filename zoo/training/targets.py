@@ -1,13 +1,53 @@
-"""What is wrong with the targets, said before anything is trained on them."""
+"""What every head is taught, and what is wrong with it, said before anything is trained on it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 from zoo.contracts import Box
+from zoo.data.batches import generator_for
 from zoo.data.decoded import Decoded
 from zoo.errors import ZooError
 from zoo.model import Model
+
+PLACEBO = 77  # of the seeds: apart from those of batches and views
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What one head learns from: its target of every decoded picture."""
+
+    values: Tensor  # as `Decoded.targets` has them
+    known: Tensor  # bool (N,)
+
+
+def plan_lessons(
+    model: Model, decoded: Decoded, *, shuffled: Collection[str], rows: Tensor, seed: int
+) -> dict[str, Lesson]:
+    """The lessons of all heads.
+
+    Args:
+        model: for its heads' targets.
+        decoded: the pictures.
+        shuffled: heads that are taught another training picture's target, none its own: a placebo. The targets as
+            a whole stay what they are, and have nothing to do with the pictures any more.
+        rows: the training pictures; all others keep their own targets.
+        seed: of the shuffling.
+    """
+    lessons = {}
+    for name, spec in model.specs.items():
+        values, known = decoded.targets[spec.target or ""], decoded.known[spec.target or ""]
+        if name in shuffled:
+            members = rows[known[rows]]
+            turned = members[torch.randperm(len(members), generator=generator_for(seed, PLACEBO))]
+            values = values.clone()
+            values[turned] = values[turned.roll(1)]
+        lessons[name] = Lesson(values=values, known=known)
+    return lessons
 
 
 def check_boxes(model: Model, decoded: Decoded) -> None:

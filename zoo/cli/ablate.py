@@ -1,0 +1,103 @@
+"""`zoo ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.console import device_option, json_option, print_json, printable, progress_bars, quiet_option, say
+from zoo.cli.recipes import make_recipe, recipe_options
+
+if TYPE_CHECKING:
+    from zoo.evaluation.verdicts import AblationReport
+
+
+@click.command()
+@click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
+@click.option("--without", required=True, metavar="HEAD", help="The head in question, by its name in the recipe.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=10, show_default=True, help="Under six nothing can be concluded."
+)
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    metavar="NAME",
+    help="with, placebo, two-stage or oracle, beside without; repeatable, all that can be by default.",
+)
+@click.option("--metric", help="Of the head that is judged; accuracy by default.")
+@click.option("--keep", is_flag=True, help="Keep the weights of every run, not those of the first seed only.")
+@recipe_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The ablation's folder; ablations/DATASET-HEAD by default."
+)
+@device_option
+@json_option
+@quiet_option
+def ablate(
+    what: str,
+    without: str,
+    seeds: int,
+    arms: tuple[str, ...],
+    metric: str | None,
+    keep: bool,
+    out: Path | None,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Is a head worth having? Train with and without it from the same seeds, and say how sure the difference is.
+
+    The other arms are a placebo (the head learns shuffled targets) and, where the head learns a box, its rivals:
+    crop to the box of a locator first and then classify, and the same with the true box. Stopped or killed, the
+    same command goes on; with more --seeds it adds to what is there.
+
+    \b
+    zoo ablate fisheries --head classify --head locate --without locate
+    zoo ablate recipe.toml --without locate --seeds 20
+    """
+    from zoo.evaluation.ablation import ablate as compare_arms
+    from zoo.evaluation.paired import FEWEST_PAIRS
+    from zoo.files import writing
+    from zoo.pictures.paired import draw_paired
+    from zoo.training.loop import StoppedError
+
+    recipe = make_recipe(what, given)
+    folder = out or Path("ablations") / f"{recipe.data.dataset.replace(':', '-')}-{without}"
+    if seeds < FEWEST_PAIRS:
+        say(f"From {seeds} seeds nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
+    try:
+        with progress_bars(quiet=quiet) as progress:
+            report = compare_arms(
+                recipe,
+                folder,
+                without=without,
+                seeds=seeds,
+                arms=arms or None,
+                metric=metric,
+                keep=keep,
+                device=device,
+                progress=progress,
+                tell=_unheard if quiet else say,
+            )
+    except StoppedError as stopped:
+        say(f"Stopped. Go on with the same command; what is done lies in {folder}.")
+        raise SystemExit(130) from stopped
+    with writing(folder / "ablation.png") as part:
+        draw_paired(report).save(part, format="PNG")
+    if as_json:
+        print_json({"ablation": str(folder), **report.as_json()})
+        return
+    _print_report(report)
+    say(f"Tables, every seed and the picture: {folder}/ablation.md, ablation.json, ablation.png")
+
+
+def _unheard(text: str) -> None:
+    """For --quiet."""
+
+
+def _print_report(report: AblationReport) -> None:
+    click.echo(printable(report.as_markdown()))

@@ -1,0 +1,116 @@
+"""The arms of an ablation: what is trained to find out whether a head is worth having."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.contracts import Box, Target
+from zoo.errors import UnknownNameError, UsageError
+from zoo.training.recipe import DataPart, HeadPart, Recipe
+
+WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE = "with", "placebo", "without", "two-stage", "oracle"
+ARMS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # as they are shown
+ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # as they are trained: the first fills the shelf for the others
+LOCATOR = "locator"  # the first of the two stages, trained for itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One arm: a recipe for every seed."""
+
+    key: str
+    title: str  # "classify + locate"
+    recipe: Callable[[int, Path], Recipe]  # of a seed and the folder of that seed's locator
+    locator: Callable[[int], Recipe] | None = None  # what is trained before it, of a seed
+
+
+def plan_arms(
+    recipe: Recipe, left_out: str, *, targets: Mapping[str, Target], learnt: str, only: Sequence[str] | None = None
+) -> list[Arm]:
+    """The arms, as they are shown.
+
+    Args:
+        recipe: with all its heads, as it would be trained.
+        left_out: the name of the head in question.
+        targets: of the dataset, by name.
+        learnt: the name of the target that the head learns.
+        only: keys of the arms that are wanted beside `without`; all that can be by default. The crops need a box.
+
+    Raises:
+        UsageError: the recipe has no such head; nothing would be left to judge; an arm that cannot be.
+        UnknownNameError: no arm is called so.
+    """
+    names = [head.spec().name for head in recipe.heads]
+    if left_out not in names:
+        raise UsageError(
+            f"The recipe has no head {left_out!r} to leave out; it has {', '.join(names)}. "
+            f"Add it: --head {left_out}, or [[heads]] in the recipe."
+        )
+    place = names.index(left_out)
+    head, rest = recipe.heads[place], recipe.heads[:place] + recipe.heads[place + 1 :]
+    if not any(one.weight for one in rest):
+        raise UsageError(f"Without {left_out!r} no head is left that could be judged. Add one: --head classify.")
+    if head.shuffled:
+        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo. Take shuffled out.")
+    titles = " + ".join([*(one.spec().name for one in rest), left_out]), " + ".join(one.spec().name for one in rest)
+    arms = [_without(recipe, rest, titles[1]), _with(recipe, titles[0]), _placebo(recipe, place, titles[0])]
+    boxed = isinstance(targets[learnt], Box)
+    if boxed and recipe.data.crop is None:
+        arms += [_two_stage(recipe, head, rest, titles[1], left_out), _oracle(recipe, rest, titles[1])]
+    return arms if only is None else _chosen(arms, only, why="" if boxed else f" ({learnt!r} is no box)")
+
+
+def _chosen(arms: list[Arm], only: Sequence[str], *, why: str) -> list[Arm]:
+    there = [arm.key for arm in arms]
+    for key in only:
+        if key not in ARMS:
+            raise UnknownNameError("arm", key, ARMS)
+        if key not in there:
+            raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
+    chosen = [arm for arm in arms if arm.key == WITHOUT or arm.key in only]
+    if len(chosen) < 2:
+        raise UsageError(f"One arm is nothing to compare. Name another: --arm {WITH}.")
+    return chosen
+
+
+def _heads(recipe: Recipe, heads: tuple[HeadPart, ...], seed: int) -> Recipe:
+    return recipe.model_copy(update={"heads": heads, "seed": seed})
+
+
+def _cropped(recipe: Recipe, heads: tuple[HeadPart, ...], seed: int, crop: str) -> Recipe:
+    data: DataPart = recipe.data.model_copy(update={"crop": crop})
+    return _heads(recipe, heads, seed).model_copy(update={"data": data})
+
+
+def _without(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Arm:
+    return Arm(key=WITHOUT, title=title, recipe=lambda seed, _: _heads(recipe, rest, seed))
+
+
+def _with(recipe: Recipe, title: str) -> Arm:
+    return Arm(key=WITH, title=title, recipe=lambda seed, _: _heads(recipe, recipe.heads, seed))
+
+
+def _placebo(recipe: Recipe, place: int, title: str) -> Arm:
+    shuffled = recipe.heads[place].model_copy(update={"shuffled": True})
+    heads = (*recipe.heads[:place], shuffled, *recipe.heads[place + 1 :])
+    return Arm(key=PLACEBO, title=f"{title}, shuffled", recipe=lambda seed, _: _heads(recipe, heads, seed))
+
+
+def _two_stage(recipe: Recipe, head: HeadPart, rest: tuple[HeadPart, ...], title: str, left_out: str) -> Arm:
+    alone = (head.model_copy(update={"weight": 1.0}),)
+    return Arm(
+        key=TWO_STAGE,
+        title=f"{left_out}, crop, then {title}",
+        recipe=lambda seed, locator: _cropped(recipe, rest, seed, str(locator)),
+        locator=lambda seed: _heads(recipe, alone, seed),
+    )
+
+
+def _oracle(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Arm:
+    return Arm(
+        key=ORACLE,
+        title=f"true crop, then {title}",
+        recipe=lambda seed, _: _cropped(recipe, rest, seed, "truth"),
+    )

@@ -1,0 +1,64 @@
+"""Which figure of which head decides, and which way is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from zoo.errors import UnknownNameError, UsageError, ZooError
+from zoo.evaluation.paired import Better
+from zoo.model import Model
+from zoo.training.runs import Run
+
+PREFERRED = "accuracy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """One figure of one head."""
+
+    head: str
+    metric: str
+    better: Better
+    share: bool  # it lies in 0 to 1, and its differences are said in points
+
+    def value(self, run: Run, split: str) -> float:
+        """The figure of a finished run.
+
+        Raises:
+            ZooError: the run has none on that split, or one that is not finite.
+        """
+        value = run.metrics.get(split, {}).get(self.head, {}).get(self.metric)
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise ZooError(
+                f"{run.folder}: the head {self.head!r} has no {self.metric} on the split {split!r}. "
+                "None of its pictures may have that target; say another metric, or label more pictures."
+            )
+        return value
+
+
+def find_judge(model: Model, head: str, metric: str | None) -> Judge:
+    """The figure asked for; accuracy by default, else the one that picks the head's best epoch.
+
+    Raises:
+        UnknownNameError: the head has no such metric.
+        UsageError: it has no metric of one figure that says which way is better.
+    """
+    made = model.head(head).metrics()
+    directed = {
+        str(name): one for name, one in made.items(keep_base=True) if getattr(one, "higher_is_better", None) is not None
+    }
+    watch = model.head(head).watch
+    if metric is None:
+        metric = next((name for name in (PREFERRED, watch, *directed) if name in (*directed, watch) and name), None)
+    if metric is None:
+        raise UsageError(f"The head {head!r} has no metric that says which way is better. Name one with --metric.")
+    if metric not in directed and metric != watch:
+        raise UnknownNameError(f"metric of the head {head!r}", metric, sorted({*directed, *([watch] if watch else [])}))
+    if metric == watch:
+        better: Better = model.head(head).better
+    else:
+        better = "higher" if directed[metric].higher_is_better else "lower"
+    one = directed.get(metric)
+    share = one is not None and (one.plot_lower_bound, one.plot_upper_bound) == (0.0, 1.0)
+    return Judge(head=head, metric=metric, better=better, share=share)

@@ -1,0 +1,157 @@
+"""The first of two stages: what says where every picture is cropped before the model of a run sees it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.contracts import Box, Sample, Target
+from zoo.data.datasets import OpenDataset
+from zoo.errors import FileError, UsageError
+from zoo.model import Crop, load_model
+from zoo.progress import Progress, silent
+from zoo.training.feeds import Arithmetic
+from zoo.training.recipe import DataPart
+from zoo.training.runs import digest_of, open_run
+from zoo.training.scoring import model_outputs
+
+TRUTH = "truth"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cropping:
+    """How a run's pictures are cropped, and what its record says of it."""
+
+    crop: Crop
+    record: dict[str, Any]
+    skip_unreadable: bool = False
+
+    def apply(self, data: OpenDataset, arithmetic: Arithmetic, progress: Progress = silent) -> OpenDataset:
+        """The dataset's pictures, cropped; a locator runs where they were not decoded before.
+
+        Raises:
+            UsageError: the true boxes are asked for, and the dataset has none.
+        """
+        crop = self.crop
+        if crop.locator is None:
+            target = _box_target(data.targets, crop.head, of=f"the dataset {data.name!r}")
+            return data.cropped(_Truth(target), margin=crop.margin, mark=f"{TRUTH}:{target}")
+        located = _Located(data, crop, arithmetic, skip_unreadable=self.skip_unreadable, progress=progress)
+        return data.cropped(located, margin=crop.margin, mark=self.record["weights"])
+
+
+def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | None:
+    """What a recipe's `crop` names.
+
+    Args:
+        part: of the recipe.
+        targets: of the dataset, by name.
+
+    Raises:
+        UsageError: the run or the filters have no head that learns a box; they crop themselves.
+        ZooError: no such run, no such name; not done, not to be fetched.
+    """
+    if part.crop is None:
+        return None
+    if part.crop == TRUTH:
+        target = _box_target(targets, "", of=f"the dataset {part.dataset!r}")
+        crop = Crop(locator=None, head=target, margin=part.margin)
+        return Cropping(crop=crop, record={"by": TRUTH, "head": target, "margin": part.margin})
+    if (Path(part.crop).expanduser() / "run.json").is_file():
+        locator = open_run(Path(part.crop).expanduser()).load_model()
+    else:
+        locator = load_model(part.crop)
+    if locator.crop is not None:
+        raise UsageError(f"crop = {part.crop!r} crops its pictures itself. Name one that sees the whole picture.")
+    boxed = [name for name in locator.heads if isinstance(locator.head(name).target, Box)]
+    if not boxed:
+        raise UsageError(
+            f"crop = {part.crop!r} has no head that learns a box, only {', '.join(locator.heads)}. "
+            "Train one with --head locate."
+        )
+    published = locator.filters.published
+    crop = Crop(locator=locator, head=boxed[0], margin=part.margin)
+    record = {
+        "by": part.crop,
+        "head": boxed[0],
+        "margin": part.margin,
+        "source": published.source.text if published else None,
+        "manifest": published.digest if published else None,
+        "weights": digest_of(locator),
+    }
+    return Cropping(crop=crop, record=record, skip_unreadable=part.skip_unreadable)
+
+
+def _box_target(targets: Mapping[str, Target], wanted: str, *, of: str) -> str:
+    boxed = [name for name, target in targets.items() if isinstance(target, Box)]
+    if wanted in boxed:
+        return wanted
+    if not boxed or wanted:
+        listed = ", ".join(f"{name} ({type(target).__name__})" for name, target in targets.items()) or "none"
+        raise UsageError(f"crop = {TRUTH!r} needs true boxes, and {of} has none. Its targets: {listed}.")
+    return boxed[0]
+
+
+class _Truth:
+    """The box that the dataset knows; the whole picture where there is none.
+
+    Raises:
+        FileError: a box that is none.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def __call__(self, index: int, sample: Sample) -> Sequence[float] | None:
+        value = sample.targets.get(self.target)
+        if value is None:
+            return None
+        box = torch.as_tensor(value, dtype=torch.float64).flatten()
+        if bool(box.isnan().all()):
+            return None
+        x1, y1, x2, y2 = box.tolist()
+        height, width = sample.image.shape[-2:]
+        inside = max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)
+        if not (inside and bool(box.isfinite().all())):
+            said = ", ".join(f"{value:.4g}" for value in box.tolist())
+            where = sample.path or f"picture {index}"
+            raise FileError(where, f"its {self.target} is ({said}), no box inside the picture", "Mend it")
+        return x1, y1, x2, y2
+
+
+class _Located:
+    """The box that a locator says, of all pictures at once at the first call; None where it sees nothing."""
+
+    def __init__(
+        self, data: OpenDataset, crop: Crop, arithmetic: Arithmetic, *, skip_unreadable: bool, progress: Progress
+    ) -> None:
+        self.data, self.crop, self.arithmetic = data, crop, arithmetic
+        self.skip_unreadable, self.progress = skip_unreadable, progress
+        self.lock = threading.Lock()
+        self.boxes: dict[int, Tensor] | None = None
+
+    def __call__(self, index: int, sample: Sample) -> Sequence[float] | None:
+        with self.lock:
+            if self.boxes is None:
+                self.boxes = self._locate_all()
+        box = self.boxes.get(index)
+        height, width = sample.image.shape[-2:]
+        return None if box is None else self.crop.in_pixels(box, width, height)
+
+    def _locate_all(self) -> dict[int, Tensor]:
+        model = self.crop.locator
+        if model is None:
+            return {}
+        decoded = self.data.decode(model.size, skip_unreadable=self.skip_unreadable, progress=self.progress)
+        rows = torch.arange(len(decoded))
+        outputs = model_outputs(
+            model.to(self.arithmetic.device), decoded, rows, arithmetic=self.arithmetic, progress=self.progress
+        )
+        boxes = model.answer({self.crop.head: outputs[self.crop.head]})[self.crop.head]
+        return dict(zip(decoded.index.tolist(), boxes, strict=True))

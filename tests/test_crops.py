@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +24,10 @@ from zoo.data.datasets import open_dataset
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError
 from zoo.evaluation.figures import evaluate
 from zoo.hub import client
+from zoo.images import resize
 from zoo.manifest import CropEntry, Manifest
 from zoo.model import Crop
-from zoo.training.finetune import resume, train_recipe
+from zoo.training.finetune import reopen_dataset, resume, train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import TrainingPart, parse_recipe
 from zoo.training.runs import open_run
@@ -157,8 +161,6 @@ def test_true_boxes_fill_the_crop(places, tmp_path):
     crop = run.crop()
     assert crop is not None
     assert crop.locator is None
-    from zoo.training.finetune import reopen_dataset
-
     shown = reopen_dataset(run).decode(32)
     boxes = shown.targets["box"][~shown.targets["box"].isnan().any(dim=1)]
     sides = torch.stack([boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]], dim=1)
@@ -185,9 +187,6 @@ def test_a_two_stage_run_goes_on_after_a_stop_bit_for_bit(places, tmp_path, monk
 
     def stop(text):
         epochs.append(text)
-        import os
-        import signal
-
         if len(epochs) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -198,8 +197,6 @@ def test_a_two_stage_run_goes_on_after_a_stop_bit_for_bit(places, tmp_path, monk
 
 
 def test_the_run_keeps_its_locator(places, tmp_path):
-    import shutil
-
     train_recipe(recipe(LOCATE), tmp_path / "locator")
     run = train_recipe(recipe(NAME, crop=str(tmp_path / "locator")), tmp_path / "run")
     shutil.rmtree(tmp_path / "locator")
@@ -231,8 +228,6 @@ def test_predict_crops_as_training_did(places, pictures):
         left, top, right, bottom = (
             find_window(box[:4], width, height, margin=0.1) if box[4] >= 0.5 else (0, 0, width, height)
         )
-        from zoo.images import resize
-
         expected = model.predict(resize(image[:, top:bottom, left:right], 32).unsqueeze(0))["classify"]
         assert answers[index] == pytest.approx(expected[0].numpy(), abs=1e-3)
 
@@ -251,7 +246,7 @@ def test_boxes_predicted_on_crops_are_said_in_the_whole_pictures_pixels(places, 
 
 def test_a_model_of_true_crops_cannot_answer_for_new_pictures(places, pictures, tmp_path):
     run = train_recipe(recipe(NAME, crop="truth"), tmp_path / "run")
-    with pytest.raises(UsageError, match="learnt from pictures cropped to their true boxes, and a new picture has none"):
+    with pytest.raises(UsageError, match="cropped to their true boxes, and a new picture has none"):
         zoo.predict(run.load_model(), pictures)
 
 
@@ -305,13 +300,13 @@ def test_a_locator_that_was_published_anew_is_not_taken_for_the_old_one(places, 
     manifest["crop"]["manifest"] = "sha256:" + "0" * 64
     (tmp_path / "second" / "config.json").write_text(json.dumps(manifest))
     assert published.manifest.crop is not None
-    with pytest.raises(IntegrityError, match="what lies there is not what it was made with. Load the filters alone"):
+    with pytest.raises(IntegrityError, match=r"not what it was made with\. Load the filters alone"):
         zoo.load_model(tmp_path / "second")
     assert zoo.load(tmp_path / "second").cut.name == "block2"
 
 
 def test_a_locator_on_this_disk_only_must_be_published_first(places, tmp_path):
-    with pytest.raises(UsageError, match="cropped by 'locator', which is not on the Hub. Push that first"):
+    with pytest.raises(UsageError, match=r"cropped by 'locator', which is not on the Hub\. Push that first"):
         zoo.push(places["second"], to=tmp_path / "out", license="cc0-1.0")
     assert not (tmp_path / "out").exists()
     alone = zoo.push(places["second"], to=tmp_path / "alone", license="cc0-1.0", heads=False)
@@ -330,7 +325,7 @@ def test_a_locator_on_this_disk_only_must_be_published_first(places, tmp_path):
     ids=["a folder", "no hash", "infinite margin", "negative margin"],
 )
 def test_odd_crops_in_a_manifest_are_refused(facts):
-    with pytest.raises(ValueError, match="crop|locator|margin|manifest"):
+    with pytest.raises(ValueError, match=r"crop|locator|margin|manifest"):
         CropEntry(**facts)
     assert Manifest.model_fields["crop"].default is None
 
@@ -359,13 +354,14 @@ class Broken(DrawnBoxes):
 
     def __getitem__(self, index):
         sample = super().__getitem__(index)
-        return replace(sample, targets={**sample.targets, "box": torch.tensor([5.0, 9, 9, 4])}) if index == 7 else sample
+        wrong = {**sample.targets, "box": torch.tensor([5.0, 9, 9, 4])}
+        return replace(sample, targets=wrong) if index == 7 else sample
 
 
 def test_true_crops_need_a_box_and_name_the_targets(tmp_path, monkeypatch):
     with (
         installed_datasets(tmp_path / "site", monkeypatch, plain="test_crops:Plain"),
-        pytest.raises(UsageError, match=r"needs true boxes, and the dataset 'plain' has none. Its targets: label \(Cat"),
+        pytest.raises(UsageError, match=r"the dataset 'plain' has none\. Its targets: label \(Categories\)"),
     ):
         train_recipe(recipe(NAME, dataset="plain", crop="truth"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -373,13 +369,15 @@ def test_true_crops_need_a_box_and_name_the_targets(tmp_path, monkeypatch):
 
 def test_a_locator_needs_a_head_that_says_a_box(places, tmp_path):
     train_recipe(recipe(NAME), tmp_path / "names")
-    with pytest.raises(UsageError, match="has no head that learns a box, only classify. Train one with --head locate"):
+    with pytest.raises(
+        UsageError, match=r"has no head that learns a box, only classify\. Train one with --head locate"
+    ):
         train_recipe(recipe(NAME, crop=str(tmp_path / "names")), tmp_path / "run")
 
 
 def test_a_locator_that_crops_itself_is_refused(places, tmp_path):
     run = train_recipe(recipe(LOCATE, crop=str(places["place"] / "locator")), tmp_path / "twice")
-    with pytest.raises(UsageError, match="crops its pictures itself. Name one that sees the whole picture"):
+    with pytest.raises(UsageError, match=r"crops its pictures itself\. Name one that sees the whole picture"):
         train_recipe(recipe(NAME, crop=str(run.folder)), tmp_path / "run")
 
 
@@ -399,8 +397,6 @@ def test_a_true_box_that_is_none_is_named(tmp_path, monkeypatch):
 
 
 def test_a_run_whose_locator_was_removed_says_so(places, tmp_path):
-    import shutil
-
     run = train_recipe(recipe(NAME, crop=str(places["place"] / "locator")), tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "locator")
     with pytest.raises(FileError, match="what says where to crop is missing"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.evaluation.paired import Better
@@ -45,9 +46,7 @@ def find_judge(model: Model, head: str, metric: str | None) -> Judge:
         UsageError: it has no metric of one figure that says which way is better.
     """
     made = model.head(head).metrics()
-    directed = {
-        str(name): one for name, one in made.items(keep_base=True) if getattr(one, "higher_is_better", None) is not None
-    }
+    directed = {str(name): one for name, one in made.items(keep_base=True) if _is_directed(one)}
     watch = model.head(head).watch
     if metric is None:
         metric = next((name for name in (PREFERRED, watch, *directed) if name in (*directed, watch) and name), None)
@@ -62,3 +61,11 @@ def find_judge(model: Model, head: str, metric: str | None) -> Judge:
     one = directed.get(metric)
     share = one is not None and (one.plot_lower_bound, one.plot_upper_bound) == (0.0, 1.0)
     return Judge(head=head, metric=metric, better=better, share=share)
+
+
+def _is_directed(metric: Any) -> bool:
+    """Whether it says which way is better, and is one figure rather than one a class."""
+    return getattr(metric, "higher_is_better", None) is not None and getattr(metric, "average", "") not in (
+        "none",
+        None,
+    )

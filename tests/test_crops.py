@@ -27,9 +27,10 @@ from zoo.hub import client
 from zoo.images import resize
 from zoo.manifest import CropEntry, Manifest
 from zoo.model import Crop
-from zoo.training.finetune import reopen_dataset, resume, train_recipe
+from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import TrainingPart, parse_recipe
+from zoo.training.reopening import reopen_dataset
 from zoo.training.runs import open_run
 
 CONTENT = {

@@ -116,7 +116,7 @@ def test_no_batch_is_too_small_for_batch_norm(count, size):
 
 
 def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
-    from zoo.training.finetune import _wrapped
+    from zoo.training.reopening import wrapped
 
     class Grey(Boats):
         """One grey for all."""
@@ -129,7 +129,7 @@ def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
             image = torch.full((3, 8, 8), self.level, dtype=torch.uint8)
             return zoo.Sample(image=image, targets={"label": index % 2})
 
-    dark, bright = _wrapped(Grey(0)), _wrapped(Grey(200))
+    dark, bright = wrapped(Grey(0)), wrapped(Grey(200))
     assert dark.decode(8).images.max() == 0
     assert bright.decode(8).images.min() == 200
 

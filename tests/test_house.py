@@ -29,6 +29,7 @@ HOUSE = (
     ("embedding", "starts"),
     ("filters",),
     ("model", "golden", "fetching"),
+    ("loading",),
     ("data",),
     ("training",),
     ("evaluation", "probing", "looking"),

@@ -41,7 +41,7 @@ _PUBLIC = {
     "load": "zoo.filters",
     "Model": "zoo.model",
     "assemble": "zoo.model",
-    "load_model": "zoo.model",
+    "load_model": "zoo.loading",
     "embed": "zoo.filters",
     "read_embeddings": "zoo.embedding",
     "similar": "zoo.embedding",
@@ -84,8 +84,9 @@ if TYPE_CHECKING:
     from zoo.fetching import fetch
     from zoo.filters import Filters, embed, load
     from zoo.images import find_images, read_image
+    from zoo.loading import load_model
     from zoo.looking.saliency import compare_saliency as saliency
-    from zoo.model import Model, assemble, load_model
+    from zoo.model import Model, assemble
     from zoo.probing.choice import probe
     from zoo.probing.ranking import rank
     from zoo.progress import Progress, silent

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import device_option, json_option, print_json, printable, progress_bars, quiet_option, say
+from zoo.cli.console import (
+    device_option,
+    json_option,
+    print_json,
+    print_table,
+    printable,
+    progress_bars,
+    quiet_option,
+    say,
+)
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -100,4 +109,11 @@ def _unheard(text: str) -> None:
 
 
 def _print_report(report: AblationReport) -> None:
-    click.echo(printable(report.as_markdown()))
+    from zoo.evaluation.wording import capital, place_in_words
+
+    for split in report.splits:
+        headings, *rows = report.rows(split)
+        click.echo(capital(place_in_words(split.split, report.groups)))
+        print_table(headings, rows, right=headings[1:-1])
+        click.echo(printable(f"{report.sentence(split)}\n"))
+    say(report.note())

@@ -110,7 +110,7 @@ def predict(
 ) -> None:
     """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
     from zoo.evaluation.predictions import predict as ask
-    from zoo.model import load_model
+    from zoo.loading import load_model
     from zoo.training.runs import open_run
 
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():

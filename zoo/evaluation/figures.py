@@ -11,7 +11,7 @@ from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 from zoo.training.feeds import Arithmetic
-from zoo.training.finetune import reopen_dataset
+from zoo.training.reopening import reopen_dataset
 from zoo.training.runs import Run
 from zoo.training.scoring import Figures, model_outputs, score
 

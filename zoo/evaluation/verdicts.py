@@ -143,7 +143,7 @@ class AblationReport:
         parts: list[str] = []
         for split in self.splits:
             parts.append(f"### {capital(place_in_words(split.split, self.groups))}")
-            parts.append(markdown_table(self._rows(split), columns="lrrrrl"))
+            parts.append(markdown_table(self.rows(split), columns="lrrrrl"))
             parts.append(self.sentence(split))
             parts.append(markdown_table(self._seed_rows(split), columns="l" + "r" * len(self.seeds)))
         return "\n\n".join([*parts, self.note()]) + "\n"
@@ -156,7 +156,8 @@ class AblationReport:
             "to one in twenty shows something by chance. They tell of other seeds on these pictures, not of others."
         )
 
-    def _rows(self, split: SplitFigures) -> list[list[str]]:
+    def rows(self, split: SplitFigures) -> list[list[str]]:
+        """A split's table in words: the headings, then a row an arm."""
         unit = ", points" if self.share else ""
         rows = [[word.format(figure=self.units.heading, unit=unit) for word in HEADER]]
         for arm in split.arms:

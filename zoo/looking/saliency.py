@@ -26,7 +26,7 @@ from zoo.looking.heat import Inside, find_heat, require_captum, share_inside
 from zoo.looking.viewers import LeftOut, Viewer, check_classes, find_box, load_viewers, shared_rows, usable_rows
 from zoo.progress import Progress, silent
 from zoo.training.feeds import EVALUATED, Arithmetic
-from zoo.training.finetune import reopen_dataset
+from zoo.training.reopening import reopen_dataset
 from zoo.training.runs import Run, open_run
 
 Asked = Literal["true", "predicted"]

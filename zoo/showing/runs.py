@@ -24,7 +24,7 @@ from zoo.looking.albums import TensorAlbum, spread
 from zoo.pictures.files import LARGEST
 from zoo.progress import Progress, silent
 from zoo.showing.sheets import Shown, Wishes, show_filters
-from zoo.training.finetune import reopen_dataset
+from zoo.training.reopening import reopen_dataset
 from zoo.training.runs import FILTERS, Run
 from zoo.truncation import describe_cut
 

@@ -22,8 +22,9 @@ from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, under
 from zoo.training.feeds import Arithmetic
 from zoo.training.kept import Shelf
-from zoo.training.locating import Cropping, find_cropping
+from zoo.training.locating import find_cropping
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, say_faults
+from zoo.training.reopening import reopen_dataset, wrapped
 from zoo.training.runs import (
     CHECKPOINT,
     LOCATOR,
@@ -108,7 +109,7 @@ def train(
         progress: told how far the work is.
         training: what a recipe's `[training]` takes: `epochs`, `rate`, `retrain`, `augment`, …
     """
-    data = dataset if isinstance(dataset, OpenDataset) else _wrapped(dataset)
+    data = dataset if isinstance(dataset, OpenDataset) else wrapped(dataset)
     if isinstance(model, Filters):
         model = assemble(model, dataset=data.dataset, seed=seed)
     try:
@@ -194,58 +195,6 @@ def start_from(recipe: Recipe, progress: Progress = silent) -> Filters:
         seed=recipe.seed,
         progress=progress,
     )
-
-
-def reopen_dataset(
-    run: Run,
-    root: Path | str | None = None,
-    *,
-    dataset: Dataset | None = None,
-    arithmetic: Arithmetic | None = None,
-    progress: Progress = silent,
-) -> OpenDataset:
-    """The dataset that a run was trained on, or another folder of it, cropped as the run crops.
-
-    Args:
-        run: whose.
-        root: another folder; the run's own by default.
-        dataset: the same one in hand, where no plugin brought it.
-        arithmetic: where and how precisely a locator runs; the CPU by default.
-        progress: told how far the work is.
-
-    Raises:
-        UsageError: it was one in hand, which no plugin brings.
-        MissingPluginError: its package is not installed.
-    """
-    data = _wrapped(dataset) if dataset is not None else _reopen(run, root, progress)
-    crop = run.crop()
-    if crop is None:
-        return data
-    where = torch.device("cpu")
-    default = Arithmetic(device=where, dtype=pick_precision(where, run.recipe.training.precision))
-    cropping = Cropping(crop=crop, record=dict(run.record["crop"]), skip_unreadable=run.recipe.data.skip_unreadable)
-    return cropping.apply(data, arithmetic or default, progress)
-
-
-def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDataset:
-    package = run.record["dataset"]["package"]
-    if not package:
-        raise UsageError(
-            f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it. "
-            "Go on in Python: zoo.resume(folder, dataset=…)."
-        )
-    return open_dataset(
-        run.recipe.data.dataset,
-        root or run.record["root"],
-        options=run.recipe.data.options,
-        package=package,
-        progress=progress,
-    )
-
-
-def _wrapped(dataset: Dataset) -> OpenDataset:
-    name = type(dataset).__name__.lower()
-    return OpenDataset(dataset=dataset, name=name, package="", version="", root=Path().resolve(), options={})
 
 
 def _where_from(filters: Filters) -> FiltersPart:

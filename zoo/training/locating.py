@@ -14,7 +14,8 @@ from torch import Tensor
 from zoo.contracts import Box, Sample, Target
 from zoo.data.datasets import OpenDataset
 from zoo.errors import FileError, UsageError
-from zoo.model import Crop, load_model
+from zoo.loading import load_model
+from zoo.model import Crop
 from zoo.progress import Progress, silent
 from zoo.training.feeds import Arithmetic
 from zoo.training.recipe import DataPart

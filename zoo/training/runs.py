@@ -30,8 +30,9 @@ from zoo.errors import FileError
 from zoo.families import find_backbone
 from zoo.files import write_whole
 from zoo.filters import Filters, fill, required_backbone
+from zoo.loading import with_heads
 from zoo.manifest import HeadEntry
-from zoo.model import Crop, Model, describe_head, with_heads
+from zoo.model import Crop, Model, describe_head
 from zoo.sources import FolderSource
 from zoo.training.recipe import Recipe, read_recipe, recipe_text
 from zoo.weights import read_tensors, write_tensors

@@ -37,7 +37,6 @@ ARMS = (
     Arm(title="kind", heads=("classify",)),
     Arm(title="kind and box", heads=("classify", "locate")),
     Arm(title="kind, from the true crop", heads=("classify",), crop="truth"),
-    Arm(title="box", heads=("locate",)),
 )
 
 

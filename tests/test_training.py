@@ -61,6 +61,13 @@ def test_a_net_learns_shapes_from_scratch(shapes, tmp_path):
     assert run.metrics["test"]["classify"]["accuracy"] > 0.8
 
 
+def test_an_untrained_net_is_never_the_best_epoch(shapes, tmp_path):
+    run = train_recipe(recipe_for(shapes, training={"epochs": 1, "rate": 1.0}), tmp_path / "run")
+    figures = [entry["validation"]["classify"]["log_loss"] for entry in run.history]
+    assert figures[1] > figures[0]  # so high a rate makes it worse
+    assert [entry["best"] for entry in run.history] == [False, True]
+
+
 def test_the_same_seed_gives_the_same_bits(shapes, tmp_path):
     one = train_recipe(recipe_for(shapes), tmp_path / "one")
     other = train_recipe(recipe_for(shapes), tmp_path / "other")

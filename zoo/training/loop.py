@@ -183,7 +183,8 @@ class StageLoop:
                 f"The validation pictures say nothing of how good the head {first!r} is. "
                 "Say another seed, label more pictures, or name another head first."
             )
-        improved = math.isfinite(value) and value < position.best
+        trained = epoch >= 0 or position.stage > 0  # new heads say nothing, however low their figure
+        improved = trained and math.isfinite(value) and value < position.best
         if improved:
             position.best, position.best_epoch = value, epoch
             self.best = _copied(self.average)

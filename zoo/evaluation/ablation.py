@@ -22,11 +22,11 @@ from filelock import FileLock, Timeout
 from zoo.data.datasets import OpenDataset, open_dataset
 from zoo.data.decoded import Decoded, drop_decoded
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.evaluation.arms import LOCATOR, ORDER, Arm, plan_arms
+from zoo.evaluation.arms import LOCATOR, ORDER, Arm, find_left_out, plan_arms
 from zoo.evaluation.judging import Judge, find_judge
 from zoo.evaluation.verdicts import AblationReport, report_ablation
 from zoo.files import write_whole
-from zoo.model import Model, assemble
+from zoo.model import assemble
 from zoo.progress import Progress, silent
 from zoo.training.finetune import resume, start_from, train_recipe
 from zoo.training.kept import Shelf
@@ -48,7 +48,6 @@ class Question:
     judge: Judge
     fingerprint: str  # of the dataset
     splits: tuple[str, ...]  # of a run's figures: ("seen", "test") or ("test",)
-    model: Model
 
     def as_json(self) -> dict[str, Any]:
         """What must be the same for a folder to go on."""
@@ -110,27 +109,25 @@ def ablate(
 def _ask(recipe: Recipe, left_out: str, only: Sequence[str] | None, metric: str | None, progress: Progress) -> Question:
     """Check all that can be wrong before the first training, and hold pictures of seen groups out."""
     part = recipe.data
-    names = [head.spec().name for head in recipe.heads]
+    find_left_out(recipe, left_out)
     data = open_dataset(part.dataset, part.root, options=part.options, progress=progress)
-    if left_out not in names:
-        plan_arms(recipe, left_out, targets=data.targets, learnt="")
     filters = start_from(recipe, progress)
     specs = [head.spec() for head in recipe.heads]
     model = assemble(filters, dataset=data.dataset, heads=specs, size=recipe.size, seed=recipe.seed)
     learnt = model.specs[left_out].target or ""
-    arms = plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)
+    judged = next(head.spec().name for head in recipe.heads if head.weight and head.spec().name != left_out)
+    judge = find_judge(model, judged, metric)
+    plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)  # before any picture is decoded
     decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
     recipe, splits = _with_seen(recipe, data, decoded)
     arms = plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)
-    judged = next(head.spec().name for head in recipe.heads if head.weight and head.spec().name != left_out)
     return Question(
         recipe=recipe,
         left_out=left_out,
         arms=tuple(arms),
-        judge=find_judge(model, judged, metric),
+        judge=judge,
         fingerprint=data.fingerprint(),
         splits=splits,
-        model=model,
     )
 
 

@@ -26,6 +26,30 @@ class Arm:
     locator: Callable[[int], Recipe] | None = None  # what is trained before it, of a seed
 
 
+def find_left_out(recipe: Recipe, left_out: str) -> int:
+    """Where in the recipe the head in question stands.
+
+    Raises:
+        UsageError: the recipe has no such head; nothing would be left to judge; it is a placebo already.
+    """
+    names = [head.spec().name for head in recipe.heads]
+    if left_out not in names:
+        raise UsageError(
+            f"The recipe has no head {left_out!r} to leave out; it has {', '.join(names)}. "
+            f"Add it: --head {left_out}, or [[heads]] in the recipe."
+        )
+    place = names.index(left_out)
+    if not any(head.weight for head in _rest(recipe, place)):
+        raise UsageError(f"Without {left_out!r} no head is left that could be judged. Add one: --head classify.")
+    if recipe.heads[place].shuffled:
+        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo. Take shuffled out.")
+    return place
+
+
+def _rest(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
+    return recipe.heads[:place] + recipe.heads[place + 1 :]
+
+
 def plan_arms(
     recipe: Recipe, left_out: str, *, targets: Mapping[str, Target], learnt: str, only: Sequence[str] | None = None
 ) -> list[Arm]:
@@ -39,21 +63,11 @@ def plan_arms(
         only: keys of the arms that are wanted beside `without`; all that can be by default. The crops need a box.
 
     Raises:
-        UsageError: the recipe has no such head; nothing would be left to judge; an arm that cannot be.
+        UsageError: as `find_left_out`; an arm that cannot be.
         UnknownNameError: no arm is called so.
     """
-    names = [head.spec().name for head in recipe.heads]
-    if left_out not in names:
-        raise UsageError(
-            f"The recipe has no head {left_out!r} to leave out; it has {', '.join(names)}. "
-            f"Add it: --head {left_out}, or [[heads]] in the recipe."
-        )
-    place = names.index(left_out)
-    head, rest = recipe.heads[place], recipe.heads[:place] + recipe.heads[place + 1 :]
-    if not any(one.weight for one in rest):
-        raise UsageError(f"Without {left_out!r} no head is left that could be judged. Add one: --head classify.")
-    if head.shuffled:
-        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo. Take shuffled out.")
+    place = find_left_out(recipe, left_out)
+    head, rest = recipe.heads[place], _rest(recipe, place)
     titles = " + ".join([*(one.spec().name for one in rest), left_out]), " + ".join(one.spec().name for one in rest)
     arms = [_without(recipe, rest, titles[1]), _with(recipe, titles[0]), _placebo(recipe, place, titles[0])]
     boxed = isinstance(targets[learnt], Box)

@@ -2,7 +2,7 @@
 
     python benchmarks/saliency.py ablations/fisheries-locate --out docs/back-pressure-saliency
 
-The ablation must have been made with `--keep`, so that all weights are there. Prints a table, writes OUT.json and OUT.png.
+The ablation must have been made with `--keep`, so that all weights are there. Prints a table; writes OUT.json, OUT.png.
 """
 
 from __future__ import annotations

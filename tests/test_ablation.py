@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,7 +177,7 @@ def test_weights_of_the_first_seed_are_kept_and_no_others(whole):
     _, folder, _ = whole
     assert all(open_run(folder / arm / "0").load_model() for arm in ("with", "without", "two-stage", "oracle"))
     with pytest.raises(
-        FileError, match=r"this run's weights were not kept\. Take the first seed's, or `zoo ablate --keep`"
+        FileError, match=r"this run's weights were not kept\. Take the first seed's, or say `zoo ablate"
     ):
         open_run(folder / "with" / "1").load_model()
     assert not list(folder.glob("*/1/*.safetensors"))
@@ -231,6 +232,21 @@ def test_seen_groups_are_held_out_where_groups_are_known(tmp_path):
     assert run.metrics["test"]["classify"]["accuracy"] == report.splits[1].arms[1].values[0]
 
 
+class Shared(Boats):
+    """The test split has the same boats."""
+
+    @property
+    def splits(self):
+        return {"test": range(60, 90)}
+
+
+def test_groups_that_are_learnt_from_are_not_called_unseen(installed, tmp_path, monkeypatch):
+    with installed_datasets(tmp_path / "more", monkeypatch, shared="test_ablation:Shared"):
+        asked = recipe(data={"dataset": "shared", "options": {"empty": 0.0}, "seen": 0.2})
+        report = ablate(asked, tmp_path / "out", without="locate", seeds=1, arms=["with"])
+    assert [split.split for split in report.splits] == ["test"]
+
+
 def test_without_groups_there_are_test_pictures_only(whole):
     assert [split.split for split in whole[0].splits] == ["test"]
 
@@ -247,11 +263,35 @@ def test_the_same_call_again_trains_nothing(whole):
 
 
 def test_more_seeds_add_to_what_is_there(home_of_all, whole, tmp_path):
-    _, folder, _ = whole
+    report, folder, _ = whole
     told = []
     more = ablate(recipe(), folder, without="locate", seeds=3, arms=["with"], tell=told.append)
     assert [line.split("  ")[0] for line in told] == ["seed 2", "seed 2"]
     assert more.seeds == (0, 1, 2)
+    assert [arm.key for arm in more.splits[0].arms] == ["without", "with"]
+    for seed in ("with", "without"):
+        shutil.rmtree(folder / seed / "2")
+    assert ablate(recipe(), folder, without="locate", seeds=2) == report
+
+
+def test_fewer_seeds_and_arms_take_nothing_from_the_report(whole):
+    report, folder, _ = whole
+    assert ablate(recipe(), folder, without="locate", seeds=1, arms=["oracle"]) == report
+    assert len(json.loads((folder / "ablation.json").read_text())["made"]["runs"]) == 12  # locators too
+
+
+def test_weights_that_were_dropped_are_trained_again_where_they_are_wanted(tmp_path):
+    report = ablate(recipe(), tmp_path / "out", without="locate", seeds=2, arms=["two-stage"])
+    assert not list((tmp_path / "out").glob("*/1/*.safetensors"))
+    assert ablate(recipe(), tmp_path / "out", without="locate", seeds=2, arms=["two-stage"], keep=True) == report
+    assert open_run(tmp_path / "out" / "two-stage" / "1").load_model().crop is not None
+
+
+def test_the_judged_head_picks_the_best_epoch_wherever_it_stands(tmp_path):
+    one = ablate(recipe(), tmp_path / "one", without="locate", seeds=1, arms=["with"])
+    turned = ablate(recipe(heads=HEADS[::-1]), tmp_path / "turned", without="locate", seeds=1, arms=["with"])
+    assert one.splits == turned.splits
+    assert [head.plugin for head in open_run(tmp_path / "turned" / "with" / "0").recipe.heads] == ["classify", "locate"]
 
 
 def test_a_stopped_ablation_goes_on_with_the_same_figures(whole, tmp_path):
@@ -406,7 +446,7 @@ def test_odd_questions_are_answered_in_one_line(words, message, command, tmp_pat
 
 def test_another_question_in_the_same_folder_is_refused(whole):
     _, folder, _ = whole
-    with pytest.raises(UsageError, match=r"another ablation lies there \(recipe differ\)\. Choose another --out"):
+    with pytest.raises(UsageError, match=r"another ablation lies there \(other recipe\)\. Choose another --out"):
         ablate(recipe(size=48), folder, without="locate", seeds=2)
 
 
@@ -422,10 +462,30 @@ def test_a_dataset_that_has_changed_is_said(whole):
     _, folder, _ = whole
     path = folder / "question.json"
     before = path.read_text()
-    path.write_text(json.dumps({**json.loads(before), "fingerprint": "0" * 64}))
-    with pytest.raises(UsageError, match=r"the dataset has changed since this ablation began\. Put it back"):
-        ablate(recipe(), folder, without="locate", seeds=2)
+    for key, what in (("pictures", "the dataset has"), ("start", "the filters that it starts from have")):
+        path.write_text(json.dumps({**json.loads(before), key: "0" * 64}))
+        with pytest.raises(UsageError, match=f"{what} changed since this ablation began. Put them back"):
+            ablate(recipe(), folder, without="locate", seeds=2)
     path.write_text(before)
+
+
+def test_a_run_on_other_pictures_is_not_compared(tmp_path):
+    ablate(recipe(), tmp_path / "out", without="locate", seeds=1, arms=["with"])
+    path = tmp_path / "out" / "with" / "0" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pictures": "0" * 64}))
+    with pytest.raises(UsageError, match="its pictures are others than those that the ablation began with"):
+        ablate(recipe(), tmp_path / "out", without="locate", seeds=1, arms=["with"])
+
+
+def test_an_ablation_does_not_lie_among_the_pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    DrawnBoxes()[0]
+    Image.new("RGB", (8, 8)).save(folder / "one.png")
+    asked = recipe(data={"dataset": "drawn", "root": str(folder)})
+    with pytest.raises(UsageError, match="lies among the pictures"):
+        ablate(asked, folder / "out", without="locate", seeds=1)
+    assert [path.name for path in folder.iterdir()] == ["one.png"]
 
 
 def test_the_judge_knows_which_way_is_better():

@@ -21,7 +21,7 @@ from PIL import Image
 import zoo
 from zoo.data.crops import Cropped, cut_out, find_window
 from zoo.data.datasets import open_dataset
-from zoo.errors import FileError, IntegrityError, UsageError, ZooError
+from zoo.errors import FileError, IntegrityError, PluginError, UsageError, ZooError, ZooWarning
 from zoo.evaluation.figures import evaluate
 from zoo.hub import client
 from zoo.images import resize
@@ -392,9 +392,59 @@ def test_a_locator_that_is_nowhere_is_said(places, tmp_path, monkeypatch):
 def test_a_true_box_that_is_none_is_named(tmp_path, monkeypatch):
     with (
         installed_datasets(tmp_path / "site", monkeypatch, broken="test_crops:Broken"),
-        pytest.raises(ZooError, match=r"drawn-007\.png: its box is \(5, 9, 9, 4\), no box inside the picture"),
+        pytest.raises(PluginError, match=r"^drawn-007\.png: its box is \(5, 9, 9, 4\), no box inside the picture"),
     ):
-        train_recipe(recipe(NAME, dataset="broken", crop="truth"), tmp_path / "run")
+        train_recipe(recipe(NAME, dataset="broken", crop="truth", skip_unreadable=True), tmp_path / "run")
+
+
+class Unreadable(DrawnBoxes):
+    """One picture is no picture."""
+
+    calls = 0
+
+    def __getitem__(self, index):
+        type(self).calls += 1
+        if index == 7:
+            raise FileError("drawn-007.png", "not a readable picture", "Replace or remove it.")
+        return super().__getitem__(index)
+
+
+def test_a_picture_that_cannot_be_read_stops_the_locator_once(places, tmp_path, monkeypatch):
+    with (
+        installed_datasets(tmp_path / "site", monkeypatch, unreadable="test_crops:Unreadable"),
+        pytest.raises(ZooError, match=r"1 of 90 pictures cannot be read\. The first: drawn-007\.png"),
+    ):
+        train_recipe(recipe(NAME, dataset="unreadable", crop=str(places["place"] / "locator")), tmp_path / "run")
+    from test_crops import Unreadable as loaded
+
+    assert loaded.calls == 90
+
+
+def test_a_locator_that_has_learnt_the_test_pictures_is_warned_of(places, tmp_path):
+    other = recipe(NAME, crop=str(places["place"] / "locator")).model_copy(update={"seed": 1})
+    with pytest.warns(ZooWarning, match="has learnt from pictures that this run is judged by: .* of the split 'test'"):
+        run = train_recipe(other, tmp_path / "run")
+    assert run.record["crop"]["learnt"]["test"] > 0
+    assert places["second"].record["crop"]["learnt"] == {"test": 0}
+
+
+def test_truth_is_written_small(tmp_path):
+    with pytest.raises(UsageError, match=r"crop = 'Truth' names no run\. Say crop = 'truth' for the true boxes"):
+        train_recipe(recipe(NAME, crop="Truth"), tmp_path / "run")
+
+
+def test_a_run_with_a_typing_error_is_not_looked_for_on_the_hub(places, tmp_path):
+    with pytest.raises(FileError, match="there is no such run"):
+        train_recipe(recipe(NAME, crop=str(places["place"] / "locatr")), tmp_path / "run")
+
+
+def test_scores_on_true_crops_are_no_results_of_the_card(tmp_path):
+    run = train_recipe(recipe(NAME, crop="truth"), tmp_path / "run")
+    zoo.push(run, to=tmp_path / "out", license="cc0-1.0")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "model-index" not in card
+    assert "cropped first to their true boxes" in card
+    assert zoo.load_model(tmp_path / "out").crop is not None
 
 
 def test_a_run_whose_locator_was_removed_says_so(places, tmp_path):

@@ -99,6 +99,7 @@ class Card:
     device: str
     versions: Mapping[str, str]
     crop: str  # in words; empty: whole pictures
+    told_boxes: bool  # cropped to the true boxes: the scores are no answers to new pictures
     seed: int
     seconds: float
     heads: Mapping[str, Target]
@@ -142,7 +143,7 @@ def _metadata(card: Card) -> Metadata:
         task="image-feature-extraction",
         base_model=card.base_repo,
         datasets=(dataset,) if _can_be_dataset(dataset) else (),
-        results=tuple(_results(card, dataset)),
+        results=() if card.told_boxes else tuple(_results(card, dataset)),
         own={"backbone": card.backbone.rpartition("/")[2], "cut": card.cut.name},
     )
 

@@ -156,9 +156,7 @@ def _in_precision(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str
 def _write_texts(part: Path, run: Run) -> None:
     """The recipe without the author's paths, and the figures with what they depend on."""
     recipe = run.recipe
-    crop = recipe.data.crop
-    hidden = {"root": None, **({"crop": Path(crop).name} if crop and Path(crop).is_absolute() else {})}
-    data = recipe.data.model_copy(update=hidden)
+    data = recipe.data.model_copy(update={"root": None, "crop": _crop_name(run.record)})
     filters = recipe.filters
     private = {
         key: Path(text).name for key in ("name", "weights") if Path(text := getattr(filters, key) or "").is_absolute()
@@ -216,6 +214,7 @@ def _card(run: Run, model: Model, particulars: Particulars) -> Card:
         dataset_license=particulars.dataset_license,
         splits=record["splits"],
         crop=_crop_in_words(record),
+        told_boxes=bool(record.get("crop")) and not record["crop"].get("weights"),
         device=record["device"],
         versions=record["versions"],
         seed=run.recipe.seed,
@@ -305,16 +304,19 @@ def _crop(record: Mapping[str, Any], particulars: Particulars) -> CropEntry | No
     return CropEntry(locator=source, manifest=facts["manifest"], head=facts["head"], margin=facts["margin"])
 
 
+def _crop_name(record: Mapping[str, Any]) -> str | None:
+    """What `crop` named, without the author's folders."""
+    facts = record.get("crop")
+    if not facts:
+        return None
+    return str(facts["by"]) if facts.get("source") else Path(facts["by"]).name
+
+
 def _crop_in_words(record: Mapping[str, Any]) -> str:
     facts = record.get("crop")
     if not facts:
         return ""
-    by = facts["by"]
-    what = (
-        "their true boxes"
-        if not facts.get("weights")
-        else f"the boxes of `{Path(by).name if Path(by).is_absolute() else by}`"
-    )
+    what = f"the boxes of `{_crop_name(record)}`" if facts.get("weights") else "their true boxes"
     return f"cropped first to {what}, with a margin of {facts['margin']:g}"
 
 

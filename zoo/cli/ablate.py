@@ -16,6 +16,7 @@ from zoo.cli.console import (
     progress_bars,
     quiet_option,
     say,
+    unheard,
 )
 from zoo.cli.recipes import make_recipe, recipe_options
 
@@ -70,6 +71,7 @@ def ablate(
     """
     from zoo.evaluation.ablation import ablate as compare_arms
     from zoo.evaluation.paired import FEWEST_PAIRS
+    from zoo.evaluation.wording import seeds_in_words
     from zoo.files import writing
     from zoo.pictures.paired import draw_paired
     from zoo.training.loop import StoppedError
@@ -77,7 +79,7 @@ def ablate(
     recipe = make_recipe(what, given)
     folder = out or Path("ablations") / f"{recipe.data.dataset.replace(':', '-')}-{without}"
     if seeds < FEWEST_PAIRS:
-        say(f"From {seeds} seeds nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
+        say(f"From {seeds_in_words(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
     try:
         with progress_bars(quiet=quiet) as progress:
             report = compare_arms(
@@ -90,9 +92,9 @@ def ablate(
                 keep=keep,
                 device=device,
                 progress=progress,
-                tell=_unheard if quiet else say,
+                tell=unheard if quiet else say,
             )
-    except StoppedError as stopped:
+    except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Go on with the same command; what is done lies in {folder}.")
         raise SystemExit(130) from stopped
     with writing(folder / "ablation.png") as part:
@@ -102,10 +104,6 @@ def ablate(
         return
     _print_report(report)
     say(f"Tables, every seed and the picture: {folder}/ablation.md, ablation.json, ablation.png")
-
-
-def _unheard(text: str) -> None:
-    """For --quiet."""
 
 
 def _print_report(report: AblationReport) -> None:

@@ -94,6 +94,10 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
         click.echo(printable(f"{title:<{width}}{text}"))
 
 
+def unheard(text: str) -> None:
+    """In the place of `say`, for --quiet."""
+
+
 def say_left_out(skipped: Sequence[str], *, most: int = 20) -> None:
     """Which pictures could not be read and were left out, to stderr."""
     for line in skipped[:most]:

@@ -112,6 +112,8 @@ def info(name: str, as_json: bool, **where: Any) -> None:
         ("licence", manifest.license or "-"),
     ]
     lines += [(f"head {head.name}", _head_text(head)) for head in manifest.heads]
+    if manifest.crop is not None:
+        lines.append(("pictures", f"of the heads: cropped first by {manifest.crop.locator or 'their true boxes'}"))
     lines += [(f"{split} {head}", figures) for split, head, figures in _scores(published)]
     lines += hub_lines(asked) if asked else []
     print_facts([(title, text) for title, text in lines if text])

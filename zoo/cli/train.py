@@ -17,6 +17,7 @@ from zoo.cli.console import (
     progress_bars,
     quiet_option,
     say,
+    unheard,
 )
 from zoo.cli.recipes import make_recipe, recipe_options
 
@@ -46,7 +47,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     recipe = make_recipe(what, given)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        run = train_recipe(recipe, folder, device=device, progress=progress, tell=_unheard if quiet else say)
+        run = train_recipe(recipe, folder, device=device, progress=progress, tell=unheard if quiet else say)
     _report(run, as_json=as_json)
 
 
@@ -60,12 +61,8 @@ def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
     from zoo.training.finetune import resume as go_on
 
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        finished = go_on(run, device=device, progress=progress, tell=_unheard if quiet else say)
+        finished = go_on(run, device=device, progress=progress, tell=unheard if quiet else say)
     _report(finished, as_json=as_json)
-
-
-def _unheard(text: str) -> None:
-    """For --quiet."""
 
 
 @contextlib.contextmanager
@@ -98,5 +95,8 @@ def _report(run: Run, *, as_json: bool) -> None:
         skipped = run.record["skipped"]
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
     say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
+    if run.record.get("crop") and not run.record["crop"].get("weights"):
+        say("New pictures have no true boxes: to be used, it wants a run with the head locate as its crop.")
+        return
     say(f"Next: zoo predict {run.folder} photos/ -o answers.csv")
     say(f"      zoo push {run.folder} --repo OWNER/NAME --license LICENCE   (or --to FOLDER)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class OpenDataset:
     root: Path
     options: Mapping[str, Any]
     mark: str = ""  # of what was done to the pictures since
+    begin: Callable[[], object] | None = None  # before they are decoded
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -53,6 +54,7 @@ class OpenDataset:
             size=size,
             identity=self.fingerprint(),
             skip_unreadable=skip_unreadable,
+            begin=self.begin,
             progress=progress,
         )
 
@@ -62,16 +64,24 @@ class OpenDataset:
         _refuse_single_pictures(self.dataset, decoded)
         return draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed, seen=seen, limit=limit)
 
-    def cropped(self, find: FindBox, *, margin: float, mark: str) -> OpenDataset:
+    def cropped(
+        self, find: FindBox, *, margin: float, mark: str, begin: Callable[[], object] | None = None
+    ) -> OpenDataset:
         """The same pictures, each cut down to a square around a box.
 
         Args:
             find: says the box of a sample, in pixels, None: the whole picture.
             margin: as `Cropped` takes it.
             mark: what the boxes depend on, for the fingerprint.
+            begin: called before pictures are decoded.
         """
         mark = hashlib.sha256(f"{self.mark}\0{mark}\0{margin}".encode()).hexdigest()
-        return replace(self, dataset=Cropped(self.dataset, find, margin=margin), mark=mark)
+        return replace(self, dataset=Cropped(self.dataset, find, margin=margin), mark=mark, begin=begin)
+
+    def whole(self) -> OpenDataset:
+        """The same pictures, not cropped."""
+        plain = self.dataset.dataset if isinstance(self.dataset, Cropped) else self.dataset
+        return replace(self, dataset=plain, mark="", begin=None)
 
 
 def open_dataset(

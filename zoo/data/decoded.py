@@ -86,6 +86,7 @@ def decode(
     identity: str,
     cache: Path | None = None,
     skip_unreadable: bool = False,
+    begin: Callable[[], object] | None = None,
     progress: Progress = silent,
 ) -> Decoded:
     """Decode and resize all pictures, or map them from the cache of an earlier call.
@@ -96,6 +97,7 @@ def decode(
         identity: the dataset's `fingerprint`.
         cache: the folder of all caches; `ZOO_HOME/decoded` by default.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
+        begin: called first where anything has to be decoded.
         progress: told how far the decoding is.
 
     Raises:
@@ -105,6 +107,8 @@ def decode(
     if not (place / "table.json").is_file():
         if not len(dataset):
             raise ZooError("The dataset is empty. Check the folder that --data names.")
+        if begin is not None:
+            begin()
         _fill(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
     elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
         raise _unreadable(skipped, len(dataset))

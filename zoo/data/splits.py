@@ -180,13 +180,20 @@ def _stratified(rows: Tensor, share: float, strata: Tensor | None, generator: to
 
 
 def _limited(rows: Tensor, limit: int, strata: Tensor | None, generator: torch.Generator) -> Tensor:
-    """So many of the rows, the shares of the classes kept as far as whole pictures can (largest remainders)."""
+    """So many of the rows, of every class one at least, their shares kept as far as whole pictures can.
+
+    Raises:
+        UsageError: there are more classes than that.
+    """
     classes = strata[rows] if strata is not None else torch.zeros(len(rows), dtype=torch.int64)
     kinds, counts = classes.unique(return_counts=True)
+    if limit < len(kinds):
+        raise UsageError(f"limit = {limit} pictures cannot show all {len(kinds)} classes. Take more.")
     wanted = counts.double() * limit / len(rows)
-    taken = wanted.floor().long()
-    for place in (wanted - taken).argsort(descending=True, stable=True)[: limit - int(taken.sum())].tolist():
-        taken[place] += 1
+    taken = wanted.floor().long().clamp(min=1)
+    while (missing := limit - int(taken.sum())) != 0:  # one by one, where the share is furthest off
+        off = wanted - taken if missing > 0 else torch.where(taken > 1, taken - wanted, -torch.inf)
+        taken[int(off.argmax())] += 1 if missing > 0 else -1
     parts = []
     for kind, count in zip(kinds, taken.tolist(), strict=True):
         members = rows[classes == kind]

@@ -19,43 +19,23 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from zoo.data.datasets import OpenDataset, open_dataset
-from zoo.data.decoded import Decoded, drop_decoded
-from zoo.errors import FileError, UsageError, ZooError
-from zoo.evaluation.arms import LOCATOR, ORDER, Arm, find_left_out, plan_arms
-from zoo.evaluation.judging import Judge, find_judge
+from zoo.data.decoded import drop_decoded
+from zoo.errors import FileError, UsageError
+from zoo.evaluation.arms import LOCATOR, ORDER, Arm
+from zoo.evaluation.question import SEEN, Question, ask, open_folder
 from zoo.evaluation.verdicts import AblationReport, report_ablation
 from zoo.files import write_whole
-from zoo.model import assemble
 from zoo.progress import Progress, silent
-from zoo.training.finetune import resume, start_from, train_recipe
+from zoo.training.finetune import resume, train_recipe
 from zoo.training.kept import Shelf
 from zoo.training.recipe import Recipe, recipe_text
 from zoo.training.runs import CHECKPOINT, Run, open_run
 from zoo.training.stages import unheard
 
-SEEN = 0.15  # of the training pictures are held out where groups are known
 SHELVES = 6  # of frozen outputs: whole pictures, two sorts of crops, each before the heads and below the boundary
+MADE_WITH = ("device", "threads", "versions")  # of runs: best the same for all
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What an ablation asks."""
-
-    recipe: Recipe
-    left_out: str
-    arms: tuple[Arm, ...]
-    judge: Judge
-    fingerprint: str  # of the dataset
-    splits: tuple[str, ...]  # of a run's figures: ("seen", "test") or ("test",)
-
-    def as_json(self) -> dict[str, Any]:
-        """What must be the same for a folder to go on."""
-        return {
-            "recipe": recipe_text(self.recipe),
-            "without": self.left_out,
-            "fingerprint": self.fingerprint,
-        }
+Runs = Mapping[tuple[str, int], Run]  # by arm and seed
 
 
 def ablate(
@@ -75,6 +55,7 @@ def ablate(
 
     Where groups are known, a share of the training pictures is held out, so that groups that were learnt from are
     scored beside the test's. Said again with the same folder it goes on where it was; more seeds may be asked for.
+    The report has all seeds that all arms asked for were trained from, and all arms that were trained from those.
 
     Args:
         recipe: with all its heads; its seed is the first.
@@ -90,126 +71,69 @@ def ablate(
 
     Raises:
         UsageError: the recipe has no such head, or nothing else; no such metric; the folder holds another ablation,
-            or its dataset has changed.
+            or its dataset or its filters have changed.
         StoppedError: a signal asked to stop; the same call goes on.
         ZooError: whatever is wrong with the recipe, the data or the disk.
     """
     if seeds < 1:
         raise UsageError(f"{seeds} seeds are none. Ask for 10; under six nothing can be concluded.")
     place = Path(out)
-    question = _ask(recipe, without, arms, metric, progress)
-    _open_folder(place, question)
+    question = ask(recipe, without, out=place, only=arms, metric=metric, progress=progress)
+    open_folder(place, question)
+    if "seen" in question.splits and not recipe.data.seen and question.recipe.data.seen:
+        tell(f"{SEEN:.0%} of the training pictures are held out, to compare seen groups with unseen ones.")
+    work = _Work(place=place, question=question, keep=keep, device=device, shelf=Shelf(SHELVES), progress=progress)
     try:
         with FileLock(place / ".lock", timeout=0):
-            return _run_all(place, question, seeds, keep=keep, device=device, progress=progress, tell=tell)
+            return _run_all(work, seeds, tell)
     except Timeout as error:
         raise FileError(place, "another `zoo ablate` works here", "Wait for it, or choose another --out.") from error
 
 
-def _ask(recipe: Recipe, left_out: str, only: Sequence[str] | None, metric: str | None, progress: Progress) -> Question:
-    """Check all that can be wrong before the first training, and hold pictures of seen groups out."""
-    part = recipe.data
-    find_left_out(recipe, left_out)
-    data = open_dataset(part.dataset, part.root, options=part.options, progress=progress)
-    filters = start_from(recipe, progress)
-    specs = [head.spec() for head in recipe.heads]
-    model = assemble(filters, dataset=data.dataset, heads=specs, size=recipe.size, seed=recipe.seed)
-    learnt = model.specs[left_out].target or ""
-    judged = next(head.spec().name for head in recipe.heads if head.weight and head.spec().name != left_out)
-    judge = find_judge(model, judged, metric)
-    plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)  # before any picture is decoded
-    decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
-    recipe, splits = _with_seen(recipe, data, decoded)
-    arms = plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)
-    return Question(
-        recipe=recipe,
-        left_out=left_out,
-        arms=tuple(arms),
-        judge=judge,
-        fingerprint=data.fingerprint(),
-        splits=splits,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    place: Path
+    question: Question
+    keep: bool
+    device: str | None
+    shelf: Shelf
+    progress: Progress
 
 
-def _with_seen(recipe: Recipe, data: OpenDataset, decoded: Decoded) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe that holds pictures of seen groups out, where the test's groups are others."""
-    part = recipe.data
-    splits = data.split(decoded, seed=recipe.seed, seen=part.seen, limit=part.limit)
-    if not len(splits.test):
-        raise UsageError(f"The dataset {data.name!r} has no test pictures, so that nothing can be judged.")
-    if len(splits.seen):
-        return recipe, ("seen", "test")
-    learnt, tested = ({decoded.groups[row] for row in rows.tolist()} for rows in (splits.train, splits.test))
-    if None in learnt | tested or learnt & tested:
-        return recipe, ("test",)
-    return recipe.model_copy(update={"data": part.model_copy(update={"seen": SEEN})}), ("seen", "test")
-
-
-def _open_folder(place: Path, question: Question) -> None:
-    """Begin the folder, or see that the same was asked before."""
-    asked, path = question.as_json(), place / "question.json"
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise FileError(path, f"it cannot be read ({error})", "Choose another --out.") from error
-        differ = [key for key in asked if before.get(key) != asked[key]]
-        if differ == ["fingerprint"]:
-            raise UsageError(
-                f"{place}: the dataset has changed since this ablation began. Put it back, or choose another --out."
-            )
-        if differ:
-            raise UsageError(
-                f"{place}: another ablation lies there ({', '.join(differ)} differ). "
-                "Choose another --out, or ask the same."
-            )
-        return
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise FileError(place, "it is there already and is not empty", "Choose another --out.")
-    write_whole(path, json.dumps(asked, indent=1) + "\n")
-
-
-def _run_all(
-    place: Path,
-    question: Question,
-    seeds: int,
-    *,
-    keep: bool,
-    device: str | None,
-    progress: Progress,
-    tell: Callable[[str], None],
-) -> AblationReport:
-    shelf, first = Shelf(SHELVES), question.recipe.seed
+def _run_all(work: _Work, seeds: int, tell: Callable[[str], None]) -> AblationReport:
+    question, first = work.question, work.question.recipe.seed
     ordered = sorted(question.arms, key=lambda arm: ORDER.index(arm.key))
     total, done = seeds * len(ordered), 0
-    runs: dict[tuple[str, int], Run] = {}
-    report: AblationReport | None = None
     for seed in range(first, first + seeds):
+        work.shelf.clear()  # another seed has other training pictures
         for arm in ordered:
-            progress("ablating", done, total, f"seed {seed}: {arm.title}")
-            fresh = not _finished(place / arm.key / str(seed))
-            run = runs[arm.key, seed] = _run_arm(
-                place, arm, seed, shelf=shelf, keep=keep or seed == first, device=device, progress=progress
-            )
+            work.progress("ablating", done, total, f"seed {seed}: {arm.title}")
+            fresh = not _finished(work.place / arm.key / str(seed))
+            run = _run_arm(work, arm, seed)
             done += 1
             if fresh:
                 tell(f"seed {seed}  {arm.title}: {_said(run, question)}  ({run.record['seconds']:.0f} s)")
-        report = _report(question, runs, range(first, seed + 1))
-        _write(place, question, runs, report)
-    progress("ablating", total, total, "")
-    if report is None:
-        raise ZooError("No seed was run.")
+        report = _report(work)
+    work.progress("ablating", total, total, "")
     return report
 
 
-def _run_arm(
-    place: Path, arm: Arm, seed: int, *, shelf: Shelf, keep: bool, device: str | None, progress: Progress
-) -> Run:
-    """A finished run of an arm: from the folder, from its checkpoint, or from the start."""
-    folder, locator = place / arm.key / str(seed), place / LOCATOR / str(seed)
-    if arm.locator is not None and not _finished(folder):
-        _train(locator, arm.locator(seed), shelf, device, progress)
-    run = _train(folder, arm.recipe(seed, locator.resolve()), shelf, device, progress)
+def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
+    """A finished run of an arm: from the folder, from its checkpoint, or from the start.
+
+    Raises:
+        UsageError: the pictures are others than when the ablation began.
+    """
+    folder, locator = work.place / arm.key / str(seed), work.place / LOCATOR / str(seed)
+    keep = work.keep or seed == work.question.recipe.seed
+    if arm.locator is not None and not _stands(folder, whole=keep):
+        _train(work, locator, arm.locator(seed), whole=True)
+    run = _train(work, folder, arm.recipe(seed, locator.resolve()), whole=keep)
+    if run.record["pictures"] != work.question.pictures:
+        raise UsageError(
+            f"{folder}: its pictures are others than those that the ablation began with. Put them back and delete "
+            "that folder, or choose another --out."
+        )
     if not keep:
         run = run.drop_weights()
         if arm.locator is not None and _finished(locator):
@@ -223,57 +147,100 @@ def _finished(folder: Path) -> bool:
     return (folder / "run.json").is_file() and open_run(folder).done
 
 
-def _train(folder: Path, recipe: Recipe, shelf: Shelf, device: str | None, progress: Progress) -> Run:
-    if _finished(folder):
+def _stands(folder: Path, *, whole: bool) -> bool:
+    """Whether a run is finished, and where that is asked has its weights."""
+    return _finished(folder) and not (whole and open_run(folder).record.get("dropped"))
+
+
+def _train(work: _Work, folder: Path, recipe: Recipe, *, whole: bool) -> Run:
+    if _stands(folder, whole=whole):
         return open_run(folder)
     if (folder / "run.json").is_file() and (folder / CHECKPOINT).is_file():
-        return resume(folder, device=device, progress=progress, shelf=shelf)
+        return resume(folder, device=work.device, progress=work.progress, shelf=work.shelf)
     if folder.exists():
-        shutil.rmtree(folder)  # killed before its first checkpoint
-    return train_recipe(recipe, folder, device=device, progress=progress, shelf=shelf)
+        shutil.rmtree(folder)  # killed before its first checkpoint, or without the weights that are wanted now
+    return train_recipe(recipe, folder, device=work.device, progress=work.progress, shelf=work.shelf)
 
 
 def _said(run: Run, question: Question) -> str:
     judge = question.judge
-    parts = [f"{_place(split, question)} {judge.value(run, split):.3f}" for split in question.splits]
+    parts = [f"{question.place(split)} {judge.value(run, split):.3f}" for split in question.splits]
     return f"{judge.metric.replace('_', ' ')} {', '.join(parts)}"
 
 
-def _place(split: str, question: Question) -> str:
-    """`unseen` of the test pictures, where there are seen groups beside them."""
-    return "unseen" if split == "test" and "seen" in question.splits else split
+# ------------------------------------------------------------------------------------------------ the report
 
 
-def _report(question: Question, runs: Mapping[tuple[str, int], Run], seeds: Sequence[int]) -> AblationReport:
-    judge = question.judge
+def _report(work: _Work) -> AblationReport:
+    """Compare what lies in the folder, and write it down."""
+    question = work.question
+    runs, seeds, arms = _collect(work)
     values = {
-        _place(split, question): {
-            arm.key: [judge.value(runs[arm.key, seed], split) for seed in seeds] for arm in question.arms
+        question.place(split): {
+            arm.key: [question.judge.value(runs[arm.key, seed], split) for seed in seeds] for arm in arms
         }
         for split in question.splits
     }
-    return report_ablation(
+    report = report_ablation(
         values,
-        arms={arm.key: arm.title for arm in question.arms},
-        seeds=list(seeds),
-        head=judge.head,
+        arms={arm.key: arm.title for arm in arms},
+        seeds=seeds,
+        head=question.judge.head,
         left_out=question.left_out,
-        metric=judge.metric,
-        better=judge.better,
-        share=judge.share,
+        metric=question.judge.metric,
+        better=question.judge.better,
+        share=question.judge.share,
     )
+    _write(work, runs, report)
+    return report
 
 
-def _write(place: Path, question: Question, runs: Mapping[tuple[str, int], Run], report: AblationReport) -> None:
+def _collect(work: _Work) -> tuple[Runs, list[int], list[Arm]]:
+    """All finished runs; the seeds of which all wanted arms are; the arms that are of all those seeds."""
+    runs = {
+        (folder.parent.name, int(folder.name)): open_run(folder)
+        for folder in work.place.glob("*/*")
+        if folder.name.isdecimal() and _finished(folder)
+    }
+    seeds = sorted({seed for _, seed in runs if all((arm.key, seed) in runs for arm in work.question.arms)})
+    arms = [arm for arm in work.question.possible if all((arm.key, seed) in runs for seed in seeds)]
+    return runs, seeds, arms
+
+
+def _write(work: _Work, runs: Runs, report: AblationReport) -> None:
     """The report, and all that it was made with."""
-    record = next(iter(runs.values())).record
+    question = work.question
+    record = runs["without", report.seeds[0]].record
     made = {
-        "recipe": recipe_text(question.recipe),
-        **{key: record[key] for key in ("dataset", "fingerprint", "splits", "device", "threads", "versions")},
+        "recipe": _private(question.recipe),
+        **{key: record[key] for key in ("dataset", "pictures", "splits", *MADE_WITH)},
+        "differing": [key for key in MADE_WITH if any(run.record[key] != record[key] for run in runs.values())],
         "runs": [
             {"arm": key, "seed": seed, "seconds": run.record["seconds"], "figures": run.metrics}
             for (key, seed), run in sorted(runs.items())
         ],
     }
-    write_whole(place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
-    write_whole(place / "ablation.md", report.as_markdown())
+    write_whole(work.place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
+    text = f"{report.as_markdown()}\n{_made_in_words(question, record, made['differing'])}\n"
+    write_whole(work.place / "ablation.md", text)
+
+
+def _private(recipe: Recipe) -> str:
+    """The recipe as others may read it, without the author's folders."""
+    part = recipe.data
+    crop = Path(part.crop).name if part.crop else None
+    return recipe_text(recipe.model_copy(update={"data": part.model_copy(update={"root": None, "crop": crop})}))
+
+
+def _made_in_words(question: Question, record: Mapping[str, Any], differing: Sequence[str]) -> str:
+    counts = record["splits"]
+    order = ("train", "val", *question.splits)
+    said = ", ".join(f"{counts[name]:,} {question.place(name)}" for name in order)
+    model, side = record["model"], record["model"]["input"]["size"]
+    mixed = f" Not all runs agree in: {', '.join(differing)}." if differing else ""
+    return (
+        f"`{record['dataset']['name']}`: {said} pictures of {side} x {side} pixels; "
+        f"`{model['backbone']}` up to `{model['cut']['name']}`, weights: {Path(str(record['weights'])).name}; "
+        f"at most {question.recipe.training.epochs} epochs; {record['device']}, {record['threads']} threads, "
+        f"torch {record['versions']['torch']}.{mixed}"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.contracts import Box, Target
 from zoo.errors import UnknownNameError, UsageError
+from zoo.training.locating import TRUTH
 from zoo.training.recipe import DataPart, HeadPart, Recipe
 
 WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE = "with", "placebo", "without", "two-stage", "oracle"
@@ -44,6 +45,12 @@ def find_left_out(recipe: Recipe, left_out: str) -> int:
     if recipe.heads[place].shuffled:
         raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo. Take shuffled out.")
     return place
+
+
+def judged_first(recipe: Recipe, left_out: str) -> Recipe:
+    """The recipe with the head that is judged before all others: it picks the best epoch, in every arm."""
+    judged = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
+    return recipe.model_copy(update={"heads": (judged, *(head for head in recipe.heads if head is not judged))})
 
 
 def _rest(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
@@ -126,5 +133,5 @@ def _oracle(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Arm:
     return Arm(
         key=ORACLE,
         title=f"true crop, then {title}",
-        recipe=lambda seed, _: _cropped(recipe, rest, seed, "truth"),
+        recipe=lambda seed, _: _cropped(recipe, rest, seed, TRUTH),
     )

@@ -30,12 +30,12 @@ class Judge:
             ZooError: the run has none on that split, or one that is not finite.
         """
         value = run.metrics.get(split, {}).get(self.head, {}).get(self.metric)
-        if not isinstance(value, float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ZooError(
                 f"{run.folder}: the head {self.head!r} has no {self.metric} on the split {split!r}. "
                 "None of its pictures may have that target; say another metric, or label more pictures."
             )
-        return value
+        return float(value)
 
 
 def find_judge(model: Model, head: str, metric: str | None) -> Judge:

@@ -119,7 +119,7 @@ def predict(
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
     ask = _asked(model, arithmetic)
-    look = _window_finder(model, arithmetic)
+    look = _window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
 
     def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | str:
         try:

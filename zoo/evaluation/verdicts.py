@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.evaluation.paired import MOST_PAIRS, Better, Comparison, compare
+from zoo.evaluation.paired import FEWEST_PAIRS, MOST_PAIRS, Better, Comparison, compare
 from zoo.evaluation.wording import (
     Units,
     capital,
@@ -153,7 +153,8 @@ class AblationReport:
         return (
             f"Differences are to the arm without `{self.left_out}`, seed by seed, with BCa bootstrap intervals, "
             "sign-flip tests and the seeds for 80% power. Each comparison stands for itself: where nothing differs, up "
-            "to one in twenty shows something by chance. They tell of other seeds on these pictures, not of others."
+            "to one in twenty shows something by chance. They tell of other seeds on these pictures, not of others. "
+            "Say how many seeds before you look: who adds seeds until something shows finds what is not there."
         )
 
     def rows(self, split: SplitFigures) -> list[list[str]]:
@@ -176,7 +177,8 @@ class AblationReport:
         told = self.units.signed(found.difference)
         if found.low is not None and found.high is not None:
             told += f" [{self.units.number(found.low)}, {self.units.number(found.high)}]"
-        return [told, p_in_words(found.p), needed_in_words(found.seeds_needed), found.verdict]
+        needed = None if found.pairs < FEWEST_PAIRS else found.seeds_needed  # so few say nothing of the spread
+        return [told, p_in_words(found.p), needed_in_words(needed), found.verdict]
 
     def _placebo(self, split: SplitFigures, found: Comparison) -> str:
         """Whether it is what the head learns, or any second task: the rest of a sentence."""

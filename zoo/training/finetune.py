@@ -22,7 +22,7 @@ from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, under
 from zoo.training.feeds import Arithmetic
 from zoo.training.kept import Shelf
-from zoo.training.locating import find_cropping
+from zoo.training.locating import find_cropping, warn_of_learnt
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, say_faults
 from zoo.training.reopening import reopen_dataset, wrapped
 from zoo.training.runs import (
@@ -221,7 +221,7 @@ def _begin(
 ) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
-    cropping = find_cropping(recipe.data, data.targets)
+    cropping, pictures = find_cropping(recipe.data, data.targets), data.fingerprint()
     if cropping is not None:
         data = cropping.apply(data, crew.arithmetic, progress)
         model.crop = cropping.crop
@@ -248,6 +248,7 @@ def _begin(
         },
         "root": str(data.root),
         "fingerprint": data.fingerprint(),
+        "pictures": pictures,  # the same for whole and for cropped ones
         "crop": cropping.record if cropping else None,
         "device": describe_device(where),
         "device_type": where.type,
@@ -259,7 +260,10 @@ def _begin(
     plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
     work = _prepare(draft, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
     facts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in work.splits.by_name.items()}
-    known = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
+    known: dict[str, Any] = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
+    if cropping is not None and cropping.crop.locator is not None:
+        learnt = warn_of_learnt(cropping, data, work.decoded, work.splits)
+        known["crop"] = {**cropping.record, "learnt": learnt}
     run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
     if cropping is not None and cropping.crop.locator is not None and crew.accelerator.is_main_process:
         keep_model(out / LOCATOR, cropping.crop.locator)

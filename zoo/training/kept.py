@@ -59,6 +59,17 @@ class Shelf:
         self.places = places
         self._kept: dict[str, Kept] = {}
 
+    @property
+    def in_memory(self) -> int:
+        """Bytes of what is kept, files aside."""
+        return sum(
+            tensor.nbytes for kept in self._kept.values() if kept.folder is None for tensor in kept.tensors.values()
+        )
+
+    def clear(self) -> None:
+        """Keep nothing any more."""
+        self._kept.clear()
+
     def find(self, key: str, count: int, rows: Tensor) -> Kept:
         """What was kept under that key for those rows, or an empty one that is.
 

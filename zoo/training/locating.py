@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,20 @@ from torch import Tensor
 
 from zoo.contracts import Box, Sample, Target
 from zoo.data.datasets import OpenDataset
-from zoo.errors import FileError, UsageError
+from zoo.data.decoded import Decoded
+from zoo.data.splits import Splits
+from zoo.errors import FileError, PluginError, UsageError, ZooWarning
 from zoo.loading import load_model
 from zoo.model import Crop
 from zoo.progress import Progress, silent
 from zoo.training.feeds import Arithmetic
 from zoo.training.recipe import DataPart
-from zoo.training.runs import digest_of, open_run
+from zoo.training.runs import Run, digest_of, open_run
 from zoo.training.scoring import model_outputs
 
 TRUTH = "truth"
+JUDGED = ("seen", "test")
+VERSION = 1  # of how boxes become crops; another one must not take the old ones' decoded pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Cropping:
     crop: Crop
     record: dict[str, Any]
     skip_unreadable: bool = False
+    run: Run | None = None  # the locator's, where it is a run
 
     def apply(self, data: OpenDataset, arithmetic: Arithmetic, progress: Progress = silent) -> OpenDataset:
         """The dataset's pictures, cropped; a locator runs where they were not decoded before.
@@ -43,8 +49,9 @@ class Cropping:
         if crop.locator is None:
             target = _box_target(data.targets, crop.head, of=f"the dataset {data.name!r}")
             return data.cropped(_Truth(target), margin=crop.margin, mark=f"{TRUTH}:{target}")
-        located = _Located(data, crop, arithmetic, skip_unreadable=self.skip_unreadable, progress=progress)
-        return data.cropped(located, margin=crop.margin, mark=self.record["weights"])
+        located = _Located(data, crop, arithmetic.device, skip_unreadable=self.skip_unreadable, progress=progress)
+        mark = f"{VERSION}:{self.record['weights']}:{crop.head}"
+        return data.cropped(located, margin=crop.margin, mark=mark, begin=located.locate)
 
 
 def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | None:
@@ -64,8 +71,14 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
         target = _box_target(targets, "", of=f"the dataset {part.dataset!r}")
         crop = Crop(locator=None, head=target, margin=part.margin)
         return Cropping(crop=crop, record={"by": TRUTH, "head": target, "margin": part.margin})
-    if (Path(part.crop).expanduser() / "run.json").is_file():
-        locator = open_run(Path(part.crop).expanduser()).load_model()
+    place, run = Path(part.crop).expanduser(), None
+    if part.crop.lower() == TRUTH:
+        raise UsageError(f"crop = {part.crop!r} names no run. Say crop = {TRUTH!r} for the true boxes.")
+    if (place / "run.json").is_file():
+        run = open_run(place)
+        locator = run.load_model()
+    elif place.parent != Path() and place.parent.is_dir() and not place.exists():
+        raise FileError(place, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     else:
         locator = load_model(part.crop)
     if locator.crop is not None:
@@ -86,7 +99,37 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
         "manifest": published.digest if published else None,
         "weights": digest_of(locator),
     }
-    return Cropping(crop=crop, record=record, skip_unreadable=part.skip_unreadable)
+    return Cropping(crop=crop, record=record, skip_unreadable=part.skip_unreadable, run=run)
+
+
+def warn_of_learnt(cropping: Cropping, data: OpenDataset, decoded: Decoded, splits: Splits) -> dict[str, int] | None:
+    """How many pictures to be judged by the locator has learnt from, by split; a warning where there are any.
+
+    Args:
+        cropping: with the locator's run, where it is one.
+        data: cropped or whole.
+        decoded: of this run.
+        splits: of this run.
+
+    Returns:
+        None where nobody can know: published filters, or other pictures.
+    """
+    run = cropping.run
+    if run is None or run.record.get("pictures") != data.whole().fingerprint():
+        return None
+    part = run.recipe.data
+    theirs = data.split(decoded, seed=run.recipe.seed, seen=part.seen, limit=part.limit)
+    learnt = set(torch.cat([theirs.train, theirs.val]).tolist())
+    found = {name: len(learnt & set(rows.tolist())) for name, rows in splits.by_name.items() if name in JUDGED}
+    if any(found.values()):
+        said = ", ".join(f"{count} of the split {name!r}" for name, count in found.items() if count)
+        warnings.warn(
+            f"The locator {run.folder} has learnt from pictures that this run is judged by: {said}. The figures on "
+            "them are too good. Train the locator with the same --seed and --seen.",
+            ZooWarning,
+            stacklevel=2,
+        )
+    return found
 
 
 def _box_target(targets: Mapping[str, Target], wanted: str, *, of: str) -> str:
@@ -103,7 +146,7 @@ class _Truth:
     """The box that the dataset knows; the whole picture where there is none.
 
     Raises:
-        FileError: a box that is none.
+        PluginError: a box that is none.
     """
 
     def __init__(self, target: str) -> None:
@@ -122,28 +165,35 @@ class _Truth:
         if not (inside and bool(box.isfinite().all())):
             said = ", ".join(f"{value:.4g}" for value in box.tolist())
             where = sample.path or f"picture {index}"
-            raise FileError(where, f"its {self.target} is ({said}), no box inside the picture", "Mend it")
+            raise PluginError(f"{where}: its {self.target} is ({said}), no box inside the picture. Mend it.")
         return x1, y1, x2, y2
 
 
 class _Located:
-    """The box that a locator says, of all pictures at once at the first call; None where it sees nothing."""
+    """The box that a locator says, of all pictures at once; None where it sees nothing.
+
+    In float32 on every device: the crops are kept, and are the same whatever the training computes with.
+    """
 
     def __init__(
-        self, data: OpenDataset, crop: Crop, arithmetic: Arithmetic, *, skip_unreadable: bool, progress: Progress
+        self, data: OpenDataset, crop: Crop, device: torch.device, *, skip_unreadable: bool, progress: Progress
     ) -> None:
-        self.data, self.crop, self.arithmetic = data, crop, arithmetic
+        self.data, self.crop, self.device = data, crop, device
         self.skip_unreadable, self.progress = skip_unreadable, progress
         self.lock = threading.Lock()
         self.boxes: dict[int, Tensor] | None = None
 
     def __call__(self, index: int, sample: Sample) -> Sequence[float] | None:
+        box = self.locate().get(index)
+        height, width = sample.image.shape[-2:]
+        return None if box is None else self.crop.in_pixels(box, width, height)
+
+    def locate(self) -> dict[int, Tensor]:
+        """Boxes and presence by the sample's index, computed at the first call. Raises ZooError as `decode` does."""
         with self.lock:
             if self.boxes is None:
                 self.boxes = self._locate_all()
-        box = self.boxes.get(index)
-        height, width = sample.image.shape[-2:]
-        return None if box is None else self.crop.in_pixels(box, width, height)
+            return self.boxes
 
     def _locate_all(self) -> dict[int, Tensor]:
         model = self.crop.locator
@@ -151,8 +201,7 @@ class _Located:
             return {}
         decoded = self.data.decode(model.size, skip_unreadable=self.skip_unreadable, progress=self.progress)
         rows = torch.arange(len(decoded))
-        outputs = model_outputs(
-            model.to(self.arithmetic.device), decoded, rows, arithmetic=self.arithmetic, progress=self.progress
-        )
+        precise = Arithmetic(device=self.device, dtype=torch.float32)
+        outputs = model_outputs(model.to(self.device), decoded, rows, arithmetic=precise, progress=self.progress)
         boxes = model.answer({self.crop.head: outputs[self.crop.head]})[self.crop.head]
         return dict(zip(decoded.index.tolist(), boxes, strict=True))

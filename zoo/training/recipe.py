@@ -26,7 +26,9 @@ class DataPart(_Part):
     skip_unreadable: bool = False
     limit: int | None = Field(default=None, ge=2)  # training pictures, at most, drawn by the seed
     seen: float = Field(default=0.0, ge=0, lt=1)  # share of them held out, to compare seen groups with the test's
-    crop: str | None = None  # to the box of a locator, a RUN or NAME; "truth": to the dataset's own box
+    crop: str | None = Field(
+        default=None, min_length=1
+    )  # to the box of a locator, a RUN or NAME; "truth": to the dataset's own box
     margin: float = Field(default=0.1, ge=0, le=2)  # around the crop, a share of the box's longer side on every side
 
 

@@ -87,7 +87,7 @@ class Run:
             raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
         if self.record.get("dropped"):
             raise FileError(
-                self.folder, "this run's weights were not kept", "Take the first seed's, or `zoo ablate --keep`."
+                self.folder, "this run's weights were not kept", "Take the first seed's, or say `zoo ablate … --keep`."
             )
         model = _read_model(self.folder, self.record)
         model.crop = self.crop()

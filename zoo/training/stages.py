@@ -92,6 +92,8 @@ def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress:
                 tensors = {}
                 position = Position(stage=position.stage + 1, history=position.history)
                 save_state(work, {}, position)
+                if stop():  # asked after the stage's last step
+                    raise StoppedError("stopped")
         except StoppedError as error:
             run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
             raise StoppedError(f"Stopped; the checkpoint is written. Go on with `zoo resume {run.folder}`.") from error
@@ -119,7 +121,7 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
             session.decoded,
             rows,
             arithmetic=session.arithmetic,
-            limit=session.limit,
+            limit=session.limit - session.shelf.in_memory,
             folder=work.run.folder,
             progress=session.progress,
             kept=_shelved(session, "heads", rows),
@@ -138,7 +140,7 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
             how=how,
             lessons=session.lessons,
             arithmetic=session.arithmetic,
-            limit=session.limit,
+            limit=session.limit - session.shelf.in_memory,
             progress=session.progress,
             kept=None if prefix is None else _shelved(session, f"below {stage.frozen}", often, prefix),
         )

@@ -31,7 +31,7 @@ class Locate(zoo.Head):
         target: a box.
         l1: what the smooth L1 distance of the four sides counts, their sum.
         giou: what the generalised IoU loss counts (Rezatofighi 2019).
-        presence: what the cross-entropy of presence counts.
+        presence: what the cross-entropy of presence counts; 0: it is not learnt, and always said to be 1.
         hidden: the width of the layers, 1 or more.
     """
 
@@ -111,7 +111,8 @@ class Locate(zoo.Head):
     def predict(self, output: Tensor) -> Tensor:
         """Shapes: (N, 5) -> x1, y1, x2, y2 and the probability that there is anything, all in 0 to 1, float32."""
         output = output.float()
-        return torch.cat([output[:, :4].clamp(0, 1), output[:, 4:].sigmoid()], dim=1)
+        presence = output[:, 4:].sigmoid() if self.parts["presence"] else torch.ones_like(output[:, 4:])
+        return torch.cat([output[:, :4].clamp(0, 1), presence], dim=1)
 
     def metrics(self) -> MetricCollection:
         """`iou` (the mean), `iou_over_half` (the share over 0.5) and `presence_accuracy`."""

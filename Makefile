@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PLUGINS = $(wildcard plugins/*/pyproject.toml)
 STAMP   = $(VENV)/.ready
+# Two tests at a time with a thread each; nets of their size do not gain from more.
+JOBS   ?= 2
+PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: quickstart test test-all test-gpu test-oldest lint types benchmarks clean
 
@@ -17,10 +20,10 @@ quickstart: $(STAMP)
 	$(BIN)/zoo quickstart
 
 test: $(STAMP) lint types
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-all: $(STAMP) lint types
-	$(BIN)/python -m pytest -m "not gpu"
+	$(PYTEST) -m "not gpu"
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu

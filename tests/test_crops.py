@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -415,9 +416,7 @@ def test_a_picture_that_cannot_be_read_stops_the_locator_once(places, tmp_path, 
         pytest.raises(ZooError, match=r"1 of 90 pictures cannot be read\. The first: drawn-007\.png"),
     ):
         train_recipe(recipe(NAME, dataset="unreadable", crop=str(places["place"] / "locator")), tmp_path / "run")
-    from test_crops import Unreadable as loaded
-
-    assert loaded.calls == 90
+    assert import_module("test_crops").Unreadable.calls == 90
 
 
 def test_a_locator_that_has_learnt_the_test_pictures_is_warned_of(places, tmp_path):

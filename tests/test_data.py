@@ -108,6 +108,53 @@ def test_one_large_group_does_not_take_the_training_away(home):
     assert len(splits.train) >= 150
 
 
+@pytest.mark.parametrize("limit", [10, 11, 37, 100, 1000])
+def test_a_limit_keeps_every_class_and_their_shares(home, limit):
+    from zoo.data.splits import draw_splits
+
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    strata = decoded.targets["label"].clone()
+    strata[:100] = 0  # half of all are of one class
+    whole = draw_splits(decoded, {}, strata=strata, seed=3)
+    limited = draw_splits(decoded, {}, strata=strata, seed=3, limit=limit)
+    assert len(limited.train) == min(limit, len(whole.train))
+    assert set(limited.train.tolist()) <= set(whole.train.tolist())
+    assert torch.equal(limited.test, whole.test)
+    shares = [strata[splits.train].bincount().double() / len(splits.train) for splits in (whole, limited)]
+    assert bool((strata[limited.train].bincount()[strata[whole.train].bincount() > 0] > 0).all())
+    assert float((shares[0] - shares[1]).abs().max()) <= 1 / limit + 0.01
+
+
+def test_a_limit_under_the_number_of_classes_is_refused(home):
+    from zoo.data.splits import draw_splits
+
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    strata = torch.arange(200) % 5
+    with pytest.raises(UsageError, match=r"limit = 4 pictures cannot show all 5 classes\. Take more"):
+        draw_splits(decoded, {}, strata=strata, seed=3, limit=4)
+
+
+def test_seen_groups_need_groups(home):
+    from zoo.data.splits import draw_splits
+
+    decoded = replace(decode(Boats(), size=16, identity="a" * 64), groups=(None,) * 200)
+    with pytest.raises(UsageError, match=r"No groups are known, so that none can be seen or unseen"):
+        draw_splits(decoded, {}, strata=decoded.targets["label"], seed=3, seen=0.1)
+
+
+def test_seen_pictures_are_new_ones_of_groups_that_are_learnt_from(home):
+    from zoo.data.splits import draw_splits
+
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    splits = draw_splits(decoded, {}, strata=decoded.targets["label"], seed=3, seen=0.2)
+    rows = [set(part.tolist()) for part in splits.by_name.values()]
+    assert list(splits.by_name) == ["train", "val", "seen", "test"]
+    assert sum(map(len, rows)) == len(set.union(*rows)) == 200
+    boats = {name: {decoded.groups[row] for row in part.tolist()} for name, part in splits.by_name.items()}
+    assert boats["seen"] <= boats["train"]
+    assert not boats["seen"] & boats["test"]
+
+
 @pytest.mark.parametrize(("count", "size"), [(5, 2), (33, 32), (3, 2), (65, 64), (1, 4), (64, 64)])
 def test_no_batch_is_too_small_for_batch_norm(count, size):
     batches = draw_batches(torch.arange(count), size, seed=0, epoch=0)

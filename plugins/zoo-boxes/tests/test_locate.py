@@ -100,6 +100,12 @@ def test_options_weigh_the_parts():
     assert float(whole) == pytest.approx(float(2 * parts[0] + 3 * parts[1] + 5 * parts[2]), rel=1e-5)
 
 
+def test_presence_that_is_not_learnt_is_said_to_be_there():
+    head = head_for(presence=0.0)
+    assert head.predict(torch.full((3, 5), -4.0))[:, 4].tolist() == [1, 1, 1]
+    assert head_for().predict(torch.full((3, 5), -4.0))[:, 4].max() < 0.1
+
+
 def test_a_perfect_box_costs_nothing_but_presence():
     head, boxes = head_for(presence=0.0), torch.tensor([[0.1, 0.2, 0.5, 0.6]] * 2)
     assert float(head.loss(torch.cat([boxes, torch.zeros(2, 1)], dim=1), boxes)) == pytest.approx(0, abs=1e-6)

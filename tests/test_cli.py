@@ -21,7 +21,7 @@ from command_line import CommandLine
 
 import zoo
 from zoo.cli.main import SECTIONS
-from zoo.cli.train import DEFAULT_FILTERS
+from zoo.cli.recipes import DEFAULT_FILTERS
 from zoo.registry import Entry, add_entry, all_entries, user_registry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe

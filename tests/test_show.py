@@ -240,7 +240,7 @@ def test_bad_input_is_one_line(command, base, words, said):
 
 
 def test_another_architecture_is_no_base(command, base):
-    from zoo.cli.train import DEFAULT_FILTERS
+    from zoo.cli.recipes import DEFAULT_FILTERS
 
     words = ("--layer", "block1", "--steps", 1, "--filters-per-layer", 1, "--images")
     Path("pictures").mkdir()

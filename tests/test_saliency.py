@@ -21,7 +21,7 @@ from zoo.data.decoded import Decoded
 from zoo.errors import UsageError
 from zoo.looking.heat import find_heat, share_inside
 from zoo.looking.saliency import estimate
-from zoo.looking.viewers import find_box, usable_rows
+from zoo.looking.viewers import find_box, short_names, usable_rows
 from zoo.pictures.saliency import SIDE, HeatColumn, HeatRow, draw_saliency
 from zoo.truncation import to_map
 
@@ -277,3 +277,9 @@ def test_captions_may_hold_anything(row):
 def test_a_sheet_needs_a_map_for_every_net(row, columns):
     with pytest.raises(UsageError, match="every picture a map and a caption for each net"):
         draw_saliency([row], columns, title="Where?")
+
+
+def test_runs_are_called_by_the_parts_of_their_paths_that_differ(tmp_path):
+    folders = [tmp_path / arm / seed for arm in ("with", "without") for seed in ("0", "1")]
+    assert short_names(folders) == ["with/0", "with/1", "without/0", "without/1"]
+    assert short_names(folders[:2]) == ["0", "1"]

@@ -222,3 +222,23 @@ def test_an_ablation_without_splits_is_refused() -> None:
 def test_a_report_is_frozen_and_compares_by_value() -> None:
     assert _report(1.0) == _report(1.0)
     assert replace(_report(1.0), head="other") != _report(1.0)
+
+
+@pytest.mark.parametrize(("rival", "way"), [(0.10, "worse"), (-0.10, "better"), (0.0, None)])
+def test_the_rival_is_compared_with_the_head_itself(rival, way):
+    seeds = range(8)
+    without = [0.40 + 0.01 * (seed % 3) for seed in seeds]
+    treated = [value + 0.05 + 0.002 * seed for seed, value in zip(seeds, without, strict=True)]
+    crossed = [value + rival + 0.003 * (-1) ** seed for seed, value in zip(seeds, treated, strict=True)]
+    report = report_ablation(
+        {"test": {"without": without, "with": treated, "two-stage": crossed}},
+        arms={"without": "classify", "with": "classify + locate", "two-stage": "locate, crop, then classify"},
+        seeds=list(seeds),
+        head="classify",
+        left_out="locate",
+    )
+    told = report.sentence(report.splits[0])
+    assert ("two stages" in told) is (way is not None)
+    assert way is None or f"It does {way} than two stages" in told
+    assert "classify + locate, against two stages" in report.as_markdown()
+    assert report.as_json()["splits"][0]["with_against_two_stage"]["pairs"] == 8

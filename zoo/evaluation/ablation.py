@@ -216,13 +216,24 @@ def _write(work: _Work, runs: Runs, report: AblationReport) -> None:
         **{key: record[key] for key in ("dataset", "pictures", "splits", *MADE_WITH)},
         "differing": [key for key in MADE_WITH if any(run.record[key] != record[key] for run in runs.values())],
         "runs": [
-            {"arm": key, "seed": seed, "seconds": run.record["seconds"], "figures": run.metrics}
+            {"arm": key, "seed": seed, "seconds": run.record["seconds"], "figures": _single(run)}
             for (key, seed), run in sorted(runs.items())
         ],
     }
     write_whole(work.place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
     text = f"{report.as_markdown()}\n{_made_in_words(question, record, made['differing'])}\n"
     write_whole(work.place / "ablation.md", text)
+
+
+def _single(run: Run) -> dict[str, dict[str, dict[str, float]]]:
+    """A run's figures by split and head, without those of single classes."""
+    return {
+        split: {
+            head: {key: value for key, value in figures.items() if isinstance(value, (int, float))}
+            for head, figures in heads.items()
+        }
+        for split, heads in run.metrics.items()
+    }
 
 
 def _private(recipe: Recipe) -> str:

@@ -21,7 +21,7 @@ from zoo.evaluation.wording import (
     seeds_in_words,
 )
 
-CONTROL, TREATED, PLACEBO = "without", "with", "placebo"
+CONTROL, TREATED, PLACEBO, RIVAL = "without", "with", "placebo", "two-stage"
 HEADER = ("arm", "{figure}, mean ± sd", "difference{unit} [95% interval]", "p", "seeds needed", "verdict")
 
 
@@ -52,6 +52,7 @@ class SplitFigures:
     split: str  # "seen", "unseen", "test"
     arms: tuple[ArmFigures, ...]  # in the order in which they were given
     against_placebo: Comparison | None  # the arm `with` against `placebo`, where there are both
+    against_rival: Comparison | None = None  # the arm `with` against `two-stage`, where there are both
 
     def arm(self, key: str) -> ArmFigures | None:
         """The arm of that key, where it was run."""
@@ -103,9 +104,9 @@ class AblationReport:
         known = f"{change} (95% interval {between}, {p_told(found.p)}, {seeds_in_words(found.pairs)})"
         if not found.clear:
             told = where if main.key == TREATED else f"{where} with {subject}"
-            return f"No difference found {told}: {known}; {self._left_open(found)}."
+            return f"No difference found {told}: {known}; {self._left_open(found)}.{self._rival(split)}"
         rest = self._placebo(split, found) if main.key == TREATED else ""
-        return f"{capital(where)} {subject} {found.verdict}: {known}{rest}."
+        return f"{capital(where)} {subject} {found.verdict}: {known}{rest}.{self._rival(split)}"
 
     def as_json(self) -> dict[str, Any]:
         """Plain types, for JSON. Figures are in the metric's own unit; `seeds_needed` of 1,001 is more than 1,000."""
@@ -133,6 +134,7 @@ class AblationReport:
                         for arm in split.arms
                     ],
                     "with_against_placebo": asdict(split.against_placebo) if split.against_placebo else None,
+                    "with_against_two_stage": asdict(split.against_rival) if split.against_rival else None,
                 }
                 for split in self.splits
             ],
@@ -167,6 +169,8 @@ class AblationReport:
             if arm.key == PLACEBO and split.against_placebo and (treated := split.arm(TREATED)):
                 title = f"{treated.title}, against shuffled targets"
                 rows.append([title, "", *self._compared(split.against_placebo)])
+            if arm.key == RIVAL and split.against_rival and (treated := split.arm(TREATED)):
+                rows.append([f"{treated.title}, against two stages", "", *self._compared(split.against_rival)])
         return rows
 
     def _seed_rows(self, split: SplitFigures) -> list[list[str]]:
@@ -196,6 +200,15 @@ class AblationReport:
         if placebo.against.verdict == "helps":
             return f"; but shuffled targets do as well ({alone}): nothing says that it is what the head learns"
         return f"; but no difference is found to shuffled targets ({told}): it may not be what the head learns"
+
+    def _rival(self, split: SplitFigures) -> str:
+        """Whether to crop first would do better or worse: a sentence of its own, where that can be said."""
+        found = split.against_rival
+        if found is None or not found.clear:
+            return ""
+        told = f"{self.units.change(found.difference)}, {p_told(found.p)}"
+        way = "better" if found.verdict == "helps" else "worse"
+        return f" It does {way} than two stages, to crop first and then to name ({told})."
 
     def _left_open(self, found: Comparison) -> str:
         if not found.not_excluded:
@@ -252,9 +265,16 @@ def report_ablation(
             )
             for key, title in arms.items()
         )
-        both = TREATED in arms and PLACEBO in arms
-        between = compare(by_arm[TREATED], by_arm[PLACEBO], better=better, seed=seed) if both else None
-        told.append(SplitFigures(split=split, arms=figures, against_placebo=between))
+        between = {
+            other: compare(by_arm[TREATED], by_arm[other], better=better, seed=seed)
+            for other in (PLACEBO, RIVAL)
+            if TREATED in arms and other in arms
+        }
+        told.append(
+            SplitFigures(
+                split=split, arms=figures, against_placebo=between.get(PLACEBO), against_rival=between.get(RIVAL)
+            )
+        )
     return AblationReport(
         head=head,
         metric=metric,

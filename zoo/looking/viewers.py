@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -47,6 +48,16 @@ class LeftOut:
     unlabelled: int = 0  # of their class nothing is known
 
 
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """As many of the last parts of different folders' paths as tell them apart: `with/0` and `without/0`."""
+    parts = [folder.resolve().parts for folder in folders]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(one[-count:]) for one in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
 def load_viewers(runs: Sequence[Run], head: str | None) -> list[Viewer]:
     """Load the models of runs that can be compared.
 
@@ -60,12 +71,10 @@ def load_viewers(runs: Sequence[Run], head: str | None) -> list[Viewer]:
         UsageError: none; the same run twice; other pictures, cropped ones, another question.
     """
     _check_runs(runs)
-    names = [run.folder.resolve().name for run in runs]
     viewers = []
-    for run, name in zip(runs, names, strict=True):
+    for run, name in zip(runs, short_names([run.folder for run in runs]), strict=True):
         model = run.load_model()
-        title = name if names.count(name) == 1 else str(run.folder)
-        viewers.append(Viewer(name=title, run=run, model=model, head=_find_head(run, model, head)))
+        viewers.append(Viewer(name=name, run=run, model=model, head=_find_head(run, model, head)))
     first = viewers[0]
     for viewer in viewers[1:]:
         if viewer.target != first.target:

@@ -19,6 +19,5 @@ def test_boxes_on_seen_boats_reach_a_mean_iou_of_60_percent(tmp_path, monkeypatc
     heads = [HeadSpec(plugin="locate")]
     model = zoo.assemble("resnet18", cut="block3", weights="random", heads=heads, dataset=data.dataset, size=96)
     run = zoo.train(model, data, out=tmp_path / "run", epochs=26, batch=16, rate=2e-3, patience=26)
-    print(run.metrics["test"]["locate"], run.record["splits"], run.record["seconds"])
     assert run.metrics["test"]["locate"]["iou"] >= 0.6
     assert run.metrics["test"]["locate"]["presence_accuracy"] >= 0.85

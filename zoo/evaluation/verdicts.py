@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from zoo.evaluation.wording import (
 )
 
 CONTROL, TREATED, PLACEBO, RIVAL = "without", "with", "placebo", "two-stage"
+BETWEEN = {"helps": "better", "harms": "worse"}  # of two arms that both have the head or its rival
 HEADER = ("arm", "{figure}, mean ± sd", "difference{unit} [95% interval]", "p", "seeds needed", "verdict")
 
 
@@ -168,21 +170,24 @@ class AblationReport:
             rows.append([arm.title, level, *(self._compared(arm.against) if arm.against else [""] * 4)])
             if arm.key == PLACEBO and split.against_placebo and (treated := split.arm(TREATED)):
                 title = f"{treated.title}, against shuffled targets"
-                rows.append([title, "", *self._compared(split.against_placebo)])
+                rows.append([title, "", *self._compared(split.against_placebo, words=BETWEEN)])
             if arm.key == RIVAL and split.against_rival and (treated := split.arm(TREATED)):
-                rows.append([f"{treated.title}, against two stages", "", *self._compared(split.against_rival)])
+                rows.append(
+                    [f"{treated.title}, against two stages", "", *self._compared(split.against_rival, words=BETWEEN)]
+                )
         return rows
 
     def _seed_rows(self, split: SplitFigures) -> list[list[str]]:
         head = [f"{self.units.heading} of seed", *map(str, self.seeds)]
         return [head, *([arm.title, *map(self.units.level, arm.values)] for arm in split.arms)]
 
-    def _compared(self, found: Comparison) -> list[str]:
+    def _compared(self, found: Comparison, *, words: Mapping[str, str] = MappingProxyType({})) -> list[str]:
         told = self.units.signed(found.difference)
         if found.low is not None and found.high is not None:
             told += f" [{self.units.number(found.low)}, {self.units.number(found.high)}]"
         needed = None if found.pairs < FEWEST_PAIRS else found.seeds_needed  # so few say nothing of the spread
-        return [told, p_in_words(found.p), needed_in_words(needed), found.verdict]
+        verdict = words.get(found.verdict, found.verdict)
+        return [told, p_in_words(found.p), needed_in_words(needed), verdict]
 
     def _placebo(self, split: SplitFigures, found: Comparison) -> str:
         """Whether it is what the head learns, or any second task: the rest of a sentence."""

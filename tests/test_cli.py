@@ -87,7 +87,7 @@ def files_below(folder: Path) -> list[Path]:
         (["xyzzy"], 2, "There is no command 'xyzzy'. Run `zoo --help`."),
         (["data", "mke"], 2, "No such command 'mke'. Did you mean 'make'? Run `zoo data --help`."),
         (["-x"], 2, "No such option '-x'. Run `zoo --help`."),
-        (["train"], 2, "Missing argument 'DATASET|RECIPE.toml'. Run `zoo train --help`."),
+        (["train"], 2, "Missing argument 'DATASET|RECIPE.toml|RUN'. Run `zoo train --help`."),
         (["train", "image-folder", "--epochs", "x"], 2, "'x' is not a valid integer range"),
         (["train", "image-folder", "--epochs", "-1"], 2, "-1 is not in the range x>=0"),
         (["train", "image-folder", "--size", "5"], 2, "5 is not in the range 16<=x<=2048"),

@@ -66,10 +66,10 @@ def parse_source(
                 f"package:module/folder or a folder (such as ./{PurePosixPath(text).name[:100] or 'filters'})."
             )
         if own and revision and own != revision:
-            raise UsageError(f"{text!r} and --revision {revision} name two revisions. Give one.")
+            raise UsageError(f"{ascii(text)[:100]} and --revision {ascii(revision)[:100]} name two revisions. Give one.")
         wanted = own or revision or "main"
         if not _REVISION.fullmatch(wanted) or ".." in wanted:
-            raise UsageError(f"{wanted!r} is no revision. Give a branch, a tag or a commit.")
+            raise UsageError(f"{ascii(wanted)[:100]} is no revision. Give a branch, a tag or a commit.")
         return HubSource(repo=given, revision=wanted, token=token, cache_dir=cache_dir, offline=offline)
     if revision:
         raise UsageError(f"{source.text} has no revisions. Leave --revision {revision} out.")

@@ -66,7 +66,9 @@ def parse_source(
                 f"package:module/folder or a folder (such as ./{PurePosixPath(text).name[:100] or 'filters'})."
             )
         if own and revision and own != revision:
-            raise UsageError(f"{ascii(text)[:100]} and --revision {ascii(revision)[:100]} name two revisions. Give one.")
+            raise UsageError(
+                f"{ascii(text)[:100]} and --revision {ascii(revision)[:100]} name two revisions. Give one."
+            )
         wanted = own or revision or "main"
         if not _REVISION.fullmatch(wanted) or ".." in wanted:
             raise UsageError(f"{ascii(wanted)[:100]} is no revision. Give a branch, a tag or a commit.")

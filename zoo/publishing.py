@@ -214,7 +214,7 @@ def _card(run: Run, model: Model, particulars: Particulars) -> Card:
         dataset_license=particulars.dataset_license,
         splits=record["splits"],
         crop=_crop_in_words(record),
-        told_boxes=bool(record.get("crop")) and not record["crop"].get("weights"),
+        told_boxes=run.told_boxes,
         device=record["device"],
         versions=record["versions"],
         seed=run.recipe.seed,

@@ -376,7 +376,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
         code = codes.get(str(tensor.dtype).removeprefix("torch."))
         if code is None or name == "__metadata__" or tensor.is_meta:
             raise UsageError(f"The tensor {name!r} ({tensor.dtype}, {tensor.device}) cannot be written. Convert it.")
-        content[name] = _bytes_of(tensor)
+        content[name] = bytes_of(tensor)
         end = at + len(content[name])
         described[name] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": [at, end]}
         at = end
@@ -393,7 +393,8 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
     return parse_header(raw, len(raw) + at, str(path))
 
 
-def _bytes_of(tensor: torch.Tensor) -> memoryview:
+def bytes_of(tensor: torch.Tensor) -> memoryview:
+    """A tensor's bytes as files have them, in C order; without a copy where it lies so on the CPU."""
     import torch
 
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)

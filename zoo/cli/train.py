@@ -95,7 +95,7 @@ def _report(run: Run, *, as_json: bool) -> None:
         skipped = run.record["skipped"]
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
     say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
-    if run.record.get("crop") and not run.record["crop"].get("weights"):
+    if run.told_boxes:
         say("New pictures have no true boxes: to be used, it wants a run with the head locate as its crop.")
         return
     say(f"Next: zoo predict {run.folder} photos/ -o answers.csv")

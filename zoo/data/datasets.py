@@ -78,11 +78,6 @@ class OpenDataset:
         mark = hashlib.sha256(f"{self.mark}\0{mark}\0{margin}".encode()).hexdigest()
         return replace(self, dataset=Cropped(self.dataset, find, margin=margin), mark=mark, begin=begin)
 
-    def whole(self) -> OpenDataset:
-        """The same pictures, not cropped."""
-        plain = self.dataset.dataset if isinstance(self.dataset, Cropped) else self.dataset
-        return replace(self, dataset=plain, mark="", begin=None)
-
 
 def open_dataset(
     name: str,

@@ -89,15 +89,15 @@ def draw_splits(
         rest, drawn[name], way = _part(rest, share, decoded, strata, salt, whole=whole)
         how.append(f"{title} {way}")
     tested, validated = drawn["test"], drawn["val"]
-    known_groups = named.get("seen", rest[:0])
+    held = named.get("seen", rest[:0])
     if "seen" in named:
         how.append("seen groups as the dataset has them")
     elif seen:
         if not groups:
             raise UsageError("No groups are known, so that none can be seen or unseen: leave out seen.")
-        known_groups = _stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
-        rest = _without(rest, known_groups, len(decoded))
-        how.append(f"seen groups by class ({len(known_groups)} pictures)")
+        held = _stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
+        rest = _without(rest, held, len(decoded))
+        how.append(f"seen groups by class ({len(held)} pictures)")
     if limit is not None and limit < len(rest):
         rest = _limited(rest, limit, strata, torch.Generator().manual_seed(seed + 3))
         how.append(f"training limited to {len(rest)} pictures")
@@ -106,7 +106,7 @@ def draw_splits(
             f"{len(decoded)} pictures are too few to split into training and validation. "
             "Add pictures, at least two a class."
         )
-    return Splits(train=rest, val=validated, test=tested, seen=known_groups, how="; ".join(how))
+    return Splits(train=rest, val=validated, test=tested, seen=held, how="; ".join(how))
 
 
 def _without(rows: Tensor, taken: Tensor, count: int) -> Tensor:

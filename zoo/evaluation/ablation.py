@@ -108,7 +108,7 @@ def _run_all(work: _Work, seeds: int, tell: Callable[[str], None]) -> AblationRe
         work.shelf.clear()  # another seed has other training pictures
         for arm in ordered:
             work.progress("ablating", done, total, f"seed {seed}: {arm.title}")
-            fresh = not _finished(work.place / arm.key / str(seed))
+            fresh = _standing(work.place / arm.key / str(seed)) is None
             run = _run_arm(work, arm, seed)
             done += 1
             if fresh:
@@ -126,7 +126,7 @@ def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
     """
     folder, locator = work.place / arm.key / str(seed), work.place / LOCATOR / str(seed)
     keep = work.keep or seed == work.question.recipe.seed
-    if arm.locator is not None and not _stands(folder, whole=keep):
+    if arm.locator is not None and _standing(folder, whole=keep) is None:
         _train(work, locator, arm.locator(seed), whole=True)
     run = _train(work, folder, arm.recipe(seed, locator.resolve()), whole=keep)
     if run.record["pictures"] != work.question.pictures:
@@ -136,25 +136,22 @@ def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
         )
     if not keep:
         run = run.drop_weights()
-        if arm.locator is not None and _finished(locator):
-            open_run(locator).drop_weights()
+        if arm.locator is not None and (first := _standing(locator)):
+            first.drop_weights()
     if arm.locator is not None:  # crops that no other run will ask for
         drop_decoded(run.record["fingerprint"], run.record["model"]["input"]["size"])
     return run
 
 
-def _finished(folder: Path) -> bool:
-    return (folder / "run.json").is_file() and open_run(folder).done
-
-
-def _stands(folder: Path, *, whole: bool) -> bool:
-    """Whether a run is finished, and where that is asked has its weights."""
-    return _finished(folder) and not (whole and open_run(folder).record.get("dropped"))
+def _standing(folder: Path, *, whole: bool = False) -> Run | None:
+    """The finished run in a folder, where there is one; `whole`: with its weights."""
+    run = open_run(folder) if (folder / "run.json").is_file() else None
+    return run if run and run.done and not (whole and run.record.get("dropped")) else None
 
 
 def _train(work: _Work, folder: Path, recipe: Recipe, *, whole: bool) -> Run:
-    if _stands(folder, whole=whole):
-        return open_run(folder)
+    if run := _standing(folder, whole=whole):
+        return run
     if (folder / "run.json").is_file() and (folder / CHECKPOINT).is_file():
         return resume(folder, device=work.device, progress=work.progress, shelf=work.shelf)
     if folder.exists():
@@ -198,9 +195,9 @@ def _report(work: _Work) -> AblationReport:
 def _collect(work: _Work) -> tuple[Runs, list[int], list[Arm]]:
     """All finished runs; the seeds of which all wanted arms are; the arms that are of all those seeds."""
     runs = {
-        (folder.parent.name, int(folder.name)): open_run(folder)
+        (folder.parent.name, int(folder.name)): run
         for folder in work.place.glob("*/*")
-        if folder.name.isdecimal() and _finished(folder)
+        if folder.name.isdecimal() and (run := _standing(folder))
     }
     seeds = sorted({seed for _, seed in runs if all((arm.key, seed) in runs for arm in work.question.arms)})
     arms = [arm for arm in work.question.possible if all((arm.key, seed) in runs for seed in seeds)]

@@ -57,40 +57,50 @@ def _rest(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
     return recipe.heads[:place] + recipe.heads[place + 1 :]
 
 
-def plan_arms(
-    recipe: Recipe, left_out: str, *, targets: Mapping[str, Target], learnt: str, only: Sequence[str] | None = None
-) -> list[Arm]:
-    """The arms, as they are shown.
+def plan_arms(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target], learnt: str) -> list[Arm]:
+    """All arms that can be, as they are shown; the crops need a box.
 
     Args:
         recipe: with all its heads, as it would be trained.
         left_out: the name of the head in question.
         targets: of the dataset, by name.
         learnt: the name of the target that the head learns.
-        only: keys of the arms that are wanted beside `without`; all that can be by default. The crops need a box.
 
     Raises:
-        UsageError: as `find_left_out`; an arm that cannot be.
-        UnknownNameError: no arm is called so.
+        UsageError: as `find_left_out`.
     """
     place = find_left_out(recipe, left_out)
     head, rest = recipe.heads[place], _rest(recipe, place)
-    titles = " + ".join([*(one.spec().name for one in rest), left_out]), " + ".join(one.spec().name for one in rest)
-    arms = [_without(recipe, rest, titles[1]), _with(recipe, titles[0]), _placebo(recipe, place, titles[0])]
-    boxed = isinstance(targets[learnt], Box)
-    if boxed and recipe.data.crop is None:
-        arms += [_two_stage(recipe, head, rest, titles[1], left_out), _oracle(recipe, rest, titles[1])]
-    return arms if only is None else _chosen(arms, only, why="" if boxed else f" ({learnt!r} is no box)")
+    title = " + ".join(one.spec().name for one in rest)
+    whole = f"{title} + {left_out}"
+    arms = [_without(recipe, rest, title), _with(recipe, whole), _placebo(recipe, place, whole)]
+    if isinstance(targets[learnt], Box) and recipe.data.crop is None:
+        arms += [_two_stage(recipe, head, rest, title, left_out), _oracle(recipe, rest, title)]
+    return arms
 
 
-def _chosen(arms: list[Arm], only: Sequence[str], *, why: str) -> list[Arm]:
+def choose_arms(arms: Sequence[Arm], only: Sequence[str] | None, *, learnt: Target, name: str) -> frozenset[str]:
+    """The keys of the arms that are wanted, `without` always among them.
+
+    Args:
+        arms: all that can be.
+        only: keys of the wanted ones; None: all.
+        learnt: the target of the head in question.
+        name: of that target.
+
+    Raises:
+        UsageError: an arm that cannot be; one arm only.
+        UnknownNameError: no arm is called so.
+    """
     there = [arm.key for arm in arms]
-    for key in only:
+    wanted = there if only is None else [WITHOUT, *only]
+    why = "" if isinstance(learnt, Box) else f" ({name!r} is no box)"
+    for key in wanted:
         if key not in ARMS:
             raise UnknownNameError("arm", key, ARMS)
         if key not in there:
             raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
-    chosen = [arm for arm in arms if arm.key == WITHOUT or arm.key in only]
+    chosen = frozenset(wanted)
     if len(chosen) < 2:
         raise UsageError(f"One arm is nothing to compare. Name another: --arm {WITH}.")
     return chosen

@@ -43,7 +43,7 @@ def evaluate(
     recipe = run.recipe
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
-    data = reopen_dataset(run, root, arithmetic=arithmetic, progress=progress)
+    data = reopen_dataset(run, root, device=where, progress=progress)
     for name, spec in model.specs.items():
         found = data.dataset.targets.get(spec.target or "")
         if found != model.head(name).target:
@@ -58,7 +58,7 @@ def evaluate(
         )
     rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}
     if split != "all":
-        splits = data.split(decoded, seed=recipe.seed, seen=recipe.data.seen, limit=recipe.data.limit)
+        splits = recipe.split(data, decoded)
         rows_by_split |= splits.by_name
     if split not in rows_by_split:
         raise UsageError(f"There is no split {split!r} with pictures; there is {', '.join(reversed(rows_by_split))}.")

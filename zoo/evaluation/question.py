@@ -11,7 +11,7 @@ from typing import Any
 from zoo.data.datasets import OpenDataset, open_dataset
 from zoo.data.decoded import Decoded
 from zoo.errors import FileError, UsageError
-from zoo.evaluation.arms import Arm, find_left_out, judged_first, plan_arms
+from zoo.evaluation.arms import Arm, choose_arms, find_left_out, judged_first, plan_arms
 from zoo.evaluation.judging import Judge, find_judge
 from zoo.files import write_whole
 from zoo.model import assemble
@@ -79,11 +79,11 @@ def ask(
     model = assemble(filters, dataset=data.dataset, heads=heads, size=recipe.size, seed=recipe.seed)
     learnt = model.specs[left_out].target or ""
     judge = find_judge(model, heads[0].name, metric)
-    plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)  # before any picture is decoded
+    possible = plan_arms(recipe, left_out, targets=data.targets, learnt=learnt)
+    wanted = choose_arms(possible, only, learnt=data.targets[learnt], name=learnt)  # before any picture is decoded
     decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
     recipe, splits = _with_seen(recipe, data, decoded)
-    possible = plan_arms(recipe, left_out, targets=data.targets, learnt=learnt)
-    wanted = {arm.key for arm in plan_arms(recipe, left_out, targets=data.targets, learnt=learnt, only=only)}
+    possible = plan_arms(recipe, left_out, targets=data.targets, learnt=learnt)  # of the recipe as it is now
     return Question(
         recipe=recipe,
         left_out=left_out,
@@ -99,7 +99,7 @@ def ask(
 def _with_seen(recipe: Recipe, data: OpenDataset, decoded: Decoded) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe that holds pictures of seen groups out; only where the test's groups are others."""
     part = recipe.data
-    splits = data.split(decoded, seed=recipe.seed, seen=part.seen, limit=part.limit)
+    splits = recipe.split(data, decoded)
     if not len(splits.test):
         raise UsageError(f"The dataset {data.name!r} has no test pictures, so that nothing can be judged.")
     learnt, tested = ({decoded.groups[row] for row in rows.tolist()} for rows in (splits.train, splits.test))

@@ -174,7 +174,7 @@ def shared_rows(
                 f"{data.root}: these are not the pictures of {one.run.folder} as they were when it was trained, so "
                 f"that {split!r} could hold some that were learnt. Put them back, or train anew."
             )
-        named = data.split(table, seed=recipe.seed, seen=recipe.data.seen, limit=recipe.data.limit).by_name
+        named = recipe.split(data, table).by_name
         if split not in named:
             raise UsageError(
                 f"{one.run.folder} has no split {split!r} with pictures. Pass --split {' or '.join(named)}."

@@ -163,8 +163,7 @@ def validation_pictures(
             return None
         skip = run.recipe.data.skip_unreadable
         decoded = data.decode(filters.input.size, skip_unreadable=skip, progress=progress)
-        part = run.recipe.data
-        rows = data.split(decoded, seed=run.recipe.seed, seen=part.seen, limit=part.limit).val
+        rows = run.recipe.split(data, decoded).val
     except ZooError as error:
         notes.append(f"The run's pictures cannot be had, so that none is looked at: {error}")
         return None

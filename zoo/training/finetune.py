@@ -156,7 +156,7 @@ def resume(
     crew = _muster(device or run.record["device_type"], recipe)
     run = replace(run, writes=crew.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT)
-    data = reopen_dataset(run, dataset=dataset, arithmetic=crew.arithmetic, progress=progress)
+    data = reopen_dataset(run, dataset=dataset, device=crew.arithmetic.device, progress=progress)
     if data.fingerprint() != run.record["fingerprint"]:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began. "
@@ -222,10 +222,10 @@ def _begin(
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
     cropping, pictures = find_cropping(recipe.data, data.targets), data.fingerprint()
+    where, fingerprint = crew.arithmetic.device, pictures
     if cropping is not None:
-        data = cropping.apply(data, crew.arithmetic, progress)
-        model.crop = cropping.crop
-    where = crew.arithmetic.device
+        data = cropping.apply(data, where, progress)
+        model.crop, fingerprint = cropping.crop, data.fingerprint()
     manifest = model.filters.manifest
     record = {
         "status": "training",
@@ -247,7 +247,7 @@ def _begin(
             "license": data.dataset.license,
         },
         "root": str(data.root),
-        "fingerprint": data.fingerprint(),
+        "fingerprint": fingerprint,
         "pictures": pictures,  # the same for whole and for cropped ones
         "crop": cropping.record if cropping else None,
         "device": describe_device(where),
@@ -262,7 +262,7 @@ def _begin(
     facts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in work.splits.by_name.items()}
     known: dict[str, Any] = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
     if cropping is not None and cropping.crop.locator is not None:
-        learnt = warn_of_learnt(cropping, data, work.decoded, work.splits)
+        learnt = warn_of_learnt(cropping, data, work.decoded, work.splits, pictures=pictures)
         known["crop"] = {**cropping.record, "learnt": learnt}
     run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
     if cropping is not None and cropping.crop.locator is not None and crew.accelerator.is_main_process:
@@ -289,7 +289,7 @@ def _prepare(
     with crew.accelerator.main_process_first():
         decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     check_boxes(model, decoded)
-    splits = data.split(decoded, seed=recipe.seed, seen=recipe.data.seen, limit=recipe.data.limit)
+    splits = recipe.split(data, decoded)
     shuffled = [head.spec().name for head in recipe.heads if head.shuffled]
     return Work(
         run=run,

@@ -39,7 +39,7 @@ class Cropping:
     skip_unreadable: bool = False
     run: Run | None = None  # the locator's, where it is a run
 
-    def apply(self, data: OpenDataset, arithmetic: Arithmetic, progress: Progress = silent) -> OpenDataset:
+    def apply(self, data: OpenDataset, device: torch.device, progress: Progress = silent) -> OpenDataset:
         """The dataset's pictures, cropped; a locator runs where they were not decoded before.
 
         Raises:
@@ -49,7 +49,7 @@ class Cropping:
         if crop.locator is None:
             target = _box_target(data.targets, crop.head, of=f"the dataset {data.name!r}")
             return data.cropped(_Truth(target), margin=crop.margin, mark=f"{TRUTH}:{target}")
-        located = _Located(data, crop, arithmetic.device, skip_unreadable=self.skip_unreadable, progress=progress)
+        located = _Located(data, crop, device, skip_unreadable=self.skip_unreadable, progress=progress)
         mark = f"{VERSION}:{self.record['weights']}:{crop.head}"
         return data.cropped(located, margin=crop.margin, mark=mark, begin=located.locate)
 
@@ -102,7 +102,9 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     return Cropping(crop=crop, record=record, skip_unreadable=part.skip_unreadable, run=run)
 
 
-def warn_of_learnt(cropping: Cropping, data: OpenDataset, decoded: Decoded, splits: Splits) -> dict[str, int] | None:
+def warn_of_learnt(
+    cropping: Cropping, data: OpenDataset, decoded: Decoded, splits: Splits, *, pictures: str
+) -> dict[str, int] | None:
     """How many pictures to be judged by the locator has learnt from, by split; a warning where there are any.
 
     Args:
@@ -110,15 +112,15 @@ def warn_of_learnt(cropping: Cropping, data: OpenDataset, decoded: Decoded, spli
         data: cropped or whole.
         decoded: of this run.
         splits: of this run.
+        pictures: the fingerprint of the whole pictures.
 
     Returns:
         None where nobody can know: published filters, or other pictures.
     """
     run = cropping.run
-    if run is None or run.record.get("pictures") != data.whole().fingerprint():
+    if run is None or run.record.get("pictures") != pictures:
         return None
-    part = run.recipe.data
-    theirs = data.split(decoded, seed=run.recipe.seed, seen=part.seen, limit=part.limit)
+    theirs = run.recipe.split(data, decoded)
     learnt = set(torch.cat([theirs.train, theirs.val]).tolist())
     found = {name: len(learnt & set(rows.tolist())) for name, rows in splits.by_name.items() if name in JUDGED}
     if any(found.values()):

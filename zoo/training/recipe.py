@@ -5,12 +5,17 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import FileError, UnknownNameError
 from zoo.model import HeadSpec
+
+if TYPE_CHECKING:
+    from zoo.data.datasets import OpenDataset
+    from zoo.data.decoded import Decoded
+    from zoo.data.splits import Splits
 
 
 class _Part(BaseModel):
@@ -26,9 +31,8 @@ class DataPart(_Part):
     skip_unreadable: bool = False
     limit: int | None = Field(default=None, ge=2)  # training pictures, at most, drawn by the seed
     seen: float = Field(default=0.0, ge=0, lt=1)  # share of them held out, to compare seen groups with the test's
-    crop: str | None = Field(
-        default=None, min_length=1
-    )  # to the box of a locator, a RUN or NAME; "truth": to the dataset's own box
+    # To the box of a locator, a RUN or NAME; "truth": to the dataset's own box.
+    crop: str | None = Field(default=None, min_length=1)
     margin: float = Field(default=0.1, ge=0, le=2)  # around the crop, a share of the box's longer side on every side
 
 
@@ -98,6 +102,10 @@ class Recipe(_Part):
     filters: FiltersPart
     heads: tuple[HeadPart, ...] = Field(default=(HeadPart(plugin="classify"),), min_length=1, strict=False)
     training: TrainingPart = TrainingPart()
+
+    def split(self, data: OpenDataset, decoded: Decoded) -> Splits:
+        """The rows that it trains on, validates and scores; always the same for the same pictures."""
+        return data.split(decoded, seed=self.seed, seen=self.data.seen, limit=self.data.limit)
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:

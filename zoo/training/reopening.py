@@ -8,10 +8,8 @@ import torch
 
 from zoo.contracts import Dataset
 from zoo.data.datasets import OpenDataset, open_dataset
-from zoo.devices import pick_precision
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
-from zoo.training.feeds import Arithmetic
 from zoo.training.locating import Cropping
 from zoo.training.runs import Run
 
@@ -21,7 +19,7 @@ def reopen_dataset(
     root: Path | str | None = None,
     *,
     dataset: Dataset | None = None,
-    arithmetic: Arithmetic | None = None,
+    device: torch.device | None = None,
     progress: Progress = silent,
 ) -> OpenDataset:
     """The dataset that a run was trained on, or another folder of it, cropped as the run crops.
@@ -30,7 +28,7 @@ def reopen_dataset(
         run: whose.
         root: another folder; the run's own by default.
         dataset: the same one in hand, where no plugin brought it.
-        arithmetic: where and how precisely a locator runs; the CPU by default.
+        device: where a locator runs; the CPU by default.
         progress: told how far the work is.
 
     Raises:
@@ -41,10 +39,8 @@ def reopen_dataset(
     crop = run.crop()
     if crop is None:
         return data
-    where = torch.device("cpu")
-    default = Arithmetic(device=where, dtype=pick_precision(where, run.recipe.training.precision))
     cropping = Cropping(crop=crop, record=dict(run.record["crop"]), skip_unreadable=run.recipe.data.skip_unreadable)
-    return cropping.apply(data, arithmetic or default, progress)
+    return cropping.apply(data, device or torch.device("cpu"), progress)
 
 
 def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDataset:

@@ -35,7 +35,7 @@ from zoo.manifest import HeadEntry
 from zoo.model import Crop, Model, describe_head
 from zoo.sources import FolderSource
 from zoo.training.recipe import Recipe, read_recipe, recipe_text
-from zoo.weights import read_tensors, write_tensors
+from zoo.weights import bytes_of, read_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FILTERS = "filters.safetensors"
@@ -92,6 +92,11 @@ class Run:
         model = _read_model(self.folder, self.record)
         model.crop = self.crop()
         return model
+
+    @property
+    def told_boxes(self) -> bool:
+        """Whether its pictures are cropped to the true boxes, which new pictures have not."""
+        return bool(self.record.get("crop")) and not self.record["crop"].get("weights")
 
     def drop_weights(self) -> Run:
         """Remove the tensors and keep all figures; gives back the run that knows it."""
@@ -207,7 +212,7 @@ def digest_of(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(bytes_of(tensor))
     return digest.hexdigest()
 
 

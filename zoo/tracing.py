@@ -167,7 +167,8 @@ class _Tracer(fx.Tracer):
 
     def __init__(self) -> None:
         ops = sys.modules.get("torchvision.ops")  # a network that uses them has imported them
-        super().__init__(autowrap_modules=(math, ops) if ops else (math,))
+        modules: Any = (math, ops) if ops else (math,)  # some versions of torch annotate a tuple of one
+        super().__init__(autowrap_modules=modules)
         kinds = vars(ops).values() if ops else ()
         self.whole = tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, nn.Module))
         self.found: dict[fx.Node, str] = {}

@@ -170,7 +170,8 @@ class Delivery:
         if foreign and not self.how.replace_existing:
             raise UsageError(
                 f"{self.remote.repo} holds something else than filters that zoo has published: {', '.join(foreign)} "
-                "would be overwritten. Choose another repository, or pass --yes."
+                "would be overwritten.",
+                "Choose another repository, or pass --yes.",
             )
 
     def _heed_readme(self) -> list[str]:

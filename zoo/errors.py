@@ -2,6 +2,9 @@
 
 Every error that a user can cause is a `ZooError`; its message is one line that names the file or the
 value and the remedy. `cli/` prints that line and exits 1; Python code catches one class.
+
+A message names an argument of the call as Python does, in backticks: `out=`, `device='cpu'`, `offline=True`. The
+command line prints its flag instead; nowhere else are flags spoken of, but in whole commands, `zoo …`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,16 @@ from pathlib import Path
 
 
 class ZooError(Exception):
-    """Anything that a user, a file or a network did wrong; the message says what to do."""
+    """Anything that a user, a file or a network did wrong; the message says what to do.
+
+    Args:
+        problem: what was received and what is wrong with it, a sentence or two.
+        remedy: what to do, a sentence; "" where there is nothing.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem} {remedy}".rstrip())
+        self.problem, self.remedy = problem, remedy
 
 
 class ZooWarning(UserWarning):
@@ -44,7 +56,7 @@ class UnknownNameError(ZooError):
             hint = f"There is {', '.join(known[:12])}{', …' if len(known) > 12 else ''}."
         else:
             hint = "There are none."
-        super().__init__(f"No {kind} is called {name!r}. {hint}")
+        super().__init__(f"No {kind} is called {name!r}.", hint)
         self.kind, self.name = kind, name
 
 
@@ -53,7 +65,7 @@ class AmbiguousNameError(ZooError):
 
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
         listed = " or ".join(repr(choice) for choice in sorted(choices))
-        super().__init__(f"Several packages have a {kind} called {name!r}. Say which: {listed}.")
+        super().__init__(f"Several packages have a {kind} called {name!r}.", f"Say which: {listed}.")
 
 
 class PluginError(ZooError):
@@ -72,14 +84,14 @@ class MissingPluginError(ZooError):
 
     def __init__(self, kind: str, name: str, *, package: str | None, needed_by: str) -> None:
         remedy = f"Run `pip install {package}`." if package else "Install the package that brings it."
-        super().__init__(f"{needed_by} needs the {kind} {name!r}, which is not installed. {remedy}")
+        super().__init__(f"{needed_by} needs the {kind} {name!r}, which is not installed.", remedy)
 
 
 class FileError(ZooError):
     """A file or folder that is missing, damaged or not what it should be."""
 
     def __init__(self, path: Path | str, problem: str, remedy: str) -> None:
-        super().__init__(f"{path}: {problem}. {remedy}")
+        super().__init__(f"{path}: {problem}.", remedy)
         self.path = path
 
 
@@ -95,4 +107,4 @@ class MissingFileError(FetchError):
     """A source that was reached, and has no such file."""
 
     def __init__(self, where: str, name: str) -> None:
-        super().__init__(f"{where} has no file {name!r}. Check the name, and the revision.")
+        super().__init__(f"{where} has no file {name!r}.", "Check the name, and the revision.")

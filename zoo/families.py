@@ -133,12 +133,13 @@ def _family(plugin: Plugin) -> tuple[Plugin, Backbones]:
     except Exception as error:  # a plugin may raise anything
         raise PluginError(
             f"The backbones {plugin.name!r} of the package {plugin.package} cannot be made: "
-            f"{type(error).__name__}: {error}. Run `pip install --upgrade {plugin.package}` or uninstall it."
+            f"{type(error).__name__}: {error}.",
+            f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
         ) from error
     if not isinstance(made, Backbones):
         raise PluginError(
-            f"The backbones {plugin.name!r} of the package {plugin.package} are no zoo.Backbones. "
-            f"Run `pip install --upgrade {plugin.package}`."
+            f"The backbones {plugin.name!r} of the package {plugin.package} are no zoo.Backbones.",
+            f"Run `pip install --upgrade {plugin.package}`.",
         )
     return plugin, made
 

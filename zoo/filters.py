@@ -157,7 +157,8 @@ class Filters(nn.Module):
                 shape = to_map(self.module.eval()(probe), self.cut).shape
             except (RuntimeError, AssertionError) as error:  # too small for its pools, or tokens of one size only
                 raise UsageError(
-                    f"{self.name!r} take no pictures of {side} x {side} pixels. Give their own size, {self.input.size}."
+                    f"{self.name!r} take no pictures of {side} x {side} pixels.",
+                    f"Give their own size, {self.input.size}.",
                 ) from error
             finally:
                 self.module.train(training)
@@ -238,7 +239,7 @@ class Filters(nn.Module):
         side = self.input.size if size is None else size
         if side < 1:
             raise UsageError(
-                f"Pictures cannot be squashed to {side} pixels. Give a size of 1 or more, or leave it out."
+                f"Pictures cannot be squashed to {side} pixels.", "Give a size of 1 or more, or leave it out."
             )
         shape = self.feature_shape(side)
         whole = (shape.channels, shape.height, shape.width)
@@ -386,7 +387,9 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> Non
     """Give a module on the meta device its tensors, in float32. Raises IntegrityError where they do not fit."""
     for name, tensor in tensors.items():
         if tensor.is_complex():
-            raise IntegrityError(f"{where}: {name} holds complex numbers, which no network takes. Take other weights.")
+            raise IntegrityError(
+                f"{where}: {name} holds complex numbers, which no network takes.", "Take other weights."
+            )
     ready = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     try:
         module.load_state_dict(ready, strict=True, assign=True)

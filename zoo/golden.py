@@ -57,19 +57,19 @@ def check_golden(filters: Filters) -> float:
     side = max(GOLDEN_SIDE, filters.input.size)
     image = golden.get("image")
     if image is None or image.ndim != 4 or not 0 < image.numel() <= 3 * side * side:  # before anything is computed
-        raise IntegrityError(f"{filters.name}: {GOLDEN} holds no picture of at most {side} pixels. Fetch it again.")
+        raise IntegrityError(f"{filters.name}: {GOLDEN} holds no picture of at most {side} pixels.", "Fetch it again.")
     network = copy.deepcopy(filters).float().cpu().eval()
     try:
         features = functional.adaptive_avg_pool2d(network(golden["image"]), 4)
         expected = golden["features"].view_as(features)
     except (KeyError, RuntimeError, ZooError) as error:
         raise IntegrityError(
-            f"{filters.name}: {GOLDEN} and the manifest do not belong together ({error}). Fetch them again."
+            f"{filters.name}: {GOLDEN} and the manifest do not belong together ({error}).", "Fetch them again."
         ) from error
     deviation = float((features - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
     if not deviation <= GOLDEN_ERROR:
         raise IntegrityError(
-            f"{filters.name}: the features differ from the publisher's by {deviation:.1e} of the largest. "
-            "Check the versions of torch and of the backbone's package."
+            f"{filters.name}: the features differ from the publisher's by {deviation:.1e} of the largest.",
+            "Check the versions of torch and of the backbone's package.",
         )
     return deviation

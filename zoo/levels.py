@@ -275,7 +275,8 @@ def measure(trace: Trace, *, size: int) -> dict[fx.Node, Step]:
         cause = str(error.__cause__ or error).strip().splitlines() or [""]
         raise ZooError(
             f"{type(trace.module).__name__} does not take pictures of {size}x{size} pixels "
-            f"({type(error).__name__}: {cause[0]}). Give the size that it was made for."
+            f"({type(error).__name__}: {cause[0]}).",
+            "Give the size that it was made for.",
         ) from error
     return runner.steps
 

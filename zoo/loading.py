@@ -58,12 +58,14 @@ def with_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[
     try:
         model = Model(filters, heads, specs, size=filters.input.size)
     except KeyError as error:  # torch's own attributes cannot be names
-        raise IntegrityError(f"{filters.name}: a head cannot be called so ({error}). Do not use it.") from error
+        raise IntegrityError(f"{filters.name}: a head cannot be called so ({error}).", "Do not use it.") from error
     try:
         model.heads.load_state_dict(dict(tensors))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise IntegrityError(f"{filters.name}: the heads' weights do not fit: {reason}. Fetch them again.") from error
+        raise IntegrityError(
+            f"{filters.name}: the heads' weights do not fit: {reason}.", "Fetch them again."
+        ) from error
     model.temperatures = {entry.name: entry.temperature for entry in entries if entry.temperature is not None}
     return model.eval()
 
@@ -101,7 +103,8 @@ def _check_shapes(
         first = differ[0]
         raise IntegrityError(
             f"{filters.name}: the heads' weights do not fit: {prefix}{first} is {_listed(given.get(first))}, and the "
-            f"head as described needs {_listed(wanted.get(first))} ({len(differ)} differ). Fetch them again."
+            f"head as described needs {_listed(wanted.get(first))} ({len(differ)} differ).",
+            "Fetch them again.",
         )
 
 
@@ -112,7 +115,7 @@ def _listed(shape: tuple[int, ...] | None) -> str:
 def _cannot_be_built(filters: Filters, entry: HeadEntry, error: BaseException) -> IntegrityError:
     reason = " ".join(str(error).split())[:120]
     return IntegrityError(
-        f"{filters.name}: the head {entry.name!r} cannot be built as described: {reason}. Do not use it."
+        f"{filters.name}: the head {entry.name!r} cannot be built as described: {reason}.", "Do not use it."
     )
 
 
@@ -128,11 +131,13 @@ def load_model(name: str | Path, **where: Any) -> Model:
         MissingPluginError: a head comes from a package that is not installed; the filters alone load all the same.
     """
     if where.get("cut"):
-        raise UsageError(f"The heads of {str(name)!r} stand on its last cut. Load the filters alone with zoo.load.")
+        raise UsageError(f"The heads of {str(name)!r} stand on its last cut.", "Load the filters alone with zoo.load.")
     filters = load(name, **where)
     published = filters.published
     if published is None or not published.manifest.heads:
-        raise ZooError(f"{filters.name!r} was published without heads. Use its features: `zoo embed`, or train a head.")
+        raise ZooError(
+            f"{filters.name!r} was published without heads.", "Use its features: `zoo embed`, or train a head."
+        )
     model = with_heads(filters, published.manifest.heads, read_heads(published))
     if published.manifest.crop is not None:
         model.crop = _load_crop(published.manifest, {key: value for key, value in where.items() if key != "revision"})
@@ -148,7 +153,8 @@ def _load_crop(manifest: Manifest, where: Mapping[str, Any]) -> Crop:
     if published.digest != entry.manifest or published.manifest.crop is not None:
         raise IntegrityError(
             f"{manifest.name}: its pictures are cropped first by {entry.locator}, and what lies there is not what it "
-            f"was made with. Load the filters alone: zoo.load({manifest.name!r})."
+            f"was made with.",
+            f"Load the filters alone: zoo.load({manifest.name!r}).",
         )
     locator = load_model(entry.locator, **where)
     if entry.head not in locator.heads or not isinstance(locator.head(entry.head).target, Box):

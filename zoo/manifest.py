@@ -194,22 +194,22 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
     """
     if len(raw) > LIMIT:
         raise IntegrityError(
-            f"{where}: {FILE} has {len(raw)} bytes, where {LIMIT} are allowed. Do not use these files."
+            f"{where}: {FILE} has {len(raw)} bytes, where {LIMIT} are allowed.", "Do not use these files."
         )
     if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > MOST_MARKS:
         raise _swollen(where)
     try:
         said = json.loads(raw, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{where}: {FILE} is no JSON ({_short(str(error))}). Fetch it again.") from error
+        raise IntegrityError(f"{where}: {FILE} is no JSON ({_short(str(error))}).", "Fetch it again.") from error
     version = said.get("format_version") if isinstance(said, dict) else None
     if type(version) is int and version > FORMAT:
         raise IntegrityError(
-            f"{where}: {FILE} has the format {_short(str(version))}, made by a newer zoo. "
-            "Run `pip install --upgrade filterzoo`."
+            f"{where}: {FILE} has the format {_short(str(version))}, made by a newer zoo.",
+            "Run `pip install --upgrade filterzoo`.",
         )
     if not isinstance(said, dict) or said.get("library") != "zoo":
-        raise IntegrityError(f"{where}: {FILE} is not of filters that zoo has published. Name others: `zoo list`.")
+        raise IntegrityError(f"{where}: {FILE} is not of filters that zoo has published.", "Name others: `zoo list`.")
     if _count(said) > MOST_VALUES:
         raise _swollen(where)
     try:
@@ -218,7 +218,7 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
         faults = [_fault(one["loc"], one["msg"]) for one in error.errors(include_url=False, include_input=False)]
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         raise IntegrityError(
-            f"{where}: {FILE} is wrong: {'; '.join(faults[:5])}{more}. Fetch it again, or tell its publisher."
+            f"{where}: {FILE} is wrong: {'; '.join(faults[:5])}{more}.", "Fetch it again, or tell its publisher."
         ) from error
 
 
@@ -266,7 +266,7 @@ def _are_texts(said: Any) -> bool:
 
 
 def _swollen(where: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {FILE} holds more values than filters need. Do not use these files.")
+    return IntegrityError(f"{where}: {FILE} holds more values than filters need.", "Do not use these files.")
 
 
 def _fault(place: tuple[int | str, ...], message: str) -> str:

@@ -122,7 +122,7 @@ def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureS
     """
     maker = find_plugin("head", spec.plugin).load()
     if not (isinstance(maker, type) and issubclass(maker, Head)):
-        raise PluginError(f"The head {spec.plugin!r} is no zoo.Head. Upgrade or uninstall its package.")
+        raise PluginError(f"The head {spec.plugin!r} is no zoo.Head.", "Upgrade or uninstall its package.")
     fitting = [name for name, target in targets.items() if isinstance(target, maker.learns)]
     listed = ", ".join(f"{name} ({type(target).__name__})" for name, target in targets.items()) or "none"
     if spec.target is None:
@@ -195,7 +195,7 @@ def assemble(
         filters = backbone if cut is None else backbone.truncate(cut)
     elif _is_backbone(backbone):
         if cut is None:
-            raise UsageError(f"Say where to cut {backbone!r}: cut='block4'. Run `zoo cuts {backbone}`.")
+            raise UsageError(f"Say where to cut {backbone!r}: cut='block4'.", f"Run `zoo cuts {backbone}`.")
         filters = build_filters(backbone, cut=cut, weights=weights, size=size, seed=seed)
     else:
         try:
@@ -235,7 +235,7 @@ def _check_names(names: Sequence[str]) -> None:
         )
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,96}", name) or hasattr(nn.ModuleDict(), name):
-            raise UsageError(f"A head cannot be called {name!r}. Use letters, digits, dashes, such as `species`.")
+            raise UsageError(f"A head cannot be called {name!r}.", "Use letters, digits, dashes, such as `species`.")
 
 
 def _is_backbone(name: str) -> bool:

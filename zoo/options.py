@@ -46,8 +46,8 @@ def describe_options(plugin: Callable[..., Any]) -> dict[str, Option]:
     except (NameError, TypeError, ValueError, AttributeError, SyntaxError) as error:
         name = f"{getattr(plugin, '__module__', '?')}:{getattr(plugin, '__qualname__', repr(plugin))}"
         raise PluginError(
-            f"The options of {name} cannot be read: {error}. "
-            "Mend the type hints of its keyword arguments, or uninstall its package."
+            f"The options of {name} cannot be read: {error}.",
+            "Mend the type hints of its keyword arguments, or uninstall its package.",
         ) from error
     return {
         name: Option(name=name, type=hints.get(name, str), default=parameter.default)

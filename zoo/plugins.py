@@ -51,8 +51,8 @@ class Plugin:
         except (Exception, SystemExit) as error:  # a plugin may raise anything while it is imported
             cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
             raise PluginError(
-                f"The {self.kind} {self.name!r} of the package {self.package} does not import: {cause}. "
-                f"Run `pip install --upgrade {self.package}` or uninstall it."
+                f"The {self.kind} {self.name!r} of the package {self.package} does not import: {cause}.",
+                f"Run `pip install --upgrade {self.package}` or uninstall it.",
             ) from error
 
 

@@ -107,8 +107,8 @@ def check_private(
     told = [f"{one.file}, {one.line}: {one.kind}" + (f" {one.text!r}" if one.text else "") for one in findings]
     more = f"; and {len(told) - MOST_SHOWN} more" if len(told) > MOST_SHOWN else ""
     raise PrivacyError(
-        f"Nothing was sent, because something private would be published: {'; '.join(told[:MOST_SHOWN])}{more}. "
-        "Take it out of the run's recipe, options and texts, or let it through: --allow TEXT."
+        f"Nothing was sent, because something private would be published: {'; '.join(told[:MOST_SHOWN])}{more}.",
+        "Take it out of the run's recipe, options and texts, or let it through: --allow TEXT.",
     )
 
 

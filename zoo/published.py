@@ -196,7 +196,7 @@ def open_source(source: Source, pin: str | None = None) -> Published:
         raw = source.read(FILE, limit=LIMIT)
     except MissingFileError as error:
         raise FetchError(
-            f"{source.text} has no {FILE}: it holds no published filters. Run `zoo list` for names that do."
+            f"{source.text} has no {FILE}: it holds no published filters.", "Run `zoo list` for names that do."
         ) from error
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     if digest != (pin or digest) and isinstance(source, HubSource) and source.local_path(FILE):
@@ -205,8 +205,8 @@ def open_source(source: Source, pin: str | None = None) -> Published:
         digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     if pin is not None and digest != pin:
         raise IntegrityError(
-            f"{source.text}: its {FILE} is {digest}, the registry promises {pin}. "
-            "Do not use these files, or correct the registry's entry."
+            f"{source.text}: its {FILE} is {digest}, the registry promises {pin}.",
+            "Do not use these files, or correct the registry's entry.",
         )
     manifest = read_manifest(raw, source.text)
     return Published(source=source, manifest=manifest, digest=digest, folder=_folder(source, manifest))
@@ -244,9 +244,10 @@ def _candidates(
             base, texts, pin = entry.base, entry.sources, entry.manifest
             if revision and pin:
                 raise UsageError(
-                    f"{text!r} is a name that stands for one revision. Name the repository instead: "
+                    f"{text!r} is a name that stands for one revision.",
+                    f"Name the repository instead: "
                     f"{next((s for s in texts if not s.startswith('package:')), 'owner/name').partition('@')[0]}"
-                    f"@{revision}."
+                    f"@{revision}.",
                 )
     sources = tuple(
         partial(parse_source, one, base=base, revision=revision, token=token, cache_dir=cache_dir, offline=offline)
@@ -364,7 +365,7 @@ def _manifest_path(source: Source, digest: str, progress: Progress) -> Path:
     if f"sha256:{sha256_of(path)}" != digest:
         path = source.fetch(FILE, progress=progress, again=True)
         if f"sha256:{sha256_of(path)}" != digest:
-            raise IntegrityError(f"{path} changed while it was fetched. Try again.")
+            raise IntegrityError(f"{path} changed while it was fetched.", "Try again.")
     return path
 
 
@@ -409,6 +410,6 @@ def _read(
 
 def _wrong(where: str, what: str, expected: str, found: str) -> IntegrityError:
     return IntegrityError(
-        f"{where}: its {what} is {found}, the manifest promises {expected}. "
-        "Fetch or copy it again; if that does not help, tell its publisher."
+        f"{where}: its {what} is {found}, the manifest promises {expected}.",
+        "Fetch or copy it again; if that does not help, tell its publisher.",
     )

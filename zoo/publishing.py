@@ -298,8 +298,8 @@ def _crop(record: Mapping[str, Any], particulars: Particulars) -> CropEntry | No
     source = facts.get("source") or ""
     if not source.startswith(("hf://", "package:")):
         raise UsageError(
-            f"This run's pictures are cropped by {Path(facts['by']).name!r}, which is not on the Hub. Push that first "
-            "and train with --crop OWNER/NAME, or push the filters alone: --no-heads."
+            f"This run's pictures are cropped by {Path(facts['by']).name!r}, which is not on the Hub.",
+            "Push that first and train with --crop OWNER/NAME, or push the filters alone: --no-heads.",
         )
     return CropEntry(locator=source, manifest=facts["manifest"], head=facts["head"], margin=facts["margin"])
 

@@ -150,7 +150,7 @@ def _check_wishes(wishes: _Wishes, how: How, revision: str | None) -> None:
     hub_only |= {"--message": how.message, "--dry-run": how.dry_run}
     if wishes.repo is None and any(hub_only.values()):
         flags = ", ".join(flag for flag, value in hub_only.items() if value)
-        raise UsageError(f"{flags}: only for the Hub. Say --repo owner/name too, or leave it out.")
+        raise UsageError(f"{flags}: only for the Hub.", "Say --repo owner/name too, or leave it out.")
     faults = []
     repo, called = wishes.repo, wishes.called
     if repo is not None and (
@@ -192,8 +192,8 @@ def _look(wishes: _Wishes, how: How) -> Remote | None:
     remote = look_at(wishes.repo, branch=wishes.revision, token=wishes.token)
     if remote.exists and how.private and not remote.private:
         raise UsageError(
-            f"{wishes.repo} is there already, and public. Change that on its page {remote.url}/settings, "
-            "or leave --private out."
+            f"{wishes.repo} is there already, and public.",
+            f"Change that on its page {remote.url}/settings, or leave --private out.",
         )
     return remote
 
@@ -257,8 +257,8 @@ def _push_folder(source: Published, wishes: _Wishes, how: How, progress: Progres
     wrong = [flag for flag, value in given.items() if value]
     if wrong or folder is None:
         raise UsageError(
-            f"{source.source.text} is published already and goes up as it is. Leave {', '.join(wrong)} out, "
-            "or push the run that it came from."
+            f"{source.source.text} is published already and goes up as it is.",
+            f"Leave {', '.join(wrong)} out, or push the run that it came from.",
         )
     remote = _look(wishes, how)
     if remote is None:

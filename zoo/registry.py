@@ -145,8 +145,8 @@ def _read_plugin(plugin: Plugin) -> dict[str, Entry]:
         if (folder / FILE).is_file():
             return read_registry(folder / FILE, origin=plugin.package)
     raise PluginError(
-        f"The registry {plugin.name!r} of the package {plugin.package} names {plugin.target!r}, which has no {FILE}. "
-        f"Run `pip install --upgrade {plugin.package}` or uninstall it."
+        f"The registry {plugin.name!r} of the package {plugin.package} names {plugin.target!r}, which has no {FILE}.",
+        f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
     )
 
 
@@ -348,8 +348,8 @@ def add_entry(entry: Entry, path: Path | None = None, *, replace: bool = False) 
     old = present.get(entry.name)
     if old and old.manifest != entry.manifest and not replace:
         raise UsageError(
-            f"{path} has {entry.name!r} already, with the manifest {old.manifest or 'unpinned'}. "
-            f"Pass --replace, or remove it first: `zoo registry remove {entry.name}`."
+            f"{path} has {entry.name!r} already, with the manifest {old.manifest or 'unpinned'}.",
+            f"Pass --replace, or remove it first: `zoo registry remove {entry.name}`.",
         )
     if old:
         start, end = _span(text, path, entry.name)
@@ -382,11 +382,11 @@ def remove_entry(name: str, path: Path | None = None) -> Path:
 
 def _check_entry(entry: Entry) -> None:
     if not NAME.fullmatch(entry.name):
-        raise UsageError(f"{entry.name!r} cannot be a name. Use letters, digits, `-`, `_` and `.`.")
+        raise UsageError(f"{entry.name!r} cannot be a name.", "Use letters, digits, `-`, `_` and `.`.")
     if not entry.sources or not all(entry.sources):
-        raise UsageError(f"{entry.name!r} has no sources. Name one, such as hf://owner/name@revision.")
+        raise UsageError(f"{entry.name!r} has no sources.", "Name one, such as hf://owner/name@revision.")
     if entry.manifest is not None and not PIN.fullmatch(entry.manifest):
-        raise UsageError(f"{entry.manifest!r} is no manifest hash. Give `sha256:` and 64 hex digits.")
+        raise UsageError(f"{entry.manifest!r} is no manifest hash.", "Give `sha256:` and 64 hex digits.")
 
 
 def _span(text: str, path: Path, name: str) -> tuple[int, int]:

@@ -215,12 +215,12 @@ def _ask(what: str, method: Callable[..., Any], *given: Any) -> Any:
         raise
     except Exception as error:  # an author's mistake may raise anything
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
-        raise PluginError(f"The contract is broken: {what} raises {cause}. See zoo/contracts.py.") from error
+        raise PluginError(f"The contract is broken: {what} raises {cause}.", "See zoo/contracts.py.") from error
 
 
 def _hold(condition: bool, fault: str) -> None:
     if not condition:
-        raise PluginError(f"The contract is broken: {fault}. See zoo/contracts.py.")
+        raise PluginError(f"The contract is broken: {fault}.", "See zoo/contracts.py.")
 
 
 # ------------------------------------------------------------------------------------------------ a first plugin
@@ -241,7 +241,7 @@ def write_plugin(name: str, folder: Path) -> Path:
     title = "".join(word.capitalize() for word in name.split("-"))
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(title):
         raise UsageError(
-            f"A plugin cannot be called {name!r}. Use lower-case letters, digits and dashes, such as whale-calls."
+            f"A plugin cannot be called {name!r}.", "Use lower-case letters, digits and dashes, such as whale-calls."
         )
     if folder.exists():
         raise FileError(folder, "it is there already", "Choose another folder with -o.")

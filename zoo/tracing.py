@@ -216,8 +216,8 @@ def trace(module: nn.Module) -> Trace:
     except Exception as error:  # a forward may raise anything when it is given proxies
         cause = str(error).strip().splitlines() or [""]
         raise ZooError(
-            f"{type(module).__name__} cannot be traced ({type(error).__name__}: {cause[0]}). "
-            "Give its cuts with Backbones.cuts and Backbones.truncated, or write its forward without such a branch."
+            f"{type(module).__name__} cannot be traced ({type(error).__name__}: {cause[0]}).",
+            "Give its cuts with Backbones.cuts and Backbones.truncated, or write its forward without such a branch.",
         ) from error
     constants = {name: value for name, value in vars(module).items() if name not in before}
     for name in constants:

@@ -62,8 +62,8 @@ def describe_cut(module: nn.Module, name_or_node: str, *, size: int) -> Cut:
         shape = flow.steps[node].shape
         gives = "no tensor" if shape is None else f"({', '.join(['N', *map(str, shape[1:])])})"
         raise ZooError(
-            f"The node {name_or_node!r} gives {gives}, no feature map of a square picture. "
-            f"Cut at a block ({', '.join(blocks) or 'none'}) or at a node that gives (N, C, H, W)."
+            f"The node {name_or_node!r} gives {gives}, no feature map of a square picture.",
+            f"Cut at a block ({', '.join(blocks) or 'none'}) or at a node that gives (N, C, H, W).",
         )
     name = next((block for block, known in blocks.items() if known.node is node), spot.path)
     return _as_cut(flow, spot, name)
@@ -169,7 +169,8 @@ def to_map(features: Tensor, cut: Cut) -> Tensor:
     if features.ndim != 4 or features.shape[1] != cut.channels:
         raise ZooError(
             f"Features of shape {tuple(given.shape)} are not what the cut {cut.name!r} gives: "
-            f"{cut.channels} channels, {cut.layout}. Give the output of the network cut there."
+            f"{cut.channels} channels, {cut.layout}.",
+            "Give the output of the network cut there.",
         )
     return features
 
@@ -253,7 +254,8 @@ def _check_disjoint(network: Trace, before: Iterable[fx.Node], after: Iterable[f
     if both:
         raise ZooError(
             f"The parameter {both[0]!r} is used on both sides of {network.paths[cut]!r}: it cannot be frozen on one "
-            "side and trained on the other. Split at another node."
+            "side and trained on the other.",
+            "Split at another node.",
         )
 
 

@@ -225,7 +225,7 @@ def _short(value: object) -> str:
 
 
 def _damaged(where: str, problem: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {problem}. It is damaged, or no safetensors file. Fetch it again.")
+    return IntegrityError(f"{where}: {problem}. It is damaged, or no safetensors file.", "Fetch it again.")
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -323,7 +323,7 @@ def _check_hashes(
     unknown = [name for name in names if name not in hashes]
     if required and unknown:
         listed = ", ".join(unknown[:5])
-        raise IntegrityError(f"{where} has no sha256 for {listed}. Publish it again with `zoo push`.")
+        raise IntegrityError(f"{where} has no sha256 for {listed}.", "Publish it again with `zoo push`.")
     known = [(name, part) for name, part in zip(names, parts, strict=True) if name in hashes]
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         found = pool.map(lambda pair: hashlib.sha256(pair[1]).hexdigest(), known)  # hashlib releases the GIL
@@ -331,8 +331,8 @@ def _check_hashes(
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise IntegrityError(
-            f"{where}: the bytes of {', '.join(wrong[:5])}{more} are not those that were promised (sha256). "
-            "Fetch it again; if that does not help, tell its publisher."
+            f"{where}: the bytes of {', '.join(wrong[:5])}{more} are not those that were promised (sha256).",
+            "Fetch it again; if that does not help, tell its publisher.",
         )
 
 
@@ -375,7 +375,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
         tensor = tensors[name]
         code = codes.get(str(tensor.dtype).removeprefix("torch."))
         if code is None or name == "__metadata__" or tensor.is_meta:
-            raise UsageError(f"The tensor {name!r} ({tensor.dtype}, {tensor.device}) cannot be written. Convert it.")
+            raise UsageError(f"The tensor {name!r} ({tensor.dtype}, {tensor.device}) cannot be written.", "Convert it.")
         content[name] = bytes_of(tensor)
         end = at + len(content[name])
         described[name] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": [at, end]}

@@ -53,7 +53,7 @@ def parse_wanted(text: str) -> Wanted:
         revision = source.revision if isinstance(source, HubSource) and "@" in text else None
         places = ((source.repo, revision),) if isinstance(source, HubSource) else ()
     if not places:
-        raise UsageError(f"{text!r} lies in no cache, but in a folder or package of its own. Run `zoo cache list`.")
+        raise UsageError(f"{text!r} lies in no cache, but in a folder or package of its own.", "Run `zoo cache list`.")
     return Wanted(text=text, places=places)
 
 

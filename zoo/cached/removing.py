@@ -33,7 +33,7 @@ def plan_named(contents: Contents, wanted: Sequence[Wanted], refused: list[ZooEr
         before = len(refused)
         mine = _of_name(contents, one, scanned, refused)
         if not mine and len(refused) == before:
-            raise UsageError(f"Nothing of {one.text!r} is in the cache {contents.cache}. Run `zoo cache list`.")
+            raise UsageError(f"Nothing of {one.text!r} is in the cache {contents.cache}.", "Run `zoo cache list`.")
         plan |= {removal.path: removal for removal in mine}
     return list(plan.values())
 

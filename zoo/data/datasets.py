@@ -110,7 +110,7 @@ def open_dataset(
         raise MissingPluginError("dataset", name, package=package, needed_by="This run") from error
     maker = plugin.load()
     if not (isinstance(maker, type) and issubclass(maker, Dataset)):
-        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
+        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset.", "Upgrade or uninstall it.")
     checked = check_options(maker, options or {}, of=f"the dataset {name!r}")
     dataset = maker(**checked)
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
@@ -125,7 +125,7 @@ def open_dataset(
             raise FileError(place, "the folder is empty", f"Put pictures there, or run `zoo data make {name}`.")
     dataset.prepare(place, progress)
     if not len(dataset):
-        raise ZooError(f"{place}: the dataset {name!r} finds no pictures there. Run `zoo data check {name}`.")
+        raise ZooError(f"{place}: the dataset {name!r} finds no pictures there.", f"Run `zoo data check {name}`.")
     return OpenDataset(
         dataset=dataset, name=name, package=plugin.package, version=plugin.version, root=place, options=checked
     )
@@ -150,5 +150,6 @@ def _refuse_single_pictures(dataset: Dataset, decoded: Decoded) -> None:
             listed = ", ".join(single[:8]) + (", …" if len(single) > 8 else "")
             raise ZooError(
                 f"{len(single)} classes of {name!r} have one picture only, which cannot be both learnt and tested: "
-                f"{listed}. Add pictures, or remove these classes."
+                f"{listed}.",
+                "Add pictures, or remove these classes.",
             )

@@ -106,7 +106,7 @@ def decode(
     place = _place_of(identity, size, cache)
     if not (place / "table.json").is_file():
         if not len(dataset):
-            raise ZooError("The dataset is empty. Check the folder that --data names.")
+            raise ZooError("The dataset is empty.", "Check the folder that --data names.")
         if begin is not None:
             begin()
         _fill(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
@@ -170,7 +170,8 @@ def _decoded(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tenso
             if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
                 raise PluginError(
                     f"The dataset's picture {index} is {sample.image.dtype} {tuple(sample.image.shape)}, "
-                    "not uint8 (3, H, W). Mend the plugin: zoo.read_image gives what is needed."
+                    "not uint8 (3, H, W).",
+                    "Mend the plugin: zoo.read_image gives what is needed.",
                 )
             return sample, resize(sample.image, size), ""
         except PluginError:

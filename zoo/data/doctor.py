@@ -73,7 +73,8 @@ def examine(name: str, root: Path | str | None, *, options: Mapping[str, Any], p
             if target not in dataset.targets:
                 raise PluginError(
                     f"{sample.path or f'Picture {index}'}: the target {target!r} is not one of the dataset's: "
-                    f"{', '.join(dataset.targets)}. Mend the plugin."
+                    f"{', '.join(dataset.targets)}.",
+                    "Mend the plugin.",
                 )
             if isinstance(dataset.targets[target], Categories) and value is not None:
                 counts[target][int(value)] += 1

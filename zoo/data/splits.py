@@ -103,8 +103,8 @@ def draw_splits(
         how.append(f"training limited to {len(rest)} pictures")
     if not len(rest) or not len(validated):
         raise ZooError(
-            f"{len(decoded)} pictures are too few to split into training and validation. "
-            "Add pictures, at least two a class."
+            f"{len(decoded)} pictures are too few to split into training and validation.",
+            "Add pictures, at least two a class.",
         )
     return Splits(train=rest, val=validated, test=tested, seen=held, how="; ".join(how))
 
@@ -188,7 +188,7 @@ def _limited(rows: Tensor, limit: int, strata: Tensor | None, generator: torch.G
     classes = strata[rows] if strata is not None else torch.zeros(len(rows), dtype=torch.int64)
     kinds, counts = classes.unique(return_counts=True)
     if limit < len(kinds):
-        raise UsageError(f"limit = {limit} pictures cannot show all {len(kinds)} classes. Take more.")
+        raise UsageError(f"limit = {limit} pictures cannot show all {len(kinds)} classes.", "Take more.")
     wanted = counts.double() * limit / len(rows)
     taken = wanted.floor().long().clamp(min=1)
     while (missing := limit - int(taken.sum())) != 0:  # one by one, where the share is furthest off

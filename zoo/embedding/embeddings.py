@@ -116,7 +116,7 @@ class Embeddings:
         try:
             pandas = import_module("pandas")
         except ImportError as error:
-            raise ZooError("A DataFrame needs pandas, which is not installed. Run `pip install pandas`.") from error
+            raise ZooError("A DataFrame needs pandas, which is not installed.", "Run `pip install pandas`.") from error
         columns = {"path": self.paths, "label": self.labels, "group": self.groups, "vector": list(self.vectors)}
         return pandas.DataFrame(columns)
 
@@ -151,8 +151,8 @@ class Embeddings:
         if isinstance(picture, (str, Path)):
             if not Path(picture).is_file():
                 raise UsageError(
-                    f"{str(picture)!r} is not among the {len(self)} embedded pictures, and there is no such file. "
-                    "Check the path."
+                    f"{str(picture)!r} is not among the {len(self)} embedded pictures, and there is no such file.",
+                    "Check the path.",
                 )
             return embed_query(picture, self.space, embedder=self.embedder, where="these embeddings")
         vector = np.asarray(picture, dtype=np.float32)

@@ -250,7 +250,9 @@ def _locked(path: Path, out: Path) -> IO[bytes]:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             opened.close()
-            raise UsageError(f"{out}: another process is writing it. Wait for it, or write to another file.") from error
+            raise UsageError(
+                f"{out}: another process is writing it.", "Wait for it, or write to another file."
+            ) from error
     return opened
 
 

@@ -124,7 +124,8 @@ class DatasetPictures:
         if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
             raise PluginError(
                 f"The dataset's picture {token} is {sample.image.dtype} {tuple(sample.image.shape)}, "
-                "not uint8 (3, H, W). Mend the plugin: zoo.read_image gives what is needed."
+                "not uint8 (3, H, W).",
+                "Mend the plugin: zoo.read_image gives what is needed.",
             )
         label = None
         if self._target is not None and (value := sample.targets.get(self._target[0])) is not None:

@@ -15,7 +15,7 @@ FLOOR = 1e-6  # GeM takes roots: what is smaller counts as this
 def check_pool(name: str) -> str:
     """The name, where there is such a pooling. Raises UsageError."""
     if name not in POOLS:
-        raise UsageError(f"There is no pooling {name!r}. Choose one of {', '.join(POOLS)}.")
+        raise UsageError(f"There is no pooling {name!r}.", f"Choose one of {', '.join(POOLS)}.")
     return name
 
 

@@ -124,7 +124,7 @@ def similar(
     elif Path(str(picture)).is_file():
         vector = embed_query(str(picture), first.space, where=str(first.path), embedder=filters)
     else:
-        raise UsageError(f"{picture} is not in {first.path}, and there is no such file. Check the path.")
+        raise UsageError(f"{picture} is not in {first.path}, and there is no such file.", "Check the path.")
     nearest = find_nearest(tables.blocks, vector, k, leave_out=itself)
     known = tables.rows([row for row, _ in nearest] + ([] if itself is None else [itself]))
     query = Row(path="" if isinstance(picture, np.ndarray) else str(picture)) if itself is None else known[itself][0]

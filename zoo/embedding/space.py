@@ -49,8 +49,8 @@ class Space:
         """Raises UsageError, naming both, where the two are not the same space."""
         if self.identity != other.identity:
             raise UsageError(
-                f"Vectors of two spaces cannot be compared: {mine} is of {self}, but {others} is of {other}. "
-                "Embed both with the same filters, cut, pooling and size."
+                f"Vectors of two spaces cannot be compared: {mine} is of {self}, but {others} is of {other}.",
+                "Embed both with the same filters, cut, pooling and size.",
             )
 
     def as_metadata(self, *, listing: str = "") -> dict[str, str]:

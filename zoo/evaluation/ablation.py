@@ -76,7 +76,7 @@ def ablate(
         ZooError: whatever is wrong with the recipe, the data or the disk.
     """
     if seeds < 1:
-        raise UsageError(f"{seeds} seeds are none. Ask for 10; under six nothing can be concluded.")
+        raise UsageError(f"{seeds} seeds are none.", "Ask for 10; under six nothing can be concluded.")
     place = Path(out)
     question = ask(recipe, without, out=place, only=arms, metric=metric, progress=progress)
     open_folder(place, question)
@@ -131,8 +131,8 @@ def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
     run = _train(work, folder, arm.recipe(seed, locator.resolve()), whole=keep)
     if run.record["pictures"] != work.question.pictures:
         raise UsageError(
-            f"{folder}: its pictures are others than those that the ablation began with. Put them back and delete "
-            "that folder, or choose another --out."
+            f"{folder}: its pictures are others than those that the ablation began with.",
+            "Put them back and delete that folder, or choose another --out.",
         )
     if not keep:
         run = run.drop_weights()

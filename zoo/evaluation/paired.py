@@ -141,18 +141,18 @@ def _power(pairs: int, ratio: float) -> float:
 def _differences(treated: Sequence[float], control: Sequence[float], better: str) -> np.ndarray:
     """Treated minus control, float64 (pairs,); equal ones are made equal to the last bit."""
     if better not in ("higher", "lower"):
-        raise UsageError(f"Better cannot be {better!r}. Say which figures are the better ones: 'higher' or 'lower'.")
+        raise UsageError(f"Better cannot be {better!r}.", "Say which figures are the better ones: 'higher' or 'lower'.")
     if len(treated) != len(control) or not len(treated):
         raise UsageError(
-            f"{len(treated)} figures against {len(control)} are no pairs. Give both arms one figure for every seed."
+            f"{len(treated)} figures against {len(control)} are no pairs.", "Give both arms one figure for every seed."
         )
     for name, figures in (("treated", treated), ("control", control)):
         wrong = [(place, one) for place, one in enumerate(figures) if not math.isfinite(one)]
         if wrong:
             place, one = wrong[0]
             raise UsageError(
-                f"The {name} arm's figure {place + 1} of {len(figures)} is {one}. "
-                "Look at that run, or leave the seed out of both arms."
+                f"The {name} arm's figure {place + 1} of {len(figures)} is {one}.",
+                "Look at that run, or leave the seed out of both arms.",
             )
     differences = np.asarray(treated, dtype=np.float64) - np.asarray(control, dtype=np.float64)
     size = max(np.abs(treated).max(), np.abs(control).max())

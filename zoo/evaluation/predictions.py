@@ -112,8 +112,8 @@ def predict(
     """
     if model.crop is not None and model.crop.locator is None:
         raise UsageError(
-            "This model learnt from pictures cropped to their true boxes, and a new picture has none. Train one whose "
-            "recipe says crop = RUN, a run with the head locate."
+            "This model learnt from pictures cropped to their true boxes, and a new picture has none.",
+            "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
     paths = list_pictures(pictures)
     where = pick_device(device)

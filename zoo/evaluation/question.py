@@ -73,7 +73,7 @@ def ask(
     recipe = judged_first(recipe, left_out)
     data = open_dataset(part.dataset, part.root, options=part.options, progress=progress)
     if out.resolve().is_relative_to(data.root):
-        raise UsageError(f"{out} lies among the pictures, in {data.root}. Choose another --out.")
+        raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another --out.")
     filters = start_from(recipe, progress)
     heads = [head.spec() for head in recipe.heads]
     model = assemble(filters, dataset=data.dataset, heads=heads, size=recipe.size, seed=recipe.seed)
@@ -127,12 +127,12 @@ def open_folder(place: Path, question: Question) -> None:
         for key, what in (("pictures", "the dataset has"), ("start", "the filters that it starts from have")):
             if differ == [key]:
                 raise UsageError(
-                    f"{place}: {what} changed since this ablation began. Put them back, or choose another --out."
+                    f"{place}: {what} changed since this ablation began.", "Put them back, or choose another --out."
                 )
         if differ:
             raise UsageError(
-                f"{place}: another ablation lies there (other {', '.join(differ)}). "
-                "Choose another --out, or ask the same."
+                f"{place}: another ablation lies there (other {', '.join(differ)}).",
+                "Choose another --out, or ask the same.",
             )
         return
     if place.exists() and (not place.is_dir() or any(place.iterdir())):

@@ -309,6 +309,6 @@ def _check(values: Mapping[str, Mapping[str, Sequence[float]]], arms: Mapping[st
                 faults.append(f"the arm {key!r} on {split!r} has no finite figure of the seeds {bad}")
     if faults:
         raise UsageError(
-            f"The ablation cannot be judged: {'; '.join(faults)}. Give every arm one finite figure for every seed, "
-            "or leave a seed out of all arms."
+            f"The ablation cannot be judged: {'; '.join(faults)}.",
+            "Give every arm one finite figure for every seed, or leave a seed out of all arms.",
         )

@@ -103,4 +103,6 @@ def check_card(card: str, remote: Remote) -> None:
     faults = said.get("errors") if isinstance(said, dict) else None
     if faults:
         listed = "; ".join(str(one.get("message", one) if isinstance(one, dict) else one) for one in faults)
-        raise UsageError(f"{remote.repo}: the Hub does not take the metadata of README.md: {listed}. Correct the card.")
+        raise UsageError(
+            f"{remote.repo}: the Hub does not take the metadata of README.md: {listed}.", "Correct the card."
+        )

@@ -148,15 +148,17 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
     status = status_of(error)
     if kind == "GatedRepoError" or (status in (401, 403) and kind != "RepositoryNotFoundError"):
         return FetchError(
-            f"{where} may not be used without permission (HTTP {status}). "
-            "Run `hf auth login`, or set HF_TOKEN, and ask its owner for access."
+            f"{where} may not be used without permission (HTTP {status}).",
+            "Run `hf auth login`, or set HF_TOKEN, and ask its owner for access.",
         )
     if kind == "RepositoryNotFoundError":
-        return FetchError(f"{where}: there is no such repository, or it is private. Check the name, or set HF_TOKEN.")
+        return FetchError(
+            f"{where}: there is no such repository, or it is private.", "Check the name, or set HF_TOKEN."
+        )
     if kind == "RevisionNotFoundError":
-        return FetchError(f"{where}: there is no such revision. Check it, or leave it out.")
+        return FetchError(f"{where}: there is no such revision.", "Check it, or leave it out.")
     if "EntryNotFound" in kind or status == 404:
-        return MissingFileError(where, name) if name else FetchError(f"{where}: HTTP 404. Check HF_ENDPOINT.")
+        return MissingFileError(where, name) if name else FetchError(f"{where}: HTTP 404.", "Check HF_ENDPOINT.")
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return disk_full(where)
     what = f"{where}/{name}" if name else where
@@ -168,7 +170,7 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
     cause = f"HTTP {status}" if status else without_secrets((str(error).strip().splitlines() or [kind])[0])
     said = _said_by_server(error)
     if status and status != 429 and status < 500:
-        return FetchError(f"{what}: the server refused it ({cause}{said}). Check the name and HF_ENDPOINT.")
+        return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
     return FetchError(f"{what} could not be fetched ({cause}). {REMEDY}.")
 
 
@@ -180,7 +182,7 @@ def without_secrets(text: str) -> str:
 def disk_full(where: str, needed: int | None = None) -> FetchError:
     """What is said where a file does not fit."""
     more = f" ({needed / 1e6:,.0f} MB are needed)" if needed else ""
-    return FetchError(f"{where}: the disk is full{more}. Free some room, or choose another with --cache-dir.")
+    return FetchError(f"{where}: the disk is full{more}.", "Free some room, or choose another with --cache-dir.")
 
 
 def status_of(error: BaseException | None) -> int | None:
@@ -201,7 +203,7 @@ def _said_by_server(error: BaseException) -> str:
 
 def _check_token(token: str | bool | None) -> None:
     if isinstance(token, str) and not re.fullmatch(r"[!-~]*", token):
-        raise UsageError("The token has characters that no token has. Copy it again, or set HF_TOKEN.")
+        raise UsageError("The token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
 
 
 def _http() -> Any:

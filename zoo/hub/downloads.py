@@ -198,7 +198,8 @@ def _receive(file: RemoteFile, places: _Places, progress: Progress) -> None:
         places.part.unlink()
     raise IntegrityError(
         f"{file.where}/{file.name}: twice the bytes received were not those that the Hub promises "
-        f"({file.etag[:16]}…). Nothing of it was kept. Try again later, or tell its publisher."
+        f"({file.etag[:16]}…). Nothing of it was kept.",
+        "Try again later, or tell its publisher.",
     )
 
 

@@ -37,12 +37,14 @@ def read_span(address: Address, start: int, end: int, *, where: str, name: str) 
             said = response.headers.get("Content-Range", "")
             if response.status_code != 206 or not said.startswith(f"bytes {first}-{end - 1}/"):
                 if response.status_code == 206:
-                    raise IntegrityError(f"{where}/{name}: asked for bytes {first} to {end}, got {said!r}. Try again.")
-                raise FetchError(f"{where}: the server reads no parts of files. Run `zoo fetch {where}`.")
+                    raise IntegrityError(
+                        f"{where}/{name}: asked for bytes {first} to {end}, got {said!r}.", "Try again."
+                    )
+                raise FetchError(f"{where}: the server reads no parts of files.", f"Run `zoo fetch {where}`.")
             for piece in response.iter_raw():
                 content.extend(piece)
                 if len(content) > end - start:
-                    raise IntegrityError(f"{where}/{name}: the server sent more than was asked for. Try again.")
+                    raise IntegrityError(f"{where}/{name}: the server sent more than was asked for.", "Try again.")
         if len(content) < end - start:
             raise DroppedError(f"the connection ended after {len(content)} of {end - start} bytes")
         return content

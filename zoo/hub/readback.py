@@ -31,8 +31,8 @@ def read_back(remote: Remote, commit: str, files: Mapping[str, Path], *, gone: C
         faults.append(f"{small} is served with other bytes")
     if faults:
         raise IntegrityError(
-            f"{remote.url} at {commit[:12]} is not what was sent: {'; '.join(faults)}. "
-            "Run it again; if that does not help, look at its files there."
+            f"{remote.url} at {commit[:12]} is not what was sent: {'; '.join(faults)}.",
+            "Run it again; if that does not help, look at its files there.",
         )
 
 
@@ -43,7 +43,7 @@ def check_tag(remote: Remote, tag: str, *, unchanged: bool) -> None:
     there = commit_of(remote.repo, tag, token=remote.token)
     if not unchanged or there != remote.head:
         raise UsageError(
-            f"{remote.repo} has the tag {tag!r} already, at {there[:12]}. Choose another, or remove it there."
+            f"{remote.repo} has the tag {tag!r} already, at {there[:12]}.", "Choose another, or remove it there."
         )
 
 
@@ -61,4 +61,4 @@ def set_tag(remote: Remote, tag: str, commit: str) -> None:
         patiently(work, explain=remote.explain)
     there = commit_of(remote.repo, tag, token=remote.token)
     if there != commit:
-        raise PushError(f"{remote.repo}: the tag {tag!r} was given to {there[:12]} meanwhile. Choose another.")
+        raise PushError(f"{remote.repo}: the tag {tag!r} was given to {there[:12]} meanwhile.", "Choose another.")

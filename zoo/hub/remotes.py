@@ -65,7 +65,7 @@ class Remote:
                 for piece in response.iter_bytes():
                     content.extend(piece)
                     if len(content) > limit:
-                        raise IntegrityError(f"{self.url}: {name!r} is larger than {limit} bytes. Look at it there.")
+                        raise IntegrityError(f"{self.url}: {name!r} is larger than {limit} bytes.", "Look at it there.")
             return bytes(content)
 
         return patiently(receive, explain=self.explain)
@@ -83,7 +83,9 @@ def sign_in(repo: str, *, token: str | None, create_pr: bool) -> None:
         PushError: nobody is logged in, or another.
     """
     if is_offline():
-        raise FetchError(f"{repo} cannot be pushed to, because HF_HUB_OFFLINE is set. Unset it, or push --to a folder.")
+        raise FetchError(
+            f"{repo} cannot be pushed to, because HF_HUB_OFFLINE is set.", "Unset it, or push --to a folder."
+        )
     if not known_tokens(token):
         raise _no_login(repo)
 
@@ -95,13 +97,13 @@ def sign_in(repo: str, *, token: str | None, create_pr: bool) -> None:
     said = said if isinstance(said, dict) else {}
     role = ((said.get("auth") or {}).get("accessToken") or {}).get("role")
     if role == "read":
-        raise PushError(f"{repo}: this login may only read. Make a token that may write, and run `hf auth login`.")
+        raise PushError(f"{repo}: this login may only read.", "Make a token that may write, and run `hf auth login`.")
     names = [said.get("name"), *(one.get("name") for one in said.get("orgs") or () if isinstance(one, dict))]
     owner = repo.partition("/")[0]
     if not create_pr and owner.lower() not in [str(name).lower() for name in names]:
         raise PushError(
-            f"{repo}: {names[0]!r} is logged in, who is not {owner!r} and not a member of it. "
-            "Name a repository of your own, pass --create-pr, or run `hf auth login`."
+            f"{repo}: {names[0]!r} is logged in, who is not {owner!r} and not a member of it.",
+            "Name a repository of your own, pass --create-pr, or run `hf auth login`.",
         )
 
 
@@ -137,13 +139,13 @@ def look_at(repo: str, *, branch: str = "main", token: str | None = None) -> Rem
     if info is None:
         return Remote(repo=repo, branch=branch, token=token)
     if info.id != repo:
-        raise UsageError(f"{repo} is called {info.id} now. Say --repo {info.id}.")
+        raise UsageError(f"{repo} is called {info.id} now.", f"Say --repo {info.id}.")
     refs = patiently(lambda: asked.list_repo_refs(repo, include_pull_requests=True), explain=explained)
     tags = frozenset(one.name for one in refs.tags)
     pulls = {one.ref: one.target_commit for one in refs.pull_requests or ()}
     heads = {one.name: one.target_commit for one in refs.branches} | pulls
     if branch not in heads and (branch in tags or branch.startswith("refs/")):
-        raise UsageError(f"{branch!r} of {repo} is no branch. Say --revision with a branch, or leave it out.")
+        raise UsageError(f"{branch!r} of {repo} is no branch.", "Say --revision with a branch, or leave it out.")
     head = heads.get(branch)
     start = head or heads.get("main")
     return Remote(
@@ -211,14 +213,14 @@ def explain(repo: str, error: BaseException, *, token: str | None = None) -> Zoo
         return _no_login(repo, reason)
     if status == 403:
         return PushError(
-            f"{repo} may not be written to with this login ({reason}). "
-            "Run `hf auth login` with a token that may write, ask its owner, or pass --create-pr."
+            f"{repo} may not be written to with this login ({reason}).",
+            "Run `hf auth login` with a token that may write, ask its owner, or pass --create-pr.",
         )
     if status == 412:
         return pushed_meanwhile(repo)
     if status is not None and 400 <= status < 500 and status not in (408, 429):
-        return PushError(f"{repo}: the Hub refused it ({reason}). Check the name, the revision and HF_ENDPOINT.")
-    return PushError(f"{repo} could not be reached or written to ({reason}). Check the network, and run it again.")
+        return PushError(f"{repo}: the Hub refused it ({reason}).", "Check the name, the revision and HF_ENDPOINT.")
+    return PushError(f"{repo} could not be reached or written to ({reason}).", "Check the network, and run it again.")
 
 
 def pushed_meanwhile(repo: str) -> PushError:
@@ -228,4 +230,4 @@ def pushed_meanwhile(repo: str) -> PushError:
 
 def _no_login(repo: str, reason: str = "") -> PushError:
     more = f" ({reason})" if reason else ""
-    return PushError(f"{repo}: nobody is logged in at {endpoint()}{more}. Run `hf auth login`, or set HF_TOKEN.")
+    return PushError(f"{repo}: nobody is logged in at {endpoint()}{more}.", "Run `hf auth login`, or set HF_TOKEN.")

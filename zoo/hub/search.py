@@ -148,7 +148,7 @@ def _asked(url: str, *, token: str | None, where: str) -> tuple[Any, str]:
             for piece in response.iter_bytes():
                 content += piece
                 if len(content) > LARGEST:
-                    raise FetchError(f"{where}: the answer has over {LARGEST:,} bytes. Check HF_ENDPOINT.")
+                    raise FetchError(f"{where}: the answer has over {LARGEST:,} bytes.", "Check HF_ENDPOINT.")
             return bytes(content), response.links.get("next", {}).get("url", "")
 
     raw, following = patiently(receive, explain=lambda error: explained(where, error))
@@ -234,4 +234,4 @@ def _count(value: Any) -> int | None:
 
 
 def _no_answer(where: str) -> FetchError:
-    return FetchError(f"{where}: the server does not answer as the Hub does. Check HF_ENDPOINT.")
+    return FetchError(f"{where}: the server does not answer as the Hub does.", "Check HF_ENDPOINT.")

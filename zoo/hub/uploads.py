@@ -140,7 +140,8 @@ class _Sending:
         ignored = [one.path_in_repo for one in additions if getattr(one, "_should_ignore", False)]
         if ignored:
             raise PushError(
-                f"{self.remote.repo}: its .gitignore leaves out {', '.join(ignored)}. Change it there and run it again."
+                f"{self.remote.repo}: its .gitignore leaves out {', '.join(ignored)}.",
+                "Change it there and run it again.",
             )
 
     def commit(self) -> Commit:

@@ -77,8 +77,8 @@ def measure_drift(
     common = [key for key in weights if key in theirs and theirs[key].shape == ours[key].shape]
     if not common:
         raise UsageError(
-            f"{filters.name!r} ({filters.backbone}) and {base.name!r} ({base.backbone}) have no layer in common. "
-            "Name the filters that they were fine-tuned from with --base."
+            f"{filters.name!r} ({filters.backbone}) and {base.name!r} ({base.backbone}) have no layer in common.",
+            "Name the filters that they were fine-tuned from with --base.",
         )
     similar: Mapping[str, float] = {}
     pictures = 0

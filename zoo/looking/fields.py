@@ -159,7 +159,7 @@ def _by_gradients(filters: Filters, cut: Cut) -> Field:
         (slopes,) = torch.autograd.grad(features[:, :, rows // 2, columns // 2].abs().sum(), images)
     seen = slopes.abs().amax(dim=(0, 1))
     if not float(seen.max()) > 0:
-        raise ZooError(f"The layer {cut.name!r} of {filters.name!r} does not depend on the picture. Name another.")
+        raise ZooError(f"The layer {cut.name!r} of {filters.name!r} does not depend on the picture.", "Name another.")
     step = cut.stride if cut.stride * rows <= size else max(1, size // rows)
     first, last = _extent(seen)
     return Field(size=last - first + 1, step=step, start=first - (rows // 2) * step)

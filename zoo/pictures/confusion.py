@@ -54,8 +54,8 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     classes = len(names)
     if counts.shape != (classes, classes) or not classes:
         raise UsageError(
-            f"A confusion matrix of {classes} names must be ({classes}, {classes}), not {counts.shape}. "
-            "Give the matrix and the names of the same head."
+            f"A confusion matrix of {classes} names must be ({classes}, {classes}), not {counts.shape}.",
+            "Give the matrix and the names of the same head.",
         )
     from matplotlib.figure import Figure
 

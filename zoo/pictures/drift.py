@@ -64,7 +64,8 @@ def draw_drift(
     if not bars or not len(before) == len(after) == len(captions):
         raise UsageError(
             f"A drift of {len(bars)} layers with {len(before)} filters before, {len(after)} after and "
-            f"{len(captions)} captions cannot be drawn. Give at least one layer, and as many of each."
+            f"{len(captions)} captions cannot be drawn.",
+            "Give at least one layer, and as many of each.",
         )
     plot = _plot(bars)
     top = MARGIN + TITLE + 14 + (TEXT + 14 if note else 0)

@@ -30,7 +30,7 @@ def draw_filters(bank: np.ndarray) -> Image.Image:
     """
     if bank.ndim != 4 or 0 in bank.shape:
         raise UsageError(
-            f"Filters must be (K, C, h, w), but were given {bank.shape}. Draw a convolution's weights, `features.0`."
+            f"Filters must be (K, C, h, w), but were given {bank.shape}.", "Draw a convolution's weights, `features.0`."
         )
     count, _, height, width = bank.shape
     columns = _columns(count)

@@ -60,7 +60,7 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
     dreams = any(row.dream is not None for row in rows)
     if not rows or not (most or dreams):
         raise UsageError(
-            f"A sheet of {len(rows)} channels without dreams and patches cannot be drawn. Give one of them."
+            f"A sheet of {len(rows)} channels without dreams and patches cannot be drawn.", "Give one of them."
         )
     wide = round(max(width_of(row.label, TEXT) for row in rows)) + 16
     left = MARGIN + wide
@@ -101,7 +101,7 @@ def draw_maps(picture: Picture, rows: Sequence[MapRow], *, title: str, note: str
         UsageError: no layers, or captions that are not as many as the maps.
     """
     if not rows or any(len(row.maps) != len(row.captions) or not row.maps for row in rows):
-        raise UsageError("Maps of a picture need at least one layer, and for every map a caption. Give both.")
+        raise UsageError("Maps of a picture need at least one layer, and for every map a caption.", "Give both.")
     side, line = round(1.3 * TILE), TEXT + 10
     words = max(width_of(text, size) for row in rows for text, size in ((row.label, TEXT), (row.note, TEXT - 3)))
     left = MARGIN + side + AFTER

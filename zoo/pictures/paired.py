@@ -47,7 +47,7 @@ def draw_paired(report: AblationReport) -> Image.Image:
         UsageError: there are no splits, or no arms.
     """
     if not report.splits or not report.splits[0].arms:
-        raise UsageError("There are no arms to draw: the ablation has no splits or no arms. Run it first.")
+        raise UsageError("There are no arms to draw: the ablation has no splits or no arms.", "Run it first.")
     from matplotlib import figure as drawing
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

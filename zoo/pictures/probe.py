@@ -34,7 +34,7 @@ def draw_probe(probe: Probe) -> Image.Image:
         UsageError: there are no cuts.
     """
     if not probe.cuts:
-        raise UsageError("There are no cuts to draw. Probe a network that has some.")
+        raise UsageError("There are no cuts to draw.", "Probe a network that has some.")
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

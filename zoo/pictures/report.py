@@ -112,10 +112,14 @@ def write_report(path: Path, report: Report) -> None:
 def _check(report: Report) -> None:
     for row in report.table.rows if report.table else ():
         if len(row) != len(report.table.columns):  # type: ignore[union-attr]
-            raise UsageError(f"The table's row {row} has not {len(report.table.columns)} cells. Give a cell a column.")  # type: ignore[union-attr]
+            raise UsageError(
+                f"The table's row {row} has not {len(report.table.columns)} cells.", "Give a cell a column."
+            )  # type: ignore[union-attr]
     for bar in report.bars.bars if report.bars else ():
         if not 0 <= bar.value <= 1:
-            raise UsageError(f"The bar {bar.label!r} is {bar.value}, not in 0 to 1. Divide it by the greatest first.")
+            raise UsageError(
+                f"The bar {bar.label!r} is {bar.value}, not in 0 to 1.", "Divide it by the greatest first."
+            )
 
 
 def _head(report: Report) -> str:

@@ -61,8 +61,8 @@ def draw_saliency(rows: Sequence[HeatRow], columns: Sequence[HeatColumn], *, tit
     """
     if not rows or not columns or any(not len(row.heat) == len(row.captions) == len(columns) for row in rows):
         raise UsageError(
-            f"A sheet of {len(rows)} pictures and {len(columns)} nets cannot be drawn. "
-            "Give at least one of each, and every picture a map and a caption for each net."
+            f"A sheet of {len(rows)} pictures and {len(columns)} nets cannot be drawn.",
+            "Give at least one of each, and every picture a map and a caption for each net.",
         )
     step, small = SIDE + GAP, [_shrunk(row.picture) for row in rows]
     room = max(3, 1 + len(columns)) * step - GAP

@@ -35,8 +35,8 @@ def draw_sheet(images: Sequence[Picture], captions: Sequence[str] = (), *, colum
     """
     if not images or (captions and len(captions) != len(images)) or columns < 1:
         raise UsageError(
-            f"A sheet of {len(images)} pictures with {len(captions)} captions in {columns} columns cannot be drawn. "
-            "Give at least one picture, and a caption each or none."
+            f"A sheet of {len(images)} pictures with {len(captions)} captions in {columns} columns cannot be drawn.",
+            "Give at least one picture, and a caption each or none.",
         )
     columns = min(columns, len(images))
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
@@ -82,8 +82,8 @@ def draw_neighbours(
         fits = fits and [len(row) for row in agree] == [len(near) for near in neighbours]
     if not queries or not fits:
         raise UsageError(
-            f"{len(queries)} queries, their neighbours, captions and agreements do not fit each other. "
-            "Give each query a row of k neighbours, 1 + k captions and k agreements."
+            f"{len(queries)} queries, their neighbours, captions and agreements do not fit each other.",
+            "Give each query a row of k neighbours, 1 + k captions and k agreements.",
         )
     lines = [[_wrapped(caption) for caption in row] for row in captions]
     step = _row_height([line for row in lines for line in row])

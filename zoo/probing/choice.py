@@ -134,7 +134,7 @@ def probe(
     side = size or network.input.size
     priced = price_cuts(network, cuts, size=side)
     if not priced:
-        raise ZooError(f"{network.name!r} has no cuts. Name a node: `zoo info` and `zoo cuts` list them.")
+        raise ZooError(f"{network.name!r} has no cuts.", "Name a node: `zoo info` and `zoo cuts` list them.")
     decoded = opened_data.decode(side, skip_unreadable=skip_unreadable, progress=progress)
     question = ask(
         opened_data, decoded, target=chosen, per_class=per_class, folds=folds, neighbours=neighbours, seed=seed
@@ -225,5 +225,5 @@ def _network(
         return load(str(filters))
     deepest = find_backbone(backbone).cuts()
     if not deepest:
-        raise ZooError(f"The backbone {backbone!r} has no blocks. Cut it at a node, and probe the filters.")
+        raise ZooError(f"The backbone {backbone!r} has no blocks.", "Cut it at a node, and probe the filters.")
     return build_filters(backbone, cut=deepest[-1].name, weights=weights, size=size, seed=seed, progress=progress)

@@ -95,7 +95,9 @@ def ask(
         ZooError: one class, or too few pictures.
     """
     if folds < 2:
-        raise UsageError(f"{folds} folds are too few: one part is learnt from and another is tested. Pass 2 or more.")
+        raise UsageError(
+            f"{folds} folds are too few: one part is learnt from and another is tested.", "Pass 2 or more."
+        )
     kind = data.targets[target]
     splits = data.split(decoded, seed=seed)
     rows = torch.cat([splits.train, splits.val]).sort().values
@@ -166,7 +168,8 @@ def _values(column: Tensor, rows: Tensor, target: str, kind: Target, notes: list
     if len(rows) < 4 or not values.shape[1]:
         raise ZooError(
             f"The target {target!r} has {len(rows)} pictures with a value, or one value for all of them: "
-            "there is nothing to predict. Add pictures, or name another --target."
+            "there is nothing to predict.",
+            "Add pictures, or name another --target.",
         )
     return rows, values
 
@@ -228,10 +231,13 @@ def _neighbours(asked: int | None, trained: int, classes: int) -> int:
         return max(1, min(round((trained / classes) ** 0.5), MOST_NEIGHBOURS, trained))
     if not 1 <= asked <= trained:
         raise UsageError(
-            f"k cannot be {asked}: the smallest training part has {trained} pictures. Pass --neighbours 1 to {trained}."
+            f"k cannot be {asked}: the smallest training part has {trained} pictures.",
+            f"Pass --neighbours 1 to {trained}.",
         )
     return asked
 
 
 def _one_class(target: str, name: str) -> ZooError:
-    return ZooError(f"The target {target!r} has one class only ({name}); there is nothing to tell apart. Add another.")
+    return ZooError(
+        f"The target {target!r} has one class only ({name}); there is nothing to tell apart.", "Add another."
+    )

@@ -133,7 +133,7 @@ def rank(
     question = entrants.question
     if question is None:
         raise UsageError(
-            "There are no filters to rank on this disk. Name some with --filters, or run `pip install zoo-filters`."
+            "There are no filters to rank on this disk.", "Name some with --filters, or run `pip install zoo-filters`."
         )
     measure = "accuracy" if question.labels is not None else "R²"
     places, floor, verdict = entrants.settle(measure)
@@ -217,7 +217,8 @@ class _Entrants:
         elif not torch.equal(self.index, decoded.index):
             raise ZooError(
                 f"At {decoded.size} pixels other pictures can be read than at the first size, so that the filters "
-                "cannot be compared. Run `zoo data check` and remove those that cannot be read."
+                "cannot be compared.",
+                "Run `zoo data check` and remove those that cannot be read.",
             )
         return self.question
 
@@ -256,7 +257,7 @@ def _networks(
     """Titles and filters, loaded one at a time."""
     if filters is not None:
         if not filters:
-            raise UsageError("No filters were named. Leave the list out to rank all that lie on this disk.")
+            raise UsageError("No filters were named.", "Leave the list out to rank all that lie on this disk.")
         for one in dict.fromkeys(filters):
             yield (one.name, one) if isinstance(one, Filters) else (str(one), load(str(one)))
         return

@@ -62,19 +62,20 @@ def parse_source(
         given, at, own = text.removeprefix("hf://").partition("@")
         if not _REPO.fullmatch(given) or ".." in given or "--" in given or (at and not own):
             raise UsageError(
-                f"{text[:200]!r} names no filters. Give a name of `zoo list`, owner/name[@revision], hf://owner/name, "
-                f"package:module/folder or a folder (such as ./{PurePosixPath(text).name[:100] or 'filters'})."
+                f"{text[:200]!r} names no filters.",
+                f"Give a name of `zoo list`, owner/name[@revision], hf://owner/name, "
+                f"package:module/folder or a folder (such as ./{PurePosixPath(text).name[:100] or 'filters'}).",
             )
         if own and revision and own != revision:
             raise UsageError(
-                f"{ascii(text)[:100]} and --revision {ascii(revision)[:100]} name two revisions. Give one."
+                f"{ascii(text)[:100]} and --revision {ascii(revision)[:100]} name two revisions.", "Give one."
             )
         wanted = own or revision or "main"
         if not _REVISION.fullmatch(wanted) or ".." in wanted:
-            raise UsageError(f"{ascii(wanted)[:100]} is no revision. Give a branch, a tag or a commit.")
+            raise UsageError(f"{ascii(wanted)[:100]} is no revision.", "Give a branch, a tag or a commit.")
         return HubSource(repo=given, revision=wanted, token=token, cache_dir=cache_dir, offline=offline)
     if revision:
-        raise UsageError(f"{source.text} has no revisions. Leave --revision {revision} out.")
+        raise UsageError(f"{source.text} has no revisions.", f"Leave --revision {revision} out.")
     return source
 
 
@@ -82,7 +83,7 @@ def _parse_local(text: str, base: Path) -> Source | None:
     if text.startswith("package:"):
         module, _, inner = text.removeprefix("package:").partition("/")
         if not all(part.isidentifier() for part in module.split(".")):
-            raise UsageError(f"{text!r} names no package. Give package:module/folder.")
+            raise UsageError(f"{text!r} names no package.", "Give package:module/folder.")
         if inner:
             check_name(inner, text)
         return PackageSource(module=module, inner=inner)
@@ -90,9 +91,9 @@ def _parse_local(text: str, base: Path) -> Source | None:
         try:
             url = urlsplit(text)
         except ValueError as error:  # file://[
-            raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.") from error
+            raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.") from error
         if url.netloc not in ("", "localhost") or not url.path:
-            raise UsageError(f"{text!r} names no folder of this machine. Give file:///folder.")
+            raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.")
         from urllib.request import url2pathname  # a long import
 
         return FolderSource(folder=base / url2pathname(url.path))
@@ -101,7 +102,9 @@ def _parse_local(text: str, base: Path) -> Source | None:
     try:
         path = Path(text).expanduser()
     except RuntimeError as error:  # ~nobody
-        raise UsageError(f"{text!r}: there is no such user on this machine. Give the folder's whole path.") from error
+        raise UsageError(
+            f"{text!r}: there is no such user on this machine.", "Give the folder's whole path."
+        ) from error
     if path.is_absolute() or text.startswith(("./", "../", "~")) or text in (".", ".."):
         return FolderSource(folder=base / path)
     try:

@@ -26,7 +26,7 @@ def check_name(name: str, where: str) -> str:
     if bad or len(name) > LONGEST_NAME or any(_bytes_of(part) > LONGEST_PART for part in parts) or _controls(name):
         short = name if len(name) <= 100 else f"{name[:100]}…"
         raise IntegrityError(
-            f"{where} names the file {short!r}, which is not a path inside it. Do not use these files."
+            f"{where} names the file {short!r}, which is not a path inside it.", "Do not use these files."
         )
     return name
 
@@ -109,11 +109,11 @@ class Source(ABC):
 
 def check_range(where: str, start: int, end: int, size: int) -> None:
     if not 0 <= start <= end <= size:
-        raise IntegrityError(f"{where}: bytes {start} to {end} do not lie in its {size} bytes. Fetch it again.")
+        raise IntegrityError(f"{where}: bytes {start} to {end} do not lie in its {size} bytes.", "Fetch it again.")
 
 
 def cut_short(where: str, start: int, end: int) -> IntegrityError:
-    return IntegrityError(f"{where}: it ended inside bytes {start} to {end}. Fetch it again.")
+    return IntegrityError(f"{where}: it ended inside bytes {start} to {end}.", "Fetch it again.")
 
 
 def too_large(where: str, size: int, limit: int) -> IntegrityError:

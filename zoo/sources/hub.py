@@ -101,7 +101,7 @@ class HubSource(Source):
                 return self._received(name, limit)
         elif matches_etag(path) is False:  # damaged since it was fetched
             if self.is_offline():
-                raise IntegrityError(f"{path}: it is damaged, and this is offline. Run it once without --offline.")
+                raise IntegrityError(f"{path}: it is damaged, and this is offline.", "Run it once without --offline.")
             path = self.fetch(name, again=True)
         else:
             self._note_commit()
@@ -223,16 +223,16 @@ class HubSource(Source):
         except (AttributeError, KeyError, TypeError) as error:  # the client takes any JSON for a listing
             raise self._unreadable() from error
         if not isinstance(said.sha, str) or not _COMMIT.fullmatch(said.sha):
-            raise FetchError(f"{self.text}: the server named the commit {said.sha!r}. Check HF_ENDPOINT.")
+            raise FetchError(f"{self.text}: the server named the commit {said.sha!r}.", "Check HF_ENDPOINT.")
         if _COMMIT.fullmatch(self.revision) and said.sha != self.revision:
-            raise FetchError(f"{self.text}: the server answered with the commit {said.sha!r}. Check HF_ENDPOINT.")
+            raise FetchError(f"{self.text}: the server answered with the commit {said.sha!r}.", "Check HF_ENDPOINT.")
         if not all(_is_listed(one) for one in said.siblings or ()):
             raise self._unreadable()
         self._known["commit"] = said.sha
         self._known["files"] = {one.rfilename: one for one in said.siblings or ()}
 
     def _unreadable(self) -> FetchError:
-        return FetchError(f"{self.text}: the server's listing of the files cannot be read. Check HF_ENDPOINT.")
+        return FetchError(f"{self.text}: the server's listing of the files cannot be read.", "Check HF_ENDPOINT.")
 
     def _names_here(self) -> list[str]:
         commit = self._commit()
@@ -274,7 +274,7 @@ class HubSource(Source):
             explain=lambda error: self._explained(error, name),
         )
         if said.size is None or said.etag is None:
-            raise FetchError(f"{self.text}: the server does not say how large {name!r} is. Check HF_ENDPOINT.")
+            raise FetchError(f"{self.text}: the server does not say how large {name!r} is.", "Check HF_ENDPOINT.")
         return RemoteFile(
             repo=self.repo,
             commit=commit,
@@ -291,7 +291,7 @@ class HubSource(Source):
     def _cached_commit(self) -> str:
         noted = self._noted_commit()
         if not noted:
-            raise FetchError(f"{self.text} is not in the cache, and this is offline. Run it once without --offline.")
+            raise FetchError(f"{self.text} is not in the cache, and this is offline.", "Run it once without --offline.")
         return noted
 
     def _noted_commit(self) -> str:
@@ -330,7 +330,7 @@ class HubSource(Source):
     def _check_online(self, name: str) -> None:
         if self.is_offline():
             raise FetchError(
-                f"{self.text}: {name!r} is not in the cache, and this is offline. Run it once without --offline."
+                f"{self.text}: {name!r} is not in the cache, and this is offline.", "Run it once without --offline."
             )
 
 

@@ -42,7 +42,7 @@ class FolderSource(Source):
         path = root / name
         real = _real(path)
         if not real.is_relative_to(root) and not _in_hub_cache(root, real):
-            raise IntegrityError(f"{self.text}: {name!r} is a link that leaves the folder. Do not use these files.")
+            raise IntegrityError(f"{self.text}: {name!r} is a link that leaves the folder.", "Do not use these files.")
         try:
             kind = path.stat().st_mode
         except FileNotFoundError as error:
@@ -90,12 +90,13 @@ class PackageSource(Source):
         folders = package_folders(self.module)
         package = self.module.partition(".")[0].replace("_", "-")
         if not folders:
-            raise FetchError(f"{self.text}: the package {package} is not installed. Run `pip install {package}`.")
+            raise FetchError(f"{self.text}: the package {package} is not installed.", f"Run `pip install {package}`.")
         for folder in folders:
             if (folder / self.inner).is_dir():
                 return FolderSource(folder=folder / self.inner)
         raise FetchError(
-            f"{self.text}: the package {package} has no folder {self.inner!r}. Run `pip install --upgrade {package}`."
+            f"{self.text}: the package {package} has no folder {self.inner!r}.",
+            f"Run `pip install --upgrade {package}`.",
         )
 
     def local_path(self, name: str) -> Path:

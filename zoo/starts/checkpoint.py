@@ -106,14 +106,14 @@ def _parse(weights: str, tags: Mapping[str, str], of: str) -> tuple[Source, str 
         return FolderSource(path.parent), path.name
     if "/" in weights or path.is_dir() or weights.startswith("package:"):
         return parse_source(weights), None
-    raise UsageError(f"{of} has no weights called {weights!r}. Say --weights random, {_listed(tags)}.")
+    raise UsageError(f"{of} has no weights called {weights!r}.", f"Say --weights random, {_listed(tags)}.")
 
 
 def _check_ending(name: str, where: str) -> None:
     if name.endswith(PICKLES):
         raise _pickled(where)
     if not name.endswith((".safetensors", INDEX)):
-        raise UsageError(f"{where} names no weights. Name a .safetensors file, or leave the file's name out.")
+        raise UsageError(f"{where} names no weights.", "Name a .safetensors file, or leave the file's name out.")
 
 
 def _only_file(source: Source, names: Sequence[str]) -> str:
@@ -127,8 +127,8 @@ def _only_file(source: Source, names: Sequence[str]) -> str:
         return found[0]
     if found:
         raise UsageError(
-            f"{source.text} has {len(found)} files of weights: {some(found)}. "
-            f"Say which: --weights {source.text}/{found[0]}"
+            f"{source.text} has {len(found)} files of weights: {some(found)}.",
+            f"Say which: --weights {source.text}/{found[0]}",
         )
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
@@ -155,7 +155,7 @@ def _shards(source: Source, index: str) -> dict[str, Header]:
     for tensor, file in _weight_map(source.read(index, limit=LARGEST_INDEX), where).items():
         shards.setdefault(check_name(f"{folder}/{file}" if folder else file, where), []).append(tensor)
     if len(shards) > MOST_SHARDS:
-        raise IntegrityError(f"{where} names {len(shards)} files, where {MOST_SHARDS} are allowed. Do not use it.")
+        raise IntegrityError(f"{where} names {len(shards)} files, where {MOST_SHARDS} are allowed.", "Do not use it.")
     headers: dict[str, Header] = {}
     seen: dict[str, str] = {}
     for file, tensors in sorted(shards.items()):
@@ -194,10 +194,10 @@ def some(texts: Sequence[str], most: int = 5) -> str:
 
 def _pickled(where: str) -> ZooError:
     return ZooError(
-        f"{where}: only safetensors are read, because a pickle can run any code. "
-        "Convert it first: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')."
+        f"{where}: only safetensors are read, because a pickle can run any code.",
+        "Convert it first: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors').",
     )
 
 
 def _wrong_index(where: str, problem: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {problem}. The index is damaged, or not of these files. Fetch it again.")
+    return IntegrityError(f"{where}: {problem}. The index is damaged, or not of these files.", "Fetch it again.")

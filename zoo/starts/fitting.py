@@ -96,8 +96,8 @@ def _agreeing_prefix(checkpoint: Checkpoint, wanted: Iterable[str], backbone: Ba
         return whole[0]
     if whole:
         raise IntegrityError(
-            f"{checkpoint.text} holds {backbone.full_name} {len(whole)} times, under the prefixes {some(whole)}. "
-            "Save the one that you want into a file of its own, and name that with --weights FILE."
+            f"{checkpoint.text} holds {backbone.full_name} {len(whole)} times, under the prefixes {some(whole)}.",
+            "Save the one that you want into a file of its own, and name that with --weights FILE.",
         )
     prefix = max(agreeing, key=lambda one: agreeing[one], default="")
     missing = [prefix + name for name in wanted if name in needed and prefix + name not in checkpoint.tensors]
@@ -158,5 +158,5 @@ def _check_shapes(checkpoint: Checkpoint, wanted: Mapping[str, Tensor], backbone
             )
     if faults:
         raise IntegrityError(
-            f"{checkpoint.text} does not fit {backbone.full_name}: {some(faults)}. Check the backbone and the cut."
+            f"{checkpoint.text} does not fit {backbone.full_name}: {some(faults)}.", "Check the backbone and the cut."
         )

@@ -25,7 +25,7 @@ def build_balancer(name: str, model: Model) -> Balancer:
     """
     maker = find_plugin("balancer", name).load()
     if not (isinstance(maker, type) and issubclass(maker, Balancer)):
-        raise PluginError(f"The balancer {name!r} is no zoo.Balancer. Upgrade or uninstall its package.")
+        raise PluginError(f"The balancer {name!r} is no zoo.Balancer.", "Upgrade or uninstall its package.")
     return maker({name: spec.weight for name, spec in model.specs.items() if spec.weight})
 
 

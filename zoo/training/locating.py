@@ -73,7 +73,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
         return Cropping(crop=crop, record={"by": TRUTH, "head": target, "margin": part.margin})
     place, run = Path(part.crop).expanduser(), None
     if part.crop.lower() == TRUTH:
-        raise UsageError(f"crop = {part.crop!r} names no run. Say crop = {TRUTH!r} for the true boxes.")
+        raise UsageError(f"crop = {part.crop!r} names no run.", f"Say crop = {TRUTH!r} for the true boxes.")
     if (place / "run.json").is_file():
         run = open_run(place)
         locator = run.load_model()
@@ -82,12 +82,12 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     else:
         locator = load_model(part.crop)
     if locator.crop is not None:
-        raise UsageError(f"crop = {part.crop!r} crops its pictures itself. Name one that sees the whole picture.")
+        raise UsageError(f"crop = {part.crop!r} crops its pictures itself.", "Name one that sees the whole picture.")
     boxed = [name for name in locator.heads if isinstance(locator.head(name).target, Box)]
     if not boxed:
         raise UsageError(
-            f"crop = {part.crop!r} has no head that learns a box, only {', '.join(locator.heads)}. "
-            "Train one with --head locate."
+            f"crop = {part.crop!r} has no head that learns a box, only {', '.join(locator.heads)}.",
+            "Train one with --head locate.",
         )
     published = locator.filters.published
     crop = Crop(locator=locator, head=boxed[0], margin=part.margin)
@@ -167,7 +167,7 @@ class _Truth:
         if not (inside and bool(box.isfinite().all())):
             said = ", ".join(f"{value:.4g}" for value in box.tolist())
             where = sample.path or f"picture {index}"
-            raise PluginError(f"{where}: its {self.target} is ({said}), no box inside the picture. Mend it.")
+            raise PluginError(f"{where}: its {self.target} is ({said}), no box inside the picture.", "Mend it.")
         return x1, y1, x2, y2
 
 

@@ -87,8 +87,8 @@ class StageLoop:
             self._save_if_due()
         if not math.isfinite(position.best):
             raise ZooError(
-                f"No epoch of the stage {self.stage.name!r} had a finite validation figure. Lower the rate: "
-                f"--rate {self.stage.rate / 3:.1e}."
+                f"No epoch of the stage {self.stage.name!r} had a finite validation figure.",
+                f"Lower the rate: --rate {self.stage.rate / 3:.1e}.",
             )
         self.upper.load_state_dict(self.best)
 
@@ -124,7 +124,8 @@ class StageLoop:
         if not math.isfinite(position.loss):
             raise ZooError(
                 f"The training diverged in epoch {position.epoch + 1} of the stage {self.stage.name!r} "
-                f"(the loss is {position.loss}). Lower the rate: --rate {self.stage.rate / 3:.1e}."
+                f"(the loss is {position.loss}).",
+                f"Lower the rate: --rate {self.stage.rate / 3:.1e}.",
             )
 
     def _take_step(self, rows: Tensor, rank: int) -> Tensor:
@@ -176,12 +177,12 @@ class StageLoop:
         figures = score(session.model, outputs, session.decoded, rows, calibrated=False)
         first = next((name for name in figures if name not in session.watching), None)
         if first is None:
-            raise ZooError("None of the validation pictures has a target. Say another seed, or label more pictures.")
+            raise ZooError("None of the validation pictures has a target.", "Say another seed, or label more pictures.")
         value = self._agreed(watched(session.model, first, outputs, figures[first], session.decoded, rows))
         if epoch < 0 and math.isnan(value):
             raise ZooError(
-                f"The validation pictures say nothing of how good the head {first!r} is. "
-                "Say another seed, label more pictures, or name another head first."
+                f"The validation pictures say nothing of how good the head {first!r} is.",
+                "Say another seed, label more pictures, or name another head first.",
             )
         trained = epoch >= 0 or position.stage > 0  # new heads say nothing, however low their figure
         improved = trained and math.isfinite(value) and value < position.best

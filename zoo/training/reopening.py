@@ -47,8 +47,8 @@ def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDatase
     package = run.record["dataset"]["package"]
     if not package:
         raise UsageError(
-            f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it. "
-            "Go on in Python: zoo.resume(folder, dataset=…)."
+            f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it.",
+            "Go on in Python: zoo.resume(folder, dataset=…).",
         )
     return open_dataset(
         run.recipe.data.dataset,

@@ -96,7 +96,9 @@ def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress:
                     raise StoppedError("stopped")
         except StoppedError as error:
             run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
-            raise StoppedError(f"Stopped; the checkpoint is written. Go on with `zoo resume {run.folder}`.") from error
+            raise StoppedError(
+                "Stopped; the checkpoint is written.", f"Go on with `zoo resume {run.folder}`."
+            ) from error
     if run.writes:
         run = _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
     work.crew.accelerator.wait_for_everyone()

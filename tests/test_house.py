@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,31 @@ def test_only_the_command_line_prints(path):
         return
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+
+
+_FLAG = re.compile(r"(?<![\w(-])--[a-z][a-z-]*(?![a-z-]*:)")  # and no variable of a style sheet
+_COMMAND = re.compile(r"`(zoo|pip) [^`]*`|^\s*(zoo|pip) .*$", re.MULTILINE)  # in backticks, or a line of its own
+_OWN = ("gallery", "looking/saliency.py", "looking/heat.py", "looking/viewers.py")  # of commands that leave the core
+
+
+def texts_of(path: Path) -> list[str]:
+    """All literals of a file, what is filled in as `…`."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    joined = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    parts = {id(part) for node in joined for part in node.values}
+    single = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in parts]
+    filled = ["".join(part.value if isinstance(part, ast.Constant) else "…" for part in one.values) for one in joined]
+        "".join(str(getattr(part, "value", "")) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        for node in joined
+    ]
+    return [text for text in (*single, *filled) if isinstance(text, str)]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_line_speaks_of_flags(path):
+    if room_of(path) == "cli" or str(path.relative_to(ROOT)).startswith(_OWN):
+        return
+    assert not [text for text in texts_of(path) if _FLAG.search(_COMMAND.sub("", text))]
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))

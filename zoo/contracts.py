@@ -8,8 +8,8 @@ Five kinds of plugin, each a class that a pip package announces as an entry poin
     [project.entry-points."zoo.balancers"]   even   = "zoo_whales:Even"        a `Balancer`
     [project.entry-points."zoo.registries"]  whales = "zoo_whales"             a package with a registry.toml
 
-Options of datasets and heads are keyword-only arguments with defaults and type hints: the command line
-(`--set`, `--head name:option=value`), recipes and their error messages are derived from the signature.
+Options of datasets and heads are keyword-only arguments with defaults and type hints: what the command
+line and recipes take, and their error messages, are derived from the signature.
 `zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
 """
 
@@ -93,7 +93,7 @@ class Dataset(ABC):
     """What leaves a picture's meaning alone: nothing (digits), left for right, or any turn and mirror (plankton)."""
 
     needs_folder: ClassVar[bool] = False
-    """True where the user must say `--data DIR`; False where `prepare` can fill an empty folder by itself."""
+    """True where the user must say `root`; False where `prepare` can fill an empty folder by itself."""
 
     license: str = ""
     """The pictures' licence, a word of the Hub's (`cc0-1.0` for drawn ones); empty: unknown, the publisher says it."""

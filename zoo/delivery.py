@@ -171,7 +171,7 @@ class Delivery:
             raise UsageError(
                 f"{self.remote.repo} holds something else than filters that zoo has published: {', '.join(foreign)} "
                 "would be overwritten.",
-                "Choose another repository, or pass --yes.",
+                "Choose another repository, or pass `replace_existing=True`.",
             )
 
     def _heed_readme(self) -> list[str]:
@@ -189,7 +189,8 @@ class Delivery:
         self.files[FILE] = self.part / FILE
         write_whole(self.part / FILE, manifest_bytes(self.manifest))
         notes = [
-            f"{self.remote.repo} has a README.md that a person wrote: it stays. Pass --yes to put ours in its place."
+            f"{self.remote.repo} has a README.md that a person wrote: it stays. "
+            "Pass `replace_existing=True` to put ours in its place."
         ]
         if cards.TAG not in read_tags(content.decode("utf-8", "replace")):
             notes.append(f"Its metadata lack the tag {cards.TAG!r}: `zoo search` will not find these filters.")

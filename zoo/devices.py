@@ -21,7 +21,7 @@ def pick_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"There is no device {name!r} here.", "Use --device cpu, or leave it out.") from error
+        raise UsageError(f"There is no device {name!r} here.", "Use `device='cpu'`, or leave it out.") from error
     return device
 
 

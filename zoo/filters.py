@@ -133,8 +133,8 @@ class Filters(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise UsageError(
-                f"Filters take pictures (N, 3, H, W), but were given {tuple(images.shape)}. "
-                "For one picture add a first axis: image.unsqueeze(0)."
+                f"Filters take pictures (N, 3, H, W), but were given {tuple(images.shape)}.",
+                "For one picture add a first axis: image.unsqueeze(0).",
             )
         return to_map(self.module(self.normalise(images)), self.cut)
 
@@ -395,6 +395,6 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> Non
         module.load_state_dict(ready, strict=True, assign=True)
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
-        raise IntegrityError(f"{where}: the weights do not fit the network: {first} Fetch them again.") from error
+        raise IntegrityError(f"{where}: the weights do not fit the network: {first}", "Fetch them again.") from error
     for parameter in module.parameters():
         parameter.requires_grad_(True)

@@ -15,6 +15,7 @@ from zoo.errors import FileError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"})
 LARGEST = 178_956_970  # pixels; Pillow takes more for a decompression bomb, and so do we
+UNREADABLE = "Replace or remove it, or pass `skip_unreadable=True`."
 
 
 def find_images(folder: Path) -> Iterator[Path]:
@@ -53,7 +54,7 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
     except Exception as error:  # damaged files make decoders raise struct.error, IndexError, KeyError and more
         empty = path.is_file() and path.stat().st_size == 0
         problem = "the file is empty" if empty else f"not a readable picture ({error})".replace(f" '{path}'", "")
-        raise FileError(path, problem, "Replace or remove it, or pass --skip-unreadable.") from error
+        raise FileError(path, problem, UNREADABLE) from error
 
 
 def _upright(picture: Image.Image) -> Image.Image:

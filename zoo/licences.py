@@ -35,11 +35,11 @@ class Origin:
 
     what: str  # for messages, "the base filters 'vgg16-plankton'"
     license: str | None  # None, "" or "unknown": nobody has said
-    flag: str  # what corrects it, "--base-license"; "" where nothing does
+    argument: str  # what corrects it, "base_license"; "" where nothing does
     must_be_known: bool = True
 
 
-def check_licence(text: str, *, flag: str = "--license") -> str:
+def check_licence(text: str, *, argument: str = "license") -> str:
     """A licence in the Hub's spelling: `Apache-2.0` -> `apache-2.0`.
 
     Raises:
@@ -50,7 +50,7 @@ def check_licence(text: str, *, flag: str = "--license") -> str:
         return word
     near = get_close_matches(word, LICENCES, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "Take one of the Hub's, such as apache-2.0 or cc-by-4.0, or other."
-    raise UsageError(f"{flag} {text!r} is no licence that the Hub knows. {hint}")
+    raise UsageError(f"`{argument}=` {text!r} is no licence that the Hub knows.", hint)
 
 
 def is_non_commercial(license: str) -> bool:
@@ -84,7 +84,7 @@ def check_lineage(
     """
     faults = [fault for one in (base, dataset, base_dataset) if one and (fault := _fault(license, one))]
     if license == "unknown":
-        faults.insert(0, "'unknown' is no licence to publish under: say --license apache-2.0, cc-by-4.0 or another")
+        faults.insert(0, "'unknown' is no licence to publish under: say `license='apache-2.0'`, cc-by-4.0 or another")
     if faults:
         raise UsageError(f"These filters cannot be published as {license}: {'; '.join(faults)}.")
 
@@ -92,7 +92,7 @@ def check_lineage(
 def _fault(license: str, origin: Origin) -> str:
     theirs = (origin.license or "").strip().lower()
     if theirs in _UNKNOWN:
-        said = f"nobody says under which licence {origin.what} are; find it out and say {origin.flag} LICENCE"
+        said = f"nobody says under which licence {origin.what} are; find it out and say `{origin.argument}=LICENCE`"
         return said if origin.must_be_known else ""
     if forbids_derivatives(theirs):
         return f"{origin.what} are {theirs}, and nothing made from them may be published"
@@ -106,8 +106,8 @@ def _fault(license: str, origin: Origin) -> str:
         return ""
     if fits:
         return ""
-    wrong = f", or {origin.flag} if {theirs} is wrong" if origin.flag else ""
-    return f"{origin.what} are {theirs}, which asks for {wanted}; say --license so{wrong}"
+    wrong = f", or `{origin.argument}=` if {theirs} is wrong" if origin.argument else ""
+    return f"{origin.what} are {theirs}, which asks for {wanted}; say `license=` so{wrong}"
 
 
 def _is_same_or_newer(license: str, theirs: str) -> bool:

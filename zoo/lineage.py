@@ -88,29 +88,31 @@ def settle_licences(
         UsageError: no licence is known, a word is no licence, or the lineage stands against it.
     """
     fresh = ancestry.base is None and ancestry.weights == "random"
-    base = check_licence(base_license, flag="--base-license") if base_license else ancestry.base_license
+    base = check_licence(base_license, argument="base_license") if base_license else ancestry.base_license
     if not base and not fresh and ancestry.repo and ask:
         base = ask(ancestry.repo)
-    dataset = check_licence(dataset_license, flag="--dataset-license") if dataset_license else ancestry.dataset_license
+    dataset = (
+        check_licence(dataset_license, argument="dataset_license") if dataset_license else ancestry.dataset_license
+    )
     wanted = license or base
     if not wanted:
-        raise UsageError("No licence is known to publish under: say --license apache-2.0, cc-by-4.0 or another.")
+        raise UsageError("No licence is known to publish under.", "Say `license='apache-2.0'`, cc-by-4.0 or another.")
     own = check_licence(wanted)
     what = f"the base filters {ancestry.base!r}" if ancestry.base else f"the weights {_short(ancestry.weights)!r}"
     must = ancestry.base is not None or ask is not None
     check_lineage(
         own,
-        base=None if fresh else Origin(what=what, license=base, flag="--base-license", must_be_known=must),
+        base=None if fresh else Origin(what=what, license=base, argument="base_license", must_be_known=must),
         dataset=Origin(
             what=f"the pictures of {ancestry.dataset!r}",
             license=dataset,
-            flag="--dataset-license",
+            argument="dataset_license",
             must_be_known=False,
         ),
         base_dataset=Origin(
             what="the pictures that the base has learnt from",
             license=ancestry.base_dataset_license,
-            flag="",
+            argument="",
             must_be_known=False,
         ),
     )

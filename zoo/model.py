@@ -127,7 +127,11 @@ def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureS
     listed = ", ".join(f"{name} ({type(target).__name__})" for name, target in targets.items()) or "none"
     if spec.target is None:
         if len(fitting) != 1:
-            which = "none of that kind" if not fitting else "several: say which, --head NAME:target=…"
+            which = (
+                "none of that kind"
+                if not fitting
+                else f"several. Say which: `heads=[HeadSpec(plugin={spec.plugin!r}, target=…)]`"
+            )
             raise UsageError(
                 f"The head {spec.plugin!r} learns {maker.learns.__name__}, and the dataset has {which}. "
                 f"Its targets: {listed}."
@@ -229,9 +233,10 @@ def _check_names(names: Sequence[str]) -> None:
         raise UsageError("A model needs at least one head.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
+        first, second = (f"HeadSpec(plugin={twice!r}, target=…, called={name!r})" for name in ("first", "second"))
         raise UsageError(
-            f"The head {twice!r} is there twice. Two of a kind need names, and targets of their own: "
-            f"--head first={twice}:target=… --head second={twice}:target=…"
+            f"The head {twice!r} is there twice.",
+            f"Two of a kind need names, and targets of their own: `heads=[{first}, {second}]`.",
         )
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,96}", name) or hasattr(nn.ModuleDict(), name):

@@ -108,7 +108,7 @@ def check_private(
     more = f"; and {len(told) - MOST_SHOWN} more" if len(told) > MOST_SHOWN else ""
     raise PrivacyError(
         f"Nothing was sent, because something private would be published: {'; '.join(told[:MOST_SHOWN])}{more}.",
-        "Take it out of the run's recipe, options and texts, or let it through: --allow TEXT.",
+        "Take it out of the run's recipe, options and texts, or let it through: `allow=['TEXT']`.",
     )
 
 

@@ -92,7 +92,9 @@ def refuse_taken(folder: Path, run: Path, *, replace_existing: bool) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not replace_existing:
-        raise FileError(folder, "it is there already and is not empty", "Choose another folder, or pass --yes.")
+        raise FileError(
+            folder, "it is there already and is not empty", "Choose another folder, or pass `replace_existing=True`."
+        )
     try:
         read_manifest((folder / FILE).read_bytes(), str(folder))
     except (OSError, ZooError) as error:
@@ -299,7 +301,7 @@ def _crop(record: Mapping[str, Any], particulars: Particulars) -> CropEntry | No
     if not source.startswith(("hf://", "package:")):
         raise UsageError(
             f"This run's pictures are cropped by {Path(facts['by']).name!r}, which is not on the Hub.",
-            "Push that first and train with --crop OWNER/NAME, or push the filters alone: --no-heads.",
+            "Push that first and train with `crop='OWNER/NAME'`, or push the filters alone: `heads=False`.",
         )
     return CropEntry(locator=source, manifest=facts["manifest"], head=facts["head"], margin=facts["margin"])
 

@@ -145,19 +145,19 @@ def push(
 
 def _check_wishes(wishes: _Wishes, how: How, revision: str | None) -> None:
     if wishes.to is None and wishes.repo is None:
-        raise UsageError("Say where to publish: --repo owner/name, --to FOLDER, or both.")
-    hub_only = {"--private": how.private, "--create-pr": how.create_pr, "--revision": revision, "--tag": how.tag}
-    hub_only |= {"--message": how.message, "--dry-run": how.dry_run}
+        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
+    hub_only: dict[str, object] = {"private=True": how.private, "create_pr=True": how.create_pr, "revision=": revision}
+    hub_only |= {"tag=": how.tag, "message=": how.message, "dry_run=True": how.dry_run}
     if wishes.repo is None and any(hub_only.values()):
-        flags = ", ".join(flag for flag, value in hub_only.items() if value)
-        raise UsageError(f"{flags}: only for the Hub.", "Say --repo owner/name too, or leave it out.")
+        given = ", ".join(f"`{argument}`" for argument, value in hub_only.items() if value)
+        raise UsageError(f"{given}: only for the Hub.", "Say `repo='owner/name'` too, or leave it out.")
     faults = []
     repo, called = wishes.repo, wishes.called
     if repo is not None and (
         not _REPO.fullmatch(repo) or len(repo) > 96 or "--" in repo or ".." in repo or repo.endswith(".git")
     ):
         faults.append(
-            f"{repo!r} is no repository: say --repo owner/name, of letters, digits, dots, dashes, underscores"
+            f"{repo!r} is no repository: say `repo='owner/name'`, of letters, digits, dots, dashes, underscores"
         )
     elif not NAME.fullmatch(called):
         faults.append(f"filters cannot be called {called!r}: letters, digits, dots, dashes and underscores only")
@@ -167,7 +167,7 @@ def _check_wishes(wishes: _Wishes, how: How, revision: str | None) -> None:
         faults.append(f"pictures cannot be {wishes.pictures!r}: {', '.join(get_args(Pictures))}")
     for key, value in (("revision", wishes.revision), ("tag", how.tag or "v1")):
         if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", value, re.ASCII) or ".." in value or value.endswith(("/", ".lock")):
-            faults.append(f"--{key} cannot be {value!r}")
+            faults.append(f"`{key}=` cannot be {value!r}")
     if faults:
         raise UsageError(f"This cannot be published: {'; '.join(faults)}.")
 
@@ -193,7 +193,7 @@ def _look(wishes: _Wishes, how: How) -> Remote | None:
     if remote.exists and how.private and not remote.private:
         raise UsageError(
             f"{wishes.repo} is there already, and public.",
-            f"Change that on its page {remote.url}/settings, or leave --private out.",
+            f"Change that on its page {remote.url}/settings, or leave `private=True` out.",
         )
     return remote
 
@@ -246,15 +246,15 @@ def _push_run(run: Run, wishes: _Wishes, how: How, progress: Progress) -> Pushed
 def _push_folder(source: Published, wishes: _Wishes, how: How, progress: Progress) -> Pushed:
     manifest, folder = source.manifest, source.folder
     given: dict[str, object] = {
-        "--name": wishes.name,
-        "--license": wishes.license,
-        "--about": wishes.about,
-        "--to": wishes.to,
+        "name=": wishes.name,
+        "license=": wishes.license,
+        "about=": wishes.about,
+        "to=": wishes.to,
+        "dtype=": wishes.dtype != "float32",
+        "heads=False": not wishes.heads,
+        f"pictures={wishes.pictures!r}": wishes.pictures != "open",
     }
-    given |= {"--dtype": wishes.dtype != "float32", "--no-heads": not wishes.heads}
-    flags = {"none": "--no-pictures", "all": "--show-pictures"}
-    given |= {flags[wishes.pictures]: True} if wishes.pictures in flags else {}
-    wrong = [flag for flag, value in given.items() if value]
+    wrong = [f"`{argument}`" for argument, value in given.items() if value]
     if wrong or folder is None:
         raise UsageError(
             f"{source.source.text} is published already and goes up as it is.",
@@ -262,7 +262,7 @@ def _push_folder(source: Published, wishes: _Wishes, how: How, progress: Progres
         )
     remote = _look(wishes, how)
     if remote is None:
-        raise UsageError("Say where to publish: --repo owner/name.")
+        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`.")
     licences = _licences(ancestry_of_manifest(manifest), wishes, manifest.license)
     lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
     pinned = dict(manifest.files)

@@ -93,7 +93,7 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
         MissingPluginError: a package of the story is not installed.
     """
     if out.exists() and any(out.iterdir()):
-        raise FileError(out, "it is there already and is not empty", "Remove it, or choose another --out.")
+        raise FileError(out, "it is there already and is not empty", "Remove it, or choose another `out=`.")
     _need_plugins()
     base = fetch(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
@@ -236,7 +236,7 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
             f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from "
             "scratch go on getting better with more epochs.",
             "All pictures were drawn by the package zoo-plankton: these figures say that the tools work, not how well "
-            "they do on pictures from the sea. One seed; run it with another --seed to see how much that matters.",
+            "they do on pictures from the sea. One seed; run it with another seed to see how much that matters.",
         ),
         bars=Bars(
             title="Test accuracy",

@@ -349,7 +349,7 @@ def add_entry(entry: Entry, path: Path | None = None, *, replace: bool = False) 
     if old and old.manifest != entry.manifest and not replace:
         raise UsageError(
             f"{path} has {entry.name!r} already, with the manifest {old.manifest or 'unpinned'}.",
-            f"Pass --replace, or remove it first: `zoo registry remove {entry.name}`.",
+            f"Pass `replace=True`, or remove it first: `zoo registry remove {entry.name}`.",
         )
     if old:
         start, end = _span(text, path, entry.name)

@@ -50,7 +50,7 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
         if not (isinstance(made, type) and issubclass(made, Dataset)):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Dataset.")
         if made.needs_folder and root is None:
-            raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with: --data DIR.")
+            raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with.", "Say `root=DIR`.")
         _check_options(made)
         with tempfile.TemporaryDirectory() as folder:
             yield from check_dataset(_ask("making it with its defaults", made), root or Path(folder))
@@ -244,7 +244,7 @@ def write_plugin(name: str, folder: Path) -> Path:
             f"A plugin cannot be called {name!r}.", "Use lower-case letters, digits and dashes, such as whale-calls."
         )
     if folder.exists():
-        raise FileError(folder, "it is there already", "Choose another folder with -o.")
+        raise FileError(folder, "it is there already", "Choose another `folder=`.")
     write_whole(folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title))
     write_whole(folder / f"{module}.py", _MODULE.format(name=name, title=title))
     return folder

@@ -225,7 +225,7 @@ def _short(value: object) -> str:
 
 
 def _damaged(where: str, problem: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {problem}. It is damaged, or no safetensors file.", "Fetch it again.")
+    return IntegrityError(f"{where}: {problem}.", "It is damaged, or no safetensors file. Fetch it again.")
 
 
 # ------------------------------------------------------------------------------------------------ reading

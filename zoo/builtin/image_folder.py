@@ -45,7 +45,7 @@ class ImageFolder(Dataset):
             FileError: the folder is missing or empty, has no classes, or its CSV does not fit; what to do is said.
         """
         if not root.is_dir():
-            raise FileError(root, "there is no such folder", "Check --data.")
+            raise FileError(root, "there is no such folder", "Check `root=`.")
         if self.labels is not None:
             files, names = read_label_table(root, self.labels), set[str]()
         else:
@@ -132,7 +132,7 @@ def _no_classes(root: Path) -> FileError:
         return FileError(
             root,
             "pictures lie in it, but no class folders",
-            "Make a folder a class, or name a CSV of path and label with --set labels=FILE.csv.",
+            "Make a folder a class, or name a CSV of path and label with `options={'labels': 'FILE.csv'}`.",
         )
     return FileError(
         root,

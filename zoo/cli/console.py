@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 
@@ -24,8 +25,8 @@ def print_json(content: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A message for people, to stderr."""
-    click.echo(printable(text), err=True)
+    """A message for people, to stderr; arguments in it are said as flags."""
+    click.echo(printable(in_flags(text)), err=True)
 
 
 def printable(text: object) -> str:
@@ -101,7 +102,7 @@ def unheard(text: str) -> None:
 def say_left_out(skipped: Sequence[str], *, most: int = 20) -> None:
     """Which pictures could not be read and were left out, to stderr."""
     for line in skipped[:most]:
-        say(f"left out: {line.removesuffix(' Replace or remove it, or pass --skip-unreadable.')}")
+        say(f"left out: {line}")
     if len(skipped) > most:
         say(f"left out: {len(skipped) - most} more")
 

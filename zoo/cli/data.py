@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.console import as_pairs, data_options, json_option, print_json, print_table, progress_bars, say
+from zoo.cli.flags import in_flags
 from zoo.errors import FileError, PluginError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def list_datasets(as_json: bool) -> None:
             options = ", ".join(str(option) for option in describe_options(maker).values()) or "-"
             about = (maker.__doc__ or "").strip().splitlines()[0]
         except PluginError as error:
-            options, about = "-", str(error)
+            options, about = "-", in_flags(error)
         rows.append((plugin.name, plugin.package, about, options))
     if as_json:
         print_json([dict(zip(("name", "package", "about", "options"), row, strict=True)) for row in rows])

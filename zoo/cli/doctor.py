@@ -7,6 +7,7 @@ import platform
 import click
 
 from zoo.cli.console import json_option, print_facts, print_json, say
+from zoo.cli.flags import in_flags
 from zoo.cli.plugins import find_problem
 
 
@@ -35,8 +36,8 @@ def doctor(as_json: bool) -> None:
     found = [find_problem(plugin, load=True) for kind in GROUPS for plugin in find_plugins(kind)]
     problems += [PluginError(problem) for problem in found if problem]
     if as_json:
-        print_json({**facts, "problems": [str(problem) for problem in problems]})
+        print_json({**facts, "problems": [in_flags(problem) for problem in problems]})
         return
-    print_facts([*facts.items(), *(("problem", problem) for problem in problems)])
+    print_facts([*facts.items(), *(("problem", in_flags(problem)) for problem in problems)])
     if not problems:
         say("No problems.")

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from zoo import __version__
+from zoo.cli.flags import in_flags
 from zoo.errors import UsageError, ZooError, ZooWarning
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -128,7 +129,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except ZooError as error:
-        _fail(str(error), status=2 if isinstance(error, UsageError) else 1, debug=debug)
+        _fail(in_flags(error), status=2 if isinstance(error, UsageError) else 1, debug=debug)
     except OSError as error:
         _fail(_explain(error), status=1, debug=debug)
 
@@ -140,7 +141,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
         if issubclass(category, ZooWarning):
-            click.echo(f"Warning: {_one_line(str(message))}", err=True)
+            click.echo(f"Warning: {_one_line(in_flags(message))}", err=True)
         else:
             usual(message, category, *where, **options)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.console import json_option, print_json, print_table, say
+from zoo.cli.flags import in_flags
 from zoo.errors import PluginError
 from zoo.plugins import GROUPS, Plugin, clashing_names, find_plugin, find_plugins
 
@@ -63,7 +64,7 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
         try:
             plugin.load()
         except PluginError as error:
-            return str(error)
+            return in_flags(error)
     if plugin.name in clashing_names(plugin.kind):
         return f"Several packages have a {plugin.kind} called {plugin.name!r}; say {plugin.full_name}."
     return None

@@ -9,6 +9,7 @@ import click
 
 from zoo.cli.cache import counted, format_size
 from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
 from zoo.registry import Entry, add_entry, format_entry, read_registry
 
@@ -178,5 +179,5 @@ def _facts(pushed: Pushed) -> dict[str, Any]:
             "license": entry.license,
         },
         "folder": str(pushed.published.folder) if pushed.published else None,
-        "notes": list(pushed.notes),
+        "notes": [in_flags(note) for note in pushed.notes],
     }

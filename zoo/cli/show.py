@@ -19,6 +19,7 @@ from zoo.cli.console import (
     say_left_out,
     source_options,
 )
+from zoo.cli.flags import in_flags
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -232,5 +233,5 @@ def _facts(shown: Shown, notes: list[str]) -> dict[str, Any]:
             "moved": list(drift.moved),
             "distances": list(drift.distances),
         },
-        "notes": notes,
+        "notes": [in_flags(note) for note in notes],
     }

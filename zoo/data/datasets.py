@@ -116,11 +116,11 @@ def open_dataset(
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
     own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
     if root is None and maker.needs_folder:
-        raise UsageError(f"The dataset {name!r} reads a folder of yours: say which with --data DIR.")
+        raise UsageError(f"The dataset {name!r} reads a folder of yours.", "Say which with `root=DIR`.")
     place = own if root is None else Path(root).expanduser().resolve()
     if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
         if not place.is_dir():
-            raise FileError(place, "there is no such folder", "Check --data.")
+            raise FileError(place, "there is no such folder", "Check `root=`.")
         if not any(place.iterdir()):
             raise FileError(place, "the folder is empty", f"Put pictures there, or run `zoo data make {name}`.")
     dataset.prepare(place, progress)

@@ -106,7 +106,7 @@ def decode(
     place = _place_of(identity, size, cache)
     if not (place / "table.json").is_file():
         if not len(dataset):
-            raise ZooError("The dataset is empty.", "Check the folder that --data names.")
+            raise ZooError("The dataset is empty.", "Check its folder, `root=`.")
         if begin is not None:
             begin()
         _fill(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
@@ -177,7 +177,7 @@ def _decoded(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tenso
         except PluginError:
             raise
         except ZooError as error:
-            return None, None, str(error)
+            return None, None, error.problem
 
     yield from ordered(one, range(len(dataset)))
 
@@ -195,10 +195,9 @@ def ordered(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
 
 
 def _unreadable(skipped: Sequence[str], total: int) -> ZooError:
-    first = skipped[0].removesuffix("Replace or remove it, or pass --skip-unreadable.").strip()
     return ZooError(
-        f"{len(skipped)} of {total} pictures cannot be read. The first: {first} "
-        "Replace or remove them (`zoo data check` lists all), or pass --skip-unreadable."
+        f"{len(skipped)} of {total} pictures cannot be read. The first: {skipped[0]}",
+        "Replace or remove them (`zoo data check` lists all), or pass `skip_unreadable=True`.",
     )
 
 

@@ -224,6 +224,6 @@ def _loaded(space: Space, where: str) -> Embedder:
             return filters
         faults.append(f"{text!r} has another manifest.")
     raise ZooError(
-        f"The filters of {where}, {space}, cannot be loaded: {faults[0] if faults else 'they were not published.'} "
-        "Name them with --filters (in Python: load them, and embed the picture with them)."
+        f"The filters of {where}, {space}, cannot be loaded: {faults[0] if faults else 'they were not published.'}",
+        "Name them with `filters=`.",
     )

@@ -98,7 +98,8 @@ class Listing:
                 self._put(os.fsdecode(path), -1)
         if self._count == before:
             raise UsageError(
-                "The list on stdin names no pictures.", "Write one path a line, or pass --null with `find -print0`."
+                "The list on stdin names no pictures.",
+                "Write one path a line, or pass `separator=b'\\0'` with `find -print0`.",
             )
 
     def tokens(self, start: int = 0) -> Iterator[Listed]:

@@ -1,4 +1,4 @@
-"""A long embedding in small whole files, so that a kill loses little and `--resume` goes on.
+"""A long embedding in small whole files, so that a kill loses little and `resume=True` goes on.
 
 Beside `FILE` lies `.FILE.parts`: `job.json` says of which space and which pictures the parts are, and every part is
 named by the pictures that it covers, `000000000000-000000004096.npz`. A part is renamed into place when it is whole.
@@ -90,7 +90,7 @@ class Parts:
             raise FileError(
                 self.folder,
                 f"an embedding of {self.out} that was stopped left {len(there)} parts here",
-                "Pass --resume to go on with it, or remove the folder to begin again.",
+                "Pass `resume=True` to go on with it, or remove the folder to begin again.",
             )
         if there:
             self._refuse_others(job)
@@ -106,11 +106,12 @@ class Parts:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(self.folder / "job.json", "it is damaged", remove) from error
         if changed:
-            raise UsageError(f"{self.out}: what was begun is of another space: {'; '.join(changed)}. {remove}")
+            raise UsageError(f"{self.out}: what was begun is of another space: {'; '.join(changed)}.", remove)
         if found["list"] != job["list"]:
             raise UsageError(
                 f"{self.out}: what was begun is of another list of {found['pictures']} pictures; "
-                f"now there are {job['pictures']}. {remove}"
+                f"now there are {job['pictures']}.",
+                remove,
             )
 
     def listed(self) -> list[Part]:
@@ -213,11 +214,11 @@ def read_part(part: Part, *, vectors: bool = True) -> Chunk:
             faults = tuple(Fault(path=path, text=text) for path, text in json.loads(content["faults"].tobytes()))
             array = content["vectors"] if vectors else np.empty((len(rows), 0), dtype=np.float32)
     except Exception as error:  # damaged archives raise BadZipFile, zlib.error, KeyError, ValueError and more
-        raise FileError(part.path, "this part is damaged", "Pass --resume to compute it again.") from error
+        raise FileError(part.path, "this part is damaged", "Pass `resume=True` to compute it again.") from error
     paths, labels, groups = (tuple(column) for column in zip(*rows, strict=True)) if rows else ((), (), ())
     chunk = Chunk(paths=paths, labels=labels, groups=groups, vectors=array, faults=faults)
     if len(array) != len(paths) or chunk.done != part.stop - part.start:
-        raise FileError(part.path, "this part is damaged", "Pass --resume to compute it again.")
+        raise FileError(part.path, "this part is damaged", "Pass `resume=True` to compute it again.")
     return chunk
 
 

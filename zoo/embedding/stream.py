@@ -41,13 +41,13 @@ class Fault:
     """A picture that cannot be read."""
 
     path: str
-    text: str  # the error's whole line
+    text: str  # the error's problem
+    remedy: str = ""  # and what to do, where it has just happened
 
     @property
     def reason(self) -> str:
-        """The line without the path before it and the remedy behind."""
-        line = self.text.removesuffix("Replace or remove it, or pass --skip-unreadable.").strip()
-        return line.removeprefix(f"{self.path}: ")
+        """The problem without the path before it."""
+        return self.text.removeprefix(f"{self.path}: ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def stream(
     chunks = _on_cpu if network.device.type == "cpu" else _on_gpu
     for chunk in chunks(pictures, network, size=size, start=start, batch=batch):
         if chunk.faults and not skip_unreadable:
-            raise ZooError(chunk.faults[0].text)
+            raise ZooError(chunk.faults[0].text, chunk.faults[0].remedy)
         yield chunk
 
 
@@ -221,7 +221,7 @@ def _load(pictures: Pictures, token: Any, size: int) -> Picture | Fault:
     except PluginError:
         raise
     except ZooError as error:
-        return Fault(path=pictures.name(token), text=str(error))
+        return Fault(path=pictures.name(token), text=error.problem, remedy=error.remedy)
 
 
 def _stacked(read: Sequence[Picture | Fault]) -> Tensor | None:

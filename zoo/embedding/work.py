@@ -23,6 +23,7 @@ from zoo.embedding.tables import open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.files import writing
+from zoo.images import UNREADABLE
 from zoo.progress import Progress, silent
 
 TOLD = 20  # unreadable pictures that are kept in memory
@@ -157,7 +158,7 @@ def embed_into(
                     progress("embedding", done, total)
         unreadable, skipped = _list_faults(parts, out)
         if skipped and not skip_unreadable:
-            raise ZooError(skipped[0])
+            raise ZooError(skipped[0], UNREADABLE)
         if unreadable == total:
             raise _none_read(total, skipped)
         rows = total - unreadable

@@ -87,7 +87,7 @@ def ablate(
         with FileLock(place / ".lock", timeout=0):
             return _run_all(work, seeds, tell)
     except Timeout as error:
-        raise FileError(place, "another `zoo ablate` works here", "Wait for it, or choose another --out.") from error
+        raise FileError(place, "another `zoo ablate` works here", "Wait for it, or choose another `out=`.") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
     if run.record["pictures"] != work.question.pictures:
         raise UsageError(
             f"{folder}: its pictures are others than those that the ablation began with.",
-            "Put them back and delete that folder, or choose another --out.",
+            "Put them back and delete that folder, or choose another `out=`.",
         )
     if not keep:
         run = run.drop_weights()

@@ -37,11 +37,13 @@ def find_left_out(recipe: Recipe, left_out: str) -> int:
     if left_out not in names:
         raise UsageError(
             f"The recipe has no head {left_out!r} to leave out; it has {', '.join(names)}.",
-            f"Add it: --head {left_out}, or [[heads]] in the recipe.",
+            f"Add it: `heads=[{left_out!r}]`, or [[heads]] in the recipe.",
         )
     place = names.index(left_out)
     if not any(head.weight for head in _rest(recipe, place)):
-        raise UsageError(f"Without {left_out!r} no head is left that could be judged.", "Add one: --head classify.")
+        raise UsageError(
+            f"Without {left_out!r} no head is left that could be judged.", "Add one: `heads=['classify']`."
+        )
     if recipe.heads[place].shuffled:
         raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Take shuffled out.")
     return place
@@ -102,7 +104,7 @@ def choose_arms(arms: Sequence[Arm], only: Sequence[str] | None, *, learnt: Targ
             raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
     chosen = frozenset(wanted)
     if len(chosen) < 2:
-        raise UsageError("One arm is nothing to compare.", f"Name another: --arm {WITH}.")
+        raise UsageError("One arm is nothing to compare.", f"Name another: `arms=[{WITH!r}]`.")
     return chosen
 
 

@@ -55,7 +55,7 @@ def evaluate(
         raise UsageError(
             f"{data.root}: these are not the pictures of the training as they were then, so that {split!r} could hold "
             "some that were learnt.",
-            "Score all of them with --split all.",
+            "Score all of them with `split='all'`.",
         )
     rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}
     if split != "all":

@@ -51,7 +51,7 @@ def find_judge(model: Model, head: str, metric: str | None) -> Judge:
     if metric is None:
         metric = next((name for name in (PREFERRED, watch, *directed) if name in (*directed, watch) and name), None)
     if metric is None:
-        raise UsageError(f"The head {head!r} has no metric that says which way is better.", "Name one with --metric.")
+        raise UsageError(f"The head {head!r} has no metric that says which way is better.", "Name one with `metric=`.")
     if metric not in directed and metric != watch:
         raise UnknownNameError(f"metric of the head {head!r}", metric, sorted({*directed, *([watch] if watch else [])}))
     if metric == watch:

@@ -121,11 +121,11 @@ def predict(
     ask = _asked(model, arithmetic)
     look = _window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
 
-    def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | str:
+    def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | ZooError:
         try:
             image = read_image(paths[index])
         except ZooError as error:
-            return str(error)
+            return error
         left, top, right, bottom = window = look(image)
         return resize(image[:, top:bottom, left:right], model.size), (image.shape[2], image.shape[1]), window
 
@@ -142,10 +142,10 @@ def predict(
         images.clear()
 
     for index, result in enumerate(ordered(one, range(len(paths)))):
-        if isinstance(result, str):
+        if isinstance(result, ZooError):
             if not skip_unreadable:
-                raise ZooError(result)
-            skipped.append(result)
+                raise result
+            skipped.append(result.problem)
         else:
             images.append(result[0])
             sizes.append(result[1])

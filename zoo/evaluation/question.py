@@ -73,7 +73,7 @@ def ask(
     recipe = judged_first(recipe, left_out)
     data = open_dataset(part.dataset, part.root, options=part.options, progress=progress)
     if out.resolve().is_relative_to(data.root):
-        raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another --out.")
+        raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
     filters = start_from(recipe, progress)
     heads = [head.spec() for head in recipe.heads]
     model = assemble(filters, dataset=data.dataset, heads=heads, size=recipe.size, seed=recipe.seed)
@@ -123,18 +123,18 @@ def open_folder(place: Path, question: Question) -> None:
             before = json.loads(path.read_text())
             differ = [key for key in asked if before.get(key) != asked[key]]
         except (OSError, ValueError, AttributeError) as error:
-            raise FileError(path, f"it cannot be read ({error})", "Choose another --out.") from error
+            raise FileError(path, f"it cannot be read ({error})", "Choose another `out=`.") from error
         for key, what in (("pictures", "the dataset has"), ("start", "the filters that it starts from have")):
             if differ == [key]:
                 raise UsageError(
-                    f"{place}: {what} changed since this ablation began.", "Put them back, or choose another --out."
+                    f"{place}: {what} changed since this ablation began.", "Put them back, or choose another `out=`."
                 )
         if differ:
             raise UsageError(
                 f"{place}: another ablation lies there (other {', '.join(differ)}).",
-                "Choose another --out, or ask the same.",
+                "Choose another `out=`, or ask the same.",
             )
         return
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise FileError(place, "it is there already and is not empty", "Choose another --out.")
+        raise FileError(place, "it is there already and is not empty", "Choose another `out=`.")
     write_whole(path, json.dumps(asked, indent=1) + "\n")

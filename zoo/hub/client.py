@@ -23,7 +23,8 @@ CONNECT, READ = 5.0, 8.0  # seconds
 ANSWER = 120.0  # seconds that a push waits for one answer
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 REMEDY = (
-    "Check the network and HF_ENDPOINT, or pass --offline for what is in the cache (`zoo train`: --weights DIR_OR_FILE)"
+    "Check the network and HF_ENDPOINT, or pass `offline=True` for what is in the cache "
+    "(`zoo train`: `weights=DIR_OR_FILE`)."
 )
 
 _SECRET = re.compile(r"(?<=Bearer )[^'\"]+|\bhf_[A-Za-z0-9]{16,}")
@@ -165,13 +166,13 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
     file = getattr(error, "filename", None)
     if isinstance(error, OSError) and file and getattr(error, "errno", None) is not None:
         return FileError(
-            str(file), f"it cannot be read or written ({error.strerror})", "Choose another with --cache-dir."
+            str(file), f"it cannot be read or written ({error.strerror})", "Choose another with `cache_dir=`."
         )
     cause = f"HTTP {status}" if status else without_secrets((str(error).strip().splitlines() or [kind])[0])
     said = _said_by_server(error)
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
-    return FetchError(f"{what} could not be fetched ({cause}). {REMEDY}.")
+    return FetchError(f"{what} could not be fetched ({cause}).", REMEDY)
 
 
 def without_secrets(text: str) -> str:
@@ -182,7 +183,7 @@ def without_secrets(text: str) -> str:
 def disk_full(where: str, needed: int | None = None) -> FetchError:
     """What is said where a file does not fit."""
     more = f" ({needed / 1e6:,.0f} MB are needed)" if needed else ""
-    return FetchError(f"{where}: the disk is full{more}.", "Free some room, or choose another with --cache-dir.")
+    return FetchError(f"{where}: the disk is full{more}.", "Free some room, or choose another with `cache_dir=`.")
 
 
 def status_of(error: BaseException | None) -> int | None:

@@ -84,7 +84,7 @@ def sign_in(repo: str, *, token: str | None, create_pr: bool) -> None:
     """
     if is_offline():
         raise FetchError(
-            f"{repo} cannot be pushed to, because HF_HUB_OFFLINE is set.", "Unset it, or push --to a folder."
+            f"{repo} cannot be pushed to, because HF_HUB_OFFLINE is set.", "Unset it, or push to a folder with `to=`."
         )
     if not known_tokens(token):
         raise _no_login(repo)
@@ -103,7 +103,7 @@ def sign_in(repo: str, *, token: str | None, create_pr: bool) -> None:
     if not create_pr and owner.lower() not in [str(name).lower() for name in names]:
         raise PushError(
             f"{repo}: {names[0]!r} is logged in, who is not {owner!r} and not a member of it.",
-            "Name a repository of your own, pass --create-pr, or run `hf auth login`.",
+            "Name a repository of your own, pass `create_pr=True`, or run `hf auth login`.",
         )
 
 
@@ -139,13 +139,13 @@ def look_at(repo: str, *, branch: str = "main", token: str | None = None) -> Rem
     if info is None:
         return Remote(repo=repo, branch=branch, token=token)
     if info.id != repo:
-        raise UsageError(f"{repo} is called {info.id} now.", f"Say --repo {info.id}.")
+        raise UsageError(f"{repo} is called {info.id} now.", f"Say `repo={info.id!r}`.")
     refs = patiently(lambda: asked.list_repo_refs(repo, include_pull_requests=True), explain=explained)
     tags = frozenset(one.name for one in refs.tags)
     pulls = {one.ref: one.target_commit for one in refs.pull_requests or ()}
     heads = {one.name: one.target_commit for one in refs.branches} | pulls
     if branch not in heads and (branch in tags or branch.startswith("refs/")):
-        raise UsageError(f"{branch!r} of {repo} is no branch.", "Say --revision with a branch, or leave it out.")
+        raise UsageError(f"{branch!r} of {repo} is no branch.", "Say `revision=` with a branch, or leave it out.")
     head = heads.get(branch)
     start = head or heads.get("main")
     return Remote(
@@ -214,7 +214,7 @@ def explain(repo: str, error: BaseException, *, token: str | None = None) -> Zoo
     if status == 403:
         return PushError(
             f"{repo} may not be written to with this login ({reason}).",
-            "Run `hf auth login` with a token that may write, ask its owner, or pass --create-pr.",
+            "Run `hf auth login` with a token that may write, ask its owner, or pass `create_pr=True`.",
         )
     if status == 412:
         return pushed_meanwhile(repo)
@@ -225,7 +225,7 @@ def explain(repo: str, error: BaseException, *, token: str | None = None) -> Zoo
 
 def pushed_meanwhile(repo: str) -> PushError:
     """What is said where the repository is no longer what was looked at."""
-    return PushError(f"{repo} was pushed to by somebody else meanwhile. Nothing was changed; run it again.")
+    return PushError(f"{repo} was pushed to by somebody else meanwhile.", "Nothing was changed; run it again.")
 
 
 def _no_login(repo: str, reason: str = "") -> PushError:

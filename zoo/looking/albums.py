@@ -116,7 +116,7 @@ def open_folder(folder: Path, *, size: int, limit: int = 0) -> FileAlbum:
         FileError: there is no such folder, or there are no pictures in it.
     """
     if not folder.is_dir():
-        raise FileError(folder, "there is no such folder", "Check --images.")
+        raise FileError(folder, "there is no such folder", "Check the path.")
     paths = list(find_images(folder))
     if not paths:
         raise FileError(folder, "there are no pictures in this folder", "Name a folder of JPEG or PNG files.")
@@ -154,7 +154,7 @@ def _gather(album: FileAlbum | DatasetAlbum, numbers: Sequence[int]) -> tuple[li
         try:
             return album.picture(number)
         except ZooError as error:
-            return str(error)
+            return error.problem
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         results = list(pool.map(one, numbers))

@@ -78,7 +78,7 @@ def measure_drift(
     if not common:
         raise UsageError(
             f"{filters.name!r} ({filters.backbone}) and {base.name!r} ({base.backbone}) have no layer in common.",
-            "Name the filters that they were fine-tuned from with --base.",
+            "Name the filters that they were fine-tuned from with `base=`.",
         )
     similar: Mapping[str, float] = {}
     pictures = 0

@@ -41,7 +41,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
         UsageError: there are no epochs.
     """
     if not history:
-        raise UsageError("There are no epochs to draw: the history is empty.", "Train first, with --epochs 1 or more.")
+        raise UsageError("There are no epochs to draw: the history is empty.", "Train first, with `epochs=1` or more.")
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

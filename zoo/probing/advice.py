@@ -72,21 +72,20 @@ def train_line(
     """The command that fine-tunes the chosen cut; in Python where no plugin brings the dataset."""
     if not data.package:
         return f"zoo.train(filters.truncate({cut.name!r}), dataset, out='runs/{data.name}')"
-    words = ["zoo", "train", data.name]
+    options: list[tuple[str, object]] = []
     if data.dataset.needs_folder or _is_elsewhere(data):
-        words += ["--data", str(data.root)]
-    for name, value in data.options.items():
-        words += ["--set", f"{name}={value}"]
+        options.append(("data", data.root))
+    options += [("set", f"{name}={value}") for name, value in data.options.items()]
     if given is None:
-        words += ["--backbone", filters.backbone.removeprefix("torchvision/"), "--cut", cut.name]
-        words += ["--weights", filters.start.text if filters.start else "random"]
+        options += [("backbone", filters.backbone.removeprefix("torchvision/")), ("cut", cut.name)]
+        options.append(("weights", filters.start.text if filters.start else "random"))
     else:
-        named = given if not isinstance(given, Filters) else filters.weights
-        words += ["--filters", str(named), "--cut", cut.name]
-    words += _head_words(data, target)
-    words += ["--size", str(size)] if size else []
-    words += ["--seed", str(seed)] if seed else []
-    return shlex.join(words)
+        options += [("filters", filters.weights if isinstance(given, Filters) else given), ("cut", cut.name)]
+    if head := _head_of(data, target):
+        options.append(("head", head))
+    options += [(name, value) for name, value in (("size", size), ("seed", seed)) if value]
+    words = [word for name, value in options for word in (f"--{name}", str(value))]
+    return shlex.join(["zoo", "train", data.name, *words])
 
 
 def _is_elsewhere(data: OpenDataset) -> bool:
@@ -95,17 +94,17 @@ def _is_elsewhere(data: OpenDataset) -> bool:
     return not data.root.is_relative_to((zoo_home() / "datasets").resolve())
 
 
-def _head_words(data: OpenDataset, target: str) -> list[str]:
-    """`--head NAME:target=…`, nothing where the default head learns it."""
+def _head_of(data: OpenDataset, target: str) -> str:
+    """`NAME:target=…`, nothing where the default head learns it."""
     kind = data.targets[target]
     fitting = [name for name, other in data.targets.items() if type(other) is type(kind)]
     if isinstance(kind, Categories):
-        return [] if len(fitting) == 1 else ["--head", f"classify:target={target}"]
+        return "" if len(fitting) == 1 else f"classify:target={target}"
     for plugin in find_plugins("head"):
         try:
             maker = plugin.load()
         except ZooError:
             continue  # `zoo plugins` reports it
         if isinstance(maker, type) and issubclass(maker, Head) and isinstance(kind, maker.learns):
-            return ["--head", plugin.name if len(fitting) == 1 else f"{plugin.name}:target={target}"]
-    return ["--head", f"NAME:target={target}"]
+            return plugin.name if len(fitting) == 1 else f"{plugin.name}:target={target}"
+    return f"NAME:target={target}"

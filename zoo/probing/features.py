@@ -118,7 +118,7 @@ def pool_features(
         if bad := int((~np.isfinite(found)).any(axis=1).sum()):
             raise ZooError(
                 f"The features of {filters.name!r} at {name} are not finite for {bad} of {len(found)} pictures.",
-                "Run `zoo verify` on the filters, or compute in --precision fp32.",
+                "Run `zoo verify` on the filters, or compute in `precision='fp32'`.",
             )
     return features
 

@@ -59,7 +59,7 @@ def pick_target(data: OpenDataset, name: str | None) -> str:
         raise UsageError(f"The dataset {data.name!r} has no targets: nothing is known of its pictures to score with.")
     chosen = name or next(iter(targets))
     if chosen not in targets:
-        raise UsageError(f"The dataset {data.name!r} has no target {chosen!r}. It has {listed}.")
+        raise UsageError(f"The dataset {data.name!r} has no target {chosen!r}.", f"It has {listed}.")
     target = targets[chosen]
     if isinstance(target, Categories) and len(target.names) < 2:
         raise _one_class(chosen, target.names[0] if target.names else "none")
@@ -169,7 +169,7 @@ def _values(column: Tensor, rows: Tensor, target: str, kind: Target, notes: list
         raise ZooError(
             f"The target {target!r} has {len(rows)} pictures with a value, or one value for all of them: "
             "there is nothing to predict.",
-            "Add pictures, or name another --target.",
+            "Add pictures, or name another `target=`.",
         )
     return rows, values
 
@@ -232,7 +232,7 @@ def _neighbours(asked: int | None, trained: int, classes: int) -> int:
     if not 1 <= asked <= trained:
         raise UsageError(
             f"k cannot be {asked}: the smallest training part has {trained} pictures.",
-            f"Pass --neighbours 1 to {trained}.",
+            f"Pass `neighbours=1` to {trained}.",
         )
     return asked
 

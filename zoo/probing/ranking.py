@@ -133,7 +133,7 @@ def rank(
     question = entrants.question
     if question is None:
         raise UsageError(
-            "There are no filters to rank on this disk.", "Name some with --filters, or run `pip install zoo-filters`."
+            "There are no filters to rank on this disk.", "Name some with `filters=`, or run `pip install zoo-filters`."
         )
     measure = "accuracy" if question.labels is not None else "R²"
     places, floor, verdict = entrants.settle(measure)

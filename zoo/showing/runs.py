@@ -99,7 +99,7 @@ def _draw(run: Run, filters: Filters, part: Path, *, reveal: bool, progress: Pro
         dataset = run.record["dataset"]["name"]
         notes.append(
             f"No licence of the pictures of {dataset!r} is known that lets them be shown: the card has no patches of "
-            "them. Pass --show-pictures if everybody may see them."
+            "them. Pass `pictures='all'` if everybody may see them."
         )
     wishes = Wishes(
         layers=(filters.cut.name,),

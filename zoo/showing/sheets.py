@@ -105,7 +105,7 @@ def show_filters(
     wishes = wishes or Wishes()
     desk = _Desk(filters=filters, folder=Path(folder), wishes=wishes)
     if desk.folder.exists() and not desk.folder.is_dir():
-        raise FileError(desk.folder, "this is a file", "Name a folder with --out.")
+        raise FileError(desk.folder, "this is a file", "Name a folder with `folder=`.")
     layers = find_layers(filters, wishes.layers)
     shown = Shown(folder=desk.folder, files=())
     _draw_first(desk)

@@ -68,14 +68,14 @@ def parse_source(
             )
         if own and revision and own != revision:
             raise UsageError(
-                f"{ascii(text)[:100]} and --revision {ascii(revision)[:100]} name two revisions.", "Give one."
+                f"{ascii(text)[:100]} and `revision=` {ascii(revision)[:100]} name two revisions.", "Give one."
             )
         wanted = own or revision or "main"
         if not _REVISION.fullmatch(wanted) or ".." in wanted:
             raise UsageError(f"{ascii(wanted)[:100]} is no revision.", "Give a branch, a tag or a commit.")
         return HubSource(repo=given, revision=wanted, token=token, cache_dir=cache_dir, offline=offline)
     if revision:
-        raise UsageError(f"{source.text} has no revisions.", f"Leave --revision {revision} out.")
+        raise UsageError(f"{source.text} has no revisions.", "Leave `revision=` out.")
     return source
 
 

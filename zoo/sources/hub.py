@@ -101,7 +101,9 @@ class HubSource(Source):
                 return self._received(name, limit)
         elif matches_etag(path) is False:  # damaged since it was fetched
             if self.is_offline():
-                raise IntegrityError(f"{path}: it is damaged, and this is offline.", "Run it once without --offline.")
+                raise IntegrityError(
+                    f"{path}: it is damaged, and this is offline.", "Run it once without `offline=True`."
+                )
             path = self.fetch(name, again=True)
         else:
             self._note_commit()
@@ -291,7 +293,9 @@ class HubSource(Source):
     def _cached_commit(self) -> str:
         noted = self._noted_commit()
         if not noted:
-            raise FetchError(f"{self.text} is not in the cache, and this is offline.", "Run it once without --offline.")
+            raise FetchError(
+                f"{self.text} is not in the cache, and this is offline.", "Run it once without `offline=True`."
+            )
         return noted
 
     def _noted_commit(self) -> str:
@@ -330,7 +334,8 @@ class HubSource(Source):
     def _check_online(self, name: str) -> None:
         if self.is_offline():
             raise FetchError(
-                f"{self.text}: {name!r} is not in the cache, and this is offline.", "Run it once without --offline."
+                f"{self.text}: {name!r} is not in the cache, and this is offline.",
+                "Run it once without `offline=True`.",
             )
 
 

@@ -102,11 +102,11 @@ def _parse(weights: str, tags: Mapping[str, str], of: str) -> tuple[Source, str 
     if not path.is_dir() and path.suffix in (*PICKLES, ".safetensors", ".json"):
         _check_ending(path.name, weights)
         if not path.is_file():
-            raise FileError(weights, "there is no such file", f"Say --weights random, {_listed(tags)}.")
+            raise FileError(weights, "there is no such file", f"Say `weights='random'`, {_listed(tags)}.")
         return FolderSource(path.parent), path.name
     if "/" in weights or path.is_dir() or weights.startswith("package:"):
         return parse_source(weights), None
-    raise UsageError(f"{of} has no weights called {weights!r}.", f"Say --weights random, {_listed(tags)}.")
+    raise UsageError(f"{of} has no weights called {weights!r}.", f"Say `weights='random'`, {_listed(tags)}.")
 
 
 def _check_ending(name: str, where: str) -> None:
@@ -128,7 +128,7 @@ def _only_file(source: Source, names: Sequence[str]) -> str:
     if found:
         raise UsageError(
             f"{source.text} has {len(found)} files of weights: {some(found)}.",
-            f"Say which: --weights {source.text}/{found[0]}",
+            f"Say which: `weights='{source.text}/{found[0]}'`.",
         )
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
@@ -200,4 +200,4 @@ def _pickled(where: str) -> ZooError:
 
 
 def _wrong_index(where: str, problem: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {problem}. The index is damaged, or not of these files.", "Fetch it again.")
+    return IntegrityError(f"{where}: {problem}.", "The index is damaged, or not of these files. Fetch it again.")

@@ -97,7 +97,7 @@ def _agreeing_prefix(checkpoint: Checkpoint, wanted: Iterable[str], backbone: Ba
     if whole:
         raise IntegrityError(
             f"{checkpoint.text} holds {backbone.full_name} {len(whole)} times, under the prefixes {some(whole)}.",
-            "Save the one that you want into a file of its own, and name that with --weights FILE.",
+            "Save the one that you want into a file of its own, and name that with `weights=FILE`.",
         )
     prefix = max(agreeing, key=lambda one: agreeing[one], default="")
     missing = [prefix + name for name in wanted if name in needed and prefix + name not in checkpoint.tensors]
@@ -106,8 +106,8 @@ def _agreeing_prefix(checkpoint: Checkpoint, wanted: Iterable[str], backbone: Ba
     near = _nearest(checkpoint, backbone)
     raise IntegrityError(
         f"{checkpoint.text} does not fit {backbone.full_name}: {agreeing[prefix]} of {len(needed)} names agree "
-        f"(missing: {some(missing)}; left over: {some(left_over) or 'none'}). "
-        + (f"They agree best with --backbone {near}." if near else "Check the backbone and the cut.")
+        f"(missing: {some(missing)}; left over: {some(left_over) or 'none'}).",
+        f"They agree best with `backbone={near!r}`." if near else "Check the backbone and the cut.",
     )
 
 

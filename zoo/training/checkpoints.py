@@ -43,7 +43,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             state = json.loads((opened.metadata() or {})["state"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise FileError(
-            path, f"no readable checkpoint ({error})", "Start the training again with another --out."
+            path, f"no readable checkpoint ({error})", "Start the training again with another `out=`."
         ) from error
     return tensors, state
 

@@ -160,7 +160,7 @@ def resume(
     if data.fingerprint() != run.record["fingerprint"]:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began.",
-            "Put it back, or train anew with another --out.",
+            "Put it back, or train anew with another `out=`.",
         )
     if crew.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(run.record["threads"])  # the same bits need the same number
@@ -220,7 +220,7 @@ def _begin(
     shelf: Shelf | None = None,
 ) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
-        raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another --out.")
+        raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
     cropping, pictures = find_cropping(recipe.data, data.targets), data.fingerprint()
     where, fingerprint = crew.arithmetic.device, pictures
     if cropping is not None:

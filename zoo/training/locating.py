@@ -87,7 +87,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     if not boxed:
         raise UsageError(
             f"crop = {part.crop!r} has no head that learns a box, only {', '.join(locator.heads)}.",
-            "Train one with --head locate.",
+            "Train one with `heads=['locate']`.",
         )
     published = locator.filters.published
     crop = Crop(locator=locator, head=boxed[0], margin=part.margin)
@@ -127,7 +127,7 @@ def warn_of_learnt(
         said = ", ".join(f"{count} of the split {name!r}" for name, count in found.items() if count)
         warnings.warn(
             f"The locator {run.folder} has learnt from pictures that this run is judged by: {said}. The figures on "
-            "them are too good. Train the locator with the same --seed and --seen.",
+            "them are too good. Train the locator with the same `seed=` and `seen=`.",
             ZooWarning,
             stacklevel=2,
         )

@@ -88,7 +88,7 @@ class StageLoop:
         if not math.isfinite(position.best):
             raise ZooError(
                 f"No epoch of the stage {self.stage.name!r} had a finite validation figure.",
-                f"Lower the rate: --rate {self.stage.rate / 3:.1e}.",
+                f"Lower the rate: `rate={self.stage.rate / 3:.1e}`.",
             )
         self.upper.load_state_dict(self.best)
 
@@ -125,7 +125,7 @@ class StageLoop:
             raise ZooError(
                 f"The training diverged in epoch {position.epoch + 1} of the stage {self.stage.name!r} "
                 f"(the loss is {position.loss}).",
-                f"Lower the rate: --rate {self.stage.rate / 3:.1e}.",
+                f"Lower the rate: `rate={self.stage.rate / 3:.1e}`.",
             )
 
     def _take_step(self, rows: Tensor, rank: int) -> Tensor:

@@ -135,10 +135,10 @@ def refuse_existing(folder: Path) -> None:
     """Say so, before any work is done, where a folder is taken."""
     if (folder / "run.json").is_file():
         done = json.loads((folder / "run.json").read_text()).get("status") == "done"
-        remedy = "Choose another --out" if done else f"Go on with `zoo resume {folder}`, or choose another --out"
+        remedy = "Choose another `out=`" if done else f"Go on with `zoo resume {folder}`, or choose another `out=`"
         raise FileError(folder, "there is a run already", f"{remedy}.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileError(folder, "it is there already and is not empty", "Choose another --out.")
+        raise FileError(folder, "it is there already and is not empty", "Choose another `out=`.")
 
 
 def open_run(folder: Path | str) -> Run:

@@ -111,7 +111,7 @@ class Fisheries(zoo.Dataset):
             raise FileError(
                 root,
                 f"it holds a set drawn with {recorded}, not {self.options}",
-                "Ask for that one, or name another folder with --data.",
+                "Ask for that one, or name another folder with `root=`.",
             )
         if not finished:
             draw_set(root, self.options, progress)

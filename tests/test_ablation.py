@@ -340,7 +340,7 @@ def test_two_at_once_in_one_folder_are_refused(whole):
     _, folder, _ = whole
     with (
         FileLock(folder / ".lock"),
-        pytest.raises(FileError, match=r"another `zoo ablate` works here\. Wait for it, or choose another --out"),
+        pytest.raises(FileError, match=r"another `zoo ablate` works here\. Wait for it, or choose another `out=`"),
     ):
         ablate(recipe(), folder, without="locate", seeds=2)
 
@@ -446,14 +446,14 @@ def test_odd_questions_are_answered_in_one_line(words, message, command, tmp_pat
 
 def test_another_question_in_the_same_folder_is_refused(whole):
     _, folder, _ = whole
-    with pytest.raises(UsageError, match=r"another ablation lies there \(other recipe\)\. Choose another --out"):
+    with pytest.raises(UsageError, match=r"another ablation lies there \(other recipe\)\. Choose another `out=`"):
         ablate(recipe(size=48), folder, without="locate", seeds=2)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("all of it")
-    with pytest.raises(FileError, match=r"it is there already and is not empty\. Choose another --out"):
+    with pytest.raises(FileError, match=r"it is there already and is not empty\. Choose another `out=`"):
         ablate(recipe(), tmp_path / "out", without="locate", seeds=2)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "all of it"
 

@@ -171,7 +171,7 @@ def test_a_missing_or_empty_folder_is_named(command, tmp_path):
         in command("train", "image-folder", *START, "--data", "nowhere").fault
     )
     assert "empty: the folder is empty." in command("train", "image-folder", *START, "--data", "empty").fault
-    assert "say which with --data DIR" in command("train", "image-folder", *START).fault
+    assert "Say which with --data DIR" in command("train", "image-folder", *START).fault
     assert "nowhere: there is no such" in command("data", "check", "image-folder", "--data", "nowhere").fault
 
 

@@ -372,7 +372,7 @@ def test_true_crops_need_a_box_and_name_the_targets(tmp_path, monkeypatch):
 def test_a_locator_needs_a_head_that_says_a_box(places, tmp_path):
     train_recipe(recipe(NAME), tmp_path / "names")
     with pytest.raises(
-        UsageError, match=r"has no head that learns a box, only classify\. Train one with --head locate"
+        UsageError, match=r"has no head that learns a box, only classify\. Train one with `heads=\['locate'\]`"
     ):
         train_recipe(recipe(NAME, crop=str(tmp_path / "names")), tmp_path / "run")
 

@@ -212,7 +212,7 @@ def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match="the folder is empty"):
         open_dataset("image-folder", tmp_path / "empty")
-    with pytest.raises(UsageError, match="--data DIR"):
+    with pytest.raises(UsageError, match="`root=DIR`"):
         open_dataset("image-folder")
 
 

@@ -114,7 +114,7 @@ def test_a_deeper_cut_brings_only_what_is_missing(shared: Shared) -> None:
 
 def test_a_deeper_cut_that_is_not_here_is_said_offline(shared: Shared) -> None:
     zoo.fetch(REPO, cut="block1")
-    with pytest.raises(FetchError, match=r"not in the cache, and this is offline\. Run it once without --offline"):
+    with pytest.raises(FetchError, match=r"not in the cache, and this is offline\. Run it once without `offline=True`"):
         zoo.load(REPO, cut="block2", offline=True)
 
 

@@ -105,9 +105,6 @@ def texts_of(path: Path) -> list[str]:
     parts = {id(part) for node in joined for part in node.values}
     single = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in parts]
     filled = ["".join(part.value if isinstance(part, ast.Constant) else "…" for part in one.values) for one in joined]
-        "".join(str(getattr(part, "value", "")) if isinstance(part, ast.Constant) else "…" for part in node.values)
-        for node in joined
-    ]
     return [text for text in (*single, *filled) if isinstance(text, str)]
 
 

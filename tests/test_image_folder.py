@@ -106,7 +106,10 @@ def test_a_picture_that_cannot_be_read_is_named_when_it_is_reached(tmp_path: Pat
     ("names", "message"),
     [
         ((), r"there are no pictures in it\. Put them into a folder a class: root/<class>/picture\.jpg"),
-        (("1.png", "2.png"), r"no class folders\. Make a folder a class, or name a CSV .* --set labels=FILE\.csv"),
+        (
+            ("1.png", "2.png"),
+            r"no class folders\. Make a folder a class, or name .* `options={'labels': 'FILE\.csv'}`",
+        ),
         (("a/1.png", "a/2.png"), r"the only class is a\. Two classes or more are needed"),
         (
             ("a/1.png", "a/2.png", "b/1.png", "c/1.png"),
@@ -135,7 +138,7 @@ def test_empty_and_single_classes_are_named_all_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"there is no such folder\. Check --data\."):
+    with pytest.raises(FileError, match=r"there is no such folder\. Check `root=`\."):
         _prepared(tmp_path / "nowhere")
 
 

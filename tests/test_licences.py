@@ -10,7 +10,7 @@ from zoo.lineage import Ancestry, settle_licences
 
 
 def base(license):
-    return Origin(what="the base filters 'b'", license=license, flag="--base-license")
+    return Origin(what="the base filters 'b'", license=license, argument="base_license")
 
 
 def ancestry(**facts):
@@ -24,8 +24,8 @@ def test_a_licence_is_spelt_as_the_hub_spells_it():
 
 
 def test_a_licence_that_the_hub_does_not_know_has_its_nearest_offered():
-    with pytest.raises(UsageError, match=r"--base-license 'cc-by-5.0' is no licence .* Did you mean 'cc-by-4.0'\?"):
-        check_licence("cc-by-5.0", flag="--base-license")
+    with pytest.raises(UsageError, match=r"`base_license=` 'cc-by-5.0' is no licence .* Did you mean 'cc-by-4.0'\?"):
+        check_licence("cc-by-5.0", argument="base_license")
     with pytest.raises(UsageError, match=r"Take one of the Hub's, such as apache-2.0 or cc-by-4.0, or other."):
         check_licence("§§§")
 
@@ -76,18 +76,18 @@ def test_these_may_not_be_republished_so(theirs, ours, wanted):
 
 
 def test_the_remedy_is_the_flag():
-    with pytest.raises(UsageError, match=r"find it out and say --base-license LICENCE"):
+    with pytest.raises(UsageError, match=r"find it out and say `base_license=LICENCE`"):
         check_lineage("mit", base=base(""))
 
 
 def test_all_that_stands_against_a_licence_is_said_at_once():
-    pictures = Origin(what="the pictures", license="cc-by-sa-4.0", flag="--dataset-license")
+    pictures = Origin(what="the pictures", license="cc-by-sa-4.0", argument="dataset_license")
     with pytest.raises(UsageError, match=r"the base filters 'b' are cc-by-nc-4.0.*; the pictures are cc-by-sa-4.0"):
         check_lineage("mit", base=base("cc-by-nc-4.0"), dataset=pictures)
 
 
 def test_pictures_of_unknown_licence_are_allowed():
-    check_lineage("mit", dataset=Origin(what="x", license=None, flag="--dataset-license", must_be_known=False))
+    check_lineage("mit", dataset=Origin(what="x", license=None, argument="dataset_license", must_be_known=False))
 
 
 def test_unknown_is_no_licence_to_publish_under():

@@ -116,7 +116,9 @@ def test_a_secret_inside_a_path_is_not_told_with_it(found):
 def test_all_findings_are_said_at_once_with_the_remedy(tmp_path):
     (tmp_path / "a.md").write_text("/home/berta/x")
     (tmp_path / "b.md").write_text("\nby anna")
-    with pytest.raises(PrivacyError, match=r"a.md, line 1: .*; b.md, line 2: the user's name 'anna'.* --allow TEXT"):
+    with pytest.raises(
+        PrivacyError, match=r"a.md, line 1: .*; b.md, line 2: the user's name 'anna'.*`allow=\['TEXT'\]`"
+    ):
         check_private({name: tmp_path / name for name in ("a.md", "b.md")}, ANNA)
 
 

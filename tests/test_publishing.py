@@ -235,13 +235,13 @@ def test_evaluate_will_not_call_pictures_a_test_that_may_have_been_learnt(shapes
     run = train_recipe(parse_recipe(content, where="the test"), tmp_path / "run")
     assert evaluate(run)["classify"]["accuracy"] == pytest.approx(run.metrics["test"]["classify"]["accuracy"])
     shutil.copy(folder / "bar" / "bar-000.png", folder / "bar" / "new.png")
-    with pytest.raises(UsageError, match="--split all"):
+    with pytest.raises(UsageError, match="`split='all'`"):
         evaluate(run)
     assert evaluate(run, split="all")
 
 
 def test_a_licence_must_be_known(run, tmp_path):
-    with pytest.raises(UsageError, match="--license"):
+    with pytest.raises(UsageError, match="`license="):
         zoo.push(run, to=tmp_path / "p")
     assert not (tmp_path / "p").exists()
 

@@ -162,7 +162,7 @@ def test_a_damaged_folder_does_not_go_up(hub, published):
 
 
 def test_a_published_folder_takes_no_wishes_of_a_run(hub, published):
-    with pytest.raises(UsageError, match=r"published already and goes up as it is. Leave --name, --license out"):
+    with pytest.raises(UsageError, match=r"published already and goes up as it is. Leave `name=`, `license=` out"):
         zoo.push(published.folder, repo=REPO, name="other", license="mit")
 
 
@@ -334,7 +334,7 @@ def test_a_readme_that_a_person_wrote_stays_and_is_pinned(hub, push):
     pushed = push()
     assert dict(hub.list(REPO))["README.md"].read_bytes() == mine
     assert pushed.manifest.files["README.md"].sha256 == hashlib.sha256(mine).hexdigest()
-    assert "--yes" in pushed.notes[0]
+    assert "`replace_existing=True`" in pushed.notes[0]
     assert len(pushed.notes) == 1
     assert zoo.fetch(REPO).digest == pushed.digest
 
@@ -376,7 +376,9 @@ def test_our_own_card_is_replaced_by_the_next(hub, push):
 
 def test_other_models_are_not_overwritten_unasked(hub, push):
     hub.add(REPO, {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"years of work"})
-    with pytest.raises(UsageError, match=r"config.json, model.safetensors would be overwritten.*--yes"):
+    with pytest.raises(
+        UsageError, match=r"config.json, model.safetensors would be overwritten.*`replace_existing"
+    ):
         push()
     assert dict(hub.list(REPO))["model.safetensors"].read_bytes() == b"years of work"
     assert push(replace_existing=True).is_changed
@@ -519,18 +521,18 @@ def test_a_tag_is_no_branch(hub, push):
     "repo", ["vgg11", "a/b/c", "tester/a--b", "tester/../x", "tester/x.git", "hf://tester", "a b/c"]
 )
 def test_what_is_no_repository_is_said_at_once(hub, push, repo):
-    with pytest.raises(UsageError, match=r"is no repository: say --repo owner/name"):
+    with pytest.raises(UsageError, match=r"is no repository: say `repo='owner/name'`"):
         push(repo=repo)
     assert hub.requests == []
 
 
 def test_somewhere_must_be_named(run):
-    with pytest.raises(UsageError, match=r"--repo owner/name, --to FOLDER, or both"):
+    with pytest.raises(UsageError, match=r"`repo='owner/name'`, `to=FOLDER`, or both"):
         zoo.push(run, license="mit")
 
 
 def test_what_is_for_the_hub_only_needs_a_repository(run, tmp_path):
-    with pytest.raises(UsageError, match=r"--private, --tag: only for the Hub"):
+    with pytest.raises(UsageError, match=r"`private=True`, `tag=`: only for the Hub"):
         zoo.push(run, to=tmp_path / "folder", license="mit", private=True, tag="v1")
 
 
@@ -541,14 +543,14 @@ def test_names_of_tags_and_branches_are_checked(push, wish):
 
 
 def test_a_licence_must_be_known(hub, push):
-    with pytest.raises(UsageError, match=r"No licence is known to publish under: say --license"):
+    with pytest.raises(UsageError, match=r"No licence is known to publish under\. Say `license="):
         push(license=None)
     assert written(hub) == []
 
 
 def test_a_base_that_may_not_be_sold_is_not_republished_as_apache(hub, run, push, tmp_path):
     other = other_start(run, tmp_path, weights="package:mine/own", base={"name": "own", "license": "cc-by-nc-4.0"})
-    with pytest.raises(UsageError, match=r"the base filters 'own' are cc-by-nc-4.0.*--base-license"):
+    with pytest.raises(UsageError, match=r"the base filters 'own' are cc-by-nc-4.0.*`base_license=`"):
         push(other)
     assert written(hub) == []
     assert push(other, license=None).manifest.license == "cc-by-nc-4.0"
@@ -561,13 +563,13 @@ def test_what_the_base_has_learnt_from_counts_too(hub, run, push, tmp_path):
 
 
 def test_pictures_that_may_not_be_sold_are_named(hub, push):
-    with pytest.raises(UsageError, match=r"the pictures of 'image-folder' are cc-by-nc-4.0.*--dataset-license"):
+    with pytest.raises(UsageError, match=r"the pictures of 'image-folder' are cc-by-nc-4.0.*`dataset_license=`"):
         push(dataset_license="CC-BY-NC-4.0")
 
 
 def test_weights_of_unknown_licence_need_one(hub, run, push, tmp_path):
     other = other_start(run, tmp_path, weights="hf://somebody/weights@" + "0" * 40)
-    with pytest.raises(UsageError, match=r"nobody says under which licence .* say --base-license"):
+    with pytest.raises(UsageError, match=r"nobody says under which licence .* say `base_license="):
         push(other)
     assert push(other, base_license="mit").manifest.lineage.base_license == "mit"
 

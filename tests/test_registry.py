@@ -228,7 +228,7 @@ def test_adding_the_same_pin_again_replaces_that_table_only(tmp_path: Path) -> N
 
 def test_another_pin_is_not_replaced_unasked(tmp_path: Path) -> None:
     path = add_entry(entry(), tmp_path / "registry.toml")
-    with pytest.raises(UsageError, match=r"already.*--replace"):
+    with pytest.raises(UsageError, match=r"already.*`replace=True`"):
         add_entry(entry(manifest=OTHER_PIN), path)
     add_entry(entry(manifest=OTHER_PIN), path, replace=True)
     assert read_registry(path)["vgg16-minnows"].manifest == OTHER_PIN

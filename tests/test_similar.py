@@ -178,7 +178,7 @@ def test_filters_in_hand_need_not_be_published(photos, shapes):
 def test_filters_that_are_not_to_be_had_are_said(photos, shapes, tmp_path):
     build_filters("vgg11", cut="block1", weights="random", size=32).embed(photos).save(tmp_path / "v.parquet")
     embeddings = read_embeddings(tmp_path / "v.parquet")
-    with pytest.raises(ZooError, match=r"vgg11-block1 \(weights:.*cannot be loaded: .*Name them with --filters"):
+    with pytest.raises(ZooError, match=r"vgg11-block1 \(weights:.*cannot be loaded: .*Name them with `filters=`"):
         embeddings.most_similar(shapes / "disc" / "disc-020.png", 3)
 
 

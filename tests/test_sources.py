@@ -315,7 +315,7 @@ def test_a_server_that_asks_to_wait_too_long_is_not_waited_for(hub: HubServer) -
 def test_a_server_that_is_broken_for_good_is_given_up(hub: HubServer) -> None:
     there = source().pinned()
     hub.fail("status", 500, path="resolve", times=None)
-    with pytest.raises(FetchError, match=r"HTTP 500.*Check the network.*--offline.*--weights"):
+    with pytest.raises(FetchError, match=r"HTTP 500.*Check the network.*`offline=True`.*`weights="):
         there.read("config.json", limit=10)
     assert hub.count("GET", "resolve") == 4
 

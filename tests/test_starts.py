@@ -254,7 +254,7 @@ def test_names_that_do_not_agree_are_counted_and_listed(tmp_path: Path) -> None:
 def test_a_checkpoint_of_a_sister_network_names_it(tmp_path: Path) -> None:
     given = {name: tensor.half() for name, tensor in truncated_vgg("vgg13", "block5").state_dict().items()}
     (tmp_path / MODEL).write_bytes(save({f"module.{name}": tensor for name, tensor in given.items()}))
-    with pytest.raises(IntegrityError, match="They agree best with --backbone vgg13"):
+    with pytest.raises(IntegrityError, match="They agree best with `backbone='vgg13'`"):
         start(tmp_path)
 
 

@@ -88,7 +88,7 @@ def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool)
     with progress_bars() as progress:
         report = examine(name, root, options=as_pairs(settings, option="--set"), progress=progress)
     if as_json:
-        print_json(report.as_dict())
+        print_json({**report.as_dict(), "faults": [in_flags(line) for line in report.faults]})
     else:
         _print_report(report)
     if report.faults:

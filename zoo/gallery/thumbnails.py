@@ -63,7 +63,7 @@ def thumbnails_of(
         try:
             return as_thumbnail(read(token), side)
         except ZooError as error:
-            return str(error)
+            return error.problem
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, len(tokens), AHEAD):

@@ -110,11 +110,10 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def _check(report: Report) -> None:
+    columns = len(report.table.columns) if report.table else 0
     for row in report.table.rows if report.table else ():
-        if len(row) != len(report.table.columns):  # type: ignore[union-attr]
-            raise UsageError(
-                f"The table's row {row} has not {len(report.table.columns)} cells.", "Give a cell a column."
-            )  # type: ignore[union-attr]
+        if len(row) != columns:
+            raise UsageError(f"The table's row {row} has not {columns} cells.", "Give a cell a column.")
     for bar in report.bars.bars if report.bars else ():
         if not 0 <= bar.value <= 1:
             raise UsageError(

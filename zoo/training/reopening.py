@@ -50,9 +50,10 @@ def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDatase
             f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it. "
             "Go on in Python: zoo.resume(folder, dataset=…)."
         )
+    own = run.recipe.data.root is None and not Path(run.record["root"]).is_dir()  # ZOO_HOME is elsewhere now
     return open_dataset(
         run.recipe.data.dataset,
-        root or run.record["root"],
+        root or (None if own else run.record["root"]),
         options=run.recipe.data.options,
         package=package,
         progress=progress,

@@ -74,10 +74,10 @@ def main() -> None:
                 "accuracy": [figure["accuracy"] for figure in figures],
                 "balanced": [figure["balanced_accuracy"] for figure in figures],
                 "log_loss": [figure["log_loss"] for figure in figures],
-                "test_pictures": runs[0].record["splits"]["test"],
+                "test_pictures": runs[0].record.splits.test,
             }
             print(arm.title, json.dumps(results[arm.title]), flush=True)
-        device, packages = runs[0].record["device"], runs[0].record["versions"]
+        device, packages = runs[0].record.device, runs[0].record.versions
     table = _table(results)
     print(table)
     kinds, last = len(figures[0]["recall"]), options.seeds - 1

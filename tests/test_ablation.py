@@ -106,7 +106,7 @@ def test_figures_are_those_of_the_runs(whole):
 def test_every_arm_has_the_same_pictures_in_every_split(whole):
     _, folder, _ = whole
     for seed in ("0", "1"):
-        splits = {json.dumps(open_run(run).record["splits"]) for run in folder.glob(f"*/{seed}")}
+        splits = {open_run(run).record.splits.model_dump_json() for run in folder.glob(f"*/{seed}")}
         assert len(splits) == 1
 
 
@@ -158,7 +158,7 @@ def test_the_two_stages_share_the_seed_and_the_splits(whole):
     assert [head.plugin for head in first.recipe.heads] == ["locate"]
     assert [head.plugin for head in second.recipe.heads] == ["classify"]
     assert first.recipe.seed == second.recipe.seed == 1
-    assert second.record["crop"]["by"] == str(first.folder)
+    assert second.record.crop.by == str(first.folder)
 
 
 def test_a_head_of_no_box_has_three_arms(tmp_path):
@@ -186,7 +186,7 @@ def test_weights_of_the_first_seed_are_kept_and_no_others(whole):
 def test_arms_share_the_decoded_pictures_and_crops_of_locators_go(whole, home_of_all):
     _, folder, _ = whole
     decoded = {path.name for path in (home_of_all / "home" / "decoded").iterdir()}
-    prints = {run.parent.name: open_run(run).record["fingerprint"][:32] + "-32" for run in folder.glob("*/0")}
+    prints = {run.parent.name: open_run(run).record.fingerprint[:32] + "-32" for run in folder.glob("*/0")}
     assert {prints["with"], prints["oracle"]} <= decoded
     assert prints["with"] == prints["without"] == prints["placebo"] == prints["locator"]
     assert prints["two-stage"] not in decoded
@@ -227,7 +227,7 @@ def test_seen_groups_are_held_out_where_groups_are_known(tmp_path):
     report = ablate(content, tmp_path / "out", without="locate", seeds=1, arms=["with"])
     assert [split.split for split in report.splits] == ["seen", "unseen"]
     run = open_run(tmp_path / "out" / "with" / "0")
-    assert run.record["splits"]["seen"] > 0
+    assert run.record.splits.seen > 0
     assert run.metrics["seen"]["classify"]["accuracy"] == report.splits[0].arms[1].values[0]
     assert run.metrics["test"]["classify"]["accuracy"] == report.splits[1].arms[1].values[0]
 

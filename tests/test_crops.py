@@ -152,9 +152,9 @@ def test_the_second_stage_learns_from_crops(places):
     data = open_dataset("drawn", options={"empty": 0.0})
     whole = data.decode(32)
     record = places["second"].record
-    assert record["crop"]["by"] == str(places["place"] / "locator")
-    assert record["fingerprint"] != data.fingerprint()
-    assert record["splits"] == places["locator"].record["splits"]
+    assert record.crop.by == str(places["place"] / "locator")
+    assert record.fingerprint != data.fingerprint()
+    assert record.splits == places["locator"].record.splits
     assert len(whole) == 90
 
 
@@ -172,7 +172,7 @@ def test_true_boxes_fill_the_crop(places, tmp_path):
 def test_another_margin_is_another_decoded_set(places, tmp_path):
     one = train_recipe(recipe(NAME, crop="truth", margin=0.0), tmp_path / "one")
     other = train_recipe(recipe(NAME, crop="truth", margin=0.3), tmp_path / "other")
-    assert one.record["fingerprint"] != other.record["fingerprint"]
+    assert one.record.fingerprint != other.record.fingerprint
 
 
 def test_evaluating_a_two_stage_run_gives_its_own_figures_again(places):
@@ -259,7 +259,7 @@ def test_the_command_line_crops(places, command, pictures, tmp_path):
         *("--out", tmp_path / "run", "-q"),
     )
     assert answer.status == 0, answer.err
-    assert open_run(tmp_path / "run").record["splits"]["train"] == 40
+    assert open_run(tmp_path / "run").record.splits.train == 40
     asked = command("predict", tmp_path / "run", pictures, "-q")
     assert asked.status == 0, asked.err
     assert asked.out.startswith("image,bar,disc,ring\n")
@@ -423,8 +423,8 @@ def test_a_locator_that_has_learnt_the_test_pictures_is_warned_of(places, tmp_pa
     other = recipe(NAME, crop=str(places["place"] / "locator")).model_copy(update={"seed": 1})
     with pytest.warns(ZooWarning, match="has learnt from pictures that this run is judged by: .* of the split 'test'"):
         run = train_recipe(other, tmp_path / "run")
-    assert run.record["crop"]["learnt"]["test"] > 0
-    assert places["second"].record["crop"]["learnt"] == {"test": 0}
+    assert run.record.crop.learnt["test"] > 0
+    assert places["second"].record.crop.learnt == {"test": 0}
 
 
 def test_truth_is_written_small(tmp_path):

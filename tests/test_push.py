@@ -25,6 +25,7 @@ from zoo.published import open_published, verify
 from zoo.registry import find_entry, read_registry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
+from zoo.training.record import BaseRecord
 
 REPO = "tester/vgg11-shapes"
 TOKEN = "hf_" + "x" * 34  # not a real one
@@ -202,7 +203,8 @@ def test_a_run_knows_what_its_base_has_learnt_from(run, shapes, tmp_path):
         "training": {"head_epochs": 1, "epochs": 0, "batch": 32},
     }
     again = train_recipe(parse_recipe(content, where="the test"), tmp_path / "again")
-    assert again.record["base"] == {"name": "base", "license": "cc-by-nc-4.0", "dataset_license": "cc-by-nc-4.0"}
+    licence = "cc-by-nc-4.0"
+    assert again.record.base == BaseRecord(name="base", license=licence, dataset_license=licence)
     with pytest.raises(UsageError, match=r"the pictures that the base has learnt from are cc-by-nc-4.0"):
         zoo.push(again, to=tmp_path / "p", license="mit", base_license="mit")
 
@@ -259,7 +261,7 @@ def test_weights_of_the_hub_are_the_base_model_and_their_licence_is_asked_for(hu
 
 
 def test_a_base_that_is_not_on_the_hub_is_named_in_the_text_only(hub, run, push, tmp_path):
-    base = {"name": "my-own", "license": "mit"}
+    base = BaseRecord(name="my-own", license="mit")
     push(other_start(run, tmp_path, weights="package:mine/my-own", base=base))
     card = dict(hub.list(REPO))["README.md"].read_text()
     assert "base_model" not in card
@@ -267,7 +269,7 @@ def test_a_base_that_is_not_on_the_hub_is_named_in_the_text_only(hub, run, push,
 
 
 def test_a_dataset_that_the_hub_could_not_have_is_left_out_of_the_metadata(hub, run, push, tmp_path):
-    push(other_start(run, tmp_path, dataset={**run.record["dataset"], "name": "my pictures"}))
+    push(other_start(run, tmp_path, dataset=run.record.dataset.model_copy(update={"name": "my pictures"})))
     assert "datasets:" not in dict(hub.list(REPO))["README.md"].read_text()
 
 
@@ -275,9 +277,7 @@ def other_start(run, tmp_path, **facts):
     """The same run, as if it had begun with something else."""
     folder = tmp_path / "other-run"
     shutil.copytree(run.folder, folder)
-    record = {**run.record, **facts}
-    (folder / "run.json").write_text(json.dumps(record))
-    return replace(run, folder=folder, record=record)
+    return replace(run, folder=folder).note(**facts)
 
 
 # ------------------------------------------------------------------------------------------------ a person's README
@@ -632,7 +632,7 @@ def test_offline_nothing_is_pushed(hub, push, monkeypatch):
 
 def test_a_run_that_is_not_done_is_not_pushed(hub, run, push):
     with pytest.raises(FileError, match=r"this run is not done"):
-        push(replace(run, record={**run.record, "status": "training"}))
+        push(replace(run, record=run.record.model_copy(update={"status": "training"})))
     assert hub.requests == []
 
 

@@ -14,6 +14,7 @@ from zoo.contracts import Box, Categories, Cut, Multilabel, Target
 from zoo.files import write_whole
 from zoo.hub.cards import Metadata, Result, front_matter
 from zoo.manifest import CARD
+from zoo.training.record import DatasetRecord, SplitsRecord
 
 FILE = CARD
 TAG = "feature-filters"  # what a search asks for
@@ -93,9 +94,9 @@ class Card:
     base_repo: str | None  # where the weights began, "owner/name" of the Hub
     base_license: str | None
     weights: str
-    dataset: Mapping[str, Any]
+    dataset: DatasetRecord
     dataset_license: str | None
-    splits: Mapping[str, Any]
+    splits: SplitsRecord
     device: str
     versions: Mapping[str, str]
     crop: str  # in words; empty: whole pictures
@@ -134,7 +135,7 @@ def _digest(text: str) -> str:
 
 
 def _metadata(card: Card) -> Metadata:
-    dataset = card.dataset["name"].rpartition(":")[2]
+    dataset = card.dataset.name.rpartition(":")[2]
     return Metadata(
         name=card.name,
         license=card.license,
@@ -166,7 +167,7 @@ def _can_be_dataset(name: str) -> bool:
 def _body(card: Card, pictures: set[str]) -> str:
     short = card.backbone.rpartition("/")[2]
     began = _beginning(card)
-    options = ", ".join(f"{key} = {value}" for key, value in card.dataset.get("options", {}).items())
+    options = ", ".join(f"{key} = {value}" for key, value in card.dataset.options.items())
     parts = [
         f"# {card.name}",
         card.about,
@@ -182,11 +183,11 @@ def _body(card: Card, pictures: set[str]) -> str:
         "## Scores",
         _scores(card),
         "## How it was made",
-        f"- data: `{card.dataset['name']}` of the package `{card.dataset['package']}` "
-        f"{card.dataset['version']}" + (f" ({options})" if options else ""),
+        f"- data: `{card.dataset.name}` of the package `{card.dataset.package}` "
+        f"{card.dataset.version}" + (f" ({options})" if options else ""),
         f"- licence of the pictures: {card.dataset_license or 'unknown'}",
-        f"- pictures: {card.splits['train']:,} to train, {card.splits['val']:,} to validate, "
-        f"{card.splits['test']:,} to test, squashed to {card.size} x {card.size} pixels ({card.splits['how']})"
+        f"- pictures: {card.splits.train:,} to train, {card.splits.val:,} to validate, "
+        f"{card.splits.test:,} to test, squashed to {card.size} x {card.size} pixels ({card.splits.how})"
         + (f"; {card.crop}" if card.crop else ""),
         f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds",
         f"- weights published as {card.dtype}"

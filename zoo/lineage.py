@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import UsageError, ZooError
 from zoo.families import find_backbone
 from zoo.licences import Origin, check_licence, check_lineage
 from zoo.manifest import Manifest
+from zoo.training.record import RunRecord
 
 _REPO = re.compile(r"hf://([^/@\s]+/[^/@\s]+)")
 
@@ -40,17 +40,17 @@ class Licences:
     dataset: str | None
 
 
-def ancestry_of_run(record: Mapping[str, Any]) -> Ancestry:
+def ancestry_of_run(record: RunRecord) -> Ancestry:
     """What run.json says."""
-    base, dataset = record.get("base") or {}, record["dataset"]
+    base = record.base
     return Ancestry(
-        base=base.get("name"),
-        weights=str(record["weights"]),
-        repo=_repository(str(record["weights"]), record["model"]["backbone"]),
-        base_license=base.get("license"),
-        base_dataset_license=base.get("dataset_license"),
-        dataset=dataset["name"],
-        dataset_license=dataset.get("license"),
+        base=base.name if base else None,
+        weights=record.weights,
+        repo=_repository(record.weights, record.model.backbone),
+        base_license=base.license if base else None,
+        base_dataset_license=base.dataset_license if base else None,
+        dataset=record.dataset.name,
+        dataset_license=record.dataset.license,
     )
 
 

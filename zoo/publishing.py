@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from zoo.progress import Progress, silent
 from zoo.published import Published, fetch
 from zoo.showing.runs import show_run
 from zoo.training.recipe import recipe_text
+from zoo.training.record import RunRecord, as_json
 from zoo.training.runs import Run
 from zoo.weights import write_tensors
 
@@ -165,8 +166,8 @@ def _write_texts(part: Path, run: Run) -> None:
     }
     filters = filters.model_copy(update=private)
     write_whole(part / "recipe.toml", recipe_text(recipe.model_copy(update={"data": data, "filters": filters})))
-    record = run.record
-    facts = {key: record[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
+    said = as_json(run.record)
+    facts = {key: said[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
     content = {"figures": run.metrics, "seed": recipe.seed, **facts, "history": run.history}
     write_whole(part / "metrics.json", json.dumps(content, indent=1) + "\n")
 
@@ -208,33 +209,28 @@ def _card(run: Run, model: Model, particulars: Particulars) -> Card:
         dtype=particulars.dtype,
         parameters=sum(parameter.numel() for parameter in model.filters.module.parameters()),
         use=particulars.use or particulars.name,
-        base=_base_name(record),
+        base=record.base.name if record.base else None,
         base_repo=particulars.base_repo,
         base_license=particulars.base_license,
         weights=_weights_text(record),
-        dataset=record["dataset"],
+        dataset=record.dataset,
         dataset_license=particulars.dataset_license,
-        splits=record["splits"],
+        splits=record.splits,
         crop=_crop_in_words(record),
         told_boxes=run.told_boxes,
-        device=record["device"],
-        versions=record["versions"],
+        device=record.device,
+        versions=record.versions,
         seed=run.recipe.seed,
-        seconds=record["seconds"],
+        seconds=record.seconds,
         heads={name: model.head(name).target for name in model.heads} if particulars.heads else {},
         targets={name: model.head(name).target for name in model.heads},
         figures=run.metrics,
     )
 
 
-def _base_name(record: Mapping[str, Any]) -> str | None:
-    return record["base"]["name"] if record.get("base") else None
-
-
-def _weights_text(record: Mapping[str, Any]) -> str:
+def _weights_text(record: RunRecord) -> str:
     """Where the weights began, without the author's paths."""
-    weights = str(record["weights"])
-    return Path(weights).name if Path(weights).is_absolute() else weights
+    return Path(record.weights).name if Path(record.weights).is_absolute() else record.weights
 
 
 def _manifest(
@@ -252,13 +248,12 @@ def _manifest(
         if path.is_file()
     }
     cut = filters.cut
-    base = record.get("base") or {}
     return Manifest(
         name=particulars.name,
         about=particulars.about,
         license=particulars.license,
         backbone=filters.backbone,
-        backbone_package=record["model"]["backbone_package"],
+        backbone_package=record.model.backbone_package,
         cut={  # type: ignore[arg-type]
             "name": cut.name,
             "node": cut.node,
@@ -271,60 +266,60 @@ def _manifest(
         heads=tuple(describe_head(model, name) for name in model.heads) if particulars.heads else (),
         crop=crop,
         lineage=Lineage(
-            base=base.get("name"),
-            base_manifest=record.get("base_manifest"),
+            base=record.base.name if record.base else None,
+            base_manifest=record.base_manifest,
             base_license=particulars.base_license,
             weights=_weights_text(record),
-            dataset=record["dataset"]["name"],
-            dataset_fingerprint=record["fingerprint"],
+            dataset=record.dataset.name,
+            dataset_fingerprint=record.fingerprint,
             dataset_license=particulars.dataset_license,
         ),
         files=files,
-        created_with={**record["versions"], **_plugin_versions(record)},
+        created_with={**record.versions, **_plugin_versions(record)},
         header_sha256=headers["header_sha256"],
         heads_header_sha256=headers.get("heads_header_sha256"),
     )
 
 
-def _crop(record: Mapping[str, Any], particulars: Particulars) -> CropEntry | None:
+def _crop(record: RunRecord, particulars: Particulars) -> CropEntry | None:
     """What the heads' pictures are cropped to first.
 
     Raises:
         UsageError: to the boxes of a net that is published nowhere.
     """
-    facts = record.get("crop")
-    if not facts or not particulars.heads:
+    facts = record.crop
+    if facts is None or not particulars.heads:
         return None
-    if not facts.get("weights"):
-        return CropEntry(margin=facts["margin"])
-    source = facts.get("source") or ""
+    if not facts.weights:
+        return CropEntry(margin=facts.margin)
+    source = facts.source or ""
     if not source.startswith(("hf://", "package:")):
         raise UsageError(
-            f"This run's pictures are cropped by {Path(facts['by']).name!r}, which is not on the Hub.",
+            f"This run's pictures are cropped by {Path(facts.by).name!r}, which is not on the Hub.",
             "Push that first and train with `crop='OWNER/NAME'`, or push the filters alone: `heads=False`.",
         )
-    return CropEntry(locator=source, manifest=facts["manifest"], head=facts["head"], margin=facts["margin"])
+    return CropEntry(locator=source, manifest=facts.manifest, head=facts.head, margin=facts.margin)
 
 
-def _crop_name(record: Mapping[str, Any]) -> str | None:
+def _crop_name(record: RunRecord) -> str | None:
     """What `crop` named, without the author's folders."""
-    facts = record.get("crop")
-    if not facts:
+    facts = record.crop
+    if facts is None:
         return None
-    return str(facts["by"]) if facts.get("source") else Path(facts["by"]).name
+    return facts.by if facts.source else Path(facts.by).name
 
 
-def _crop_in_words(record: Mapping[str, Any]) -> str:
-    facts = record.get("crop")
-    if not facts:
+def _crop_in_words(record: RunRecord) -> str:
+    facts = record.crop
+    if facts is None:
         return ""
-    what = f"the boxes of `{_crop_name(record)}`" if facts.get("weights") else "their true boxes"
-    return f"cropped first to {what}, with a margin of {facts['margin']:g}"
+    what = f"the boxes of `{_crop_name(record)}`" if facts.weights else "their true boxes"
+    return f"cropped first to {what}, with a margin of {facts.margin:g}"
 
 
-def _plugin_versions(record: Mapping[str, Any]) -> dict[str, str]:
-    packages = {record["dataset"]["package"], record["model"]["backbone_package"]}
-    packages |= {head["package"] for head in record["model"]["heads"]}
+def _plugin_versions(record: RunRecord) -> dict[str, str]:
+    packages = {record.dataset.package, record.model.backbone_package}
+    packages |= {head.package for head in record.model.heads}
     found = {}
     for package in sorted(packages - {""}):
         try:

@@ -107,8 +107,8 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
         figures = run.metrics["test"]["classify"]
         runs.append((arm, run))
         say(
-            f"{3 + number}. {arm.title}: {100 * figures['accuracy']:.1f}% right on {run.record['splits']['test']} "
-            f"test pictures, log loss {figures['log_loss']:.2f}, {run.record['seconds']:.0f} s."
+            f"{3 + number}. {arm.title}: {100 * figures['accuracy']:.1f}% right on {run.record.splits.test} "
+            f"test pictures, log loss {figures['log_loss']:.2f}, {run.record.seconds:.0f} s."
         )
     folder = out / NEW
     published = push(
@@ -208,7 +208,7 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
     """The page: the result in a figure, the comparison, the pictures, what to type next."""
     first = story.runs[0]
     figures = [run.metrics["test"]["classify"] for _, run in story.runs]
-    splits = first[1].record["splits"]
+    record = first[1].record
     best = max(figure["accuracy"] for figure in figures[1:])
     lead = 100 * (figures[0]["accuracy"] - best)
     rows = tuple(
@@ -218,22 +218,21 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
             f"{100 * figure['balanced_accuracy']:.1f}%",
             f"{figure['log_loss']:.3f}",
             f"{_parameters(run):,}",
-            f"{run.record['seconds']:.0f}",
+            f"{run.record.seconds:.0f}",
         )
         for (arm, run), figure in zip(story.runs, figures, strict=True)
     )
     confusion = np.array(figures[0]["confusion"], dtype=np.int64)
-    record = first[1].record
     report = Report(
         title="Feature filters, fine-tuned on plankton they never saw",
         headline=f"{100 * figures[0]['accuracy']:.1f}%",
-        meaning=f"of {splits['test']} test pictures named rightly by {BASE}, fine-tuned; "
+        meaning=f"of {record.splits.test} test pictures named rightly by {BASE}, fine-tuned; "
         f"{lead:+.1f} points against the better of the nets trained from scratch.",
         paragraphs=(
-            f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {splits['train']} "
+            f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {record.splits.train} "
             f"pictures of {len(labels)} other kinds. Every net saw the same pictures, for at most "
             f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had learnt on the frozen "
-            f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from "
+            f"filters; the epoch kept is the best on {record.splits.val} pictures that no net learnt from. Nets from "
             "scratch go on getting better with more epochs.",
             "All pictures were drawn by the package zoo-plankton: these figures say that the tools work, not how well "
             "they do on pictures from the sea. One seed; run it with another seed to see how much that matters.",
@@ -258,7 +257,7 @@ def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
         ),
         figures=_figures(story, confusion, embeddings=embeddings, sheet=sheet, labels=labels),
         commands=_commands(story),
-        footer=f"{record['device']}; " + ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        footer=f"{record.device}; " + ", ".join(f"{name} {number}" for name, number in record.versions.items()),
     )
     write_report(story.report, report)
 

@@ -21,6 +21,7 @@ from zoo.errors import FileError
 
 if TYPE_CHECKING:
     from zoo.model import Model
+    from zoo.training.runs import Run
 
 
 @click.command()
@@ -55,13 +56,13 @@ def evaluate(
             _print_classes(opened, head, values)
 
 
-def _print_classes(run: Any, head: str, values: Any) -> None:
-    entry = next(one for one in run.record["model"]["heads"] if one["name"] == head)
+def _print_classes(run: Run, head: str, values: Any) -> None:
+    entry = next(one for one in run.record.model.heads if one.name == head)
     support = [int(sum(row)) for row in values["confusion"]]
     rows = [
         (name, count, f"{recall:.3f}" if count else "-", f"{precision:.3f}")
         for name, count, recall, precision in zip(
-            entry["target"]["names"], support, values["recall"], values["precision"], strict=True
+            entry.target.names, support, values["recall"], values["precision"], strict=True
         )
     ]
     click.echo()

@@ -28,7 +28,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     with progress_bars(quiet=quiet) as progress:
         story = tell(out or _free_folder(), seed=seed, progress=progress, say=say)
     seconds = time.monotonic() - started
-    results = [(arm.title, run.metrics["test"]["classify"], run.record["seconds"]) for arm, run in story.runs]
+    results = [(arm.title, run.metrics["test"]["classify"], run.record.seconds) for arm, run in story.runs]
     if as_json:
         print_json(
             {

@@ -84,15 +84,14 @@ def _report(run: Run, *, as_json: bool) -> None:
 
     draw_pictures(run.folder, run, run.load_model())
     if as_json:
-        print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record["seconds"]})
+        print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record.seconds})
         return
     click.echo(run.folder)
     for split, heads in run.metrics.items():
         for head, figures in heads.items():
             say(f"{split:<10} {head}: {format_figures(figures)}")
-    say(f"{run.record['seconds']:.0f} s on {run.record['device']}; pictures: {run.record['splits']['how']}")
-    if run.record.get("skipped"):
-        skipped = run.record["skipped"]
+    say(f"{run.record.seconds:.0f} s on {run.record.device}; pictures: {run.record.splits.how}")
+    if skipped := run.record.skipped:
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
     say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
     if run.told_boxes:

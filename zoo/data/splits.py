@@ -61,20 +61,8 @@ def draw_splits(
         ZooError: too few pictures to split.
         UsageError: `seen` where no groups are known.
     """
-    rows_by_index = {int(index): row for row, index in enumerate(decoded.index)}
-    named = {
-        ALIASES.get(name, name): torch.tensor(
-            [rows_by_index[int(index)] for index in indices if int(index) in rows_by_index], dtype=torch.int64
-        )
-        for name, indices in given.items()
-    }
-    known = torch.stack(list(decoded.known.values())).any(dim=0) if decoded.known else torch.ones(len(decoded)).bool()
-    if "train" in named:
-        rest = named["train"]
-    else:
-        taken = torch.cat([*named.values(), torch.empty(0, dtype=torch.int64)])
-        rest = torch.tensor(sorted(set(range(len(decoded))) - set(taken.tolist())), dtype=torch.int64)
-    rest = rest[known[rest]]
+    named = _given_rows(decoded, given)
+    rest = _labelled_rest(decoded, named)
     missing = [name for name in ("test", "val") if name not in named]
     groups = {decoded.groups[row] for row in rest.tolist()} - {None}
     whole = len(groups) > max(1, len(missing))  # one group for every side, or none of it
@@ -88,7 +76,6 @@ def draw_splits(
             continue
         rest, drawn[name], way = _part(rest, share, decoded, strata, salt, whole=whole)
         how.append(f"{title} {way}")
-    tested, validated = drawn["test"], drawn["val"]
     held = named.get("seen", rest[:0])
     if "seen" in named:
         how.append("seen groups as the dataset has them")
@@ -101,12 +88,34 @@ def draw_splits(
     if limit is not None and limit < len(rest):
         rest = _limited(rest, limit, strata, torch.Generator().manual_seed(seed + 3))
         how.append(f"training limited to {len(rest)} pictures")
-    if not len(rest) or not len(validated):
+    if not len(rest) or not len(drawn["val"]):
         raise ZooError(
             f"{len(decoded)} pictures are too few to split into training and validation.",
             "Add pictures, at least two a class.",
         )
-    return Splits(train=rest, val=validated, test=tested, seen=held, how="; ".join(how))
+    return Splits(train=rest, val=drawn["val"], test=drawn["test"], seen=held, how="; ".join(how))
+
+
+def _given_rows(decoded: Decoded, given: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """The dataset's own splits as rows of the decoded pictures."""
+    rows = {int(index): row for row, index in enumerate(decoded.index)}
+    return {
+        ALIASES.get(name, name): torch.tensor(
+            [rows[int(index)] for index in indices if int(index) in rows], dtype=torch.int64
+        )
+        for name, indices in given.items()
+    }
+
+
+def _labelled_rest(decoded: Decoded, named: Mapping[str, Tensor]) -> Tensor:
+    """The training pictures with a target: the dataset's own, else all that are in no other split."""
+    if "train" in named:
+        rest = named["train"]
+    else:
+        taken = {row for rows in named.values() for row in rows.tolist()}
+        rest = torch.tensor([row for row in range(len(decoded)) if row not in taken], dtype=torch.int64)
+    known = torch.stack(list(decoded.known.values())).any(dim=0) if decoded.known else torch.ones(len(decoded)).bool()
+    return rest[known[rest]]
 
 
 def _without(rows: Tensor, taken: Tensor, count: int) -> Tensor:

@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +28,7 @@ from zoo.progress import Progress, silent
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.kept import Shelf
 from zoo.training.recipe import Recipe, recipe_text
+from zoo.training.record import RunRecord, as_json
 from zoo.training.runs import CHECKPOINT, Run, open_run
 from zoo.training.stages import unheard
 
@@ -112,7 +112,7 @@ def _run_all(work: _Work, seeds: int, tell: Callable[[str], None]) -> AblationRe
             run = _run_arm(work, arm, seed)
             done += 1
             if fresh:
-                tell(f"seed {seed}  {arm.title}: {_said(run, question)}  ({run.record['seconds']:.0f} s)")
+                tell(f"seed {seed}  {arm.title}: {_said(run, question)}  ({run.record.seconds:.0f} s)")
         report = _report(work)
     work.progress("ablating", total, total, "")
     return report
@@ -129,7 +129,7 @@ def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
     if arm.locator is not None and _standing(folder, whole=keep) is None:
         _train(work, locator, arm.locator(seed), whole=True)
     run = _train(work, folder, arm.recipe(seed, locator.resolve()), whole=keep)
-    if run.record["pictures"] != work.question.pictures:
+    if run.record.pictures != work.question.pictures:
         raise UsageError(
             f"{folder}: its pictures are others than those that the ablation began with.",
             "Put them back and delete that folder, or choose another `out=`.",
@@ -139,14 +139,14 @@ def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
         if arm.locator is not None and (first := _standing(locator)):
             first.drop_weights()
     if arm.locator is not None:  # crops that no other run will ask for
-        drop_decoded(run.record["fingerprint"], run.record["model"]["input"]["size"])
+        drop_decoded(run.record.fingerprint, run.record.model.input.size)
     return run
 
 
 def _standing(folder: Path, *, whole: bool = False) -> Run | None:
     """The finished run in a folder, where there is one; `whole`: with its weights."""
     run = open_run(folder) if (folder / "run.json").is_file() else None
-    return run if run and run.done and not (whole and run.record.get("dropped")) else None
+    return run if run and run.done and not (whole and run.record.dropped) else None
 
 
 def _train(work: _Work, folder: Path, recipe: Recipe, *, whole: bool) -> Run:
@@ -208,12 +208,14 @@ def _write(work: _Work, runs: Runs, report: AblationReport) -> None:
     """The report, and all that it was made with."""
     question = work.question
     record = runs["without", report.seeds[0]].record
+    said = as_json(record)
+    others = [as_json(run.record) for run in runs.values()]
     made = {
         "recipe": _private(question.recipe),
-        **{key: record[key] for key in ("dataset", "pictures", "splits", *MADE_WITH)},
-        "differing": [key for key in MADE_WITH if any(run.record[key] != record[key] for run in runs.values())],
+        **{key: said[key] for key in ("dataset", "pictures", "splits", *MADE_WITH)},
+        "differing": [key for key in MADE_WITH if any(other[key] != said[key] for other in others)],
         "runs": [
-            {"arm": key, "seed": seed, "seconds": run.record["seconds"], "figures": _single(run)}
+            {"arm": key, "seed": seed, "seconds": run.record.seconds, "figures": _single(run)}
             for (key, seed), run in sorted(runs.items())
         ],
     }
@@ -240,15 +242,14 @@ def _private(recipe: Recipe) -> str:
     return recipe_text(recipe.model_copy(update={"data": part.model_copy(update={"root": None, "crop": crop})}))
 
 
-def _made_in_words(question: Question, record: Mapping[str, Any], differing: Sequence[str]) -> str:
-    counts = record["splits"]
+def _made_in_words(question: Question, record: RunRecord, differing: Sequence[str]) -> str:
     order = ("train", "val", *question.splits)
-    said = ", ".join(f"{counts[name]:,} {question.place(name)}" for name in order)
-    model, side = record["model"], record["model"]["input"]["size"]
+    said = ", ".join(f"{getattr(record.splits, name):,} {question.place(name)}" for name in order)
+    model, side = record.model, record.model.input.size
     mixed = f" Not all runs agree in: {', '.join(differing)}." if differing else ""
     return (
-        f"`{record['dataset']['name']}`: {said} pictures of {side} x {side} pixels; "
-        f"`{model['backbone']}` up to `{model['cut']['name']}`, weights: {Path(str(record['weights'])).name}; "
-        f"at most {question.recipe.training.epochs} epochs; {record['device']}, {record['threads']} threads, "
-        f"torch {record['versions']['torch']}.{mixed}"
+        f"`{record.dataset.name}`: {said} pictures of {side} x {side} pixels; "
+        f"`{model.backbone}` up to `{model.cut.name}`, weights: {Path(record.weights).name}; "
+        f"at most {question.recipe.training.epochs} epochs; {record.device}, {record.threads} threads, "
+        f"torch {record.versions['torch']}.{mixed}"
     )

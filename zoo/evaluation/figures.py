@@ -51,7 +51,7 @@ def evaluate(
                 f"The head {name!r} has learnt {spec.target!r} with other classes than the dataset in {data.root} has."
             )
     decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
-    if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record["fingerprint"]:
+    if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record.fingerprint:
         raise UsageError(
             f"{data.root}: these are not the pictures of the training as they were then, so that {split!r} could hold "
             "some that were learnt.",

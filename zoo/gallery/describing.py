@@ -63,7 +63,7 @@ def describe(filters: Filters, *, use: str = "", run: Run | None = None) -> Desc
     if run is not None:
         _refuse_other_run(filters, run)
     metrics = dict(run.metrics) if run is not None else {}
-    counts: Mapping[str, Any] = run.record.get("splits", {}) if run is not None else {}
+    counts: Mapping[str, Any] = run.record.splits.model_dump() if run is not None else {}
     if run is None and filters.published is not None:
         metrics, counts = _published_figures(filters.published, notes)
     scores = tuple(_scores(metrics))
@@ -162,9 +162,9 @@ def _headline(scores: tuple[Score, ...], counts: Mapping[str, Any], classes: int
 
 
 def _refuse_other_run(filters: Filters, run: Run) -> None:
-    described = run.record.get("model", {})
+    described = run.record.model
     mine = (filters.backbone, filters.cut.node)
-    theirs = (described.get("backbone"), (described.get("cut") or {}).get("node"))
+    theirs = (described.backbone, described.cut.node)
     if mine != theirs:
         raise UsageError(
             f"{run.folder} trained {theirs[0]} at {theirs[1]}, but {filters.name} is {mine[0]} at {mine[1]}. "

@@ -97,7 +97,7 @@ def _check_runs(runs: Sequence[Run]) -> None:
                 f"{run.folder}: this run sees pictures cropped to a box, in which that box says little. "
                 "Name runs of whole pictures."
             )
-        if run.record["fingerprint"] != runs[0].record["fingerprint"]:
+        if run.record.fingerprint != runs[0].record.fingerprint:
             first, other = runs[0].recipe.data.dataset, run.recipe.data.dataset
             found = f"{first!r} and {other!r}" if first != other else f"{first!r} with other options or other files"
             raise UsageError(
@@ -169,7 +169,7 @@ def shared_rows(
     sets: list[set[int]] = []
     for one in viewers:
         table, recipe = decoded[one.model.size], one.run.recipe
-        if split not in data.dataset.splits and table.fingerprint != one.run.record["fingerprint"]:
+        if split not in data.dataset.splits and table.fingerprint != one.run.record.fingerprint:
             raise UsageError(
                 f"{data.root}: these are not the pictures of {one.run.folder} as they were when it was trained, so "
                 f"that {split!r} could hold some that were learnt. Put them back, or train anew."

@@ -59,7 +59,7 @@ def show_run(
         show_pictures: draw patches and maps of pictures of any licence.
         progress: told how far the work is.
     """
-    licence = str(run.record["dataset"].get("license") or "").lower()
+    licence = str(run.record.dataset.license or "").lower()
     is_open = licence not in UNSAID and not forbids_derivatives(licence)
     key = _key(run, filters, reveal=is_open or show_pictures)
     kept = run.folder / KEPT / key
@@ -96,7 +96,7 @@ def _draw(run: Run, filters: Filters, part: Path, *, reveal: bool, progress: Pro
     limit = min(PICTURES, max(16, int(LOOKS / max(cost, 1e-9))))
     album = validation_pictures(run, filters, notes, limit=limit, progress=progress)
     if album is not None and not reveal:
-        dataset = run.record["dataset"]["name"]
+        dataset = run.record.dataset.name
         notes.append(
             f"No licence of the pictures of {dataset!r} is known that lets them be shown: the card has no patches of "
             "them. Pass `pictures='all'` if everybody may see them."
@@ -158,7 +158,7 @@ def validation_pictures(
     """
     try:
         data = reopen_dataset(run, progress=progress)
-        if data.fingerprint() != run.record["fingerprint"]:
+        if data.fingerprint() != run.record.fingerprint:
             notes.append(f"The pictures of {data.name!r} are not what they were: none is looked at.")
             return None
         skip = run.recipe.data.skip_unreadable
@@ -172,7 +172,7 @@ def validation_pictures(
 
 def base_of(run: Run, notes: list[str]) -> Filters | None:
     """The filters that the run started from, where they are on this disk; `notes` is told where they are not."""
-    digest = run.record.get("base_manifest")
+    digest = run.record.base_manifest
     named = run.recipe.filters.name
     if not digest or not named:
         return None

@@ -22,8 +22,9 @@ from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, under
 from zoo.training.feeds import Arithmetic
 from zoo.training.kept import Shelf
-from zoo.training.locating import find_cropping, warn_of_learnt
+from zoo.training.locating import Cropping, find_cropping, warn_of_learnt
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, say_faults
+from zoo.training.record import BaseRecord, DatasetRecord, RunRecord, SplitsRecord
 from zoo.training.reopening import reopen_dataset, wrapped
 from zoo.training.runs import (
     CHECKPOINT,
@@ -40,7 +41,7 @@ from zoo.training.runs import (
 )
 from zoo.training.schedule import plan_stages
 from zoo.training.session import Position, make_accelerator
-from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state, unheard
+from zoo.training.stages import Crew, Work, fit, save_state, unheard
 from zoo.training.targets import check_boxes, plan_lessons
 
 
@@ -153,22 +154,22 @@ def resume(
     if run.done:
         return run
     recipe = run.recipe
-    crew = _muster(device or run.record["device_type"], recipe)
+    crew = _muster(device or run.record.device_type, recipe)
     run = replace(run, writes=crew.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT)
     data = reopen_dataset(run, dataset=dataset, device=crew.arithmetic.device, progress=progress)
-    if data.fingerprint() != run.record["fingerprint"]:
+    if data.fingerprint() != run.record.fingerprint:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began.",
             "Put it back, or train anew with another `out=`.",
         )
     if crew.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(run.record["threads"])  # the same bits need the same number
+        torch.set_num_threads(run.record.threads)  # the same bits need the same number
     run = run.note(status="training")
     model = build_model(run.record, under("filters", tensors), under("heads", tensors))
-    work = _prepare(run, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
+    work = _prepare(recipe, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
     work.balancer.load_state_dict(under("balancer", tensors))
-    return fit(work, Position(**state), tensors, progress)
+    return fit(run, work, Position(**state), tensors, progress)
 
 
 def _muster(device: str | None, recipe: Recipe) -> Crew:
@@ -221,61 +222,69 @@ def _begin(
 ) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
-    cropping, pictures = find_cropping(recipe.data, data.targets), data.fingerprint()
-    where, fingerprint = crew.arithmetic.device, pictures
+    cropping, whole = find_cropping(recipe.data, data.targets), data
+    locator = cropping.crop.locator if cropping else None
     if cropping is not None:
-        data = cropping.apply(data, where, progress)
-        model.crop, fingerprint = cropping.crop, data.fingerprint()
-    manifest = model.filters.manifest
-    record = {
-        "status": "training",
-        "model": describe_model(model),
-        "weights": model.filters.weights,
-        "base": None
-        if manifest is None
-        else {
-            "name": manifest.name,
-            "license": manifest.license,
-            "dataset_license": manifest.lineage.dataset_license,
-        },
-        "base_manifest": model.filters.published.digest if model.filters.published else None,
-        "dataset": {
-            "name": data.name,
-            "package": data.package,
-            "version": data.version,
-            "options": {**data.options},
-            "license": data.dataset.license,
-        },
-        "root": str(data.root),
-        "fingerprint": fingerprint,
-        "pictures": pictures,  # the same for whole and for cropped ones
-        "crop": cropping.record if cropping else None,
-        "device": describe_device(where),
-        "device_type": where.type,
-        "threads": thread_count(),
-        "versions": versions(),
-        "seconds": 0.0,
-    }
-    draft = Run(folder=out, recipe=recipe, record=record)  # nothing is written before all that can be wrong is known
-    plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
-    work = _prepare(draft, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
-    facts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in work.splits.by_name.items()}
-    known: dict[str, Any] = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
-    if cropping is not None and cropping.crop.locator is not None:
-        learnt = warn_of_learnt(cropping, data, work.decoded, work.splits, pictures=pictures)
-        known["crop"] = {**cropping.record, "learnt": learnt}
-    run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
-    if cropping is not None and cropping.crop.locator is not None and crew.accelerator.is_main_process:
-        keep_model(out / LOCATOR, cropping.crop.locator)
+        data = cropping.apply(data, crew.arithmetic.device, progress)
+        model.crop = cropping.crop
+    # nothing is written before all that can be wrong is known
+    plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
+    work = _prepare(recipe, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
+    record = _describe(work, cropping, whole)
+    run = create_run(out, recipe, record, writes=crew.accelerator.is_main_process)
+    if locator is not None and run.writes:
+        keep_model(out / LOCATOR, locator)
     model.filters.published = None  # what is trained now is no longer what was published
-    work = replace(work, run=run)
-    save_state(work, {}, Position())
+    save_state(run, work, {}, Position())
     crew.accelerator.wait_for_everyone()  # the others may need the folder
-    return fit(work, Position(), {}, progress)
+    return fit(run, work, Position(), {}, progress)
+
+
+def _describe(work: Work, cropping: Cropping | None, whole: OpenDataset) -> RunRecord:
+    """What run.json says at the start; a warning where the locator knows pictures that the run is judged by."""
+    filters, data, splits, device = work.model.filters, work.data, work.splits, work.crew.arithmetic.device
+    manifest, published, crop = filters.manifest, filters.published, None
+    fingerprint = pictures = work.decoded.fingerprint
+    if cropping is not None:
+        crop, pictures = cropping.record, whole.fingerprint()
+        if cropping.crop.locator is not None:
+            learnt = warn_of_learnt(cropping, data, work.decoded, splits, pictures=pictures)
+            crop = crop.model_copy(update={"learnt": learnt})
+    base = None
+    if manifest is not None:
+        base = BaseRecord(
+            name=manifest.name, license=manifest.license, dataset_license=manifest.lineage.dataset_license
+        )
+    counts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in splits.by_name.items()}
+    return RunRecord(
+        status="training",
+        model=describe_model(work.model),
+        weights=filters.weights,
+        base=base,
+        base_manifest=published.digest if published else None,
+        dataset=DatasetRecord(
+            name=data.name,
+            package=data.package,
+            version=data.version,
+            options=dict(data.options),
+            license=data.dataset.license,
+        ),
+        root=str(data.root),
+        fingerprint=fingerprint,
+        pictures=pictures,
+        crop=crop,
+        device=describe_device(device),
+        device_type=device.type,
+        threads=thread_count(),
+        versions=versions(),
+        seconds=0.0,
+        splits=SplitsRecord(**counts, how=splits.how),
+        skipped=tuple(work.decoded.skipped),
+    )
 
 
 def _prepare(
-    run: Run,
+    recipe: Recipe,
     model: Model,
     data: OpenDataset,
     *,
@@ -284,7 +293,6 @@ def _prepare(
     tell: Callable[[str], None],
     shelf: Shelf | None,
 ) -> Work:
-    recipe = run.recipe
     balancer = build_balancer(recipe.training.balance, model).to(crew.arithmetic.device)
     with crew.accelerator.main_process_first():
         decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
@@ -292,7 +300,6 @@ def _prepare(
     splits = recipe.split(data, decoded)
     shuffled = [head.spec().name for head in recipe.heads if head.shuffled]
     return Work(
-        run=run,
         crew=crew,
         model=model.to(crew.arithmetic.device),
         data=data,

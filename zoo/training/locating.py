@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from zoo.model import Crop
 from zoo.progress import Progress, silent
 from zoo.training.feeds import Arithmetic
 from zoo.training.recipe import DataPart
+from zoo.training.record import CropRecord
 from zoo.training.runs import Run, digest_of, open_run
 from zoo.training.scoring import model_outputs
 
@@ -35,7 +35,7 @@ class Cropping:
     """How a run's pictures are cropped, and what its record says of it."""
 
     crop: Crop
-    record: dict[str, Any]
+    record: CropRecord
     skip_unreadable: bool = False
     run: Run | None = None  # the locator's, where it is a run
 
@@ -50,7 +50,7 @@ class Cropping:
             target = _box_target(data.targets, crop.head, of=f"the dataset {data.name!r}")
             return data.cropped(_Truth(target), margin=crop.margin, mark=f"{TRUTH}:{target}")
         located = _Located(data, crop, device, skip_unreadable=self.skip_unreadable, progress=progress)
-        mark = f"{VERSION}:{self.record['weights']}:{crop.head}"
+        mark = f"{VERSION}:{self.record.weights}:{crop.head}"
         return data.cropped(located, margin=crop.margin, mark=mark, begin=located.locate)
 
 
@@ -70,7 +70,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     if part.crop == TRUTH:
         target = _box_target(targets, "", of=f"the dataset {part.dataset!r}")
         crop = Crop(locator=None, head=target, margin=part.margin)
-        return Cropping(crop=crop, record={"by": TRUTH, "head": target, "margin": part.margin})
+        return Cropping(crop=crop, record=CropRecord(by=TRUTH, head=target, margin=part.margin))
     place, run = Path(part.crop).expanduser(), None
     if part.crop.lower() == TRUTH:
         raise UsageError(f"crop = {part.crop!r} names no run.", f"Say crop = {TRUTH!r} for the true boxes.")
@@ -91,14 +91,14 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
         )
     published = locator.filters.published
     crop = Crop(locator=locator, head=boxed[0], margin=part.margin)
-    record = {
-        "by": part.crop,
-        "head": boxed[0],
-        "margin": part.margin,
-        "source": published.source.text if published else None,
-        "manifest": published.digest if published else None,
-        "weights": digest_of(locator),
-    }
+    record = CropRecord(
+        by=part.crop,
+        head=boxed[0],
+        margin=part.margin,
+        source=published.source.text if published else None,
+        manifest=published.digest if published else None,
+        weights=digest_of(locator),
+    )
     return Cropping(crop=crop, record=record, skip_unreadable=part.skip_unreadable, run=run)
 
 
@@ -118,7 +118,7 @@ def warn_of_learnt(
         None where nobody can know: published filters, or other pictures.
     """
     run = cropping.run
-    if run is None or run.record.get("pictures") != pictures:
+    if run is None or run.record.pictures != pictures:
         return None
     theirs = run.recipe.split(data, decoded)
     learnt = set(torch.cat([theirs.train, theirs.val]).tolist())

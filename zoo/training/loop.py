@@ -69,7 +69,8 @@ class StageLoop:
         self.best = under("best", restored) or _copied(self.average)
         wrapped, self.prepared = session.accelerator.prepare(self.upper, self.optimizer)
         self.gradients = Gradients(session, self.upper, wrapped, feed)
-        self.pairs = _pairs(self.average, self.upper)
+        self.weights = tuple([one.detach() for one in module.parameters()] for module in (self.average, self.upper))
+        self.buffers = list(zip(self.average.buffers(), self.upper.buffers(), strict=True))
         self.micro = session.how.batch
         self.steps = len(self._draw(position.stage, 0))
         self.saved_at = time.monotonic()
@@ -161,12 +162,17 @@ class StageLoop:
         return loss
 
     def _average_weights(self) -> None:
+        """Move the average towards the weights; buffers are copied, as running statistics are averages already.
+
+        torch's `AveragedModel` groups the tensors anew at every step: 0.2 ms in place of 0.02 for heads on cached
+        features, 5 in place of 1.6 for VGG16 up to block 3 (CPU). Its first step copies, and its decay is constant.
+        """
         taken = self.position.epoch * self.steps + self.position.step + 1
         decay = min(self.session.how.ema, (1 + taken) / (10 + taken))
-        any_parameters, ours, theirs, buffers = self.pairs
-        if any_parameters:
-            torch._foreach_lerp_(ours, theirs, 1 - decay)
-        for mine, other in buffers:
+        average, trained = self.weights
+        if average:
+            torch._foreach_lerp_(average, trained, 1 - decay)
+        for mine, other in self.buffers:
             mine.copy_(other)
 
     def _judge(self, *, epoch: int, seconds: float) -> None:
@@ -262,19 +268,6 @@ def _said(entry: Mapping[str, Any], model: Model) -> str:
         parts.append(f"{head}: {', '.join(said)}" if len(by_head) > 1 else "  ".join(said))
     cosines = describe_cosines(entry.get("cosines", {}))
     return "  ".join([*parts, cosines] if cosines else parts)
-
-
-def _pairs(
-    average: torch.nn.Module, trained: torch.nn.Module
-) -> tuple[bool, list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
-    """The tensors of two equal modules side by side: parameters to average, and buffers to copy.
-
-    Buffers are running statistics, averages already: averaging them again would lag behind the weights.
-    """
-    ours, theirs = average.state_dict(), trained.state_dict()
-    names = [name for name, _ in average.named_parameters()]
-    buffers = [(ours[name], theirs[name]) for name in ours if name not in set(names)]
-    return bool(names), [ours[name] for name in names], [theirs[name] for name in names], buffers
 
 
 def _copied(module: torch.nn.Module) -> dict[str, Tensor]:

@@ -36,23 +36,24 @@ def reopen_dataset(
         MissingPluginError: its package is not installed.
     """
     data = wrapped(dataset) if dataset is not None else _reopen(run, root, progress)
-    crop = run.crop()
-    if crop is None:
+    crop, record = run.crop(), run.record.crop
+    if crop is None or record is None:
         return data
-    cropping = Cropping(crop=crop, record=dict(run.record["crop"]), skip_unreadable=run.recipe.data.skip_unreadable)
+    cropping = Cropping(crop=crop, record=record, skip_unreadable=run.recipe.data.skip_unreadable)
     return cropping.apply(data, device or torch.device("cpu"), progress)
 
 
 def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDataset:
-    package = run.record["dataset"]["package"]
+    package = run.record.dataset.package
     if not package:
         raise UsageError(
             f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it.",
             "Go on in Python: zoo.resume(folder, dataset=…).",
         )
+    own = run.recipe.data.root is None and not Path(run.record.root).is_dir()  # ZOO_HOME is elsewhere now
     return open_dataset(
         run.recipe.data.dataset,
-        root or run.record["root"],
+        root or (None if own else run.record.root),
         options=run.recipe.data.options,
         package=package,
         progress=progress,

@@ -27,7 +27,7 @@ from zoo.training.checkpoints import prefixed, save_checkpoint
 from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
 from zoo.training.kept import Kept, Shelf
 from zoo.training.loop import StageLoop, StoppedError
-from zoo.training.runs import CHECKPOINT, FILTERS, HEADS, Run, describe_model, digest_of
+from zoo.training.runs import CHECKPOINT, FILTERS, HEADS, HISTORY, METRICS, Run, describe_model, digest_of
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
 from zoo.training.session import Position, Session
@@ -50,9 +50,8 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A training, ready to go."""
+    """What a training needs beside its run, ready to go."""
 
-    run: Run
     model: Model
     data: OpenDataset
     decoded: Decoded
@@ -64,11 +63,11 @@ class Work:
     tell: Callable[[str], None] = unheard
 
 
-def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
+def fit(run: Run, work: Work, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
     """All stages that remain, then calibration and figures."""
-    run, model, recipe = work.run, work.model, work.run.recipe
+    model, recipe = work.model, run.recipe
     begun = time.monotonic()
-    stages = plan_stages(recipe.training, model.filters, fresh=model_is_fresh(run))
+    stages = plan_stages(recipe.training, model.filters, fresh=run.record.weights == "random")
     with _stop_on_signals() as stop:
         session = Session(
             model=model,
@@ -81,38 +80,35 @@ def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress:
             seed=recipe.seed,
             arithmetic=work.crew.arithmetic,
             accelerator=work.crew.accelerator,
-            save=lambda extra, at: save_state(work, extra, at),
+            save=lambda extra, at: save_state(run, work, extra, at),
             stop=stop,
             progress=progress,
             tell=work.tell,
         )
         try:
             while position.stage < len(stages):
-                _run_stage(session, stages[position.stage], work, tensors, position)
+                _run_stage(session, stages[position.stage], run, work, tensors, position)
                 tensors = {}
                 position = Position(stage=position.stage + 1, history=position.history)
-                save_state(work, {}, position)
+                save_state(run, work, {}, position)
                 if stop():  # asked after the stage's last step
                     raise StoppedError("stopped")
         except StoppedError as error:
-            run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
+            run.note(status="stopped", seconds=run.record.seconds + time.monotonic() - begun)
             raise StoppedError(
                 "Stopped; the checkpoint is written.", f"Go on with `zoo resume {run.folder}`."
             ) from error
     if run.writes:
-        run = _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
+        run = _finish(run, work, position, run.record.seconds + time.monotonic() - begun, progress)
     work.crew.accelerator.wait_for_everyone()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return run
 
 
-def model_is_fresh(run: Run) -> bool:
-    """Whether the run began with random weights, so that everything is trained at once."""
-    return run.record["weights"] == "random"
-
-
-def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str, Tensor], position: Position) -> None:
+def _run_stage(
+    session: Session, stage: Stage, run: Run, work: Work, tensors: Mapping[str, Tensor], position: Position
+) -> None:
     model, splits = session.model, session.splits
     heads = {name: model.head(name) for name in model.heads}
     feed: CachedFeatures | Pictures
@@ -124,7 +120,7 @@ def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str,
             rows,
             arithmetic=session.arithmetic,
             limit=session.limit - session.shelf.in_memory,
-            folder=work.run.folder,
+            folder=run.folder,
             progress=session.progress,
             kept=_shelved(session, "heads", rows),
         )
@@ -164,9 +160,9 @@ def _unchanged(features: Tensor) -> Tensor:
     return features
 
 
-def save_state(work: Work, extra: Mapping[str, Tensor], position: Position) -> None:
+def save_state(run: Run, work: Work, extra: Mapping[str, Tensor], position: Position) -> None:
     """Write a checkpoint: the whole model, the balancer, what a stage adds to it, and how far the training is."""
-    run, model = work.run, work.model
+    model = work.model
     if not run.writes:
         return
     tensors = {
@@ -176,12 +172,12 @@ def save_state(work: Work, extra: Mapping[str, Tensor], position: Position) -> N
         **extra,
     }
     save_checkpoint(run.folder / CHECKPOINT, tensors, asdict(position))
-    write_whole(run.folder / "history.json", json.dumps(position.history, indent=1) + "\n")
+    write_whole(run.folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
 
 
-def _finish(work: Work, position: Position, seconds: float, progress: Progress) -> Run:
+def _finish(run: Run, work: Work, position: Position, seconds: float, progress: Progress) -> Run:
     """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
-    run, model, decoded, splits = work.run, work.model, work.decoded, work.splits
+    model, decoded, splits = work.model, work.decoded, work.splits
     figures: dict[str, Any] = {}
     for name, rows in (("validation", splits.val), ("seen", splits.seen), ("test", splits.test)):
         if not len(rows):
@@ -193,8 +189,8 @@ def _finish(work: Work, position: Position, seconds: float, progress: Progress) 
     folder = run.folder
     write_tensors(folder / FILTERS, model.filters.module.state_dict())
     write_tensors(folder / HEADS, model.heads.state_dict())
-    write_whole(folder / "metrics.json", json.dumps(figures, indent=1) + "\n")
-    write_whole(folder / "history.json", json.dumps(position.history, indent=1) + "\n")
+    write_whole(folder / METRICS, json.dumps(figures, indent=1) + "\n")
+    write_whole(folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
     done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return done

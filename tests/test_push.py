@@ -549,7 +549,7 @@ def test_a_licence_must_be_known(hub, push):
 
 
 def test_a_base_that_may_not_be_sold_is_not_republished_as_apache(hub, run, push, tmp_path):
-    other = other_start(run, tmp_path, weights="package:mine/own", base={"name": "own", "license": "cc-by-nc-4.0"})
+    other = other_start(run, tmp_path, weights="package:mine/own", base=BaseRecord(name="own", license="cc-by-nc-4.0"))
     with pytest.raises(UsageError, match=r"the base filters 'own' are cc-by-nc-4.0.*`base_license=`"):
         push(other)
     assert written(hub) == []
@@ -557,7 +557,7 @@ def test_a_base_that_may_not_be_sold_is_not_republished_as_apache(hub, run, push
 
 
 def test_what_the_base_has_learnt_from_counts_too(hub, run, push, tmp_path):
-    base = {"name": "own", "license": "apache-2.0", "dataset_license": "cc-by-nc-sa-4.0"}
+    base = BaseRecord(name="own", license="apache-2.0", dataset_license="cc-by-nc-sa-4.0")
     with pytest.raises(UsageError, match=r"the pictures that the base has learnt from are cc-by-nc-sa-4.0"):
         push(other_start(run, tmp_path, weights="package:mine/own", base=base))
 

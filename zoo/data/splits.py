@@ -71,10 +71,9 @@ def draw_splits(
     for name, share, salt in (("test", test, seed), ("val", val, seed + 1)):
         title = "validation" if name == "val" else name
         if name in named:
-            drawn[name] = named[name]
-            how.append(f"{title} as the dataset has it")
-            continue
-        rest, drawn[name], way = _part(rest, share, decoded, strata, salt, whole=whole)
+            drawn[name], way = named[name], "as the dataset has it"
+        else:
+            rest, drawn[name], way = _part(rest, share, decoded, strata, salt, whole=whole)
         how.append(f"{title} {way}")
     held = named.get("seen", rest[:0])
     if "seen" in named:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from zoo.contracts import SPLITS
 from zoo.data.decoded import Decoded
 from zoo.errors import UsageError, ZooError
-
-ALIASES = {"valid": "val", "validation": "val"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ def draw_splits(
     """
     rows_by_index = {int(index): row for row, index in enumerate(decoded.index)}
     named = {
-        ALIASES.get(name, name): torch.tensor(
+        SPLITS.get(name, name): torch.tensor(
             [rows_by_index[int(index)] for index in indices if int(index) in rows_by_index], dtype=torch.int64
         )
         for name, indices in given.items()

@@ -12,7 +12,6 @@ locator/               of a run whose pictures are cropped first: run.json and t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
@@ -35,7 +34,7 @@ from zoo.manifest import HeadEntry
 from zoo.model import Crop, Model, describe_head
 from zoo.sources import FolderSource
 from zoo.training.recipe import Recipe, read_recipe, recipe_text
-from zoo.weights import bytes_of, read_tensors, write_tensors
+from zoo.weights import read_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FILTERS = "filters.safetensors"
@@ -205,15 +204,6 @@ def build_model(record: Mapping[str, Any], filters: Mapping[str, Tensor], heads:
     )
     entries = [HeadEntry.model_validate_json(json.dumps(facts)) for facts in described["heads"]]
     return with_heads(built, entries, heads)
-
-
-def digest_of(model: torch.nn.Module) -> str:
-    """64 hex digits of all tensors, in their order."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(bytes_of(tensor))
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

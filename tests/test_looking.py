@@ -299,7 +299,7 @@ def test_maps_are_the_layers_own(filters):
 
 
 def test_filters_have_not_drifted_from_themselves(filters):
-    drift = measure_drift(filters, filters, draw_noise(32, count=32))
+    drift = measure_drift(filters, filters, reading(draw_noise(32, count=32).images))
     assert all(layer.change == 0 for layer in drift.layers)
     assert all(layer.cka == pytest.approx(1, abs=1e-6) for layer in drift.layers)
 

@@ -23,8 +23,10 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
-from zoo.embedding import DatasetPictures, FilePictures, Listing, read_embeddings
-from zoo.embedding.listing import expand, walk
+from zoo.data.image_files import expand, walk
+from zoo.data.image_sources import DatasetImages, ImageFiles
+from zoo.data.listing import Listing
+from zoo.embedding import read_embeddings
 from zoo.embedding.parts import Parts, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
 from zoo.embedding.stream import Chunk, stream
@@ -72,15 +74,6 @@ def test_a_folder_is_walked_in_the_order_of_find_images(folder):
     assert list(walk(str(folder))) == [str(path) for path in zoo.find_images(folder)]
 
 
-def test_a_folder_of_very_many_names_is_sorted_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.embedding.listing.SORTED_AT_ONCE", 7)
-    for number in range(40):
-        (tmp_path / f"{number * 7919 % 1000}.png").write_bytes(b"")
-    (tmp_path / "500").mkdir()
-    (tmp_path / "500" / "inner.png").write_bytes(b"")
-    assert list(walk(str(tmp_path))) == [str(path) for path in zoo.find_images(tmp_path)]
-
-
 @pytest.mark.parametrize(
     ("pattern", "count"),
     [("*/*.png", 24), ("**/*.png", 24), ("**", 24), ("*", 24), ("disc/*-00[12].png", 2), ("?ing", 8), ("**/disc/*", 8)],
@@ -104,7 +97,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder, filters):
 
 def test_a_long_list_of_paths_is_not_held_in_memory():
     script = (
-        "import io, tracemalloc\nfrom zoo.embedding import Listing\n"
+        "import io, tracemalloc\nfrom zoo.data.listing import Listing\n"
         "class Endless(io.RawIOBase):\n"
         "    left = 100_000\n"
         "    def read(self, size=-1):\n"
@@ -112,7 +105,7 @@ def test_a_long_list_of_paths_is_not_held_in_memory():
         "        self.left -= count\n"
         "        return b''.join(b'/photos/some/where/%07d.jpg\\n' % n for n in range(count))\n"
         "listing = Listing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
-        "count = sum(1 for _ in listing.tokens())\n"
+        "count = sum(1 for _ in listing.entries())\n"
         "print(count, tracemalloc.get_traced_memory()[1])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -124,7 +117,7 @@ def test_a_long_list_of_paths_is_not_held_in_memory():
 def test_an_endless_list_is_read_from_the_middle(tmp_path):
     listing = Listing(tmp_path)
     listing.add_lines(io.BytesIO(b"a.png\r\nb.png\n\nc d.png"))
-    assert [path for path, _ in listing.tokens(1)] == ["b.png", "c d.png"]
+    assert [path for path, *_ in listing.entries(1)] == ["b.png", "c d.png"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +171,7 @@ def test_a_picture_beside_the_class_folders_leaves_all_without_labels(folder, fi
 
 def test_a_datasets_samples_bring_labels_and_groups(command, filters):
     data = zoo.open_dataset("digits")
-    embeddings = filters.embed(DatasetPictures(data.dataset, range(5), name="digits"))
+    embeddings = filters.embed(DatasetImages(data.dataset, range(5), name="digits"))
     assert embeddings.labels == ("0", "1", "2", "3", "4")
     assert embeddings.paths[0] == "digit-0000"
 
@@ -241,7 +234,7 @@ def test_the_way_over_a_gpu_gives_the_same_in_the_same_order(folder, filters):
     listing = Listing()
     listing.add_named([folder])
     network = filters._network("mean", "cpu", "fp32")
-    chunks = list(_on_gpu(FilePictures(listing), network, size=32, start=0, batch=5))
+    chunks = list(_on_gpu(ImageFiles(listing), network, size=32, start=0, batch=5))
     whole = filters.embed(folder, precision="fp32", device="cpu", skip_unreadable=True)
     assert tuple(path for one in chunks for path in one.paths) == whole.paths
     assert [fault.path for one in chunks for fault in one.faults] == [str(folder / "disc" / "broken.png")]
@@ -274,10 +267,10 @@ def test_options_without_sense_are_refused(folder, filters, options, message):
 def test_a_slow_taker_holds_the_readers_back(folder, filters):
     read = []
 
-    class Watched(FilePictures):
-        def load(self, token, size):
-            read.append(token)
-            return super().load(token, size)
+    class Watched(ImageFiles):
+        def load(self, entry, smallest):
+            read.append(entry)
+            return super().load(entry, smallest)
 
     listing = Listing()
     listing.add_lines(io.BytesIO(f"{folder / 'bar' / 'bar-000.png'}\n".encode() * 500))
@@ -505,9 +498,7 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
 
 
 def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
-    with pytest.raises(
-        FileError, match=r"left \d parts here. Pass `resume=True` to go on with it, or remove"
-    ):
+    with pytest.raises(FileError, match=r"left \d parts here. Pass `resume=True` to go on with it, or remove"):
         filters.embed_into(begun, folder)
 
 

@@ -18,13 +18,14 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
+from zoo.data.image_sources import open_images
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.gallery import (
     Layout,
     Looks,
     Materials,
     find_looks,
-    gather_files,
+    gather_images,
     gather_table,
     lay_out,
     nearest_of_all,
@@ -58,7 +59,7 @@ def filters() -> zoo.Filters:
 
 @pytest.fixture(scope="module")
 def materials(filters, shapes) -> Materials:
-    made = gather_files(filters, shapes)
+    made = gather_images(filters, open_images(shapes), about="the folder shapes")
     groups = tuple(f"camera {number % 2}" for number in range(len(made)))
     return dataclasses.replace(made, groups=groups)
 
@@ -217,7 +218,7 @@ def test_broken_pictures_are_left_out_and_listed(filters, tmp_path):
     for name in "abc":
         Image.new("RGB", (20, 20), "red").save(tmp_path / f"{name}.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
-    made = gather_files(filters, tmp_path)
+    made = gather_images(filters, open_images(tmp_path), about="pictures")
     assert made.paths == ("a.png", "c.png")
     assert len(made.skipped) == 1
     assert "b.png" in made.skipped[0]
@@ -226,11 +227,11 @@ def test_broken_pictures_are_left_out_and_listed(filters, tmp_path):
 def test_a_folder_of_broken_pictures_is_an_error(filters, tmp_path):
     (tmp_path / "b.png").write_bytes(b"no picture")
     with pytest.raises(ZooError, match="None of the 1 pictures can be read"):
-        gather_files(filters, tmp_path)
+        gather_images(filters, open_images(tmp_path), about="pictures")
 
 
 def test_of_many_pictures_some_are_taken_evenly(filters, shapes):
-    made = gather_files(filters, shapes, most=12)
+    made = gather_images(filters, open_images(shapes), about="shapes", most=12)
     assert len(made) == 12
     assert made.total == 120
     assert {label: made.labels.count(label) for label in made.labels} == {"bar": 4, "disc": 4, "ring": 4}

@@ -10,15 +10,16 @@ import torch
 from torch import nn
 
 from zoo.contracts import Cut, Input
-from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
+from zoo.data.image_sources import ImageReader, TensorImages, open_images, spread
+from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.filters import Filters, build_filters
 from zoo.looking.activations import activate
-from zoo.looking.albums import TensorAlbum, draw_noise, first_readable, open_folder, spread
 from zoo.looking.colours import Painter, natural_palette
 from zoo.looking.dreams import dream
 from zoo.looking.drift import _hsic, measure_drift
 from zoo.looking.fields import Field
 from zoo.looking.layers import Layer, find_layers
+from zoo.looking.noise import draw_noise
 from zoo.looking.patches import find_strongest
 
 
@@ -98,28 +99,21 @@ def test_a_layer_that_is_not_there_offers_the_nearest(filters):
 # ------------------------------------------------------------------------------------------------ pictures
 
 
-def test_a_folder_without_pictures_says_so(tmp_path):
-    with pytest.raises(FileError, match="there are no pictures in this folder"):
-        open_folder(tmp_path, size=32)
-    with pytest.raises(FileError, match="there is no such folder"):
-        open_folder(tmp_path / "nowhere", size=32)
-
-
 def test_unreadable_pictures_are_left_out_and_told_of(shapes, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "b.png").write_bytes((shapes / "bar" / "bar-000.png").read_bytes())
-    album = open_folder(tmp_path, size=32)
-    assert first_readable(album).shape == (3, 32, 32)
-    assert len(album.skipped) == 1
-    assert "a.png: the file is empty" in album.skipped[0]
+    images = ImageReader(open_images(tmp_path), size=32)
+    assert images.first().shape == (3, 32, 32)
+    assert len(images.skipped) == 1
+    assert "a.png: the file is empty" in images.skipped[0]
 
 
 def test_none_that_can_be_read_is_an_error(filters, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(ZooError, match="None of the 1 pictures can be read"):
-        find_strongest(filters, find_layers(filters), open_folder(tmp_path, size=32))
+        find_strongest(filters, find_layers(filters), ImageReader(open_images(tmp_path), size=32))
     with pytest.raises(ZooError, match="None of the 1 pictures can be read"):
-        first_readable(open_folder(tmp_path, size=32))
+        ImageReader(open_images(tmp_path), size=32).first()
 
 
 def test_a_limit_takes_pictures_from_all_over():
@@ -162,12 +156,16 @@ def one_channel(kernel, size=32):
     return filters.eval(), Layer(cut=cut, field=Field(size=kernel.shape[-1], step=1, start=-(kernel.shape[-1] // 2)))
 
 
+def reading(images: torch.Tensor) -> ImageReader:
+    return ImageReader(TensorImages(images), size=images.shape[-1])
+
+
 def test_the_strongest_patch_is_where_the_pattern_was_put():
     kernel = torch.tensor([[0.0, 1, 0], [1, 1, 1], [0, 1, 0]]) - 5 / 9
     filters, layer = one_channel(kernel)
     images = torch.full((5, 3, 32, 32), 60, dtype=torch.uint8)
     images[3, 0, 10:13, 20:23] = ((kernel > 0) * 180 + 60).to(torch.uint8)
-    seen = find_strongest(filters, [layer], TensorAlbum(images), channels=1, patches=2)
+    seen = find_strongest(filters, [layer], reading(images), channels=1, patches=2)
     (found,) = seen.layers
     assert np.array_equal(found.patches[0, 0], images[3, :, 10:13, 20:23].permute(1, 2, 0).numpy())
     assert found.answers[0, 0] > found.answers[0, 1]
@@ -180,7 +178,7 @@ def test_a_patch_at_the_border_is_padded_to_its_size():
     images[1, 0, 0, 0] = 255
     filters.module[0].weight.data[0, 0] = torch.zeros(5, 5)
     filters.module[0].weight.data[0, 0, 2, 2] = 1
-    patch = find_strongest(filters, [layer], TensorAlbum(images), channels=1, patches=1).layers[0].patches[0, 0]
+    patch = find_strongest(filters, [layer], reading(images), channels=1, patches=1).layers[0].patches[0, 0]
     assert patch.shape == (5, 5, 3)
     assert patch[2, 2, 0] == 255
     assert (patch[:2] == (243, 245, 246)).all()
@@ -188,7 +186,7 @@ def test_a_patch_at_the_border_is_padded_to_its_size():
 
 def test_a_channel_takes_at_most_one_patch_of_a_picture(filters):
     images = draw_noise(32, count=12).images
-    found = find_strongest(filters, find_layers(filters), TensorAlbum(images), channels=4, patches=9).layers[-1]
+    found = find_strongest(filters, find_layers(filters), reading(images), channels=4, patches=9).layers[-1]
     assert found.patches.shape[:2] == (4, 9)
     for patches in found.patches:
         assert len({patch.tobytes() for patch in patches}) == 9
@@ -197,7 +195,7 @@ def test_a_channel_takes_at_most_one_patch_of_a_picture(filters):
 def test_one_pass_finds_what_sorting_everything_finds(filters):
     images = draw_noise(32, count=150).images
     layer = find_layers(filters)[-1]
-    found = find_strongest(filters, [layer], TensorAlbum(images), channels=5, patches=9).layers[0]
+    found = find_strongest(filters, [layer], reading(images), channels=5, patches=9).layers[0]
     with torch.no_grad():
         answers = filters(images).amax(dim=(2, 3))
     expected = answers[:, list(found.channels)].sort(dim=0, descending=True).values[:9].T
@@ -213,12 +211,14 @@ def test_channels_that_show_the_same_are_not_shown_twice():
     filters = Filters(nn.Sequential(convolution), backbone="vgg11", cut=cut, input=Input(size=16)).eval()
     layer = Layer(cut=cut, field=Field(size=1, step=1, start=0))
     images = torch.randint(0, 256, (60, 3, 1, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    album = TensorAlbum(images.expand(60, 3, 16, 16).contiguous())
-    assert find_strongest(filters, [layer], album, channels=2, patches=1).layers[0].channels == (0, 2)
+    reader = reading(images.expand(60, 3, 16, 16).contiguous())
+    assert find_strongest(filters, [layer], reader, channels=2, patches=1).layers[0].channels == (0, 2)
 
 
 def test_a_look_without_patches_reads_no_picture_twice(filters):
-    found = find_strongest(filters, find_layers(filters), draw_noise(32), channels=3, patches=0).layers[-1]
+    found = find_strongest(filters, find_layers(filters), reading(draw_noise(32).images), channels=3, patches=0).layers[
+        -1
+    ]
     assert len(found.channels) == 3
     assert found.patches.shape[1] == 0
 
@@ -301,7 +301,7 @@ def test_maps_are_the_layers_own(filters):
 
 
 def test_filters_have_not_drifted_from_themselves(filters):
-    drift = measure_drift(filters, filters, draw_noise(32, count=32))
+    drift = measure_drift(filters, filters, reading(draw_noise(32, count=32).images))
     assert all(layer.change == 0 for layer in drift.layers)
     assert all(layer.cka == pytest.approx(1, abs=1e-6) for layer in drift.layers)
 
@@ -321,12 +321,12 @@ def test_one_changed_layer_is_the_one_that_moved(filters):
 
 
 def test_other_weights_are_less_alike_than_scaled_ones(filters):
-    album = draw_noise(32, count=64)
+    noise = ImageReader(draw_noise(32, count=64), size=32)
     scaled = copy.deepcopy(filters)
     with torch.no_grad():
         scaled["features.3"].mul_(3)
     other = build_filters("vgg11", cut="block2", weights="random", size=32, seed=5).eval()
-    alike, unlike = (measure_drift(one, filters, album).layers[-1].cka for one in (scaled, other))
+    alike, unlike = (measure_drift(one, filters, noise).layers[-1].cka for one in (scaled, other))
     assert alike == pytest.approx(1, abs=1e-4)
     assert unlike < 0.99
 

@@ -13,9 +13,10 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
+from zoo.data.image_sources import choose_images, open_images
 from zoo.errors import UsageError, ZooWarning
 from zoo.filters import build_filters
-from zoo.looking.albums import draw_noise, open_folder
+from zoo.looking.noise import draw_noise
 from zoo.pictures.drift import DriftBar, draw_drift
 from zoo.pictures.files import save_png
 from zoo.pictures.looks import ChannelRow, MapRow, coloured, draw_channels, draw_maps
@@ -75,8 +76,8 @@ def names_in(folder: Path) -> set[str]:
 
 def test_everything_is_drawn_where_there_are_pictures_and_a_base(base, shapes, tmp_path):
     filters = zoo.load(base.folder)
-    album = open_folder(shapes, size=32, limit=20)
-    shown = show_filters(filters, tmp_path / "new", wishes=QUICK, album=album, base=filters)
+    images = choose_images(open_images(shapes), 20)
+    shown = show_filters(filters, tmp_path / "new", wishes=QUICK, images=images, base=filters)
     layers = {f"{what}-block{number}.png" for what in ("dreams", "patches") for number in (1, 2)}
     assert names_in(tmp_path / "new") == {"filters.png", "activations.png", "drift.png", *layers}
     assert set(shown.files) == names_in(tmp_path / "new")
@@ -92,14 +93,14 @@ def test_without_pictures_only_what_needs_none_is_drawn(base, tmp_path):
 
 def test_nothing_of_pictures_that_may_not_be_revealed_is_drawn(base, tmp_path, shapes):
     wishes = Wishes(channels=2, steps=2, reveal=False)
-    show_filters(zoo.load(base.folder), tmp_path, wishes=wishes, album=open_folder(shapes, size=32, limit=20))
+    show_filters(zoo.load(base.folder), tmp_path, wishes=wishes, images=choose_images(open_images(shapes), 20))
     assert names_in(tmp_path) == {"filters.png", "dreams-block1.png", "dreams-block2.png"}
 
 
 def test_the_same_seed_draws_the_same_bytes(base, shapes, tmp_path):
     for folder in ("a", "b"):
-        album = open_folder(shapes, size=32, limit=12)
-        show_filters(zoo.load(base.folder), tmp_path / folder, wishes=QUICK, album=album)
+        images = choose_images(open_images(shapes), 12)
+        show_filters(zoo.load(base.folder), tmp_path / folder, wishes=QUICK, images=images)
     for name in names_in(tmp_path / "a"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -223,7 +224,7 @@ def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, 
     [
         (("--layer", "blok2"), "Did you mean 'block2'?"),
         (("--images", "empty"), "there are no pictures in this folder"),
-        (("--images", "nowhere"), "there is no such folder"),
+        (("--images", "nowhere"), "there is no such file or folder"),
         (("--images", "empty", "--dataset", "digits"), "not from both"),
         (("--data", "empty"), "say which with --dataset NAME"),
         (("--picture", "nowhere.png"), "there is no such file"),

@@ -32,7 +32,7 @@ _PUBLIC = {
     "Multilabel": "zoo.contracts",
     "Number": "zoo.contracts",
     "Sample": "zoo.contracts",
-    "find_images": "zoo.images",
+    "find_images": "zoo.data.image_files",
     "read_image": "zoo.images",
     "fetch": "zoo.fetching",
     "truncate": "zoo.truncation",
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         Sample,
     )
     from zoo.data.datasets import open_dataset
+    from zoo.data.image_files import find_images
     from zoo.embedding import read_embeddings, similar
     from zoo.errors import FileError, UsageError, ZooError
     from zoo.evaluation.ablation import ablate
@@ -83,7 +84,7 @@ if TYPE_CHECKING:
     from zoo.families import list_backbones as backbones
     from zoo.fetching import fetch
     from zoo.filters import Filters, embed, load
-    from zoo.images import find_images, read_image
+    from zoo.images import read_image
     from zoo.loading import load_model
     from zoo.looking.saliency import compare_saliency as saliency
     from zoo.model import Model, assemble

@@ -79,6 +79,10 @@ class Sample:
     path: str | None = None  # where it came from, for messages and predictions
 
 
+SPLITS = {name: name for name in ("train", "val", "test", "unlabelled")} | {"valid": "val", "validation": "val"}
+"""What folders and tables call splits, and what the core calls them."""
+
+
 class Dataset(ABC):
     """Pictures with named targets.
 

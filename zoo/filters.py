@@ -11,18 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Cut, FeatureShape, Input
+from zoo.data.image_sources import open_images
 from zoo.devices import pick_device, pick_precision
-from zoo.embedding import (
-    Embeddings,
-    Network,
-    Space,
-    Written,
-    as_pictures,
-    check_pool,
-    digest_of,
-    embed_into,
-    embed_pictures,
-)
+from zoo.embedding import Embeddings, Network, Space, Written, check_pool, embed_into, embed_pictures
 from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError
 from zoo.families import Backbone, find_backbone
 from zoo.manifest import MODEL, Manifest
@@ -30,7 +21,7 @@ from zoo.progress import Progress, silent
 from zoo.published import Published, open_published, read_filters
 from zoo.starts import Start, read_start
 from zoo.truncation import find_cuts, to_map, truncate
-from zoo.weights import warn_of_infinite
+from zoo.weights import digest_of, warn_of_infinite
 
 
 class Filters(nn.Module):
@@ -118,6 +109,12 @@ class Filters(nn.Module):
                 return parameters[key].detach()
         raise UnknownNameError("layer", name, {key.rpartition(".")[0] for key in parameters})
 
+    @property
+    def first_bank(self) -> Tensor | None:
+        """The kernels of the first convolution, float32 (K, C, h, w) on the CPU; None where there is none."""
+        first = next((one for one in self.module.parameters() if one.ndim == 4), None)
+        return None if first is None else first.detach().float().cpu()
+
     def normalise(self, images: Tensor) -> Tensor:
         """Shapes: images (N, 3, H, W) uint8, or float in 0 to 1 -> float, less the mean, over the deviation."""
         scaled = images.to(self.mean.dtype) / 255 if images.dtype == torch.uint8 else images
@@ -196,7 +193,7 @@ class Filters(nn.Module):
         space = self.space(size=size, pool=pool)
         return embed_pictures(
             self._network(pool, device, precision),
-            as_pictures(pictures),
+            open_images(pictures),
             space=space,
             batch=batch,
             skip_unreadable=skip_unreadable,
@@ -225,7 +222,7 @@ class Filters(nn.Module):
         return embed_into(
             Path(out),
             lambda: self._network(pool, device, precision),
-            as_pictures(pictures),
+            open_images(pictures),
             space=self.space(size=size, pool=pool),
             **options,
         )
@@ -245,7 +242,7 @@ class Filters(nn.Module):
         whole = (shape.channels, shape.height, shape.width)
         return Space(
             filters=self.name,
-            manifest=self.published.digest if self.published else digest_of(self.module),
+            manifest=self.published.digest if self.published else f"weights:{digest_of(self.module)}",
             cut=self.cut.name,
             pool=check_pool(pool),
             size=side,

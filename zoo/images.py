@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,8 @@ from torch.nn import functional
 
 from zoo.errors import FileError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"})
 LARGEST = 178_956_970  # pixels; Pillow takes more for a decompression bomb, and so do we
 UNREADABLE = "Replace or remove it, or pass `skip_unreadable=True`."
-
-
-def find_images(folder: Path) -> Iterator[Path]:
-    """All picture files below a folder, sorted; hidden files and macOS leftovers (`._x.jpg`) are passed over."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
-        if not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path
 
 
 def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:

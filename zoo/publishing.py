@@ -174,9 +174,8 @@ def _write_texts(part: Path, run: Run) -> None:
 
 def draw_pictures(folder: Path, run: Run, model: Model) -> None:
     """Draw a finished run's first filters, confusion and curves into a folder, as PNG."""
-    first = next((tensor for tensor in model.filters.module.parameters() if tensor.ndim == 4), None)
-    if first is not None:
-        draw_filters(first.detach().float().numpy()).save(folder / "filters.png")
+    if (bank := model.filters.first_bank) is not None:
+        draw_filters(bank.numpy()).save(folder / "filters.png")
     split = "test" if run.metrics.get("test") else "validation"
     figures = run.metrics.get(split) or {}
     classified = [name for name in model.heads if "confusion" in figures.get(name, {})]

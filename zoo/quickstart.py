@@ -279,7 +279,7 @@ def _figures(
             title="What is taken for what",
             caption="Rows are true kinds, columns are answers.",
         ),
-        Figure(picture=draw_filters(story.filters["features.0"].numpy()), title="The first filters"),
+        Figure(picture=draw_filters(story.filters.first_bank.numpy()), title="The first filters"),  # type: ignore[union-attr]
     )
 
 

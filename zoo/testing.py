@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from zoo.contracts import (
+    SPLITS,
     TARGETS,
     Backbones,
     Balancer,
@@ -35,8 +36,6 @@ from zoo.files import write_whole
 from zoo.options import describe_options
 from zoo.plugins import Plugin
 from zoo.truncation import find_cuts, on_meta, truncate
-
-SPLITS = ("train", "val", "valid", "validation", "test", "unlabelled")
 
 
 def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:

@@ -393,6 +393,15 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
     return parse_header(raw, len(raw) + at, str(path))
 
 
+def digest_of(module: torch.nn.Module) -> str:
+    """64 hex digits of a network's tensors, in their order."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(bytes_of(tensor))
+    return digest.hexdigest()
+
+
 def bytes_of(tensor: torch.Tensor) -> memoryview:
     """A tensor's bytes as files have them, in C order; without a copy where it lies so on the CPU."""
     import torch

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from zoo.builtin.label_table import SPLITS, LabelledFile, read_label_table
-from zoo.contracts import Categories, Dataset, Sample, Target
+from zoo.builtin.label_table import LabelledFile, read_label_table
+from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
+from zoo.data.image_files import find_images, is_image
 from zoo.errors import FileError
-from zoo.images import SUFFIXES, find_images, read_image
+from zoo.images import read_image
 from zoo.progress import Progress, silent
 
 
@@ -106,7 +107,7 @@ def _folders(parent: Path) -> list[Path]:
 
 def _has_pictures(folder: Path) -> bool:
     """Whether pictures lie in the folder itself."""
-    return any(path.suffix.lower() in SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+    return any(is_image(path.name) and not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _holds_classes(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.contracts import SPLITS
 from zoo.errors import FileError
 
 COLUMNS = {  # what a column may be called
@@ -14,14 +15,6 @@ COLUMNS = {  # what a column may be called
     "label": ("label", "classification", "class"),
     "group": ("group",),
     "split": ("split",),
-}
-SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "unlabelled": "unlabelled",
 }
 
 

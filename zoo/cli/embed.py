@@ -23,7 +23,8 @@ from zoo.cli.console import (
 from zoo.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.embedding import Pictures, Written
+    from zoo.data.image_sources import ImageSource
+    from zoo.embedding import Written
     from zoo.progress import Progress
 
 
@@ -135,9 +136,10 @@ def _check_usage(
         raise UsageError("--null says how the list on stdin is separated. Name - among the pictures, or leave it out.")
 
 
-def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> Pictures:
+def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> ImageSource:
     """The pictures that were named, listed beside the output."""
-    from zoo.embedding import FilePictures, Listing
+    from zoo.data.image_sources import ImageFiles
+    from zoo.data.listing import Listing
 
     listing = Listing(out.parent if out.parent.is_dir() else None)
     for path in paths:
@@ -145,7 +147,7 @@ def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> Pictures:
             listing.add_lines(sys.stdin.buffer, separator=b"\0" if null else b"\n")
         else:
             listing.add_named([path])
-    return FilePictures(listing)
+    return ImageFiles(listing)
 
 
 def _from_dataset(
@@ -157,16 +159,16 @@ def _from_dataset(
     size: int,
     skip_unreadable: bool,
     progress: Progress,
-) -> Pictures:
+) -> ImageSource:
     """A dataset's pictures, all or those of a split; a split that it does not have is drawn as `zoo train` draws it."""
     from zoo.cli.datasets import choose_split
     from zoo.data.datasets import open_dataset
-    from zoo.embedding import DatasetPictures
+    from zoo.data.image_sources import DatasetImages
 
     name, split = _name_and_split(text)
     data = open_dataset(name, root, options=as_pairs(settings, option="--set"), progress=progress)
     indices = choose_split(data, split, size=size, seed=seed, skip_unreadable=skip_unreadable, progress=progress)
-    return DatasetPictures(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
+    return DatasetImages(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
 
 
 def _name_and_split(text: str) -> tuple[str, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +23,9 @@ from zoo.cli.console import (
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.data.datasets import OpenDataset
+    from zoo.data.image_sources import ImageSource
     from zoo.filters import Filters
     from zoo.gallery import Gallery, Looks, Materials
-    from zoo.looking.albums import Album
     from zoo.progress import Progress
     from zoo.training.runs import Run
 
@@ -107,7 +105,7 @@ def gallery(
         )
         source = _open_source(filters, asked, progress)
         materials = source.gather(filters, most, device, progress)
-        drawn = _looks(filters, looks, run, source.album(filters), quick=quick, device=device, progress=progress)
+        drawn = _looks(filters, looks, run, source.some(), quick=quick, device=device, progress=progress)
         made = write_gallery(
             filters,
             out or Path(f"{filters.name}-gallery"),
@@ -138,41 +136,28 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """Where the map's pictures come from: a folder, a file of embeddings, a dataset's samples, or nowhere."""
+    """Where the map's pictures come from: a folder or a dataset, a file of embeddings, or nowhere."""
 
-    images: Path | None = None
+    images: ImageSource | None = None
     table: Path | None = None
-    opened: OpenDataset | None = None
-    name: str = ""  # of the dataset
-    indices: Sequence[int] = ()
     about: str = ""
     notes: tuple[str, ...] = field(default=())
 
     def gather(self, filters: Filters, most: int, device: str | None, progress: Progress) -> Materials | None:
         """The map's materials, None where there are no pictures."""
-        from zoo.embedding import DatasetPictures
-        from zoo.gallery import gather_dataset, gather_files, gather_table
+        from zoo.gallery import gather_images, gather_table
 
-        if self.images:
-            return gather_files(filters, self.images, most=most, device=device, progress=progress)
         if self.table:
             return gather_table(filters, self.table, most=most, progress=progress)
-        if self.opened is None:
+        if self.images is None:
             return None
-        pictures = DatasetPictures(self.opened.dataset, self.indices, name=self.name, root=self.opened.root)
-        return gather_dataset(filters, pictures, about=self.about, most=most, device=device, progress=progress)
+        return gather_images(filters, self.images, about=self.about, most=most, device=device, progress=progress)
 
-    def album(self, filters: Filters) -> Album | None:
-        """The same pictures, or some of them, to look for patches in."""
-        from zoo.looking.albums import DatasetAlbum, open_folder, spread
+    def some(self) -> ImageSource | None:
+        """Some of the same pictures, to look for patches in."""
+        from zoo.data.image_sources import choose_images
 
-        size = filters.input.size
-        if self.images and self.images.is_dir():
-            return open_folder(self.images, size=size, limit=LOOKED_AT)
-        if self.opened is None:
-            return None
-        chosen = [self.indices[place] for place in spread(len(self.indices), LOOKED_AT)]
-        return DatasetAlbum(self.opened.dataset, chosen, size=size)
+        return None if self.images is None else choose_images(self.images, LOOKED_AT)
 
 
 def _check_usage(
@@ -192,9 +177,12 @@ def _check_usage(
 def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source:
     from zoo.cli.datasets import choose_split, find_own_dataset
     from zoo.data.datasets import open_dataset
+    from zoo.data.image_sources import DatasetImages, open_images
 
-    if asked.images or asked.table:
-        return _Source(images=asked.images, table=asked.table)
+    if asked.table:
+        return _Source(table=asked.table)
+    if asked.images:
+        return _Source(images=open_images(asked.images), about=f"the folder {asked.images.name}")
     name, options = asked.dataset, dict[str, Any](as_pairs(asked.settings, option="--set"))
     if name is None:
         found = find_own_dataset(filters)
@@ -208,14 +196,14 @@ def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source
     about = f"{name}, all pictures" if split == "all" else f"{name}, the {split} split"
     if options:
         about += f" ({', '.join(f'{key}={value}' for key, value in options.items())})"
-    return _Source(opened=opened, name=name, indices=indices, about=about)
+    return _Source(images=DatasetImages(opened.dataset, indices, name=name, root=opened.root), about=about)
 
 
 def _looks(
     filters: Filters,
     folder: Path | None,
     run: Run | None,
-    album: Album | None,
+    images: ImageSource | None,
     *,
     quick: bool,
     device: str | None,
@@ -230,7 +218,7 @@ def _looks(
         looks = read_looks(folder).over(looks)
     deep = not quick and not looks.deep
     wishes = Wishes(channels=CHANNELS, steps=STEPS, device=device)
-    made = make_looks(filters, album=album, run=run, wishes=wishes, deep=deep, progress=progress)
+    made = make_looks(filters, images=images, run=run, wishes=wishes, deep=deep, progress=progress)
     return made.over(looks) if run else looks.over(made)
 
 

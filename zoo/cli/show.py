@@ -25,8 +25,8 @@ from zoo.errors import UsageError, ZooError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zoo.data.image_sources import ImageSource
     from zoo.filters import Filters
-    from zoo.looking.albums import Album
     from zoo.progress import Progress
     from zoo.showing import Shown
     from zoo.training.runs import Run
@@ -96,7 +96,7 @@ def show(
     size = filters.input.size
     with progress_bars(quiet=quiet) as progress:
         wanted = (dataset, root, as_pairs(settings, option="--set"))
-        album, notes = _open_album(filters, run, images, *wanted, limit=limit, progress=progress)
+        source, notes = _open_images(filters, run, images, *wanted, limit=limit, progress=progress)
         before, more = _open_base(filters, run, base, where)
         shown = show_filters(
             filters,
@@ -109,7 +109,7 @@ def show(
                 device=device,
                 title=Path(name).name if run else None,
             ),
-            album=album,
+            images=source,
             picture=_squashed(picture, size) if picture else None,
             base=before,
             progress=progress,
@@ -120,7 +120,7 @@ def show(
         return
     for file in shown.files:
         click.echo(shown.folder / file)
-    say_left_out(album.skipped if album else ())
+    say_left_out(shown.skipped)
     for note in notes:
         say(note)
 
@@ -138,7 +138,7 @@ def _open(name: str, cut: str | None, where: dict[str, Any]) -> tuple[Run | None
     return run, filters.truncate(cut) if cut else filters
 
 
-def _open_album(
+def _open_images(
     filters: Filters,
     run: Run | None,
     images: Path | None,
@@ -148,13 +148,13 @@ def _open_album(
     *,
     limit: int,
     progress: Progress,
-) -> tuple[Album | None, list[str]]:
+) -> tuple[ImageSource | None, list[str]]:
     """The pictures to look with, or None and a line that says what to pass."""
     from zoo.cli.datasets import find_own_dataset
-    from zoo.looking.albums import DatasetAlbum, open_folder, spread
+    from zoo.data.image_sources import DatasetImages, choose_images, open_images
 
     if images:
-        return open_folder(images, size=filters.input.size, limit=limit), []
+        return choose_images(open_images(images), limit), []
     options: dict[str, Any] = dict(settings)
     if dataset is None and run is not None:
         from zoo.showing.runs import validation_pictures
@@ -170,7 +170,7 @@ def _open_album(
 
     opened = open_dataset(dataset, root, options=options, progress=progress).dataset
     split = next((opened.splits[name] for name in ("test", "val") if opened.splits.get(name)), range(len(opened)))
-    return DatasetAlbum(opened, [split[place] for place in spread(len(split), limit)], size=filters.input.size), []
+    return choose_images(DatasetImages(opened, split, name=dataset), limit), []
 
 
 def _open_base(

@@ -115,6 +115,17 @@ def decode(
     return _open(place, dataset.targets, identity)
 
 
+def read_sample(dataset: Dataset, index: int) -> Sample:
+    """Decode one sample. Raises FileError: it cannot be read; PluginError: its image is no uint8 (3, H, W)."""
+    sample = dataset[index]
+    if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
+        raise PluginError(
+            f"The dataset's picture {index} is {sample.image.dtype} {tuple(sample.image.shape)}, not uint8 (3, H, W).",
+            "Mend the plugin: zoo.read_image gives what is needed.",
+        )
+    return sample
+
+
 def _place_of(identity: str, size: int, cache: Path | None = None) -> Path:
     return (cache or zoo_home() / "decoded") / f"{identity[:32]}-{size}"
 
@@ -166,13 +177,7 @@ def _decoded(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tenso
 
     def one(index: int) -> tuple[Sample | None, Tensor | None, str]:
         try:
-            sample = dataset[index]
-            if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
-                raise PluginError(
-                    f"The dataset's picture {index} is {sample.image.dtype} {tuple(sample.image.shape)}, "
-                    "not uint8 (3, H, W).",
-                    "Mend the plugin: zoo.read_image gives what is needed.",
-                )
+            sample = read_sample(dataset, index)
             return sample, resize(sample.image, size), ""
         except PluginError:
             raise

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from zoo.contracts import SPLITS
 from zoo.data.decoded import Decoded
 from zoo.errors import UsageError, ZooError
-
-ALIASES = {"valid": "val", "validation": "val"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +98,7 @@ def _given_rows(decoded: Decoded, given: Mapping[str, Sequence[int]]) -> dict[st
     """The dataset's own splits as rows of the decoded pictures."""
     rows = {int(index): row for row, index in enumerate(decoded.index)}
     return {
-        ALIASES.get(name, name): torch.tensor(
+        SPLITS.get(name, name): torch.tensor(
             [rows[int(index)] for index in indices if int(index) in rows], dtype=torch.int64
         )
         for name, indices in given.items()

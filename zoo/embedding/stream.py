@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -23,9 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Cut, Input
-from zoo.embedding.pictures import Picture, Pictures
+from zoo.data.image_sources import ImageSource, LoadedImage
+from zoo.data.listing import ImageEntry
 from zoo.embedding.pooling import pool_map
 from zoo.errors import PluginError, UsageError, ZooError
+from zoo.images import resize
 from zoo.truncation import to_map
 
 T = TypeVar("T")
@@ -101,7 +103,7 @@ class Network(nn.Module):
 
 
 def stream(
-    pictures: Pictures,
+    images: ImageSource,
     network: Network,
     *,
     size: int,
@@ -112,7 +114,7 @@ def stream(
     """Vectors in the pictures' order.
 
     Args:
-        pictures: what to embed.
+        images: what to embed.
         network: how.
         size: the side that pictures are squashed to, in pixels.
         start: the number of the first picture.
@@ -126,41 +128,41 @@ def stream(
     if batch is not None and batch < 1:
         raise UsageError(f"A batch cannot be of {batch} pictures; give 1 or more, or leave it out.")
     chunks = _on_cpu if network.device.type == "cpu" else _on_gpu
-    for chunk in chunks(pictures, network, size=size, start=start, batch=batch):
+    for chunk in chunks(images, network, size=size, start=start, batch=batch):
         if chunk.faults and not skip_unreadable:
             raise ZooError(chunk.faults[0].text, chunk.faults[0].remedy)
         yield chunk
 
 
-def _on_cpu(pictures: Pictures, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
+def _on_cpu(images: ImageSource, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
     together = batch or max(1, min(MOST, AREA // size**2))
     cores = torch.get_num_threads()
-    batches = -(-(len(pictures) - start) // together)
+    batches = -(-(len(images) - start) // together)
     workers = max(1, min(cores, batches))
 
     @torch.inference_mode()
-    def work(tokens: Sequence[Any]) -> Chunk:
-        read = [_load(pictures, token, size) for token in tokens]
-        images = _stacked(read)
-        return _chunk(read, None if images is None else network(images))
+    def work(entries: Sequence[ImageEntry]) -> Chunk:
+        read = [_load(entry, images, size) for entry in entries]
+        pixels = _stacked(read)
+        return _chunk(read, None if pixels is None else network(pixels))
 
     with _threads(workers, torch_threads=max(1, cores // workers)) as pool:
-        yield from _ordered(pool, work, _batched(pictures.tokens(start), together), ahead=AHEAD * workers)
+        yield from _ordered(pool, work, _batched(images.entries(start), together), ahead=AHEAD * workers)
 
 
 @torch.inference_mode()
-def _on_gpu(pictures: Pictures, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
+def _on_gpu(images: ImageSource, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
     cores = os.cpu_count() or 1
-    load = partial(_load, pictures, size=size)
+    load = partial(_load, source=images, size=size)
     together = batch or GPU_BATCH
     running: _InFlight | None = None
     with _threads(cores, torch_threads=1) as pool:
-        read = _ordered(pool, load, pictures.tokens(start), ahead=AHEAD * together)
+        read = _ordered(pool, load, images.entries(start), ahead=AHEAD * together)
         for several in _batched(read, together):
-            images = _stacked(several)
-            if images is not None and network.device.type == "cuda":
-                images = images.pin_memory()
-            launched = _InFlight(several, None if images is None else network(images))
+            pixels = _stacked(several)
+            if pixels is not None and network.device.type == "cuda":
+                pixels = pixels.pin_memory()
+            launched = _InFlight(several, None if pixels is None else network(pixels))
             if running is not None:
                 yield running.landed()  # waits for the last batch, while the device works at this one
             running = launched
@@ -171,7 +173,7 @@ def _on_gpu(pictures: Pictures, network: Network, *, size: int, start: int, batc
 class _InFlight:
     """A batch that the device works at; its vectors are on their way back."""
 
-    def __init__(self, read: list[Picture | Fault], vectors: Tensor | None) -> None:
+    def __init__(self, read: list[LoadedImage | Fault], vectors: Tensor | None) -> None:
         self._read, self._vectors = read, vectors
         self._end: torch.cuda.Event | None = None
         if vectors is not None and vectors.is_cuda:
@@ -215,22 +217,24 @@ def _batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
         yield several
 
 
-def _load(pictures: Pictures, token: Any, size: int) -> Picture | Fault:
+def _load(entry: ImageEntry, source: ImageSource, size: int) -> LoadedImage | Fault:
+    """One image, squashed to (3, size, size)."""
     try:
-        return pictures.load(token, size)
+        loaded = source.load(entry, size)
+        return replace(loaded, image=resize(loaded.image, size))
     except PluginError:
         raise
     except ZooError as error:
-        return Fault(path=pictures.name(token), text=error.problem, remedy=error.remedy)
+        return Fault(path=entry.path, text=error.problem, remedy=error.remedy)
 
 
-def _stacked(read: Sequence[Picture | Fault]) -> Tensor | None:
-    images = [one.image for one in read if isinstance(one, Picture)]
+def _stacked(read: Sequence[LoadedImage | Fault]) -> Tensor | None:
+    images = [one.image for one in read if isinstance(one, LoadedImage)]
     return torch.stack(images) if images else None
 
 
-def _chunk(read: Sequence[Picture | Fault], vectors: Tensor | None) -> Chunk:
-    good = [one for one in read if isinstance(one, Picture)]
+def _chunk(read: Sequence[LoadedImage | Fault], vectors: Tensor | None) -> Chunk:
+    good = [one for one in read if isinstance(one, LoadedImage)]
     return Chunk(
         paths=tuple(one.path for one in good),
         labels=tuple(one.label for one in good),

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from zoo.contracts import Dataset
+from zoo.data.image_sources import ImageSource
 from zoo.embedding.embeddings import Embedder, Embeddings
-from zoo.embedding.listing import Listing
 from zoo.embedding.parts import ROWS, Parts, PartWriter, chunks_of
-from zoo.embedding.pictures import DatasetPictures, FilePictures, Pictures
 from zoo.embedding.space import Space
 from zoo.embedding.stream import Chunk, Network, stream
 from zoo.embedding.tables import open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
-from zoo.errors import FileError, UsageError, ZooError
+from zoo.errors import FileError, ZooError
 from zoo.files import writing
 from zoo.images import UNREADABLE
 from zoo.progress import Progress, silent
@@ -42,27 +36,9 @@ class Written:
     side: Path | None = None  # the file that lists all of them: path TAB reason
 
 
-def as_pictures(given: Any) -> Pictures:
-    """A folder, a file, a pattern, several of them, or a prepared dataset -> pictures.
-
-    Raises:
-        FileError: no such file, a folder without pictures.
-        UsageError: nothing was named.
-    """
-    if isinstance(given, (FilePictures, DatasetPictures)):
-        return given
-    if isinstance(given, Dataset):
-        return DatasetPictures(given)
-    listing = Listing()
-    listing.add_named([given] if isinstance(given, (str, Path)) else given)
-    if not len(listing):
-        raise UsageError("No pictures were named.")
-    return FilePictures(listing)
-
-
 def embed_pictures(
     network: Network,
-    pictures: Pictures,
+    images: ImageSource,
     *,
     space: Space,
     batch: int | None = None,
@@ -74,7 +50,7 @@ def embed_pictures(
 
     Args:
         network: the filters on their device, with the pooling.
-        pictures: what to embed.
+        images: what to embed.
         space: of the vectors.
         batch: pictures that go through the network at once; by the size and the device by default.
         skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
@@ -86,14 +62,14 @@ def embed_pictures(
     """
     chunks: list[Chunk] = []
     done = 0
-    for chunk in stream(pictures, network, size=space.size, batch=batch, skip_unreadable=skip_unreadable):
+    for chunk in stream(images, network, size=space.size, batch=batch, skip_unreadable=skip_unreadable):
         chunks.append(chunk)
         done += chunk.done
-        progress("embedding", done, len(pictures))
+        progress("embedding", done, len(images))
     skipped = tuple(fault.text for chunk in chunks for fault in chunk.faults)
     full = [chunk for chunk in chunks if chunk.paths]
     if not full:
-        raise _none_read(len(pictures), skipped)
+        raise _none_read(len(images), skipped)
     return Embeddings(
         vectors=np.concatenate([chunk.vectors for chunk in full]),
         paths=tuple(path for chunk in full for path in chunk.paths),
@@ -108,7 +84,7 @@ def embed_pictures(
 def embed_into(
     out: Path,
     make_network: Callable[[], Network],
-    pictures: Pictures,
+    images: ImageSource,
     *,
     space: Space,
     resume: bool = False,
@@ -122,7 +98,7 @@ def embed_into(
     Args:
         out: the file, `.parquet`, `.npy` or `.safetensors`; it appears whole.
         make_network: gives the network; not called where nothing is left to compute.
-        pictures: what to embed.
+        images: what to embed.
         space: of the vectors.
         resume: go on with the parts of an earlier call; a file that is finished is left as it is.
         batch: pictures that go through the network at once.
@@ -136,17 +112,17 @@ def embed_into(
         ZooError: a picture that cannot be read, or none that can.
     """
     check_suffix(out)
-    if resume and (finished := _finished(out, space, pictures)):
+    if resume and (finished := _finished(out, space, images)):
         return finished
-    total = len(pictures)
+    total = len(images)
     with Parts(out) as parts:
-        parts.open(space, identity=pictures.identity, pictures=total, resume=resume)
+        parts.open(space, identity=images.fingerprint(), pictures=total, resume=resume)
         there = parts.listed()
         start = done = there[-1].stop if there else 0
         if start < total:
             with PartWriter(parts, start=start, rows=part_rows) as writer:
                 for chunk in stream(
-                    pictures,
+                    images,
                     make_network(),
                     size=space.size,
                     start=start,
@@ -162,7 +138,7 @@ def embed_into(
         if unreadable == total:
             raise _none_read(total, skipped)
         rows = total - unreadable
-        write_embeddings(out, chunks_of(parts.listed()), space=space, rows=rows, listing=pictures.identity)
+        write_embeddings(out, chunks_of(parts.listed()), space=space, rows=rows, listing=images.fingerprint())
         parts.remove()
     side = side_file(out) if unreadable else None
     return Written(
@@ -173,15 +149,6 @@ def embed_into(
 def side_file(out: Path) -> Path:
     """Where the pictures that could not be read are listed: `vectors.parquet.unreadable.txt`."""
     return out.with_name(f"{out.name}.unreadable.txt")
-
-
-def digest_of(module: nn.Module) -> str:
-    """A hash of weights that are not published, "weights:<64 hex digits>"."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"weights:{digest.hexdigest()}"
 
 
 def _list_faults(parts: Parts, out: Path) -> tuple[int, tuple[str, ...]]:
@@ -199,7 +166,7 @@ def _list_faults(parts: Parts, out: Path) -> tuple[int, tuple[str, ...]]:
     return count, tuple(first)
 
 
-def _finished(out: Path, space: Space, pictures: Pictures) -> Written | None:
+def _finished(out: Path, space: Space, images: ImageSource) -> Written | None:
     """What the file holds, where it is whole, of this space and of these pictures; None: there is work to do."""
     if not out.is_file() or Parts(out).folder.exists():
         return None
@@ -207,12 +174,12 @@ def _finished(out: Path, space: Space, pictures: Pictures) -> Written | None:
         table = open_table(out)
     except FileError:
         return None
-    if table.space.identity != space.identity or table.metadata.get("zoo.list") != pictures.identity:
+    if table.space.identity != space.identity or table.metadata.get("zoo.list") != images.fingerprint():
         return None
-    unreadable = len(pictures) - len(table)
+    unreadable = len(images) - len(table)
     side = side_file(out) if unreadable else None
     return Written(
-        path=out, pictures=len(table), space=table.space, resumed=len(pictures), unreadable=unreadable, side=side
+        path=out, pictures=len(table), space=table.space, resumed=len(images), unreadable=unreadable, side=side
     )
 
 

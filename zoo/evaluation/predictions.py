@@ -17,8 +17,8 @@ from torch import Tensor
 from zoo.contracts import Box, Categories, Multilabel
 from zoo.data.crops import Window, find_window
 from zoo.data.decoded import ordered
+from zoo.data.image_sources import open_images
 from zoo.devices import pick_device, pick_precision
-from zoo.embedding import list_pictures
 from zoo.errors import UsageError, ZooError
 from zoo.files import write_whole, writing
 from zoo.images import read_image, resize
@@ -104,7 +104,7 @@ def predict(
 
     Args:
         model: with its heads.
-        pictures: a folder, a file, or a list of files.
+        pictures: a folder, a file, a pattern, or several of them.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out what cannot be read, instead of stopping.
@@ -115,7 +115,7 @@ def predict(
             "This model learnt from pictures cropped to their true boxes, and a new picture has none.",
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
-    paths = list_pictures(pictures)
+    paths = [entry.path for entry in open_images(pictures).entries()]
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
     ask = _asked(model, arithmetic)
@@ -150,7 +150,7 @@ def predict(
             images.append(result[0])
             sizes.append(result[1])
             windows.append(result[2])
-            names.append(str(paths[index]))
+            names.append(paths[index])
         if len(images) == EVALUATED:
             flush()
         progress("predicting", index + 1, len(paths))

@@ -18,7 +18,7 @@ from zoo.model import assemble
 from zoo.progress import Progress
 from zoo.training.finetune import start_from
 from zoo.training.recipe import Recipe, recipe_text
-from zoo.training.runs import digest_of
+from zoo.weights import digest_of
 
 SEEN = 0.15  # of the training pictures are held out where groups are known
 FILE = "question.json"

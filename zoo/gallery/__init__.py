@@ -3,7 +3,7 @@
 from zoo.gallery.layout import METHODS, Layout, lay_out, nearest_of_all
 from zoo.gallery.looks import Looks, find_looks, make_looks, read_looks
 from zoo.gallery.making import Gallery, write_gallery
-from zoo.gallery.materials import Materials, gather_dataset, gather_files, gather_table
+from zoo.gallery.materials import Materials, gather_images, gather_table
 
 __all__ = [
     "METHODS",
@@ -12,8 +12,7 @@ __all__ = [
     "Looks",
     "Materials",
     "find_looks",
-    "gather_dataset",
-    "gather_files",
+    "gather_images",
     "gather_table",
     "lay_out",
     "make_looks",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from zoo.data.image_sources import ImageSource
 from zoo.errors import FileError, ZooError
 from zoo.filters import Filters
 from zoo.gallery.describing import LARGEST, printable, read_published
-from zoo.looking.albums import Album
 from zoo.pictures.files import save_png
 from zoo.pictures.grid import draw_filters
 from zoo.progress import Progress, silent
@@ -83,7 +83,7 @@ def read_looks(folder: Path) -> Looks:
 def make_looks(
     filters: Filters,
     *,
-    album: Album | None = None,
+    images: ImageSource | None = None,
     run: Run | None = None,
     wishes: Wishes | None = None,
     deep: bool = True,
@@ -93,7 +93,7 @@ def make_looks(
 
     Args:
         filters: to look at.
-        album: pictures, for patches; without them channels are chosen by noise.
+        images: for patches; without them channels are chosen by noise.
         run: a finished training, for its curves and confusion.
         wishes: layers, channels, steps.
         deep: draw patches and dreams; they take their time.
@@ -104,7 +104,7 @@ def make_looks(
         if run is not None:
             draw_pictures(Path(place), run, run.load_model())
         if deep:
-            shown = show_filters(filters, place, wishes=wishes, album=album, progress=progress)
+            shown = show_filters(filters, place, wishes=wishes, images=images, progress=progress)
             notes = shown.notes
         else:
             _draw_first(filters, Path(place))
@@ -127,9 +127,8 @@ def ordered(looks: Looks, *, training: bool) -> list[tuple[str, str, str, bytes]
 
 
 def _draw_first(filters: Filters, folder: Path) -> None:
-    first = next((tensor for tensor in filters.module.parameters() if tensor.ndim == 4), None)
-    if first is not None:
-        save_png(draw_filters(first.detach().float().cpu().numpy()), folder / "filters.png")
+    if (bank := filters.first_bank) is not None:
+        save_png(draw_filters(bank.numpy()), folder / "filters.png")
 
 
 def _kind(name: str) -> str | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,13 +11,13 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from zoo.embedding import DatasetPictures, FilePictures, Listing, Pictures, Row, Table, open_table
-from zoo.embedding.listing import Listed
+from zoo.data.image_sources import ImageSource, SomeImages, choose_images, spread
+from zoo.data.listing import ImageEntry
+from zoo.embedding import Row, Table, open_table
 from zoo.errors import ZooError
 from zoo.filters import Filters
 from zoo.gallery.thumbnails import side_for, thumbnails_of
 from zoo.images import read_image
-from zoo.looking.albums import spread
 from zoo.progress import Progress, silent
 
 MOST = 5000  # pictures on a map
@@ -45,64 +44,48 @@ class Materials:
         return len(self.paths)
 
 
-def gather_files(
+def gather_images(
     filters: Filters,
-    pictures: Path | str | Sequence[Path | str],
-    *,
-    about: str = "",
-    most: int = MOST,
-    device: str | None = None,
-    progress: Progress = silent,
-) -> Materials:
-    """Embed a folder, or what else `zoo embed` takes; a folder of folders gives labels.
-
-    Args:
-        filters: to embed with.
-        pictures: a folder, files, patterns.
-        about: what the pictures are called; the folder's name by default.
-        most: of more pictures so many are taken, evenly spread.
-        device: where.
-        progress: told how far it is.
-
-    Raises:
-        FileError: no such folder, or no pictures in it.
-        ZooError: none of them can be read.
-    """
-    with Listing() as listing:
-        listing.add_named([pictures] if isinstance(pictures, (str, Path)) else pictures)
-        total = len(listing)
-        wanted = set(spread(total, most))
-        tokens = [token for number, token in enumerate(listing.tokens()) if number in wanted]
-    side = side_for(len(tokens))
-
-    def read(token: Listed) -> Tensor:
-        return read_image(token[0], smallest=side)
-
-    kept, thumbnails, skipped = _made(tokens, read, side=side, progress=progress)
-    named = about or (f"the folder {Path(pictures).name}" if isinstance(pictures, (str, Path)) else "pictures")
-    return _embedded(filters, _Chosen(kept), thumbnails, skipped, named, total, device, progress)
-
-
-def gather_dataset(
-    filters: Filters,
-    pictures: DatasetPictures,
+    images: ImageSource,
     *,
     about: str,
     most: int = MOST,
     device: str | None = None,
     progress: Progress = silent,
 ) -> Materials:
-    """Embed pictures of a prepared dataset, with their labels and groups; arguments and errors as `gather_files`."""
-    total = len(pictures)
-    chosen = [int(pictures.indices[place]) for place in spread(total, most)]
-    side = side_for(len(chosen))
+    """Embed a source's images, with their labels and groups; a folder of folders gives labels.
 
-    def read(index: int) -> Tensor:
-        return pictures.dataset[index].image
+    Args:
+        filters: to embed with.
+        images: of which to make a map; see `zoo.data.image_sources.open_images`.
+        about: what they are called, "the folder photos".
+        most: of more images so many are taken, evenly spread.
+        device: where.
+        progress: told how far it is.
 
-    kept, thumbnails, skipped = _made(chosen, read, side=side, progress=progress)
-    readable = DatasetPictures(pictures.dataset, kept, name=pictures.title, root=pictures.root)
-    return _embedded(filters, readable, thumbnails, skipped, about, total, device, progress)
+    Raises:
+        ZooError: none of them can be read.
+    """
+    entries = list(choose_images(images, most).entries())
+    side = side_for(len(entries))
+
+    def read(entry: ImageEntry) -> Tensor:
+        return images.load(entry, side).image
+
+    kept, thumbnails, skipped = _made(entries, read, side=side, progress=progress)
+    made = filters.embed(SomeImages(images, kept), device=device, progress=progress)
+    return Materials(
+        vectors=made.vectors,
+        thumbnails=thumbnails,
+        paths=shortened(made.paths),
+        labels=made.labels,
+        groups=made.groups,
+        about=about,
+        total=len(images),
+        cut=made.cut,
+        pool=made.space.pool,
+        skipped=skipped,
+    )
 
 
 def gather_table(
@@ -159,23 +142,6 @@ def shortened(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(os.path.relpath(path, shared) for path in paths)
 
 
-class _Chosen(FilePictures):
-    """Some files of a listing, in memory."""
-
-    def __init__(self, kept: Sequence[Listed]) -> None:
-        self._kept = kept
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @property
-    def identity(self) -> str:
-        return hashlib.sha256("\0".join(path for path, _ in self._kept).encode(errors="surrogateescape")).hexdigest()
-
-    def tokens(self, start: int = 0) -> Iterator[Listed]:
-        return iter(self._kept[start:])
-
-
 def _made(
     tokens: Sequence[T], read: Callable[[T], Tensor], *, side: int, progress: Progress
 ) -> tuple[list[T], tuple[bytes, ...], tuple[str, ...]]:
@@ -190,31 +156,6 @@ def _made(
     if not kept:
         raise ZooError(f"None of the {len(tokens)} pictures can be read. The first: {skipped[0]}")
     return kept, tuple(thumbnails), tuple(skipped)
-
-
-def _embedded(
-    filters: Filters,
-    pictures: Pictures,
-    thumbnails: tuple[bytes, ...],
-    skipped: tuple[str, ...],
-    about: str,
-    total: int,
-    device: str | None,
-    progress: Progress,
-) -> Materials:
-    made = filters.embed(pictures, device=device, progress=progress)
-    return Materials(
-        vectors=made.vectors,
-        thumbnails=thumbnails,
-        paths=shortened(made.paths),
-        labels=made.labels,
-        groups=made.groups,
-        about=about,
-        total=total,
-        cut=made.cut,
-        pool=made.space.pool,
-        skipped=skipped,
-    )
 
 
 def _vectors(table: Table, wanted: Sequence[int]) -> np.ndarray:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Cut
+from zoo.data.image_sources import ImageReader
 from zoo.devices import pick_device
 from zoo.errors import UsageError
 from zoo.filters import Filters
-from zoo.looking.albums import Album
 from zoo.looking.layers import Listener
 from zoo.progress import Progress, silent
 from zoo.tracing import Trace, trace
@@ -51,7 +51,7 @@ class Drift:
 def measure_drift(
     filters: Filters,
     base: Filters,
-    album: Album | None = None,
+    images: ImageReader | None = None,
     *,
     device: str | None = None,
     progress: Progress = silent,
@@ -65,7 +65,7 @@ def measure_drift(
     Args:
         filters: after.
         base: before; layers are compared where name and shape are the same.
-        album: the pictures; None: only the weights are compared.
+        images: the pictures, at the filters' size; None: only the weights are compared.
         device: where; the GPU where there is one by default.
         progress: told how far the work is.
 
@@ -82,9 +82,9 @@ def measure_drift(
         )
     similar: Mapping[str, float] = {}
     pictures = 0
-    if album is not None and len(album) >= 4:
+    if images is not None and len(images) >= 4:
         cuts = _maps_of([key.rpartition(".")[0] for key in common], filters, base)
-        similar, pictures = _compare(filters, base, cuts, album, device=device, progress=progress)
+        similar, pictures = _compare(filters, base, cuts, images, device=device, progress=progress)
     layers = tuple(
         LayerDrift(name=name, change=_change(ours[key], theirs[key]), cka=similar.get(name))
         for key in common
@@ -136,7 +136,7 @@ def _convolution(network: Trace, path: str) -> int | None:
 
 @torch.inference_mode()
 def _compare(
-    filters: Filters, base: Filters, cuts: Sequence[Cut], album: Album, *, device: str | None, progress: Progress
+    filters: Filters, base: Filters, cuts: Sequence[Cut], images: ImageReader, *, device: str | None, progress: Progress
 ) -> tuple[dict[str, float], int]:
     """Linear CKA by the layer's name, and how many pictures it was estimated on."""
     if not cuts:
@@ -144,14 +144,14 @@ def _compare(
     networks = [copy.deepcopy(one).float().to(pick_device(device)).eval() for one in (filters, base)]
     sums = torch.zeros(len(cuts), 3, dtype=torch.float64)
     seen = 0
-    for start in range(0, len(album), BATCH):
-        kept, images = album.read(range(start, min(start + BATCH, len(album))))
+    for start in range(0, len(images), BATCH):
+        kept, pixels = images.read(range(start, min(start + BATCH, len(images))))
         if len(kept) >= 4:
-            grams = [_grams(network, cuts, images) for network in networks]
+            grams = [_grams(network, cuts, pixels) for network in networks]
             for number, (one, other) in enumerate(zip(*grams, strict=True)):
                 sums[number] += torch.stack([_hsic(one, other), _hsic(one, one), _hsic(other, other)])
             seen += len(kept)
-        progress("comparing with the base", min(start + BATCH, len(album)), len(album))
+        progress("comparing with the base", min(start + BATCH, len(images)), len(images))
     alike = sums[:, 0] / (sums[:, 1] * sums[:, 2]).clamp_min(1e-24).sqrt()
     return {cut.name: float(value) for cut, value in zip(cuts, alike, strict=True)}, seen
 

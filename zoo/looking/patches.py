@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.data.image_sources import ImageReader
 from zoo.devices import pick_device, pick_precision
-from zoo.errors import ZooError
 from zoo.filters import Filters
-from zoo.looking.albums import Album
 from zoo.looking.colours import Painter, Palette
 from zoo.looking.layers import Layer, Listener
 from zoo.progress import Progress, silent
@@ -92,7 +91,7 @@ class _Tally:
 def find_strongest(
     filters: Filters,
     layers: Sequence[Layer],
-    album: Album,
+    images: ImageReader,
     *,
     channels: int = 8,
     patches: int = 9,
@@ -104,7 +103,7 @@ def find_strongest(
     Args:
         filters: whose.
         layers: theirs.
-        album: the pictures.
+        images: the pictures, at the filters' size.
         channels: how many of a layer: those whose strongest answer varies most from picture to picture, each
             correlated below 0.8 with those before it, where there are so many.
         patches: how many of a channel; 0: only the channels are chosen.
@@ -125,24 +124,24 @@ def find_strongest(
         tallies[layer].add(features, numbers)
 
     listener = Listener(network.module, [layer.cut for layer in layers], hear)
-    for start in range(0, len(album), AHEAD):
-        kept, images = album.read(range(start, min(start + AHEAD, len(album))))
+    for start in range(0, len(images), AHEAD):
+        kept, pixels = images.read(range(start, min(start + AHEAD, len(images))))
         for first in range(0, len(kept), piece):
-            numbers, part = torch.tensor(kept[first : first + piece]), images[first : first + piece]
+            numbers, part = torch.tensor(kept[first : first + piece]), pixels[first : first + piece]
             painter.add(part)
             listener.run(network.normalise(part.to(where)).to(dtype, memory_format=torch.channels_last))
-        progress("looking at pictures", min(start + AHEAD, len(album)), len(album))
+        progress("looking at pictures", min(start + AHEAD, len(images)), len(images))
     if not painter.count:
-        raise ZooError(f"None of the {len(album)} pictures can be read. The first: {album.skipped[0]}")
+        raise images.none_read()
     pairs = zip(layers, tallies, strict=True)
     return Seen(
-        layers=tuple(_settle(layer, tally, album, filters.input.size, channels, patches) for layer, tally in pairs),
+        layers=tuple(_settle(layer, tally, images, filters.input.size, channels, patches) for layer, tally in pairs),
         palette=painter.palette(),
         pictures=tallies[0].count if tallies else 0,
     )
 
 
-def _settle(layer: Layer, tally: _Tally, album: Album, size: int, wanted: int, patches: int) -> Strongest:
+def _settle(layer: Layer, tally: _Tally, images: ImageReader, size: int, wanted: int, patches: int) -> Strongest:
     """Choose the channels, and read their patches."""
     chosen = tally.choose(wanted)
     side = min(layer.field.size, size) if layer.field else size
@@ -151,7 +150,7 @@ def _settle(layer: Layer, tally: _Tally, album: Album, size: int, wanted: int, p
         return Strongest(layer=layer, channels=tuple(chosen), answers=np.empty((len(chosen), 0)), patches=empty)
     answers, numbers, places = (part[:, chosen].T for part in tally.best)
     wanted_pictures = sorted(set(numbers.flatten().tolist()))
-    pictures = dict(zip(*album.read(wanted_pictures), strict=True))
+    pictures = dict(zip(*images.read(wanted_pictures), strict=True))
     crops = [
         _cut_out(pictures[number], _box(layer, divmod(place, tally.width), size))
         for number, place in zip(numbers.flatten().tolist(), places.flatten().tolist(), strict=True)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
+from zoo.data.image_sources import TensorImages, spread
 from zoo.errors import ZooError
 from zoo.filters import Filters, load
 from zoo.licences import forbids_derivatives
-from zoo.looking.albums import TensorAlbum, spread
 from zoo.pictures.files import LARGEST
 from zoo.progress import Progress, silent
 from zoo.showing.sheets import Shown, Wishes, show_filters
@@ -94,8 +94,8 @@ def _draw(run: Run, filters: Filters, part: Path, *, reveal: bool, progress: Pro
     notes: list[str] = []
     cost = describe_cut(filters.module, filters.cut.node, size=filters.input.size).gflop
     limit = min(PICTURES, max(16, int(LOOKS / max(cost, 1e-9))))
-    album = validation_pictures(run, filters, notes, limit=limit, progress=progress)
-    if album is not None and not reveal:
+    images = validation_pictures(run, filters, notes, limit=limit, progress=progress)
+    if images is not None and not reveal:
         dataset = run.record.dataset.name
         notes.append(
             f"No licence of the pictures of {dataset!r} is known that lets them be shown: the card has no patches of "
@@ -114,7 +114,7 @@ def _draw(run: Run, filters: Filters, part: Path, *, reveal: bool, progress: Pro
     base = base_of(run, notes)
     try:
         with _one_thread():
-            shown = show_filters(filters, part, wishes=wishes, album=album, base=base, progress=progress)
+            shown = show_filters(filters, part, wishes=wishes, images=images, base=base, progress=progress)
     except ZooError as error:
         return Portrait(files=(), notes=(*notes, f"What the filters see could not be drawn: {error}"))
     return Portrait(files=_worth_publishing(shown), notes=(*notes, *shown.notes))
@@ -143,7 +143,7 @@ def _worth_publishing(shown: Shown) -> tuple[str, ...]:
 
 def validation_pictures(
     run: Run, filters: Filters, notes: list[str], *, limit: int, progress: Progress = silent
-) -> TensorAlbum | None:
+) -> TensorImages | None:
     """Some of the pictures that the run validated with, from its decoded cache.
 
     Args:
@@ -167,7 +167,7 @@ def validation_pictures(
     except ZooError as error:
         notes.append(f"The run's pictures cannot be had, so that none is looked at: {error}")
         return None
-    return TensorAlbum(decoded.images, rows[spread(len(rows), limit)])
+    return TensorImages(decoded.images, rows[spread(len(rows), limit)])
 
 
 def base_of(run: Run, notes: list[str]) -> Filters | None:

@@ -11,14 +11,15 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from zoo.data.image_sources import ImageReader, ImageSource
 from zoo.errors import FileError
 from zoo.filters import Filters
 from zoo.looking.activations import Maps, activate
-from zoo.looking.albums import Album, draw_noise, first_readable
 from zoo.looking.colours import Palette
 from zoo.looking.dreams import STEPS, Dreams, dream
 from zoo.looking.drift import Drift, measure_drift
 from zoo.looking.layers import Layer, find_layers
+from zoo.looking.noise import draw_noise
 from zoo.looking.patches import Strongest, find_strongest
 from zoo.pictures.drift import DriftBar, draw_drift
 from zoo.pictures.files import save_png
@@ -56,6 +57,7 @@ class Shown:
     maps: tuple[Maps, ...] = ()
     drift: Drift | None = None
     pictures: int = 0  # that were looked at
+    skipped: tuple[str, ...] = ()  # that could not be read, a line each
     notes: tuple[str, ...] = ()  # what could not be drawn, and why
 
 
@@ -75,7 +77,7 @@ def show_filters(
     folder: Path | str,
     *,
     wishes: Wishes | None = None,
-    album: Album | None = None,
+    images: ImageSource | None = None,
     picture: Tensor | None = None,
     base: Filters | None = None,
     progress: Progress = silent,
@@ -92,8 +94,8 @@ def show_filters(
         filters: to look at.
         folder: to write into; made where it is missing.
         wishes: layers, how many channels, how long.
-        album: pictures; without them there are no patches, and channels are chosen by noise.
-        picture: uint8 (3, S, S), for the maps; the album's first by default.
+        images: to look with; without them there are no patches, and channels are chosen by noise.
+        picture: uint8 (3, S, S), for the maps; the first of the images by default.
         base: the filters that these were made from.
         progress: told how far the work is.
 
@@ -109,35 +111,37 @@ def show_filters(
     layers = find_layers(filters, wishes.layers)
     shown = Shown(folder=desk.folder, files=())
     _draw_first(desk)
-    looked = _look_for(desk, layers, album, progress)
+    reader = None if images is None else ImageReader(images, size=filters.input.size)
+    looked = _look_for(desk, layers, reader, progress)
     if looked is not None:
         chosen, palette, count = looked
         dreams = [_dream_of(desk, one, palette, progress) for one in chosen]
         shown = replace(shown, layers=tuple(chosen), dreams=tuple(dreams), pictures=count)
-    if picture is None and album is not None and wishes.reveal:
-        picture = first_readable(album)
+    if picture is None and reader is not None and wishes.reveal:
+        picture = reader.first()
     if picture is not None:
         maps = activate(filters, picture, find_layers(filters) if wishes.layers else layers, device=wishes.device)
         shown = replace(shown, maps=maps)
         _keep(desk, "activations.png", _maps_sheet(desk, picture, maps))
     if base is not None:
-        drift = measure_drift(filters, base, album, device=wishes.device, progress=progress)
+        drift = measure_drift(filters, base, reader, device=wishes.device, progress=progress)
         shown = replace(shown, drift=drift)
         _keep(desk, "drift.png", _drift_sheet(desk, drift))
-    return replace(shown, files=tuple(desk.files), notes=tuple(desk.notes))
+    skipped = tuple(reader.skipped) if reader else ()
+    return replace(shown, files=tuple(desk.files), notes=tuple(desk.notes), skipped=skipped)
 
 
 def _draw_first(desk: _Desk) -> None:
     """The first layer's filters, where there is a convolution."""
-    first = next((tensor for tensor in desk.filters.module.parameters() if tensor.ndim == 4), None)
-    if first is None:
+    bank = desk.filters.first_bank
+    if bank is None:
         desk.notes.append(f"{desk.filters.name} has no convolution: there are no first filters to draw.")
         return
-    _keep(desk, "filters.png", draw_filters(first.detach().float().cpu().numpy()))
+    _keep(desk, "filters.png", draw_filters(bank.numpy()))
 
 
 def _look_for(
-    desk: _Desk, layers: Sequence[Layer], album: Album | None, progress: Progress
+    desk: _Desk, layers: Sequence[Layer], images: ImageReader | None, progress: Progress
 ) -> tuple[list[Strongest], Palette | None, int] | None:
     """Choose the channels, by pictures or by noise; tokens, which have no place, are left out and told of."""
     wishes = desk.wishes
@@ -150,16 +154,17 @@ def _look_for(
         )
     if not placed:
         return None
+    size = desk.filters.input.size
     seen = find_strongest(
         desk.filters,
         placed,
-        album if album is not None else draw_noise(desk.filters.input.size, seed=wishes.seed),
+        images if images is not None else ImageReader(draw_noise(size, seed=wishes.seed), size=size),
         channels=wishes.channels,
-        patches=PATCHES if album is not None and wishes.reveal else 0,
+        patches=PATCHES if images is not None and wishes.reveal else 0,
         device=wishes.device,
         progress=progress,
     )
-    if album is None:
+    if images is None:
         return list(seen.layers), None, 0
     return list(seen.layers), seen.palette, seen.pictures
 

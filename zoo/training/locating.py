@@ -22,8 +22,9 @@ from zoo.progress import Progress, silent
 from zoo.training.feeds import Arithmetic
 from zoo.training.recipe import DataPart
 from zoo.training.record import CropRecord
-from zoo.training.runs import Run, digest_of, open_run
+from zoo.training.runs import Run, open_run
 from zoo.training.scoring import model_outputs
+from zoo.weights import digest_of
 
 TRUTH = "truth"
 JUDGED = ("seen", "test")

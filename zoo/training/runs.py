@@ -12,7 +12,6 @@ locator/               of a run whose pictures are cropped first: run.json and t
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shutil
 from collections.abc import Mapping
@@ -45,7 +44,7 @@ from zoo.training.record import (
     read_record,
     write_record,
 )
-from zoo.weights import bytes_of, read_tensors, write_tensors
+from zoo.weights import read_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FILTERS = "filters.safetensors"
@@ -193,15 +192,6 @@ def build_model(record: LocatorRecord, filters: Mapping[str, Tensor], heads: Map
         module, backbone=said.backbone, cut=said.cut, input=said.input, weights=record.weights, name=said.name
     )
     return with_heads(built, said.heads, heads)
-
-
-def digest_of(model: torch.nn.Module) -> str:
-    """64 hex digits of all tensors, in their order."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(bytes_of(tensor))
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

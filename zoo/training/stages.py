@@ -27,13 +27,13 @@ from zoo.training.checkpoints import prefixed, save_checkpoint
 from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
 from zoo.training.kept import Kept, Shelf
 from zoo.training.loop import StageLoop, StoppedError
-from zoo.training.runs import CHECKPOINT, FILTERS, HEADS, HISTORY, METRICS, Run, describe_model, digest_of
+from zoo.training.runs import CHECKPOINT, FILTERS, HEADS, HISTORY, METRICS, Run, describe_model
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
 from zoo.training.session import Position, Session
 from zoo.training.targets import Lesson
 from zoo.truncation import split_below, to_map
-from zoo.weights import write_tensors
+from zoo.weights import digest_of, write_tensors
 
 
 def unheard(text: str) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from common import Promise, Table, describe_machine, interleave, median, parser, ratio, seconds_of, tell
 
 from zoo.cli.main import SECTIONS
-from zoo.registry import Entry, format_entry
+from zoo.registry_editing import format_entry
+from zoo.registry_file import Entry
 
 SCRIPTS = Path(sys.executable).parent
 ENTRIES = 10_000

@@ -21,7 +21,8 @@ from published_folder import write_published
 from zoo.cached.contents import Contents, look_into_caches
 from zoo.errors import ZooWarning
 from zoo.published import fetch, open_published, read_filters
-from zoo.registry import Entry, add_entry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 from zoo.sources import parse_source
 from zoo.weights import write_tensors
 

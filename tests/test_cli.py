@@ -22,7 +22,9 @@ from command_line import CommandLine
 import zoo
 from zoo.cli.main import SECTIONS
 from zoo.cli.recipes import DEFAULT_FILTERS
-from zoo.registry import Entry, add_entry, all_entries, user_registry
+from zoo.registry import all_entries, user_registry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError
 from zoo.manifest import LIMIT, Manifest, manifest_bytes, read_manifest
-from zoo.registry import read_registry
+from zoo.registry_file import read_registry
 from zoo.sources import FolderSource, PackageSource, check_name, parse_source
 from zoo.weights import HASHES, Header, parse_header
 

@@ -34,7 +34,8 @@ from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError
 from zoo.golden import GOLDEN, check_golden
 from zoo.manifest import LARGEST_SIDE, LIMIT
 from zoo.published import fetch, open_published, verify
-from zoo.registry import Entry, add_entry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 from zoo.sources import FolderSource
 from zoo.weights import parse_header, read_header, write_tensors
 

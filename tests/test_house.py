@@ -16,7 +16,10 @@ ROOT = Path(__file__).parent.parent / "zoo"
 HOUSE = (
     ("errors",),
     ("progress", "files", "plugins", "options"),
+    ("registry_cache",),
+    ("registry_file",),
     ("registry", "licences", "privacy"),
+    ("registry_editing",),
     ("contracts", "images", "devices"),
     ("data",),
     ("hub",),

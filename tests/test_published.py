@@ -17,7 +17,8 @@ from published_folder import write_published
 
 from zoo.errors import FetchError, FileError, IntegrityError, UnknownNameError, UsageError, ZooError
 from zoo.published import fetch, open_published, read_filters, read_heads, verify
-from zoo.registry import Entry, add_entry, remove_entry
+from zoo.registry_editing import add_entry, remove_entry
+from zoo.registry_file import Entry
 from zoo.sources import HubSource
 from zoo.weights import write_tensors
 

@@ -18,7 +18,8 @@ import zoo
 from zoo.errors import FileError, IntegrityError, MissingPluginError, UsageError, ZooError
 from zoo.golden import check_golden
 from zoo.published import open_published
-from zoo.registry import Entry, add_entry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 

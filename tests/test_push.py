@@ -22,7 +22,8 @@ from zoo.hub.remotes import PushError
 from zoo.hub.search import search_hub
 from zoo.privacy import PrivacyError
 from zoo.published import open_published, verify
-from zoo.registry import find_entry, read_registry
+from zoo.registry import find_entry
+from zoo.registry_file import read_registry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 from zoo.training.record import BaseRecord

@@ -16,7 +16,8 @@ from zoo.filters import build_filters
 from zoo.probing.arms import Arm, Comparison
 from zoo.probing.ranking import rank, share_ranks
 from zoo.probing.scores import Marks
-from zoo.registry import Entry, add_entry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 
 
 def named(name: str, *, seed: int = 0, size: int = 32, cut: str = "block2", weights: str = "a file") -> zoo.Filters:

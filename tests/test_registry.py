@@ -11,17 +11,9 @@ import pytest
 
 from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.plugins import Plugin
-from zoo.registry import (
-    Entry,
-    add_entry,
-    all_entries,
-    find_entry,
-    format_entry,
-    package_folders,
-    read_registry,
-    remove_entry,
-    user_registry,
-)
+from zoo.registry import all_entries, find_entry, package_folders, user_registry
+from zoo.registry_editing import add_entry, format_entry, remove_entry
+from zoo.registry_file import Entry, read_registry
 
 PIN = "sha256:" + "a" * 64
 OTHER_PIN = "sha256:" + "b" * 64

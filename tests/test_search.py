@@ -25,7 +25,8 @@ from published_folder import write_published
 
 from zoo.errors import FetchError
 from zoo.hub.search import describe_model, search_hub
-from zoo.registry import Entry, add_entry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 from zoo.weights import write_tensors
 
 MODEL = "model.safetensors"

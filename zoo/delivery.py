@@ -18,7 +18,7 @@ from zoo.manifest import FILE, LIMIT, FileEntry, Manifest, manifest_bytes, read_
 from zoo.privacy import check_private, personal
 from zoo.progress import Progress
 from zoo.published import Published
-from zoo.registry import Entry
+from zoo.registry_file import Entry
 
 LONGEST_CARD = 8 * 2**20  # bytes
 

@@ -26,7 +26,8 @@ from zoo.errors import (
 from zoo.files import sha256_of
 from zoo.manifest import CARD, FILE, HEADS, LIMIT, MODEL, FileEntry, Manifest, read_manifest
 from zoo.progress import Progress, silent
-from zoo.registry import NAME, find_entry
+from zoo.registry import find_entry
+from zoo.registry_file import NAME
 from zoo.sources import HubSource, MissingFileError, Source, parse_source
 from zoo.weights import Header, Verify, read_header, read_tensors
 

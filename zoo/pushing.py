@@ -18,7 +18,7 @@ from zoo.manifest import CARD, FILE, FileEntry, manifest_bytes
 from zoo.progress import Progress, silent
 from zoo.published import Published, fetch
 from zoo.publishing import DTYPES, Particulars, Pictures, put_in_place, refuse_taken, staging, write_folder
-from zoo.registry import NAME
+from zoo.registry_file import NAME
 from zoo.training.runs import Run, open_run
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII)

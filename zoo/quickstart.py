@@ -26,7 +26,8 @@ from zoo.plugins import find_plugin
 from zoo.progress import Progress, silent
 from zoo.published import fetch, verify
 from zoo.pushing import push
-from zoo.registry import Entry, add_entry
+from zoo.registry_editing import add_entry
+from zoo.registry_file import Entry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
 from zoo.training.runs import Run

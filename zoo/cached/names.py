@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zoo.errors import UsageError
-from zoo.registry import NAME, all_entries, find_entry
+from zoo.registry import all_entries, find_entry
+from zoo.registry_file import NAME
 from zoo.sources import HubSource, parse_source
 
 _SHORT = re.compile(r"[0-9a-f]{7,40}")

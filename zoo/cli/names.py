@@ -19,7 +19,9 @@ from zoo.cli.console import (
     source_options,
 )
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
-from zoo.registry import Entry, add_entry, all_entries, remove_entry, user_registry
+from zoo.registry import all_entries, user_registry
+from zoo.registry_editing import add_entry, remove_entry
+from zoo.registry_file import Entry
 
 
 @click.command("list")

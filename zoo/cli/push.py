@@ -11,7 +11,8 @@ from zoo.cli.cache import counted, format_size
 from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
-from zoo.registry import Entry, add_entry, format_entry, read_registry
+from zoo.registry_editing import add_entry, format_entry
+from zoo.registry_file import Entry, read_registry
 
 if TYPE_CHECKING:
     from zoo.delivery import Pushed

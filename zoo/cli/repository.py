@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.cache import format_size
 from zoo.cli.console import print_facts, print_json, say
 from zoo.errors import FetchError, IntegrityError, MissingFileError, UsageError, ZooError
-from zoo.registry import NAME
+from zoo.registry_file import NAME
 
 if TYPE_CHECKING:
     from zoo.hub.search import HubModel, HubRefs

@@ -13,7 +13,8 @@ import click
 
 from zoo.cli.console import json_option, print_json, print_table, printable, say
 from zoo.errors import UsageError, ZooError
-from zoo.registry import Entry, all_entries
+from zoo.registry import all_entries
+from zoo.registry_file import Entry
 
 if TYPE_CHECKING:
     from zoo.hub.search import HubModel

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from zoo import __version__
@@ -81,6 +82,12 @@ class Plugin:
             ) from error
 
 
+def own_range() -> str:
+    """The versions of the core that have this one's contract, `>=0.2,<0.3`: what a new plugin asks for."""
+    major, minor = __version__.split(".")[:2]
+    return f">={major}.{minor},<{major}.{int(minor) + 1}"
+
+
 def fits(requires: str, version: str) -> bool:
     """Whether a version is one of `>=0.2,<0.3`, by its numbers alone.
 
@@ -126,29 +133,28 @@ def _discovered() -> Mapping[str, tuple[Plugin, ...]]:
     return {kind: tuple(plugin for plugin in ordered if plugin.kind == kind) for kind in GROUPS}
 
 
-def _announcing() -> Iterator[tuple[str, str]]:
-    """The metadata folders that announce something of ours, with their entry points; of a package the first on the path."""
+def _announcing() -> Iterator[tuple[Path, str]]:
+    """Metadata folders that announce something of ours, with their entry points; of a package the first on the path."""
     seen = set()
     for place in sys.path:
         try:
-            names = os.listdir(place or ".")
+            found = [(entry.name, entry.path) for entry in os.scandir(place or ".")]
         except OSError:
             continue  # not there, or no folder
-        for name in names:
+        for name, path in found:
             stem, _, kind = name.rpartition(".")
             package = stem.partition("-")[0].lower().replace(".", "_")
             if kind not in ("dist-info", "egg-info") or package in seen:
                 continue
             seen.add(package)
-            points = _read(place, name, "entry_points.txt")
+            points = _read(Path(path, "entry_points.txt"))
             if "[zoo." in points:
-                yield os.path.join(place, name), points
+                yield Path(path), points
 
 
-def _read(*parts: str) -> str:
+def _read(path: Path) -> str:
     try:
-        with open(os.path.join(*parts), encoding="utf-8", errors="replace") as opened:
-            return opened.read()
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
@@ -164,9 +170,9 @@ def _parsed(points: str) -> Iterator[tuple[str, str, str]]:
             yield group, name.strip(), target.strip()
 
 
-def _facts(info: str) -> dict[str, str]:
+def _facts(info: Path) -> dict[str, str]:
     """A package's name, version, summary, and what it asks of the core; a requirement under a marker is not counted."""
-    header = (_read(info, "METADATA") or _read(info, "PKG-INFO")).partition("\n\n")[0]
+    header = (_read(info / "METADATA") or _read(info / "PKG-INFO")).partition("\n\n")[0]
     pairs = [(key.lower(), value.strip()) for key, _, value in (line.partition(":") for line in header.splitlines())]
     told = dict(reversed(pairs))
     asked = (REQUIREMENT.fullmatch(value) for key, value in pairs if key == "requires-dist")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "FileError": "zoo.errors",
@@ -27,10 +27,12 @@ _PUBLIC = {
     "Cut": "zoo.contracts",
     "Dataset": "zoo.contracts",
     "FeatureShape": "zoo.contracts",
+    "Format": "zoo.contracts",
     "Head": "zoo.contracts",
     "Input": "zoo.contracts",
     "Multilabel": "zoo.contracts",
     "Number": "zoo.contracts",
+    "PredictionTable": "zoo.contracts",
     "Sample": "zoo.contracts",
     "find_images": "zoo.data.image_files",
     "read_image": "zoo.images",
@@ -68,10 +70,12 @@ if TYPE_CHECKING:
         Cut,
         Dataset,
         FeatureShape,
+        Format,
         Head,
         Input,
         Multilabel,
         Number,
+        PredictionTable,
         Sample,
     )
     from zoo.data.datasets import open_dataset
@@ -107,11 +111,13 @@ __all__ = [
     "FeatureShape",
     "FileError",
     "Filters",
+    "Format",
     "Head",
     "Input",
     "Model",
     "Multilabel",
     "Number",
+    "PredictionTable",
     "Progress",
     "Sample",
     "UsageError",

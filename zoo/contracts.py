@@ -1,16 +1,18 @@
 """What a plugin author implements: the one page to read.
 
-Five kinds of plugin, each a class that a pip package announces as an entry point:
+Seven kinds of plugin, each announced by a pip package as an entry point:
 
     [project.entry-points."zoo.datasets"]    whales = "zoo_whales:Whales"      a `Dataset`
     [project.entry-points."zoo.heads"]       count  = "zoo_whales:Count"       a `Head`
     [project.entry-points."zoo.backbones"]   whales = "zoo_whales:Networks"    a `Backbones` family
     [project.entry-points."zoo.balancers"]   even   = "zoo_whales:Even"        a `Balancer`
     [project.entry-points."zoo.registries"]  whales = "zoo_whales"             a package with a registry.toml
+    [project.entry-points."zoo.commands"]    count  = "zoo_whales:count"       a click command, `zoo count`
+    [project.entry-points."zoo.formats"]     coco   = "zoo_whales:Coco"        a `Format`
 
-Options of datasets and heads are keyword-only arguments with defaults and type hints: what the command
-line and recipes take, and their error messages, are derived from the signature.
-`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
+The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
+and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
+hints: what the command line and recipes take, and their error messages, are derived from the signature. `zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -302,19 +305,32 @@ class Backbones(ABC):
         return None
 
 
-__all__ = [
-    "TARGETS",
-    "Backbones",
-    "Balancer",
-    "Box",
-    "Categories",
-    "Cut",
-    "Dataset",
-    "FeatureShape",
-    "Head",
-    "Input",
-    "Multilabel",
-    "Number",
-    "Sample",
-    "Target",
-]
+# ------------------------------------------------------------------------------------------------ formats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionTable:
+    """What a model says of pictures, as a format is given it: a row a picture, a column a number."""
+
+    images: tuple[str, ...]  # (N) paths as the user gave them
+    columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
+    values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
+    sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what is known besides: `filters`, `filterzoo`
+
+
+class Format(ABC):
+    """A kind of file that predictions are written to, picked by its name or by the file's suffix."""
+
+    suffixes: ClassVar[Sequence[str]] = ()
+    """How its files end, `.csv` or `.csv.gz`, in lower case; empty: it must be named. The core's go first."""
+
+    @abstractmethod
+    def write(self, predictions: PredictionTable, path: Path) -> None:
+        """Write one file.
+
+        Args:
+            predictions: one picture at least.
+            path: a temporary file beside the one that was asked for. The core renames it when `write` has returned,
+                so that what the user sees is whole or not there.
+        """

@@ -88,6 +88,8 @@ def _readers() -> Iterator[Callable[[], dict[str, Entry]]]:
 
 def _read_plugin(plugin: Plugin) -> dict[str, Entry]:
     """The registry.toml in the package that an entry point names."""
+    if plugin.mismatch:
+        raise PluginError(plugin.mismatch)
     for folder in package_folders(plugin.target.partition(":")[0]):
         if (folder / FILE).is_file():
             return read_registry(folder / FILE, origin=plugin.package)

@@ -49,8 +49,8 @@ def add_entry(entry: Entry, path: Path | None = None, *, replace: bool = False) 
         old = tables.get(entry.name)
         if old and old.get("manifest") != entry.manifest and not replace:
             raise UsageError(
-                f"{path} has {entry.name!r} already, with the manifest {old.get('manifest', 'unpinned')}. "
-                f"Pass --replace, or remove it first: `zoo registry remove {entry.name}`."
+                f"{path} has {entry.name!r} already, with the manifest {old.get('manifest', 'unpinned')}.",
+                f"Pass `replace=True`, or remove it first: `zoo registry remove {entry.name}`.",
             )
         if old:
             text = _replaced(text, path, entry)
@@ -79,11 +79,11 @@ def remove_entry(name: str, path: Path | None = None) -> Path:
 
 def _check_entry(entry: Entry) -> None:
     if not NAME.fullmatch(entry.name):
-        raise UsageError(f"{entry.name!r} cannot be a name. Use letters, digits, `-`, `_` and `.`.")
+        raise UsageError(f"{entry.name!r} cannot be a name.", "Use letters, digits, `-`, `_` and `.`.")
     if not entry.sources or not all(entry.sources):
-        raise UsageError(f"{entry.name!r} has no sources. Name one, such as hf://owner/name@revision.")
+        raise UsageError(f"{entry.name!r} has no sources.", "Name one, such as hf://owner/name@revision.")
     if entry.manifest is not None and not PIN.fullmatch(entry.manifest):
-        raise UsageError(f"{entry.manifest!r} is no manifest hash. Give `sha256:` and 64 hex digits.")
+        raise UsageError(f"{entry.manifest!r} is no manifest hash.", "Give `sha256:` and 64 hex digits.")
 
 
 def _facts(entry: Entry) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """One registry.toml -> its entries, checked: names, where their filters lie, and the hash that they must have.
 
-    format = 1
-    [filters.vgg16-plankton]
-    sources  = ["hf://owner/vgg16-plankton@<commit>", "package:zoo_filters/vgg16-plankton"]
-    manifest = "sha256:…"
-    backbone = "vgg16"
+format = 1
+[filters.vgg16-plankton]
+sources  = ["hf://owner/vgg16-plankton@<commit>", "package:zoo_filters/vgg16-plankton"]
+manifest = "sha256:…"
+backbone = "vgg16"
 """
 
 from __future__ import annotations

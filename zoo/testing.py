@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+import numpy as np
 import torch
 
 from zoo.contracts import (
@@ -25,16 +27,18 @@ from zoo.contracts import (
     Categories,
     Dataset,
     FeatureShape,
+    Format,
     Head,
     Multilabel,
     Number,
+    PredictionTable,
     Sample,
     Target,
 )
 from zoo.errors import FileError, PluginError, UsageError, ZooError
 from zoo.files import write_whole
 from zoo.options import describe_options
-from zoo.plugins import Plugin
+from zoo.plugins import Plugin, own_range
 from zoo.truncation import find_cuts, on_meta, truncate
 
 
@@ -61,6 +65,14 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
         if not (isinstance(made, type) and issubclass(made, Balancer)):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Balancer.")
         yield from check_balancer(made)
+    elif plugin.kind == "format":
+        if not (isinstance(made, type) and issubclass(made, Format)):
+            raise PluginError(f"{plugin.target} is no subclass of zoo.Format.")
+        yield from check_format(made)
+    elif plugin.kind == "command":
+        if not isinstance(made, click.Command):
+            raise PluginError(f"{plugin.target} is no click command.")
+        yield from check_command(made)
     else:
         family = _ask("making it", made)
         if not isinstance(family, Backbones):
@@ -173,6 +185,37 @@ def check_balancer(maker: type[Balancer]) -> list[str]:
     return ["combines two losses, or one", "all gradients are there and finite"]
 
 
+def check_command(command: click.Command) -> list[str]:
+    """Ask a command, and those of a group, for their help; a line for each thing that holds. Raises PluginError."""
+    inner = list(command.commands.values()) if isinstance(command, click.Group) else []
+    for one in (command, *inner):
+        context = click.Context(one, info_name=one.name)
+        _ask("asking for its help", one.get_help, context)
+        _hold(bool(one.get_short_help_str()), f"the command {one.name!r} has no help; write a docstring")
+    return ["it has help"] + [f"commands: {', '.join(str(one.name) for one in inner)}"] * bool(inner)
+
+
+def check_format(maker: type[Format]) -> list[str]:
+    """Let a format write a small table with its defaults; a line for each thing that holds. Raises PluginError."""
+    _check_options(maker)
+    for suffix in _ask("reading suffixes", tuple, maker.suffixes):
+        good = isinstance(suffix, str) and suffix.startswith(".") and suffix == suffix.lower()
+        _hold(good, f"{suffix!r} is no suffix: they begin with a dot and are in lower case")
+    values = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], dtype=np.float32)
+    values.setflags(write=False)
+    table = PredictionTable(
+        images=("a/1.png", "a/2.png", "b/ü 1.png"), columns=("bright", "dark"), values=values, sizes=((32, 24),) * 3
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "predictions"
+        path.touch()  # as the core does
+        _ask("write", _ask("making it with its defaults", maker).write, table, path)
+        _hold(path.is_file() and path.stat().st_size > 0, "write leaves no file, or an empty one")
+        left = sorted(one.name for one in Path(folder).iterdir() if one != path)
+        _hold(not left, f"write leaves more than the one file: {', '.join(left[:3])}")
+    return [f"suffixes: {', '.join(maker.suffixes) or 'none'}", "writes three pictures"]
+
+
 def _example(kind: type[Target]) -> tuple[Target, torch.Tensor]:
     if kind is Categories:
         return Categories(("a", "b", "c")), torch.tensor([0, 1, 2, 0, 1, 2])
@@ -244,7 +287,7 @@ def write_plugin(name: str, folder: Path) -> Path:
         )
     if folder.exists():
         raise FileError(folder, "it is there already", "Choose another `folder=`.")
-    write_whole(folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title))
+    write_whole(folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title, core=own_range()))
     write_whole(folder / f"{module}.py", _MODULE.format(name=name, title=title))
     return folder
 
@@ -257,7 +300,7 @@ build-backend = "hatchling.build"
 [project]
 name = "zoo-{name}"
 version = "0.1.0"
-dependencies = ["filterzoo"]
+dependencies = ["filterzoo{core}"]
 
 [project.entry-points."zoo.datasets"]
 {name} = "{module}:{title}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli.console import (
+    as_pairs,
     device_option,
     json_option,
     print_json,
@@ -93,7 +95,9 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 @click.command()
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A .csv or .parquet file; stdout by default.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file, in the format of its suffix; or stdout.")
+@click.option("--format", "format_name", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format's own.")
 @click.option("--head", help="Whose answers, where there are several heads.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
 @device_option
@@ -103,6 +107,8 @@ def predict(
     what: str,
     pictures: tuple[Path, ...],
     out: Path | None,
+    format_name: str | None,
+    settings: tuple[str, ...],
     head: str | None,
     skip_unreadable: bool,
     device: str | None,
@@ -110,26 +116,26 @@ def predict(
     quiet: bool,
 ) -> None:
     """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
+    from zoo.evaluation.formats import open_format
     from zoo.evaluation.predictions import predict as ask
     from zoo.loading import load_model
     from zoo.training.runs import open_run
 
+    writer = open_format(
+        format_name or ("json" if as_json and not out else None), out, as_pairs(settings, option="--set")
+    )
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
     with progress_bars(quiet=quiet) as progress:
         answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
     say_left_out(answers.skipped)
+    table = answers.as_table(head)
     if out:
-        answers.save(out, head=head)
+        writer.write(table, out)
         say(f"{len(answers.images)} pictures in {out}")
-    elif as_json:
-        columns, table = answers.table(head)
-        print_json(
-            [
-                {"image": image, **dict(zip(columns, row, strict=True))}
-                for image, row in zip(answers.images, table.tolist(), strict=True)
-            ]
-        )
     else:
-        click.echo(answers.as_csv(head), nl=False)
+        with TemporaryDirectory() as folder:
+            part = Path(folder, "stdout")
+            writer.write(table, part)
+            click.echo(part.read_bytes(), nl=False)

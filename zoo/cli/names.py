@@ -25,10 +25,10 @@ from zoo.registry_file import Entry
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["filters", "heads", "datasets", "backbones"]), default="filters")
+@click.argument("kind", type=click.Choice(["filters", "heads", "datasets", "backbones", "formats"]), default="filters")
 @json_option
 def list_names(kind: str, as_json: bool) -> None:
-    """Filters that have a name here (or heads, datasets, backbones that are installed)."""
+    """Filters that have a name here (or heads, datasets, backbones, formats that are installed)."""
     if kind != "filters":
         _list_plugins(kind, as_json=as_json)
         return

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import copy
-import csv
-import io
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.contracts import Box, Categories, Multilabel
+from zoo import __version__
+from zoo.contracts import Box, Categories, Multilabel, PredictionTable
 from zoo.data.crops import Window, find_window
 from zoo.data.decoded import ordered
 from zoo.data.image_sources import open_images
 from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError, ZooError
-from zoo.files import write_whole, writing
+from zoo.evaluation.formats import open_format
 from zoo.images import read_image, resize
 from zoo.model import Model
 from zoo.progress import Progress, silent
@@ -38,47 +39,45 @@ class Predictions:
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: what the answer's columns are called
     skipped: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: who was asked; `filterzoo`: the version
 
-    def save(self, path: Path | str, *, head: str | None = None) -> Path:
-        """Write one row a picture: `image,<classes>` as CSV or Parquet, by the file's suffix.
+    def save(
+        self,
+        path: Path | str,
+        *,
+        format: str | None = None,
+        head: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write them to a file, a row a picture, whole or not at all.
 
         Args:
-            path: `.csv` or `.parquet`.
+            path: its suffix says which format, `.csv`, `.parquet`, `.json` or what a plugin brings.
+            format: the format's name, whatever the suffix.
             head: whose answers; all heads' side by side by default, their columns prefixed where there are several.
+            options: the format's own.
 
         Raises:
-            UsageError: another suffix, or no such head.
+            UsageError: no format has that suffix, no such head, or an option that the format has not.
+            UnknownNameError: no such format.
         """
         path = Path(path)
-        if path.suffix == ".csv":
-            write_whole(path, self.as_csv(head))
-        elif path.suffix == ".parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            columns, table = self.table(head)
-            content = {"image": pa.array(self.images), **dict(zip(columns, table.T.astype(np.float32), strict=True))}
-            with writing(path) as part:
-                pq.write_table(pa.table(content), part)
-        else:
-            raise UsageError(f"{path}: predictions are written as .csv or .parquet.")
+        open_format(format, path, options).write(self.as_table(head), path)
         return path
 
     def as_csv(self, head: str | None = None) -> str:
-        """The competitions' form: a header `image,<classes>`, then the file's name and a number a column.
+        """The text of the format `csv`, the competitions' form: a header `image,<classes>`, then a line a picture."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.save(Path(folder, "csv"), format="csv", head=head).read_text("utf-8", "surrogateescape")
 
-        Where two pictures have one name, their paths as given stand in its place.
-        """
-        columns, table = self.table(head)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["image", *columns])
-        names = [Path(image).name for image in self.images]
-        if len(set(names)) < len(names):  # the same name in several folders
-            names = list(self.images)
-        for name, row in zip(names, table.tolist(), strict=True):
-            writer.writerow([name, *(f"{value:.6g}" for value in row)])
-        return text.getvalue()
+    def as_table(self, head: str | None = None) -> PredictionTable:
+        """As a format is given them; one head's, or all heads' side by side."""
+        columns, values = self.table(head)
+        values = values.astype(np.float32)
+        values.setflags(write=False)
+        return PredictionTable(
+            images=self.images, columns=tuple(columns), values=values, sizes=self.sizes, metadata=self.metadata
+        )
 
     def table(self, head: str | None = None) -> tuple[list[str], np.ndarray]:
         """Column names, and numbers (N, columns): one head's, or all heads' side by side."""
@@ -170,6 +169,7 @@ def predict(
         answers=joined,
         columns={name: _columns(model, name, answer) for name, answer in joined.items()},
         skipped=tuple(skipped),
+        metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
 
 

@@ -12,7 +12,8 @@ Seven kinds of plugin, each announced by a pip package as an entry point:
 
 The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
 and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
-hints: what the command line and recipes take, and their error messages, are derived from the signature. `zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
+hints: what the command line and recipes take, and their error messages, are derived from the signature.
+`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
 """
 
 from __future__ import annotations

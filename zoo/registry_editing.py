@@ -14,7 +14,7 @@ from zoo.registry_file import KEYS, NAME, PIN, Entry, parse_tables, read_text
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
-    from tomlkit.items import Item, Table
+    from tomlkit.items import Table
 
 NEW = "format = 1\n"  # a registry without entries
 
@@ -145,12 +145,14 @@ def _without(text: str, path: Path, name: str) -> str:
     comments = [(None, comment) for comment in _cut_comments(table)]
     filters: Any = document["filters"]
     before = list(filters)[: list(filters).index(name)]
-    filters.remove(name)
     if before:
-        filters[before[-1]].value.body.extend(comments)
-    else:
-        place = [key and key.key for key, _ in document.body].index("filters")
-        document.body[place:place] = comments
+        body = filters[before[-1]].value.body
+        place = len(body)
+    else:  # without a line [filters] of its own, which comments in it would bring about, they go before it
+        body, key = (document.body, "filters") if filters.is_super_table() else (filters.value.body, name)
+        place = [found and found.key for found, _ in body].index(key)
+    filters.remove(name)
+    body[place:place] = comments
     return document.as_string()
 
 
@@ -161,7 +163,7 @@ def _find_table(text: str, path: Path, name: str) -> tuple[TOMLDocument, Table]:
 
     try:
         document = tomlkit.parse(text)
-        table = document["filters"][name]  # type: ignore[index]
+        table = document["filters"][name]
     except TOMLKitError as error:
         raise _not_editable(path) from error
     if not isinstance(table, Table):
@@ -169,7 +171,7 @@ def _find_table(text: str, path: Path, name: str) -> tuple[TOMLDocument, Table]:
     return document, table
 
 
-def _cut_comments(table: Table) -> list[Item]:
+def _cut_comments(table: Table) -> list[Any]:
     """Take the comments and blank lines behind a table's last key off it: they belong to what follows."""
     body = table.value.body
     kept = max((place for place, (key, _) in enumerate(body) if key is not None), default=-1) + 1

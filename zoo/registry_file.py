@@ -53,7 +53,7 @@ def read_registry(path: Path, *, origin: str | None = None) -> dict[str, Entry]:
         FileError: it cannot be read, is no TOML, or has entries that are wrong; the message names the lines.
     """
     base = path.parent.absolute()
-    facts = {"origin": origin or str(path), "base": base}
+    facts: dict[str, Any] = {"origin": origin or str(path), "base": base}
     return {
         name: Entry(name=name, **{**table, "sources": tuple(table["sources"])}, **facts)
         for name, table in _read_tables(path).items()

@@ -26,14 +26,20 @@ import zoo
 from zoo.data.image_files import expand, walk
 from zoo.data.image_sources import DatasetImages, ImageFiles
 from zoo.data.listing import Listing
-from zoo.embedding import read_embeddings
-from zoo.embedding.parts import Parts, PartWriter, write_part
+from zoo.embedding.embeddings import read_embeddings
+from zoo.embedding.parts import PartsFolder, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
-from zoo.embedding.stream import Chunk, stream
+from zoo.embedding.stream import EmbeddingChunk, stream_embeddings
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
-from zoo.filters import build_filters
+from zoo.models.filters import build_filters
 
-SPACE = {"zoo.filters": "vgg11-block1", "zoo.cut": "block1", "zoo.pool": "mean", "zoo.size": "32", "zoo.format": "1"}
+SPACE = {
+    "zoo.models.filters": "vgg11-block1",
+    "zoo.cut": "block1",
+    "zoo.pool": "mean",
+    "zoo.size": "32",
+    "zoo.format": "1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +63,10 @@ def folder(shapes, tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def chunk(first: int, count: int, width: int = 4) -> Chunk:
+def chunk(first: int, count: int, width: int = 4) -> EmbeddingChunk:
     vectors = np.arange(first, first + count, dtype=np.float32)[:, None].repeat(width, axis=1)
     names = tuple(f"{number}.png" for number in range(first, first + count))
-    return Chunk(paths=names, labels=(None,) * count, groups=(None,) * count, vectors=vectors)
+    return EmbeddingChunk(paths=names, labels=(None,) * count, groups=(None,) * count, vectors=vectors)
 
 
 # ------------------------------------------------------------------------------------------------ listing
@@ -104,7 +110,7 @@ def test_a_long_list_of_paths_is_not_held_in_memory():
         "        count = min(self.left, 1000)\n"
         "        self.left -= count\n"
         "        return b''.join(b'/photos/some/where/%07d.jpg\\n' % n for n in range(count))\n"
-        "listing = Listing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
+        "listing = ImageListing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
         "count = sum(1 for _ in listing.entries())\n"
         "print(count, tracemalloc.get_traced_memory()[1])\n"
     )
@@ -228,13 +234,13 @@ def test_the_batch_changes_nothing(folder, filters):
 
 
 def test_the_way_over_a_gpu_gives_the_same_in_the_same_order(folder, filters):
-    from zoo.embedding.stream import _on_gpu
+    from zoo.embedding.stream import _stream_on_gpu
 
     (folder / "disc" / "broken.png").write_bytes(b"no picture")
     listing = Listing()
     listing.add_named([folder])
     network = filters._network("mean", "cpu", "fp32")
-    chunks = list(_on_gpu(ImageFiles(listing), network, size=32, start=0, batch=5))
+    chunks = list(_stream_on_gpu(ImageFiles(listing), network, size=32, start=0, batch=5))
     whole = filters.embed(folder, precision="fp32", device="cpu", skip_unreadable=True)
     assert tuple(path for one in chunks for path in one.paths) == whole.paths
     assert [fault.path for one in chunks for fault in one.faults] == [str(folder / "disc" / "broken.png")]
@@ -255,7 +261,7 @@ def test_embedding_leaves_the_filters_and_torch_as_they_were(folder):
     [
         ({"pool": "median"}, "no pooling 'median'. Choose one of mean, gem, max, map"),
         ({"batch": 0}, "A batch cannot be of 0 pictures"),
-        ({"size": 0}, "cannot be squashed to 0 pixels"),
+        ({"size": 0}, "cannot be resized to 0 pixels"),
         ({"precision": "fp8"}, "auto, bf16 or fp32"),
     ],
 )
@@ -275,7 +281,7 @@ def test_a_slow_taker_holds_the_readers_back(folder, filters):
     listing = Listing()
     listing.add_lines(io.BytesIO(f"{folder / 'bar' / 'bar-000.png'}\n".encode() * 500))
     network = filters._network("mean", "cpu", "fp32")
-    taken = stream(Watched(listing), network, size=32, batch=1)
+    taken = stream_embeddings(Watched(listing), network, size=32, batch=1)
     next(taken)
     time.sleep(0.3)
     assert len(read) < 40
@@ -291,11 +297,11 @@ def test_unreadable_pictures_stop_or_are_listed_with_their_reason(folder, filter
     assert not out.exists()
     written = filters.embed_into(out, folder, skip_unreadable=True)
     assert (written.pictures, written.unreadable) == (24, 2)
-    lines = written.side.read_text().splitlines()
+    lines = written.unreadable_file.read_text().splitlines()
     assert lines[1] == f"{folder / 'ring' / 'empty.png'}\tthe file is empty."
     (folder / "disc" / "broken.png").unlink()
     (folder / "ring" / "empty.png").unlink()
-    assert filters.embed_into(out, folder).side is None
+    assert filters.embed_into(out, folder).unreadable_file is None
     assert not Path(f"{out}.unreadable.txt").exists()
 
 
@@ -330,7 +336,7 @@ def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folde
     assert schema.field("vector").type == pa.list_(pa.float32(), 64)
     told = {key.decode(): value.decode() for key, value in schema.metadata.items()}
     assert SPACE.items() <= told.items()
-    assert told["zoo.manifest"].startswith("weights:")
+    assert told["zoo.store.manifest"].startswith("weights:")
     assert json.loads(told["zoo.versions"])["torch"] == torch.__version__.partition("+")[0]
 
 
@@ -483,7 +489,7 @@ def begun(folder, filters, tmp_path, monkeypatch) -> Path:
     out = tmp_path / "vectors.parquet"
     with pytest.raises(StoppedError):
         filters.embed_into(out, folder, part_rows=5, batch=1, device="cpu", progress=stop_after(20))
-    assert len(list(Parts(out).folder.glob("*.npz"))) >= 2
+    assert len(list(PartsFolder(out).folder.glob("*.npz"))) >= 2
     return out
 
 
@@ -494,7 +500,7 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
     there = read_embeddings(begun)
     assert np.array_equal(there.vectors, whole.vectors)
     assert (there.paths, there.labels) == (whole.paths, whole.labels)
-    assert not Parts(begun).folder.exists()
+    assert not PartsFolder(begun).folder.exists()
 
 
 def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
@@ -511,7 +517,7 @@ def test_parts_of_other_filters_or_pictures_are_refused(begun, folder, filters):
 
 
 def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, filters):
-    first, *_ = sorted(Parts(begun).folder.glob("*.npz"))
+    first, *_ = sorted(PartsFolder(begun).folder.glob("*.npz"))
     content = bytearray(first.read_bytes())
     content[len(content) // 2] ^= 1
     first.write_bytes(content)
@@ -521,7 +527,7 @@ def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, fil
 
 
 def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
-    torn = Parts(begun).folder / ".000000000010-000000000015.npz.x1y2z3.part"
+    torn = PartsFolder(begun).folder / ".000000000010-000000000015.npz.x1y2z3.part"
     torn.write_bytes(b"half")
     with pytest.raises(StoppedError):
         filters.embed_into(begun, folder, batch=1, device="cpu", resume=True, progress=stop_after(1))
@@ -529,7 +535,7 @@ def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
 
 
 def test_a_damaged_job_is_named(begun, folder, filters):
-    (Parts(begun).folder / "job.json").write_text("{")
+    (PartsFolder(begun).folder / "job.json").write_text("{")
     with pytest.raises(FileError, match=r"job\.json: it is damaged. Remove"):
         filters.embed_into(begun, folder, resume=True)
 
@@ -544,7 +550,7 @@ def test_a_finished_file_is_left_as_it_is(folder, filters, tmp_path):
 
 
 def test_two_processes_do_not_write_one_file(begun, folder, filters):
-    with Parts(begun) as parts:
+    with PartsFolder(begun) as parts:
         parts.open(filters.space(), identity=_identity(folder), pictures=24, resume=True)
         with pytest.raises(UsageError, match="another process is writing it"):
             filters.embed_into(begun, folder, resume=True)
@@ -565,13 +571,13 @@ def test_a_full_disk_is_said_and_the_parts_are_kept(begun, folder, filters, monk
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(FileError, match="the disk is full"):
         filters.embed_into(begun, folder, part_rows=5, resume=True)
-    assert list(Parts(begun).folder.glob("*.npz"))
+    assert list(PartsFolder(begun).folder.glob("*.npz"))
 
 
 def test_a_slow_writer_holds_the_network_back(tmp_path, monkeypatch, filters):
     go = threading.Event()
     monkeypatch.setattr(np, "savez", lambda *args, **options: go.wait(10))
-    parts, given = Parts(tmp_path / "vectors.npy"), []
+    parts, given = PartsFolder(tmp_path / "vectors.npy"), []
     parts.open(filters.space(), identity="", pictures=100, resume=False)
 
     def give():

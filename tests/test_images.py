@@ -10,8 +10,8 @@ import torch
 from PIL import Image, features
 
 from zoo.data.image_files import find_images
+from zoo.data.images import read_image, resize
 from zoo.errors import FileError
-from zoo.images import read_image, resize
 
 RED = (220, 30, 40)
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo.evaluation.figures import evaluate
-from zoo.golden import check_golden
-from zoo.images import resize
+from zoo.data.images import resize
+from zoo.evaluation.run_metrics import evaluate
+from zoo.models.golden import check_golden
 
 OLD = Path(__file__).parent / "data" / "version-0.1"
 

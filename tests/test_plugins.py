@@ -24,7 +24,7 @@ from torchmetrics.classification import MulticlassAccuracy
 import zoo
 from zoo.errors import AmbiguousNameError, FileError, PluginError, UnknownNameError, UsageError
 from zoo.options import check_options, describe_options
-from zoo.plugins import find_plugin, find_plugins, forget_plugins
+from zoo.plugins import clear_plugin_cache, find_plugin, find_plugins
 from zoo.testing import check_backbones, check_dataset, check_head, check_plugin, write_plugin
 
 ROOT = Path(__file__).parent.parent
@@ -52,12 +52,12 @@ def packages(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text(points)
         if module:
             (place / f"{module}.py").write_text(code)
-        forget_plugins()
+        clear_plugin_cache()
 
     monkeypatch.syspath_prepend(str(place))
     yield write
     monkeypatch.undo()
-    forget_plugins()
+    clear_plugin_cache()
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and str(place) in str(sys.modules[name].__file__):
             del sys.modules[name]
@@ -130,7 +130,7 @@ def test_metadata_without_a_name_harms_nothing(packages, tmp_path):
     info = tmp_path / "installed" / "~oo_whales-1.0.dist-info"  # what pip leaves of a package it could not remove
     info.mkdir()
     (info / "entry_points.txt").write_text("[zoo.datasets]\nghost = ghost:Ghost\n")
-    forget_plugins()
+    clear_plugin_cache()
     assert find_plugin("dataset", "image-folder").load()
     assert find_plugin("dataset", "ghost").package == "unknown"
 
@@ -648,7 +648,7 @@ def test_a_wheel_carries_the_registry_and_lists_it_from_a_fresh_environment(tmp_
     inner.pip("install", "--no-index", "--no-deps", wheel)
     (inner.site / "shared.pth").unlink()
     (inner.site / "click").symlink_to(Path(click.__file__).parent)  # all that a listing needs
-    place = inner.run("-c", "import zoo.registry; print(zoo.registry.__file__)").stdout
+    place = inner.run("-c", "import zoo.store.registry; print(zoo.store.registry.__file__)").stdout
     assert Path(place.strip()).is_relative_to(inner.site)
     listed = json.loads(inner.zoo("list", "--json").stdout)
     known = tomllib.loads((ROOT / "registry.toml").read_text()).get("filters", {})

@@ -18,12 +18,12 @@ from hub_server import HubServer
 import zoo
 from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError, ZooWarning
 from zoo.hub import client
-from zoo.hub.remotes import PushError
+from zoo.hub.repositories import PushError
 from zoo.hub.search import search_hub
-from zoo.privacy import PrivacyError
-from zoo.published import open_published, verify
-from zoo.registry import find_entry
-from zoo.registry_file import read_registry
+from zoo.publish.privacy import PrivacyError
+from zoo.store.artifact import open_artifact, verify
+from zoo.store.registry import find
+from zoo.store.registry_file import read_registry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 from zoo.training.record import BaseRecord
@@ -179,7 +179,7 @@ def test_folder_and_repository_agree_where_a_persons_readme_stays(hub, push, tmp
     hub.add(REPO, {"README.md": b"# Mine\n"})
     pushed = push(to=tmp_path / "folder")
     assert (tmp_path / "folder" / "README.md").read_bytes() == b"# Mine\n"
-    assert pushed.published.digest == pushed.digest == open_published(REPO).digest
+    assert pushed.published.digest == pushed.digest == open_artifact(REPO).digest
 
 
 def test_a_repository_is_copied_from_what_was_fetched(hub, push):
@@ -206,7 +206,7 @@ def test_a_run_knows_what_its_base_has_learnt_from(run, shapes, tmp_path):
     again = train_recipe(parse_recipe(content, where="the test"), tmp_path / "again")
     licence = "cc-by-nc-4.0"
     assert again.record.base == BaseRecord(name="base", license=licence, dataset_license=licence)
-    with pytest.raises(UsageError, match=r"the pictures that the base has learnt from are cc-by-nc-4.0"):
+    with pytest.raises(UsageError, match=r"the pictures that the base was trained on are cc-by-nc-4.0"):
         zoo.push(again, to=tmp_path / "p", license="mit", base_license="mit")
 
 
@@ -214,7 +214,7 @@ def test_the_entry_is_pinned_to_the_commit_and_the_manifest(hub, push):
     pushed = push(about="Three shapes.")
     entry = pushed.entry
     assert entry.sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
-    assert entry.manifest == pushed.digest == open_published(REPO).digest
+    assert entry.manifest == pushed.digest == open_artifact(REPO).digest
     assert (entry.name, entry.cut, entry.license) == ("vgg11-shapes", "block2", "apache-2.0")
 
 
@@ -557,7 +557,7 @@ def test_a_base_that_may_not_be_sold_is_not_republished_as_apache(hub, run, push
 
 def test_what_the_base_has_learnt_from_counts_too(hub, run, push, tmp_path):
     base = BaseRecord(name="own", license="apache-2.0", dataset_license="cc-by-nc-sa-4.0")
-    with pytest.raises(UsageError, match=r"the pictures that the base has learnt from are cc-by-nc-sa-4.0"):
+    with pytest.raises(UsageError, match=r"the pictures that the base was trained on are cc-by-nc-sa-4.0"):
         push(other_start(run, tmp_path, weights="package:mine/own", base=base))
 
 
@@ -813,7 +813,7 @@ def test_the_command_registers_the_name(hub, command, run, tmp_path, monkeypatch
     assert command(*words).status == 0
     assert command(*words, "--about", "Newer.").status == 0
     monkeypatch.setenv("ZOO_REGISTRY", str(registry))
-    assert find_entry("vgg11-shapes").sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
+    assert find("vgg11-shapes").sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
     assert zoo.fetch("vgg11-shapes").manifest.about == "Newer."
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import zoo
 from zoo.errors import FileError
-from zoo.training.record import FILE, RunRecord, as_json, read_record, write_record
-from zoo.training.runs import refuse_existing
+from zoo.training.record import RECORD_FILE, RunRecord, as_json, read_record, write_record
+from zoo.training.runs import check_run_folder
 
 OLD = Path(__file__).parent / "data" / "version-0.1"
 
@@ -22,20 +22,20 @@ def folder(tmp_path) -> Path:
 
 
 def facts(**changes):
-    return {**json.loads((OLD / "run" / FILE).read_text()), **changes}
+    return {**json.loads((OLD / "run" / RECORD_FILE).read_text()), **changes}
 
 
 @pytest.mark.parametrize("name", ["run", "tuned", "stopped"])
 def test_a_record_is_written_as_version_0_1_wrote_it(name, tmp_path):
     write_record(tmp_path, read_record(OLD / name, RunRecord))
-    assert (tmp_path / FILE).read_bytes() == (OLD / name / FILE).read_bytes()
+    assert (tmp_path / RECORD_FILE).read_bytes() == (OLD / name / RECORD_FILE).read_bytes()
 
 
 def test_keys_of_a_later_version_are_passed_over_and_kept(folder):
     said = facts(later=[1])
     said["splits"]["later"] = 3
     said["model"]["cut"]["later"] = said["model"]["heads"][0]["later"] = "x"
-    (folder / FILE).write_text(json.dumps(said))
+    (folder / RECORD_FILE).write_text(json.dumps(said))
     run = zoo.open_run(folder)
     assert list(run.load_model().heads) == ["classify", "again"]
     noted = as_json(run.note(seconds=2.0).record)
@@ -59,9 +59,9 @@ def test_keys_of_a_later_version_are_passed_over_and_kept(folder):
     ],
     ids=["empty", "zeros", "list", "nothing", "no text", "deep", "seconds", "splits", "status", "model"],
 )
-@pytest.mark.parametrize("read", [zoo.open_run, refuse_existing])
+@pytest.mark.parametrize("read", [zoo.open_run, check_run_folder])
 def test_a_damaged_run_json_is_one_line_with_the_file_and_the_remedy(content, read, folder):
-    (folder / FILE).write_bytes(content)
+    (folder / RECORD_FILE).write_bytes(content)
     with pytest.raises(FileError, match=r"run\.json: it is damaged \(.+\)\. Put a copy back") as caught:
         read(folder)
     assert "\n" not in str(caught.value)

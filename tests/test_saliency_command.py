@@ -13,7 +13,7 @@ from PIL import Image
 
 import zoo
 from zoo.errors import UsageError
-from zoo.plugins import forget_plugins
+from zoo.plugins import clear_plugin_cache
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 
@@ -45,9 +45,9 @@ def place(tmp_path_factory):
         (place / "site" / name).write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(place / "site"))
-        forget_plugins()
+        clear_plugin_cache()
         yield place
-    forget_plugins()
+    clear_plugin_cache()
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_progress_is_told_for_every_run(plain, both):
     told = []
     zoo.saliency([plain, both], progress=lambda what, done, total=None, note="": told.append((what, done, total)))
     for name in ("plain", "both"):
-        last = [one for one in told if one[0] == f"looking with {name}"][-1]
+        last = [one for one in told if one[0] == f"computing the saliency of {name}"][-1]
         assert last[1] == last[2] > 0
 
 

@@ -232,7 +232,7 @@ def test_training_works_with_missing_targets(shapes, tmp_path):
                 targets["shade"] = index // 3 % 2
             return zoo.Sample(image=image, targets=targets)
 
-    from zoo.model import HeadSpec
+    from zoo.models.model import HeadSpec
 
     heads = [HeadSpec(plugin="classify", target="shade")]
     model = zoo.assemble("vgg11", cut="block1", weights="random", heads=heads, dataset=Partly(), size=32)

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import IntegrityError, UnknownNameError, UsageError, ZooError
-from zoo.sources import FolderSource, parse_source
-from zoo.weights import HASHES, parse_header, read_header, read_tensors, write_tensors
+from zoo.store.local_source import FolderSource
+from zoo.store.safetensors import HASHES, parse_header, read_header, read_tensors, write_tensors
+from zoo.store.source_parsing import parse_source
 
 NAME = "model.safetensors"
 DTYPES = [

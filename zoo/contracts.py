@@ -78,7 +78,7 @@ class Sample:
     """A picture and what is known of it."""
 
     image: Tensor  # uint8 (3, H, W), RGB; every picture may have its own size
-    targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one is no loss
+    targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one adds no loss
     group: str | None = None  # the boat, the camera, the haul: never on both sides of a split
     path: str | None = None  # where it came from, for messages and predictions
 
@@ -95,10 +95,10 @@ class Dataset(ABC):
     """
 
     targets: Mapping[str, Target]
-    """What is known of the pictures, by name; filled at the latest by `prepare`."""
+    """The targets by name; filled by `prepare` at the latest."""
 
     symmetry: ClassVar[Literal["none", "mirror", "turns"]] = "mirror"
-    """What leaves a picture's meaning alone: nothing (digits), left for right, or any turn and mirror (plankton)."""
+    """What preserves a picture's meaning: nothing (digits), left for right, or any turn and mirror (plankton)."""
 
     needs_folder: ClassVar[bool] = False
     """True where the user must say `root`; False where `prepare` can fill an empty folder by itself."""
@@ -214,11 +214,11 @@ class Balancer(nn.Module):
     """How the losses of several heads become one step; as it stands, their weighted sum.
 
     Built as `Balancer(weights)`. Another scalar overrides `combine`; who works on the heads' gradients overrides
-    `backward`. Parameters of its own are learnt along with the model's at the heads' rate; checkpoints keep them,
-    and they are published nowhere.
+    `backward`. Its own parameters are trained along with the model's at the heads' rate; checkpoints keep them,
+    and they are never published.
 
     Args:
-        weights: what the user gave each head, by name, over 0. Heads of weight 0 are no business of a balancer's.
+        weights: what the user gave each head, by name, over 0. Heads of weight 0 are not passed to a balancer.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
@@ -226,7 +226,7 @@ class Balancer(nn.Module):
         self.weights = dict(weights)
 
     def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The scalar to go down.
+        """The scalar to minimise.
 
         Args:
             losses: scalars by head, not weighted yet; a head whose target no picture of the batch has is left out.
@@ -234,7 +234,7 @@ class Balancer(nn.Module):
         return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
 
     def backward(self, losses: Mapping[str, Tensor], features: Tensor, shared: Sequence[nn.Parameter]) -> None:
-        """Add to `.grad` of the heads' and of the shared parameters. Asked only where something shared is trained.
+        """Add to `.grad` of the heads' and of the shared parameters. Called only where shared parameters are trained.
 
         Args:
             losses: as `combine` is given them.
@@ -249,7 +249,7 @@ class Balancer(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What a backbone is fed: square RGB pictures in 0 to 1, less the mean, over the deviation."""
+    """The input of a backbone: square RGB pictures in 0 to 1, minus the mean, divided by the standard deviation."""
 
     size: int = 224  # pixels
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -283,7 +283,7 @@ class Backbones(ABC):
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
-        """The whole network with fresh weights. Under `zoo.truncation.on_meta` it must allocate nothing."""
+        """The whole network with fresh weights. Under `zoo.networks.truncation.on_meta` it must allocate nothing."""
 
     def __contains__(self, name: object) -> bool:
         """Whether the family has that name; override it where `names` is slow."""

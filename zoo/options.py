@@ -22,7 +22,7 @@ class Option:
     default: Any
 
     @property
-    def needed(self) -> bool:
+    def required(self) -> bool:
         """Whether it has no default."""
         return self.default is inspect.Parameter.empty
 
@@ -30,7 +30,7 @@ class Option:
         kind = getattr(self.type, "__name__", None) or str(self.type).replace("typing.", "")
         if get_origin(self.type) is Literal:
             kind = "|".join(str(choice) for choice in get_args(self.type))
-        return f"{self.name} ({kind}, needed)" if self.needed else f"{self.name}={self.default} ({kind})"
+        return f"{self.name} ({kind}, required)" if self.required else f"{self.name}={self.default} ({kind})"
 
 
 def describe_options(plugin: Callable[..., Any]) -> dict[str, Option]:
@@ -81,7 +81,7 @@ def check_options(plugin: Callable[..., Any], given: Mapping[str, Any], *, of: s
             checked[name] = _coerce(value, options[name].type)
         except (TypeError, ValueError):
             faults.append(f"The option {name!r} of {of} cannot be {value!r}: {options[name]}.")
-    missing = [name for name, option in options.items() if option.needed and name not in given]
+    missing = [name for name, option in options.items() if option.required and name not in given]
     faults += [f"The option {name!r} of {of} must be given: {options[name]}." for name in missing]
     if faults:
         raise UsageError(" ".join(faults))

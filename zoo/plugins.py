@@ -213,13 +213,13 @@ def find_plugin(kind: str, name: str) -> Plugin:
     return matches[0]
 
 
-def clashing_names(kind: str) -> set[str]:
+def find_clashing_names(kind: str) -> set[str]:
     """The short names that several packages claim."""
     names = [plugin.name for plugin in find_plugins(kind)]
     return {name for name in names if names.count(name) > 1}
 
 
-def forget_plugins() -> None:
-    """Look again at the next call (after packages were installed while the program runs)."""
+def clear_plugin_cache() -> None:
+    """Clear the cache of discovered plugins (after packages were installed while the program runs)."""
     _discovered.cache_clear()
     importlib.invalidate_caches()

@@ -9,9 +9,8 @@ from typing import ClassVar
 
 from zoo.builtin.label_table import LabelledFile, read_label_table
 from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
-from zoo.data.image_files import find_images, is_image
+from zoo.data import find_images, is_image, read_image
 from zoo.errors import FileError
-from zoo.images import read_image
 from zoo.progress import Progress, silent
 
 
@@ -143,7 +142,7 @@ def _no_classes(root: Path) -> FileError:
 
 
 def _checked_classes(root: Path, files: Sequence[LabelledFile], folders: set[str]) -> list[str]:
-    """The classes by name. Raises FileError naming all that cannot be learnt."""
+    """The classes by name. Raises FileError naming all classes that cannot be used."""
     counts = Counter(file.label for file in files if file.label is not None)
     empty = sorted(folders - set(counts))
     single = sorted(name for name, count in counts.items() if count == 1)

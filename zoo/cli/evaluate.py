@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
-    as_pairs,
     device_option,
     json_option,
+    parse_pairs,
     print_json,
     print_table,
     progress_bars,
     quiet_option,
     say,
-    say_left_out,
+    say_skipped,
 )
 from zoo.errors import FileError
 
 if TYPE_CHECKING:
-    from zoo.model import Model
-    from zoo.training.runs import Run
+    from zoo.models import Model
+    from zoo.training import Run
 
 
 @click.command()
@@ -37,9 +37,12 @@ if TYPE_CHECKING:
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
 ) -> None:
-    """Score the finished RUN on a split of its dataset."""
-    from zoo.evaluation.figures import evaluate as score_run
-    from zoo.training.runs import open_run
+    """Score the finished RUN on a split of its dataset.
+
+    Log loss is the mean of -log of the probability given to the true class: lower is better.
+    """
+    from zoo.evaluation import evaluate as score_run
+    from zoo.training import open_run
 
     opened = open_run(run)
     with progress_bars(quiet=quiet) as progress:
@@ -76,8 +79,8 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 
     from zoo.contracts import Categories
     from zoo.errors import UsageError
-    from zoo.files import writing
-    from zoo.pictures.confusion import draw_confusion
+    from zoo.files import atomic_write
+    from zoo.plots import draw_confusion
 
     for head, values in figures.items():
         target = model.head(head).target
@@ -85,7 +88,7 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
             picture = draw_confusion(
                 np.array(values["confusion"], dtype=np.int64), target.names, title=f"{head}, {split}"
             )
-            with writing(path) as part:
+            with atomic_write(path) as part:
                 picture.save(part, format="PNG")
             say(f"Drawn into {path}")
             return
@@ -116,20 +119,20 @@ def predict(
     quiet: bool,
 ) -> None:
     """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
-    from zoo.evaluation.formats import open_format
-    from zoo.evaluation.predictions import predict as ask
-    from zoo.loading import load_model
-    from zoo.training.runs import open_run
+    from zoo.evaluation import open_format
+    from zoo.evaluation import predict as ask
+    from zoo.models import load_model
+    from zoo.training import open_run
 
     writer = open_format(
-        format_name or ("json" if as_json and not out else None), out, as_pairs(settings, option="--set")
+        format_name or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set")
     )
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
     with progress_bars(quiet=quiet) as progress:
         answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
-    say_left_out(answers.skipped)
+    say_skipped(answers.skipped)
     table = answers.as_table(head)
     if out:
         writer.write(table, out)

@@ -23,13 +23,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start here": {
         "quickstart": (
             "zoo.cli.quickstart:quickstart",
-            "The whole story in a minute, with a report.",
+            "Fetch, fine-tune, compare, publish and search in a minute, with a report.",
         ),
         "doctor": ("zoo.cli.doctor:doctor", "What this machine has, and what is missing."),
     },
     "Published filters": {
-        "list": ("zoo.cli.names:list_names", "Filters that have a name here."),
-        "search": ("zoo.cli.search:search", "Filters by words, here and on the Hub."),
+        "list": ("zoo.cli.names:list_names", "Published filters that the registries name."),
+        "search": ("zoo.cli.search:search", "Find filters by words, in the registries and on the Hub."),
         "info": ("zoo.cli.names:info", "What filters are: backbone, cut, classes, scores, licence."),
         "fetch": ("zoo.cli.names:fetch", "Bring filters onto this disk and verify them."),
         "verify": ("zoo.cli.names:verify", "Check every byte, and recompute the golden features."),
@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Backbones": {
         "backbones": ("zoo.cli.backbones:backbones", "Networks that can be cut, by name."),
         "cuts": ("zoo.cli.backbones:cuts", "Where a backbone can be cut, and what each cut costs."),
-        "probe": ("zoo.cli.probe:probe", "Where to chop: every cut scored on your pictures, none trained."),
+        "probe": ("zoo.cli.probe:probe", "Where to cut: every cut scored on your pictures, without training."),
         "rank": ("zoo.cli.probe:rank", "Which filters suit your pictures, each at its best cut."),
     },
     "Training": {
@@ -55,7 +55,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "A vector for every picture."),
         "similar": ("zoo.cli.similar:similar", "The most similar pictures, and near-duplicates."),
-        "show": ("zoo.cli.show:show", "The filters as pictures: patches, dreams, maps, drift."),
+        "show": ("zoo.cli.show:show", "The filters as pictures: patches, feature visualisations, maps, drift."),
         "gallery": ("zoo.cli.gallery:gallery", "A page of filters, with a map of pictures as they see them."),
     },
     "Plugins": {
@@ -126,9 +126,9 @@ class LazyGroup(click.Group):
         """Title, a line about all of it, and rows of a name and its help."""
         for title, section in SECTIONS.items():
             yield title, "", [(name, text) for name, (_, text) in section.items()]
-        from zoo.plugins import clashing_names, find_plugins
+        from zoo.plugins import find_clashing_names, find_plugins
 
-        taken = {*core_commands(), *clashing_names("command")}
+        taken = {*core_commands(), *find_clashing_names("command")}
         found: dict[str, list[str]] = {}
         about: dict[str, str] = {}
         for plugin in find_plugins("command"):
@@ -238,12 +238,12 @@ def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
 
 
 def _explain(error: OSError) -> str:
-    """What no room translated: a full disk behind stdout, a folder that may not be read."""
+    """An OSError that was not translated before: a full disk behind stdout, a folder that may not be read."""
     from pathlib import Path
 
-    from zoo.files import explained
+    from zoo.files import as_file_error
 
-    return str(explained(error, Path(error.filename or "the output")))
+    return str(as_file_error(error, Path(error.filename or "the output")))
 
 
 def _red(text: str) -> str:

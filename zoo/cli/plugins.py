@@ -10,7 +10,7 @@ from zoo.cli.console import json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
 from zoo.errors import PluginError
-from zoo.plugins import CORE, GROUPS, Plugin, clashing_names, find_plugin, find_plugins, own_range
+from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugin, find_plugins, own_range
 
 
 @click.group(invoke_without_command=True)
@@ -73,7 +73,7 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
             return in_flags(error)
     if plugin.kind == "command" and plugin.name in core_commands():
         return f"zoo has a command {plugin.name!r} of its own, which goes before; say {plugin.full_name}."
-    if plugin.name in clashing_names(plugin.kind):
+    if plugin.name in find_clashing_names(plugin.kind):
         return f"Several packages have a {plugin.kind} called {plugin.name!r}; say {plugin.full_name}."
     return None
 

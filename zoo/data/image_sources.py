@@ -16,9 +16,9 @@ from torch import Tensor
 
 from zoo.contracts import Categories, Dataset
 from zoo.data.decoded import read_sample
+from zoo.data.images import read_image, resize
 from zoo.data.listing import ImageEntry, Listing
 from zoo.errors import PluginError, UsageError, ZooError
-from zoo.images import read_image, resize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

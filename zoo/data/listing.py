@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 from zoo.contracts import SPLITS
 from zoo.data.image_files import MAGIC, expand, walk
 from zoo.errors import FileError, UsageError
-from zoo.files import explained
+from zoo.files import as_file_error
 
 BLOCK = 1 << 16  # bytes
 
@@ -40,7 +40,7 @@ class Listing:
         try:
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=place)  # noqa: SIM115  # closed by `close`
         except OSError as error:
-            raise explained(error, place or Path(tempfile.gettempdir())) from error
+            raise as_file_error(error, place or Path(tempfile.gettempdir())) from error
         self._digest = hashlib.sha256()
         self._roots: list[str] = []
         self._labelled: list[bool] = []
@@ -123,7 +123,7 @@ class Listing:
         try:
             self._file.write(record)
         except OSError as error:
-            raise explained(error, Path("the list of pictures")) from error
+            raise as_file_error(error, Path("the list of pictures")) from error
         self._digest.update(record)
         self._count += 1
 

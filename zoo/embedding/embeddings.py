@@ -1,4 +1,4 @@
-"""Embeddings in memory: vectors, and what to ask them."""
+"""Embeddings in memory: vectors, and searches among them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, pick_odd
-from zoo.embedding.space import Space
-from zoo.embedding.stream import Chunk
+from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, find_odd_one_out
+from zoo.embedding.space import EmbeddingSpace
+from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.tables import ArrayTable, open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
 from zoo.errors import UsageError, ZooError
@@ -39,7 +39,7 @@ class Embeddings:
     paths: tuple[str, ...]  # (N)
     labels: tuple[str | None, ...]  # (N), None where not known
     groups: tuple[str | None, ...]  # (N), likewise
-    space: Space  # what the vectors are of
+    space: EmbeddingSpace  # what the vectors are of
     skipped: tuple[str, ...] = ()  # what could not be read, a line each
     embedder: Embedder | None = field(default=None, repr=False, compare=False)  # the filters that made it, in hand
 
@@ -67,7 +67,7 @@ class Embeddings:
 
     @property
     def size(self) -> int:
-        """The side that pictures were squashed to, in pixels."""
+        """The side that pictures were resized to, in pixels."""
         return self.space.size
 
     def most_similar(self, picture: Query, k: int = 5) -> list[tuple[str, float]]:
@@ -102,7 +102,7 @@ class Embeddings:
             UsageError: fewer than three; no such picture.
         """
         pictures = list(pictures)
-        return pictures[pick_odd(np.array([self._vector(picture) for picture in pictures]))]
+        return pictures[find_odd_one_out(np.array([self._vector(picture) for picture in pictures]))]
 
     def duplicates(self, threshold: float = 0.99) -> list[tuple[str, ...]]:
         """The paths of near-duplicates, a group each, the largest first; see `zoo.embedding.search`."""
@@ -126,10 +126,10 @@ class Embeddings:
         write_embeddings(path, self._chunks(), space=self.space, rows=len(self))
         return path
 
-    def _chunks(self, step: int = 4096) -> Iterator[Chunk]:
+    def _chunks(self, step: int = 4096) -> Iterator[EmbeddingChunk]:
         for start in range(0, len(self), step):
             part = slice(start, start + step)
-            yield Chunk(
+            yield EmbeddingChunk(
                 paths=self.paths[part], labels=self.labels[part], groups=self.groups[part], vectors=self.vectors[part]
             )
 
@@ -190,7 +190,9 @@ def check_k(k: int, most: int) -> None:
         raise UsageError(f"k cannot be {k}; there are {most} other pictures.")
 
 
-def embed_query(picture: Path | str, space: Space, *, where: str, embedder: Embedder | None = None) -> np.ndarray:
+def embed_query(
+    picture: Path | str, space: EmbeddingSpace, *, where: str, embedder: Embedder | None = None
+) -> np.ndarray:
     """One picture's vector in a given space, (D,) float32.
 
     Args:
@@ -203,15 +205,15 @@ def embed_query(picture: Path | str, space: Space, *, where: str, embedder: Embe
         UsageError: the filters given are others.
         ZooError: they cannot be loaded; the file is no picture.
     """
-    filters = _loaded(space, where) if embedder is None else embedder
+    filters = _load_filters(space, where) if embedder is None else embedder
     embedded = filters.embed([picture], size=space.size, pool=space.pool)
-    space.refuse_others(embedded.space, mine=where, others=f"{picture}")
+    space.check_same_space(embedded.space, mine=where, others=f"{picture}")
     return np.asarray(embedded.vectors[0])
 
 
-def _loaded(space: Space, where: str) -> Embedder:
+def _load_filters(space: EmbeddingSpace, where: str) -> Embedder:
     """The filters of a space, by their name, else by where they lay; only those with the same manifest are taken."""
-    import zoo  # the front door: loading stands below this room
+    import zoo  # zoo.models imports this package: loading is looked up when it is needed
 
     faults = []
     for text in dict.fromkeys(filter(None, (space.filters, space.source))):

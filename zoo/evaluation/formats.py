@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.contracts import Format, PredictionTable
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError
-from zoo.files import writing
+from zoo.files import atomic_write
 from zoo.options import check_options
 from zoo.plugins import CORE, Plugin, find_plugin, find_plugins
 
@@ -28,7 +28,7 @@ class OpenFormat:
             FileError: the disk is full, or the folder cannot be written.
             PluginError: the format breaks.
         """
-        with writing(path) as part:
+        with atomic_write(path) as part:
             try:
                 self.format.write(predictions, part)
             except (ZooError, OSError):
@@ -63,9 +63,9 @@ def open_format(name: str | None, path: Path | None = None, options: Mapping[str
             plugin = find_plugin("format", name)
         except UnknownNameError as error:
             raise UnknownNameError("format", name, [one.name for one in find_plugins("format")]) from error
-    maker = _maker(plugin)
-    checked = check_options(maker, options or {}, of=f"the format {plugin.name!r}")
-    return OpenFormat(plugin=plugin, format=maker(**checked))
+    factory = _maker(plugin)
+    checked = check_options(factory, options or {}, of=f"the format {plugin.name!r}")
+    return OpenFormat(plugin=plugin, format=factory(**checked))
 
 
 def _by_suffix(path: Path) -> Plugin:
@@ -79,7 +79,7 @@ def _by_suffix(path: Path) -> Plugin:
             continue
         if plugin.package == CORE and _ends(path, found[-1][1]):
             return plugin
-    fitting = [plugin for plugin, maker in found if _ends(path, maker)]
+    fitting = [plugin for plugin, factory in found if _ends(path, factory)]
     if len(fitting) > 1:
         raise AmbiguousNameError("format", path.suffix, [plugin.full_name for plugin in fitting])
     if not fitting and broken:
@@ -91,19 +91,19 @@ def _by_suffix(path: Path) -> Plugin:
 
 
 def _maker(plugin: Plugin) -> type[Format]:
-    maker = plugin.load()
-    if not (isinstance(maker, type) and issubclass(maker, Format)):
+    factory = plugin.load()
+    if not (isinstance(factory, type) and issubclass(factory, Format)):
         raise PluginError(
             f"The format {plugin.name!r} of the package {plugin.package} is no zoo.Format. "
             f"Run `pip install --upgrade {plugin.package}` or uninstall it."
         )
-    return maker
+    return factory
 
 
-def _ends(path: Path, maker: type[Format]) -> bool:
-    return any(path.name.lower().endswith(suffix) for suffix in maker.suffixes)
+def _ends(path: Path, factory: type[Format]) -> bool:
+    return any(path.name.lower().endswith(suffix) for suffix in factory.suffixes)
 
 
 def _described(found: list[tuple[Plugin, type[Format]]]) -> Iterator[str]:
-    for plugin, maker in found:
-        yield f"{plugin.name} ({' '.join(maker.suffixes)})" if maker.suffixes else plugin.name
+    for plugin, factory in found:
+        yield f"{plugin.name} ({' '.join(factory.suffixes)})" if factory.suffixes else plugin.name

@@ -16,23 +16,20 @@ from torch import Tensor
 
 from zoo import __version__
 from zoo.contracts import Box, Categories, Multilabel, PredictionTable
-from zoo.data.crops import Window, find_window
-from zoo.data.decoded import ordered
-from zoo.data.image_sources import open_images
+from zoo.data import Window, find_window, map_in_order, open_images, read_image, resize
 from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
-from zoo.images import read_image, resize
-from zoo.model import Model
+from zoo.models import Model
 from zoo.progress import Progress, silent
-from zoo.training.feeds import EVALUATED, Arithmetic
+from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What a model says of each picture."""
+    """A model's predictions, one for each picture."""
 
     images: tuple[str, ...]  # (N) paths as given
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
@@ -99,7 +96,7 @@ def predict(
     skip_unreadable: bool = False,
     progress: Progress = silent,
 ) -> Predictions:
-    """Ask a model about picture files, in order.
+    """Predict picture files, in order.
 
     Args:
         model: with its heads.
@@ -117,15 +114,15 @@ def predict(
     paths = [entry.path for entry in open_images(pictures).entries()]
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
-    ask = _asked(model, arithmetic)
-    look = _window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
+    ask = _make_predictor(model, arithmetic)
+    find_crop = _make_window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
 
     def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | ZooError:
         try:
             image = read_image(paths[index])
         except ZooError as error:
             return error
-        left, top, right, bottom = window = look(image)
+        left, top, right, bottom = window = find_crop(image)
         return resize(image[:, top:bottom, left:right], model.size), (image.shape[2], image.shape[1]), window
 
     images: list[Tensor] = []
@@ -140,7 +137,7 @@ def predict(
             answers[name].append(answer)
         images.clear()
 
-    for index, result in enumerate(ordered(one, range(len(paths)))):
+    for index, result in enumerate(map_in_order(one, range(len(paths)))):
         if isinstance(result, ZooError):
             if not skip_unreadable:
                 raise result
@@ -150,7 +147,7 @@ def predict(
             sizes.append(result[1])
             windows.append(result[2])
             names.append(paths[index])
-        if len(images) == EVALUATED:
+        if len(images) == EVALUATION_BATCH:
             flush()
         progress("predicting", index + 1, len(paths))
     if images:
@@ -167,13 +164,13 @@ def predict(
         images=tuple(names),
         sizes=tuple(sizes),
         answers=joined,
-        columns={name: _columns(model, name, answer) for name, answer in joined.items()},
+        columns={name: _column_names(model, name, answer) for name, answer in joined.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
 
 
-def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:
+def _make_predictor(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:
     """Pictures (N, 3, S, S) uint8 -> answers by head, on the CPU; the model itself is left where it is."""
     filters = arithmetic.frozen(model.filters)
     heads = {name: copy.deepcopy(model.head(name)).to(arithmetic.device).eval() for name in model.heads}
@@ -188,25 +185,25 @@ def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str,
     return ask
 
 
-def _window_finder(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], Window]:
-    """Picture (3, H, W) uint8 -> the part of it that the model is shown; all of it where nothing is cropped."""
+def _make_window_finder(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], Window]:
+    """Picture (3, H, W) uint8 -> the part of it that the model is given; all of it where nothing is cropped."""
     crop = model.crop
     if crop is None or crop.locator is None:
         return lambda image: (0, 0, image.shape[2], image.shape[1])
     head, margin, side = crop.head, crop.margin, crop.locator.size
-    locate, lock = _asked(crop.locator, arithmetic), threading.Lock()
+    locate, lock = _make_predictor(crop.locator, arithmetic), threading.Lock()
 
-    def look(image: Tensor) -> Window:
-        with lock:  # one net at a time: several at once would only fight for the cores
+    def find_crop(image: Tensor) -> Window:
+        with lock:  # one network at a time: several at once would compete for the cores
             box = locate(resize(image, side).unsqueeze(0))[head][0]
         height, width = image.shape[-2:]
         found = crop.in_pixels(box, width, height)
         return (0, 0, width, height) if found is None else find_window(found, width, height, margin=margin)
 
-    return look
+    return find_crop
 
 
-def _columns(model: Model, name: str, answer: np.ndarray) -> tuple[str, ...]:
+def _column_names(model: Model, name: str, answer: np.ndarray) -> tuple[str, ...]:
     target = model.head(name).target
     if isinstance(target, (Categories, Multilabel)):
         return target.names

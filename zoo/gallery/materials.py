@@ -1,4 +1,4 @@
-"""What a map is made of: vectors, thumbnails, labels and groups, row for row; broken pictures are left out."""
+"""The images of a map: vectors, thumbnails, labels and groups, row for row; broken pictures are left out."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from zoo.data.image_sources import ImageSource, SomeImages, choose_images, spread
-from zoo.data.listing import ImageEntry
-from zoo.embedding import Row, Table, open_table
+from zoo.data import ImageEntry, ImageSource, SomeImages, choose_images, read_image, spread
+from zoo.embedding import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import ZooError
-from zoo.filters import Filters
-from zoo.gallery.thumbnails import side_for, thumbnails_of
-from zoo.images import read_image
+from zoo.gallery.thumbnails import make_thumbnails, thumbnail_side
+from zoo.models import Filters
 from zoo.progress import Progress, silent
 
-MOST = 5000  # pictures on a map
+MOST_PICTURES = 5000  # pictures on a map
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Materials:
+class MapImages:
     """N pictures."""
 
     vectors: np.ndarray  # (N, D) float32
@@ -49,10 +47,10 @@ def gather_images(
     images: ImageSource,
     *,
     about: str,
-    most: int = MOST,
+    limit: int = MOST_PICTURES,
     device: str | None = None,
     progress: Progress = silent,
-) -> Materials:
+) -> MapImages:
     """Embed a source's images, with their labels and groups; a folder of folders gives labels.
 
     Args:
@@ -66,18 +64,18 @@ def gather_images(
     Raises:
         ZooError: none of them can be read.
     """
-    entries = list(choose_images(images, most).entries())
-    side = side_for(len(entries))
+    entries = list(choose_images(images, limit).entries())
+    side = thumbnail_side(len(entries))
 
     def read(entry: ImageEntry) -> Tensor:
         return images.load(entry, side).image
 
-    kept, thumbnails, skipped = _made(entries, read, side=side, progress=progress)
+    kept, thumbnails, skipped = _read_thumbnails(entries, read, side=side, progress=progress)
     made = filters.embed(SomeImages(images, kept), device=device, progress=progress)
-    return Materials(
+    return MapImages(
         vectors=made.vectors,
         thumbnails=thumbnails,
-        paths=shortened(made.paths),
+        paths=shorten_paths(made.paths),
         labels=made.labels,
         groups=made.groups,
         about=about,
@@ -89,8 +87,8 @@ def gather_images(
 
 
 def gather_table(
-    filters: Filters, path: Path | str, *, about: str = "", most: int = MOST, progress: Progress = silent
-) -> Materials:
+    filters: Filters, path: Path | str, *, about: str = "", limit: int = MOST_PICTURES, progress: Progress = silent
+) -> MapImages:
     """Read a file that `zoo embed` wrote, and the pictures that it names, from here or beside the file.
 
     Args:
@@ -107,19 +105,19 @@ def gather_table(
     """
     table = open_table(path)
     mine = filters.space(size=table.space.size, pool=table.space.pool)
-    mine.refuse_others(table.space, mine=filters.name, others=str(path))
-    wanted = spread(len(table), most)
+    mine.check_same_space(table.space, mine=filters.name, others=str(path))
+    wanted = spread(len(table), limit)
     rows = dict(table.rows(wanted))
-    side = side_for(len(wanted))
+    side = thumbnail_side(len(wanted))
 
     def read(number: int) -> Tensor:
-        return read_image(_found(rows[number], table.path), smallest=side)
+        return read_image(_locate_picture(rows[number], table.path), smallest=side)
 
-    kept, thumbnails, skipped = _made(wanted, read, side=side, progress=progress)
-    return Materials(
-        vectors=_vectors(table, kept),
+    kept, thumbnails, skipped = _read_thumbnails(wanted, read, side=side, progress=progress)
+    return MapImages(
+        vectors=_read_vectors(table, kept),
         thumbnails=thumbnails,
-        paths=shortened([rows[number].path for number in kept]),
+        paths=shorten_paths([rows[number].path for number in kept]),
         labels=tuple(rows[number].label for number in kept),
         groups=tuple(rows[number].group for number in kept),
         about=about or f"the pictures of {table.path.name}",
@@ -130,8 +128,8 @@ def gather_table(
     )
 
 
-def shortened(paths: Sequence[str]) -> tuple[str, ...]:
-    """Without the folders that all of them share: where they lie is nobody's business."""
+def shorten_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """Without the folders that all of them share: so that no private path is published."""
     folders = [os.path.dirname(path) for path in paths]  # noqa: PTH120  # a Path would lose what is no path
     try:
         shared = os.path.commonpath(folders) if folders else ""
@@ -142,12 +140,12 @@ def shortened(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(os.path.relpath(path, shared) for path in paths)
 
 
-def _made(
+def _read_thumbnails(
     tokens: Sequence[T], read: Callable[[T], Tensor], *, side: int, progress: Progress
 ) -> tuple[list[T], tuple[bytes, ...], tuple[str, ...]]:
     """The tokens that can be read with their thumbnails, and a line for each of the others."""
     kept, thumbnails, skipped = list[T](), list[bytes](), list[str]()
-    for token, made in thumbnails_of(tokens, read, side=side, progress=progress):
+    for token, made in make_thumbnails(tokens, read, side=side, progress=progress):
         if isinstance(made, str):
             skipped.append(made)
         else:
@@ -158,7 +156,7 @@ def _made(
     return kept, tuple(thumbnails), tuple(skipped)
 
 
-def _vectors(table: Table, wanted: Sequence[int]) -> np.ndarray:
+def _read_vectors(table: EmbeddingTable, wanted: Sequence[int]) -> np.ndarray:
     """Some rows, in order, read a block at a time."""
     numbers = np.asarray(wanted)
     vectors = np.empty((len(numbers), table.space.width), dtype=np.float32)
@@ -168,7 +166,7 @@ def _vectors(table: Table, wanted: Sequence[int]) -> np.ndarray:
     return vectors
 
 
-def _found(row: Row, table: Path) -> Path:
+def _locate_picture(row: EmbeddingRow, table: Path) -> Path:
     """The picture as its path says, else beside the file of embeddings."""
     beside = table.parent / row.path
     return beside if not Path(row.path).is_file() and beside.is_file() else Path(row.path)

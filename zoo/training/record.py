@@ -14,10 +14,10 @@ from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError
-from zoo.files import write_whole
-from zoo.manifest import HeadEntry
+from zoo.files import write_atomically
+from zoo.store import HeadEntry
 
-FILE = "run.json"
+RECORD_FILE = "run.json"
 REMEDY = "Put a copy back, or delete the folder and train again."
 
 Metrics = dict[str, dict[str, dict[str, Any]]]  # by split, head and name: a number, or numbers by class
@@ -135,14 +135,14 @@ _HISTORY = TypeAdapter(list[Epoch])
 
 def read_record(folder: Path, kind: type[R]) -> R:
     """Read a folder's run.json. Raises FileError: there is none, or it is damaged."""
-    if not (folder / FILE).exists():
+    if not (folder / RECORD_FILE).exists():
         raise FileError(folder, "no run lies here", "Name a folder that `zoo train` wrote.")
-    return _read(folder / FILE, TypeAdapter(kind))
+    return _read(folder / RECORD_FILE, TypeAdapter(kind))
 
 
 def write_record(folder: Path, record: LocatorRecord) -> None:
     """Write a folder's run.json, whole or not at all."""
-    write_whole(folder / FILE, json.dumps(as_json(record), indent=1) + "\n")
+    write_atomically(folder / RECORD_FILE, json.dumps(as_json(record), indent=1) + "\n")
 
 
 def as_json(record: LocatorRecord) -> dict[str, Any]:

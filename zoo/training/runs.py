@@ -2,8 +2,8 @@
 
 recipe.toml            what was asked for
 run.json               what it was made of: versions, device, dataset, splits, classes, status
-history.json           every epoch's figures
-metrics.json           the figures on validation and test pictures, once done
+history.json           every epoch's metrics
+metrics.json           the metrics on validation and test pictures, once done
 filters.safetensors    the trained filters, once done
 heads.safetensors      the trained heads, once done
 checkpoint.safetensors the state to go on from, until done
@@ -24,15 +24,13 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FileError
-from zoo.families import find_backbone
-from zoo.files import write_whole
-from zoo.filters import Filters, fill, required_backbone
-from zoo.loading import with_heads
-from zoo.model import Crop, Model, describe_head
-from zoo.sources import FolderSource
+from zoo.files import write_atomically
+from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
+from zoo.networks import find_backbone
+from zoo.store import FolderSource, read_tensors, write_tensors
 from zoo.training.recipe import Recipe, read_recipe, recipe_text
 from zoo.training.record import (
-    FILE,
+    RECORD_FILE,
     Epoch,
     HeadRecord,
     LocatorRecord,
@@ -44,14 +42,13 @@ from zoo.training.record import (
     read_record,
     write_record,
 )
-from zoo.weights import read_tensors, write_tensors
 
-CHECKPOINT = "checkpoint.safetensors"
-FILTERS = "filters.safetensors"
-HEADS = "heads.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+FILTERS_FILE = "filters.safetensors"
+HEADS_FILE = "heads.safetensors"
 METRICS = "metrics.json"
 HISTORY = "history.json"
-LOCATOR = "locator"
+LOCATOR_FOLDER = "locator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +100,8 @@ class Run:
         return model
 
     @property
-    def told_boxes(self) -> bool:
-        """Whether its pictures are cropped to the true boxes, which new pictures have not."""
+    def uses_true_boxes(self) -> bool:
+        """Whether its pictures are cropped to the true boxes; new pictures have none."""
         return self.record.crop is not None and not self.record.crop.weights
 
     def drop_weights(self) -> Run:
@@ -112,37 +109,37 @@ class Run:
         if self.record.dropped:
             return self
         run = self.note(dropped=True)
-        for name in (FILTERS, HEADS):
+        for name in (FILTERS_FILE, HEADS_FILE):
             (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / LOCATOR, ignore_errors=True)
+        shutil.rmtree(self.folder / LOCATOR_FOLDER, ignore_errors=True)
         return run
 
-    def crop(self) -> Crop | None:
+    def crop(self) -> Cropper | None:
         """What its pictures are cropped to first."""
         facts = self.record.crop
         if facts is None:
             return None
-        locator, place = None, self.folder / LOCATOR
-        if (place / FILE).is_file():
+        locator, place = None, self.folder / LOCATOR_FOLDER
+        if (place / RECORD_FILE).is_file():
             locator = _read_model(place, read_record(place, LocatorRecord))
         elif facts.weights:
             raise FileError(place, "what says where to crop is missing", "Train again.")
-        return Crop(locator=locator, head=facts.head, margin=facts.margin)
+        return Cropper(locator=locator, head=facts.head, margin=facts.margin)
 
 
 def create_run(folder: Path, recipe: Recipe, record: RunRecord, *, writes: bool = True) -> Run:
     """Start a run's folder. Raises FileError where there is something already."""
     if writes:
-        refuse_existing(folder)
+        check_run_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "recipe.toml", recipe_text(recipe))
+        write_atomically(folder / "recipe.toml", recipe_text(recipe))
         write_record(folder, record)
     return Run(folder=folder, recipe=recipe, record=record, writes=writes)
 
 
-def refuse_existing(folder: Path) -> None:
+def check_run_folder(folder: Path) -> None:
     """Say so, before any work is done, where a folder is taken."""
-    if (folder / FILE).is_file():
+    if (folder / RECORD_FILE).is_file():
         done = read_record(folder, RunRecord).status == "done"
         remedy = "Choose another `out=`" if done else f"Go on with `zoo resume {folder}`, or choose another `out=`"
         raise FileError(folder, "there is a run already", f"{remedy}.")
@@ -156,17 +153,17 @@ def open_run(folder: Path | str) -> Run:
     return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / "recipe.toml"))
 
 
-def keep_model(folder: Path, model: Model) -> None:
+def save_model(folder: Path, model: Model) -> None:
     """Write a model that another run needs into a folder of that run's."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / FILTERS, model.filters.module.state_dict())
-    write_tensors(folder / HEADS, model.heads.state_dict())
+    write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
+    write_tensors(folder / HEADS_FILE, model.heads.state_dict())
     write_record(folder, LocatorRecord(status="done", model=describe_model(model), weights=model.filters.weights))
 
 
 def _read_model(folder: Path, record: LocatorRecord) -> Model:
     source = FolderSource(folder)
-    return build_model(record, read_tensors(source, FILTERS), read_tensors(source, HEADS))
+    return build_model(record, read_tensors(source, FILTERS_FILE), read_tensors(source, HEADS_FILE))
 
 
 def describe_model(model: Model) -> ModelRecord:
@@ -185,16 +182,16 @@ def describe_model(model: Model) -> ModelRecord:
 def build_model(record: LocatorRecord, filters: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -> Model:
     """A model from run.json's description and its tensors. Raises MissingPluginError."""
     said = record.model
-    backbone = required_backbone(said.backbone, package=said.backbone_package, needed_by=f"{said.name!r}")
+    backbone = find_required_backbone(said.backbone, package=said.backbone_package, needed_by=f"{said.name!r}")
     module = backbone.truncated(said.cut, fresh=False)
-    fill(module, filters, where=said.name)
+    assign_tensors(module, filters, where=said.name)
     built = Filters(
         module, backbone=said.backbone, cut=said.cut, input=said.input, weights=record.weights, name=said.name
     )
-    return with_heads(built, said.heads, heads)
+    return add_heads(built, said.heads, heads)
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Python and the packages that figures depend on."""
     found = {"python": platform.python_version()}
     for package in ("filterzoo", "torch", "torchvision", "accelerate", "torchmetrics", "numpy", "pillow"):
@@ -205,6 +202,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def thread_count() -> int:
+def count_threads() -> int:
     """How many threads torch computes with; on the CPU the same bits need the same number."""
     return torch.get_num_threads()

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError
 from zoo.store.local_source import FolderSource, PackageSource

@@ -8,8 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from zoo.errors import UsageError
 from zoo.evaluation.statistics import MOST_PAIRS, compare_paired, detectable_effect, pairs_needed

@@ -74,8 +74,8 @@ def test_too_few_seeds_have_no_colour_of_a_verdict() -> None:
 def test_losses_and_equal_figures_are_drawn() -> None:
     same = {"without": [1234.5] * 6, "with": [1234.5] * 6}
     report = make_ablation_report(
-        {"test": same}, variants={"without": "a", "with": "b"}, seeds=range(6), head="a", left_out="b", metric="log_loss",
-        better="lower", share=False,
+        {"test": same}, variants={"without": "a", "with": "b"}, seeds=range(6), head="a", left_out="b",
+        metric="log_loss", better="lower", share=False,
     )  # fmt: skip
     assert (_border(draw_ablation(report)) == 255).all()
 

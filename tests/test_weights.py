@@ -15,8 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 from hub_server import HubServer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zoo.errors import IntegrityError, UnknownNameError, UsageError, ZooError
 from zoo.store.local_source import FolderSource

@@ -69,8 +69,7 @@ def ablate(
     zoo ablate fisheries --head classify --head locate --without locate
     zoo ablate recipe.toml --without locate --seeds 20
     """
-    from zoo.evaluation import FEWEST_PAIRS, format_seeds
-    from zoo.evaluation import ablate as compare_arms
+    from zoo.evaluation import FEWEST_PAIRS, ablate as compare_arms, format_seeds
     from zoo.files import atomic_write
     from zoo.plots import draw_ablation
     from zoo.training import StoppedError

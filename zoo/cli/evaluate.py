@@ -119,8 +119,7 @@ def predict(
     quiet: bool,
 ) -> None:
     """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
-    from zoo.evaluation import open_format
-    from zoo.evaluation import predict as ask
+    from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
     from zoo.training import open_run
 

@@ -215,8 +215,7 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     """Check every byte of the filters NAME, and recompute their golden features."""
     from zoo.errors import MissingPluginError
     from zoo.models import check_golden, load
-    from zoo.store import fetch_artifact as fetch_published
-    from zoo.store import verify as verify_published
+    from zoo.store import fetch_artifact as fetch_published, verify as verify_published
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, progress=progress, **where)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.progress import Progress, silent
-from zoo.store import Artifact
-from zoo.store import fetch_artifact as fetch_published
+from zoo.store import Artifact, fetch_artifact as fetch_published
 
 if TYPE_CHECKING:
     from zoo.store import Manifest

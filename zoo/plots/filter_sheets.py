@@ -162,7 +162,8 @@ def _choose_channels(
     if tokens:
         which = tokens[0] if len(tokens) == 1 else f"{tokens[0]} to {tokens[-1]}"
         sheet_writer.notes.append(
-            f"{which} of {sheet_writer.filters.name}: tokens that each see the whole picture; no patches or visualisations."
+            f"{which} of {sheet_writer.filters.name}: tokens that each see the whole picture; no patches or "
+            "visualisations."
         )
     if not placed:
         return None

@@ -23,8 +23,7 @@ from zoo.files import as_file_error, sha256_of, write_atomically
 from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head
 from zoo.plots import draw_confusion, draw_curves, draw_filters
 from zoo.progress import Progress, silent
-from zoo.publish.cards import README as CARD
-from zoo.publish.cards import ModelCard, write_card
+from zoo.publish.cards import README as CARD, ModelCard, write_card
 from zoo.publish.run_plots import draw_filter_plots
 from zoo.store import (
     HEADS_FILE,

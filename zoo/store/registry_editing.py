@@ -59,10 +59,7 @@ def add_entry(entry: RegistryEntry, path: Path | None = None, *, replace: bool =
                 f"{path} has {entry.name!r} already, with the manifest {old.get('manifest', 'unpinned')}.",
                 f"Pass `replace=True`, or remove it first: `zoo registry remove {entry.name}`.",
             )
-        if old:
-            text = _replaced(text, path, entry)
-        else:
-            text = text.rstrip("\n") + "\n\n" + format_entry(entry)
+        text = _replaced(text, path, entry) if old else text.rstrip("\n") + "\n\n" + format_entry(entry)
         _write(path, text, {**tables, entry.name: _facts(entry)})
     return path
 

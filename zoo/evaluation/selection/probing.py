@@ -107,8 +107,8 @@ def probe(
 
     One pass over the pictures gives mean-pooled features at every cut, a second one those of the same network with
     random weights. Every cut's features are standardised, reduced to 64 dimensions and scored by k-NN and shrinkage
-    LDA under cross-validation split by group; `zoo.evaluation.selection.scores` says how. The score is the mean of both accuracies
-    (R² of ridge regression for boxes and numbers).
+    LDA under cross-validation split by group; `zoo.evaluation.selection.scores` says how. The score is the mean of
+    both accuracies (R² of ridge regression for boxes and numbers).
 
     Recommended is the cheapest cut, by GFLOP, whose score is within one standard error of the best cut's; `choose`
     says which standard error. The test pictures of `zoo train` with the same seed are not looked at.

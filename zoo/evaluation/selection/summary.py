@@ -27,7 +27,8 @@ def explain_choice(best: str, picked: str, gap: ScoreDifference, measure: str, c
         return f"{picked} scores best, and no cheaper cut is within one standard error of it."
     return (
         f"{picked} is the cheapest cut within one standard error of the best, {best}: it is "
-        f"{format_points(gap.difference, measure)} below, and the paired standard error is {format_points(gap.error, measure)}."
+        f"{format_points(gap.difference, measure)} below, and the paired standard error is "
+        f"{format_points(gap.error, measure)}."
     )
 
 

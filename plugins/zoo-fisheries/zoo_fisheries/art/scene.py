@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw
 
 from zoo_fisheries.art.boat import Boat
 from zoo_fisheries.art.clutter import LOW, OVER, Maker
-from zoo_fisheries.art.crew import person
 from zoo_fisheries.art.ground import on_deck, soil, todays_deck
 from zoo_fisheries.art.light import Hour, add_glare, expose, hour, illuminate, look_through
-from zoo_fisheries.art.lying import FINE, Fish, lay_fish, lay_out, seen_pixels
+from zoo_fisheries.art.people import person
+from zoo_fisheries.art.placement import FINE, Fish, lay_fish, lay_out, seen_pixels
 from zoo_fisheries.art.texture import tile, window
 from zoo_fisheries.art.things import Thing, cast_shadows
 

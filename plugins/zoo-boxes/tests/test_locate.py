@@ -8,7 +8,7 @@ import pytest
 import torch
 from drawn_boxes import DrawnBoxes
 from zoo_boxes import Locate
-from zoo_boxes.metrics import box_metrics
+from zoo_boxes.metrics import box_metrics, paired_iou
 
 import zoo
 from zoo.models.model import HeadSpec

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import zoo
+from zoo_boxes.metrics import has_box
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

@@ -14,7 +14,7 @@ import zoo
 from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 from zoo_fisheries.art.kinds import KINDS
-from zoo_fisheries.boats import guess_boats, hold_out, read_table
+from zoo_fisheries.boats import Origin, guess_boats, hold_out, read_table
 from zoo_fisheries.boxes import ABSENT, Corners, Listed, Several, choose_box, choose_entries, read_box_files
 from zoo_fisheries.drawn.making import BOATS, draw_set, find_record
 from zoo_fisheries.drawn.plan import Options, plan

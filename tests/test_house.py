@@ -33,7 +33,7 @@ HOUSE = (
     ("families",),
     ("embedding", "starts"),
     ("filters",),
-    ("model", "golden", "fetching"),
+    ("model", "golden", "fetching", "queries"),
     ("loading",),
     ("training",),
     ("evaluation", "probing", "looking"),

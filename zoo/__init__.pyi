@@ -45,8 +45,6 @@ from .contracts import (
 from .data import find_images as find_images
 from .data import open_dataset as open_dataset
 from .data import read_image as read_image
-from .embedding import read_embeddings as read_embeddings
-from .embedding import similar as similar
 from .errors import FileError as FileError
 from .errors import UsageError as UsageError
 from .errors import ZooError as ZooError
@@ -74,6 +72,12 @@ from .models import (
 )
 from .models import (
     load_model as load_model,
+)
+from .models import (
+    read_embeddings as read_embeddings,
+)
+from .models import (
+    similar as similar,
 )
 from .networks import backbones as backbones
 from .networks import cuts as cuts

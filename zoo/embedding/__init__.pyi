@@ -1,5 +1,15 @@
-from .embeddings import Embeddings as Embeddings
-from .embeddings import read_embeddings as read_embeddings
+from .embeddings import (
+    Embedder as Embedder,
+)
+from .embeddings import (
+    Embeddings as Embeddings,
+)
+from .embeddings import (
+    Query as Query,
+)
+from .embeddings import (
+    read_embeddings as read_embeddings,
+)
 from .pipeline import EmbeddingSummary as EmbeddingSummary
 from .pipeline import embed_into as embed_into
 from .pipeline import embed_pictures as embed_pictures
@@ -15,10 +25,10 @@ from .similarity import (
     find_near_duplicates as find_near_duplicates,
 )
 from .similarity import (
-    open_tables as open_tables,
+    find_similar as find_similar,
 )
 from .similarity import (
-    similar as similar,
+    open_tables as open_tables,
 )
 from .space import EmbeddingSpace as EmbeddingSpace
 from .stream import EmbeddingNetwork as EmbeddingNetwork

@@ -43,3 +43,5 @@ from .model import (
 from .model import (
     describe_head as describe_head,
 )
+from .queries import read_embeddings as read_embeddings
+from .queries import similar as similar

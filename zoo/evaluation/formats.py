@@ -86,7 +86,7 @@ def _by_suffix(path: Path) -> Plugin:
         raise broken[0]
     if not fitting:
         listed = ", ".join(_described(found))
-        raise UsageError(f"{path}: no format is for such a file. There is {listed}; name the file so, or the format.")
+        raise UsageError(f"{path}: no format has that suffix. There is {listed}. Name the file so, or the format.")
     return fitting[0]
 
 

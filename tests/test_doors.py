@@ -129,7 +129,7 @@ def test_a_command_of_a_package_that_is_missing_says_which_to_install(monkeypatc
     sections = {"All": {"list": ("zoo.cli.names:list_names", "Filters.")}}
     monkeypatch.setattr("zoo.cli.main.SECTIONS", sections)
     monkeypatch.setattr("zoo.cli.main.LazyGroup.list_commands", lambda *_: ["list"])
-    monkeypatch.setattr("zoo.plugins._discovered", lambda: {"command": ()})
+    monkeypatch.setattr("zoo.plugins.discovery._discovered", lambda: {"command": ()})
     missed = command(name)
     assert (missed.status, missed.fault) == (
         2,

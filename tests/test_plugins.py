@@ -21,8 +21,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 import zoo
 from zoo.errors import AmbiguousNameError, FileError, PluginError, UnknownNameError, UsageError
-from zoo.options import check_options, describe_options
-from zoo.plugins import clear_plugin_cache, find_plugin, find_plugins
+from zoo.plugins import check_options, clear_plugin_cache, describe_options, find_plugin, find_plugins
 from zoo.testing import check_backbones, check_dataset, check_head, check_plugin, write_plugin
 
 ROOT = Path(__file__).parent.parent

@@ -10,8 +10,7 @@ from typing import Any
 from zoo.contracts import Format, PredictionTable
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import atomic_write
-from zoo.options import check_options
-from zoo.plugins import CORE, Plugin, find_plugin, find_plugins
+from zoo.plugins import CORE, Plugin, check_options, find_plugin, find_plugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

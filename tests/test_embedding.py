@@ -505,9 +505,7 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
 
 
 def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
-    with pytest.raises(
-        FileError, match=r"left \d parts here. Pass `resume=True` to go on with it, or remove"
-    ):
+    with pytest.raises(FileError, match=r"left \d parts here. Pass `resume=True` to go on with it, or remove"):
         filters.embed_into(begun, folder)
 
 

@@ -376,9 +376,7 @@ def test_our_own_card_is_replaced_by_the_next(hub, push):
 
 def test_other_models_are_not_overwritten_unasked(hub, push):
     hub.add(REPO, {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"years of work"})
-    with pytest.raises(
-        UsageError, match=r"config.json, model.safetensors would be overwritten.*`replace_existing"
-    ):
+    with pytest.raises(UsageError, match=r"config.json, model.safetensors would be overwritten.*`replace_existing"):
         push()
     assert dict(hub.list(REPO))["model.safetensors"].read_bytes() == b"years of work"
     assert push(replace_existing=True).is_changed

@@ -127,7 +127,7 @@ def pick_odd(vectors: np.ndarray) -> int:
         UsageError: fewer than three.
     """
     if len(vectors) < 3:
-        raise UsageError(f"Which of {len(vectors)} does not match cannot be said; give at least three.")
+        raise UsageError(f"Which of {len(vectors)} does not match cannot be said.", "Give at least three.")
     units = unit(vectors)
     others = unit((units.sum(axis=0) - units) / (len(units) - 1))
     return int(np.argmin(np.einsum("nd,nd->n", units, others)))

@@ -1,4 +1,4 @@
-"""Do filters find what is alike? Neighbours and odd ones out on kinds of plankton that they never saw.
+"""Similarity search by filters: neighbours and odd ones out on kinds of plankton that they were not trained on.
 
     python benchmarks/alike.py --json docs/alike.json --page docs/alike.md --sheets docs
 
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 import zoo
+from zoo.data.images import resize
 from zoo.devices import describe_device, pick_device
-from zoo.embedding import Embeddings
-from zoo.filters import build_filters
-from zoo.images import resize
-from zoo.pictures.sheet import draw_neighbours
+from zoo.embedding.embeddings import Embeddings
+from zoo.models.filters import build_filters
+from zoo.plots.contact_sheet import draw_neighbours
 
 FILTERS, SIDE, PIXELS = "vgg16-plankton", 64, 16
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

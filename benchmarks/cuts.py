@@ -27,10 +27,10 @@ import torch
 import zoo
 from zoo.data.datasets import OpenDataset
 from zoo.devices import describe_device, pick_device, pick_precision
-from zoo.probing.choice import Probe
-from zoo.probing.intervals import standard_error
-from zoo.training.feeds import Arithmetic
+from zoo.evaluation.selection.intervals import standard_error
+from zoo.evaluation.selection.probing import Probe
 from zoo.training.finetune import train_recipe
+from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart, FiltersPart, Recipe, TrainingPart
 from zoo.training.runs import Run
 from zoo.training.scoring import model_outputs

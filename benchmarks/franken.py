@@ -16,15 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.quickstart import ARMS, SIDE, Arm
+from zoo.quickstart import COMPARED_NETWORKS, SIDE, ComparedNetwork
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
 from zoo.training.runs import Run
 
-FROZEN = Arm(title="vgg16-plankton, frozen", folder="frozen", filters=ARMS[0].filters, rate=3e-4)
+FROZEN = ComparedNetwork(
+    title="vgg16-plankton, frozen", folder="frozen", filters=COMPARED_NETWORKS[0].filters, rate=3e-4
+)
 
 
-def recipe(arm: Arm, *, pictures: int, seed: int, epochs: int, rate: float) -> Recipe:
+def recipe(arm: ComparedNetwork, *, pictures: int, seed: int, epochs: int, rate: float) -> Recipe:
     return Recipe(
         seed=seed,
         size=SIDE,
@@ -41,7 +43,7 @@ def recipe(arm: Arm, *, pictures: int, seed: int, epochs: int, rate: float) -> R
     )
 
 
-def one_run(arm: Arm, place: Path, **how: object) -> Run:
+def one_run(arm: ComparedNetwork, place: Path, **how: object) -> Run:
     return train_recipe(recipe(arm, **how), place)  # type: ignore[arg-type]
 
 
@@ -57,7 +59,7 @@ def main() -> None:
     results: dict[str, dict[str, object]] = {}
     how = {"pictures": options.pictures, "epochs": options.epochs}
     with tempfile.TemporaryDirectory() as folder:
-        for arm in (*ARMS, FROZEN):
+        for arm in (*COMPARED_NETWORKS, FROZEN):
             tried = {}
             for rate in options.rates if arm is not FROZEN else options.rates[:1]:
                 run = one_run(arm, Path(folder, f"{arm.folder}-{rate}"), seed=0, rate=rate, **how)
@@ -74,10 +76,10 @@ def main() -> None:
                 "accuracy": [figure["accuracy"] for figure in figures],
                 "balanced": [figure["balanced_accuracy"] for figure in figures],
                 "log_loss": [figure["log_loss"] for figure in figures],
-                "test_pictures": runs[0].record["splits"]["test"],
+                "test_pictures": runs[0].record.splits.test,
             }
             print(arm.title, json.dumps(results[arm.title]), flush=True)
-        device, packages = runs[0].record["device"], runs[0].record["versions"]
+        device, packages = runs[0].record.device, runs[0].record.versions
     table = _table(results)
     print(table)
     kinds, last = len(figures[0]["recall"]), options.seeds - 1

@@ -1,4 +1,4 @@
-"""Do nets that also learn the box look at it more? The runs `with` and `without` of an ablation, seed by seed.
+"""Does the saliency of networks that also learn the box lie in it more? `with` and `without` of an ablation.
 
     python benchmarks/saliency.py ablations/fisheries-locate --out docs/back-pressure-saliency
 
@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import zoo
-from zoo.evaluation.paired import Comparison, compare
-from zoo.evaluation.wording import p_told, seeds_in_words
+from zoo.evaluation.formatting import format_p_equation, format_seeds
+from zoo.evaluation.statistics import PairedComparison, compare_paired
 
 
 def main() -> None:
@@ -30,32 +30,34 @@ def main() -> None:
     points: dict[str, list[float]] = {"without": [], "with": []}
     even = []
     for seed in seeds:
-        found = zoo.saliency([options.ablation / arm / str(seed) for arm in shares], pictures=options.pictures)
+        found = zoo.saliency([options.ablation / variant / str(seed) for variant in shares], pictures=options.pictures)
         even.append(found.even)
-        for arm, look in zip(shares, found.looks, strict=True):
-            if look.share is None or look.pointing is None:
-                sys.exit(f"{look.folder}: every map is blank.")
-            shares[arm].append(look.share.mean)
-            points[arm].append(look.pointing.mean)
+        for variant, result in zip(shares, found.results, strict=True):
+            if result.share is None or result.pointing is None:
+                sys.exit(f"{result.folder}: every map is blank.")
+            shares[variant].append(result.share.mean)
+            points[variant].append(result.pointing.mean)
         print(f"seed {seed}: in the box {shares['without'][-1]:.3f} without, {shares['with'][-1]:.3f} with", flush=True)
     told = {"in the box": shares, "points into it": points}
-    compared = {name: compare(both["with"], both["without"], better="higher") for name, both in told.items()}
+    compared = {name: compare_paired(both["with"], both["without"], better="higher") for name, both in told.items()}
     print(_table(told, compared, sum(even) / len(even)))
     content = {"seeds": seeds, "pictures": options.pictures, "even": even, "shares": shares, "points": points}
     options.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
-    pair = [str(options.ablation / arm / str(seeds[0])) for arm in shares]
+    pair = [str(options.ablation / variant / str(seeds[0])) for variant in shares]
     sheet = str(options.out.with_suffix(".png"))
     subprocess.run([sys.executable, "-m", "zoo", "saliency", *pair, "--show", "8", "-q", "-o", sheet], check=True)
 
 
-def _table(told: dict[str, dict[str, list[float]]], compared: dict[str, Comparison], even: float) -> str:
+def _table(told: dict[str, dict[str, list[float]]], compared: dict[str, PairedComparison], even: float) -> str:
     lines = ["| | without | with | difference [95% interval] | |", "|---|---:|---:|---:|---|"]
     for name, both in told.items():
         one = compared[name]
         between = "" if one.low is None or one.high is None else f" [{100 * one.low:.1f}, {100 * one.high:.1f}]"
         levels = " | ".join(f"{100 * sum(values) / len(values):.1f}%" for values in both.values())
-        lines.append(f"| {name} | {levels} | {100 * one.difference:+.1f} points{between} | {p_told(one.p)} |")
-    count = seeds_in_words(compared["in the box"].pairs)
+        lines.append(
+            f"| {name} | {levels} | {100 * one.difference:+.1f} points{between} | {format_p_equation(one.p)} |"
+        )
+    count = format_seeds(compared["in the box"].pairs)
     return "\n".join([*lines, "", f"{count}; an even map has {100 * even:.1f}% of its heat in the box."])
 
 

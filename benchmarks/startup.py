@@ -16,7 +16,8 @@ from pathlib import Path
 from common import Promise, Table, describe_machine, interleave, median, parser, ratio, seconds_of, tell
 
 from zoo.cli.main import SECTIONS
-from zoo.registry import Entry, format_entry
+from zoo.store.registry_editing import format_entry
+from zoo.store.registry_file import RegistryEntry
 
 SCRIPTS = Path(sys.executable).parent
 ENTRIES = 10_000
@@ -73,7 +74,7 @@ def write_packages(folder: Path) -> None:
 def write_registry(path: Path) -> None:
     """`ENTRIES` names, each pinned."""
     entries = (
-        Entry(
+        RegistryEntry(
             name=f"filters-{number:05}",
             sources=(f"hf://owner/filters-{number:05}@{number:040x}",),
             manifest=f"sha256:{number:064x}",

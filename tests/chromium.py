@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from zoo.pictures.files import save_png
+from zoo.plots.png import save_png
 
 MODIFIERS = {"Shift": 8}
 LARGEST = 400_000  # bytes of a screenshot in the docs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.plugins import forget_plugins
+from zoo.plugins import clear_plugin_cache
 
 
 @contextlib.contextmanager
@@ -21,6 +21,6 @@ def installed_datasets(site: Path, monkeypatch: pytest.MonkeyPatch, **datasets: 
     (info / "entry_points.txt").write_text("\n".join(["[zoo.datasets]", *lines]) + "\n")
     with monkeypatch.context() as patched:
         patched.syspath_prepend(str(site))
-        forget_plugins()
+        clear_plugin_cache()
         yield
-    forget_plugins()
+    clear_plugin_cache()

@@ -80,12 +80,12 @@ def wait_until(pid: int, moment: float) -> int | None:
 
 def fetch_job(job: Job) -> dict[str, int]:
     """Whole filters: whatever lies in the snapshot is whole, at every moment."""
-    from zoo.published import fetch
+    from zoo.store.artifact import fetch_artifact
 
     cache = Path(job["cache"])
 
     def work() -> None:
-        fetch(job["name"], cache_dir=cache)
+        fetch_artifact(job["name"], cache_dir=cache)
 
     def look(ended: bool) -> None:
         found = {path for path in cache.glob("models--*/snapshots/*/*") if not path.name.startswith(".")}
@@ -100,18 +100,18 @@ def fetch_job(job: Job) -> dict[str, int]:
 
 def cut_job(job: Job) -> dict[str, int]:
     """Parts by ranges: a kept part is what it should be, or is not there."""
-    from zoo.published import open_published, read_filters
+    from zoo.store.artifact import open_artifact, read_backbone_tensors
 
     home = Path(os.environ["ZOO_HOME"])
 
     def work() -> None:
-        read_filters(open_published(job["name"], cache_dir=Path(job["cache"])), job["tensors"])
+        read_backbone_tensors(open_artifact(job["name"], cache_dir=Path(job["cache"])), job["tensors"])
 
     def look(ended: bool) -> None:
         if not ended:
             return
-        published = open_published(job["name"], cache_dir=Path(job["cache"]), offline=True)
-        tensors = read_filters(published, job["tensors"])  # verified, and without a request
+        published = open_artifact(job["name"], cache_dir=Path(job["cache"]), offline=True)
+        tensors = read_backbone_tensors(published, job["tensors"])  # verified, and without a request
         assert list(tensors) == job["tensors"]
         shutil.rmtree(home / "parts")
 
@@ -120,8 +120,8 @@ def cut_job(job: Job) -> dict[str, int]:
 
 def push_job(job: Job) -> dict[str, int]:
     """Two versions in turn: the branch holds all of the one or all of the other, or nothing yet."""
-    from zoo.hub.client import api
-    from zoo.pushing import push
+    from zoo.hub.client import client_api
+    from zoo.publish.upload import push
 
     versions = [Path(folder) for folder in job["folders"]]
     listings = [{path.name: digest_of(path) for path in folder.iterdir()} for folder in versions]
@@ -129,7 +129,7 @@ def push_job(job: Job) -> dict[str, int]:
 
     def listed() -> dict[str, str]:
         with contextlib.suppress(Exception):  # no repository yet
-            files = api(job["token"]).list_repo_tree(job["repo"], recursive=True)
+            files = client_api(job["token"]).list_repo_tree(job["repo"], recursive=True)
             return {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in files if one.path[0] != "."}
         return {}
 
@@ -149,7 +149,8 @@ def push_job(job: Job) -> dict[str, int]:
 
 def together_job(job: Job) -> dict[str, int]:
     """Many processes want one file, or one part of it, at the same moment; none is killed."""
-    from zoo.sources import HubSource, parse_source
+    from zoo.store.hub_source import HubSource
+    from zoo.store.source_parsing import parse_source
 
     def work() -> None:
         source = parse_source(job["name"])

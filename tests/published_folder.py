@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from zoo.manifest import MODEL, manifest_bytes, read_manifest
-from zoo.weights import write_tensors
+from zoo.store.manifest import MODEL_FILE, manifest_to_bytes, read_manifest
+from zoo.store.safetensors import write_tensors
 
 
 def write_published(folder: Path, tensors: Mapping[str, torch.Tensor], **changes: Any) -> str:
     """Published filters with a head; gives back the manifest's hash. `changes` go into config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = write_tensors(folder / MODEL, tensors)
+    model = write_tensors(folder / MODEL_FILE, tensors)
     heads = write_tensors(folder / "heads.safetensors", {"species.weight": torch.ones(2, 5)})
     (folder / "README.md").write_text("# Filters\n")
     head = {
@@ -41,10 +41,10 @@ def write_published(folder: Path, tensors: Mapping[str, torch.Tensor], **changes
                 "size": (folder / name).stat().st_size,
                 "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
             }
-            for name in (MODEL, "heads.safetensors", "README.md")
+            for name in (MODEL_FILE, "heads.safetensors", "README.md")
         },
     }
     said.update(changes)
-    raw = manifest_bytes(read_manifest(json.dumps(said).encode(), "here"))
+    raw = manifest_to_bytes(read_manifest(json.dumps(said).encode(), "here"))
     (folder / "config.json").write_bytes(raw)
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"

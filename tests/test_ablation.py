@@ -20,14 +20,14 @@ from PIL import Image
 import zoo
 from zoo.errors import FileError, UnknownNameError, UsageError
 from zoo.evaluation.ablation import ablate
-from zoo.evaluation.arms import plan_arms
-from zoo.evaluation.judging import find_judge
-from zoo.model import HeadSpec
+from zoo.evaluation.primary_metric import find_primary_metric
+from zoo.evaluation.variants import plan_variants
+from zoo.models.model import HeadSpec
 from zoo.training.finetune import train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import parse_recipe
 from zoo.training.runs import open_run
-from zoo.training.targets import plan_lessons
+from zoo.training.targets import make_head_targets
 
 HEADS = [{"plugin": "classify"}, {"plugin": "locate", "weight": 0.5}]
 CONTENT = {
@@ -88,8 +88,14 @@ def command(monkeypatch, capsys):
 
 def test_all_arms_are_trained_and_compared(whole):
     report, folder, told = whole
-    assert [arm.key for arm in report.splits[0].arms] == ["without", "with", "placebo", "two-stage", "oracle"]
-    assert [len(arm.values) for arm in report.splits[0].arms] == [2] * 5
+    assert [variant.key for variant in report.splits[0].variants] == [
+        "without",
+        "with",
+        "placebo",
+        "two-stage",
+        "oracle",
+    ]
+    assert [len(variant.values) for variant in report.splits[0].variants] == [2] * 5
     assert len(told) == 10
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [
         *("locator", "oracle", "placebo", "two-stage", "with", "without")
@@ -98,15 +104,15 @@ def test_all_arms_are_trained_and_compared(whole):
 
 def test_figures_are_those_of_the_runs(whole):
     report, folder, _ = whole
-    for arm in report.splits[0].arms:
-        found = [open_run(folder / arm.key / str(seed)).metrics["test"]["classify"]["accuracy"] for seed in (0, 1)]
-        assert list(arm.values) == found
+    for variant in report.splits[0].variants:
+        found = [open_run(folder / variant.key / str(seed)).metrics["test"]["classify"]["accuracy"] for seed in (0, 1)]
+        assert list(variant.values) == found
 
 
 def test_every_arm_has_the_same_pictures_in_every_split(whole):
     _, folder, _ = whole
     for seed in ("0", "1"):
-        splits = {json.dumps(open_run(run).record["splits"]) for run in folder.glob(f"*/{seed}")}
+        splits = {open_run(run).record.splits.model_dump_json() for run in folder.glob(f"*/{seed}")}
         assert len(splits) == 1
 
 
@@ -130,18 +136,18 @@ def test_the_placebo_learns_other_pictures_boxes_and_no_others(tmp_path):
     data = open_dataset("drawn", options={"empty": 0.3, "unboxed": 0.2})
     decoded = data.decode(32)
     splits = data.split(decoded, seed=0)
-    lessons = plan_lessons(model, decoded, shuffled=["locate"], rows=splits.train, seed=5)
-    true, taught = decoded.targets["box"].nan_to_num(-1), lessons["locate"].values.nan_to_num(-1)
+    head_targets = make_head_targets(model, decoded, shuffled=["locate"], rows=splits.train, seed=5)
+    true, taught = decoded.targets["box"].nan_to_num(-1), head_targets["locate"].values.nan_to_num(-1)
     known = splits.train[decoded.known["box"][splits.train]]
-    assert torch.equal(lessons["classify"].values, decoded.targets["label"])
+    assert torch.equal(head_targets["classify"].values, decoded.targets["label"])
     assert torch.equal(true[splits.val], taught[splits.val])
     assert torch.equal(true[splits.test], taught[splits.test])
     assert sorted(true[known].tolist()) == sorted(taught[known].tolist())
     boxed = (true[known] >= 0).any(dim=1)
     same = (true[known] == taught[known]).all(dim=1)
     assert int(same.sum()) <= int((~boxed).sum())  # only "nothing there" may meet its like
-    again = plan_lessons(model, decoded, shuffled=["locate"], rows=splits.train, seed=5)["locate"].values
-    other = plan_lessons(model, decoded, shuffled=["locate"], rows=splits.train, seed=6)["locate"].values
+    again = make_head_targets(model, decoded, shuffled=["locate"], rows=splits.train, seed=5)["locate"].values
+    other = make_head_targets(model, decoded, shuffled=["locate"], rows=splits.train, seed=6)["locate"].values
     assert torch.equal(taught, again.nan_to_num(-1))
     assert not torch.equal(taught, other.nan_to_num(-1))
 
@@ -158,15 +164,15 @@ def test_the_two_stages_share_the_seed_and_the_splits(whole):
     assert [head.plugin for head in first.recipe.heads] == ["locate"]
     assert [head.plugin for head in second.recipe.heads] == ["classify"]
     assert first.recipe.seed == second.recipe.seed == 1
-    assert second.record["crop"]["by"] == str(first.folder)
+    assert second.record.crop.by == str(first.folder)
 
 
 def test_a_head_of_no_box_has_three_arms(tmp_path):
     heads = (*recipe().heads, recipe(heads=[{"plugin": "classify", "name": "again"}]).heads[0])
     asked = recipe().model_copy(update={"heads": heads})
-    arms = plan_arms(asked, "again", targets=TARGETS, learnt="label")
-    assert [arm.key for arm in arms] == ["without", "with", "placebo"]
-    assert [arm.title for arm in arms] == [
+    variants = plan_variants(asked, "again", targets=TARGETS, learnt="label")
+    assert [variant.key for variant in variants] == ["without", "with", "placebo"]
+    assert [variant.title for variant in variants] == [
         "classify + locate",
         "classify + locate + again",
         "classify + locate + again, shuffled",
@@ -175,7 +181,7 @@ def test_a_head_of_no_box_has_three_arms(tmp_path):
 
 def test_weights_of_the_first_seed_are_kept_and_no_others(whole):
     _, folder, _ = whole
-    assert all(open_run(folder / arm / "0").load_model() for arm in ("with", "without", "two-stage", "oracle"))
+    assert all(open_run(folder / variant / "0").load_model() for variant in ("with", "without", "two-stage", "oracle"))
     with pytest.raises(
         FileError, match=r"this run's weights were not kept\. Take the first seed's, or say `zoo ablate"
     ):
@@ -186,7 +192,7 @@ def test_weights_of_the_first_seed_are_kept_and_no_others(whole):
 def test_arms_share_the_decoded_pictures_and_crops_of_locators_go(whole, home_of_all):
     _, folder, _ = whole
     decoded = {path.name for path in (home_of_all / "home" / "decoded").iterdir()}
-    prints = {run.parent.name: open_run(run).record["fingerprint"][:32] + "-32" for run in folder.glob("*/0")}
+    prints = {run.parent.name: open_run(run).record.fingerprint[:32] + "-32" for run in folder.glob("*/0")}
     assert {prints["with"], prints["oracle"]} <= decoded
     assert prints["with"] == prints["without"] == prints["placebo"] == prints["locator"]
     assert prints["two-stage"] not in decoded
@@ -205,7 +211,7 @@ def test_frozen_features_are_computed_once_for_all_arms_of_a_seed(tmp_path):
         if done == total and what in ("computing frozen features", "computing the frozen blocks"):
             seen.append(what)
 
-    ablate(asked, tmp_path / "out", without="locate", seeds=1, arms=["with", "placebo"], progress=listen)
+    ablate(asked, tmp_path / "out", without="locate", seeds=1, variants=["with", "placebo"], progress=listen)
     assert sorted(seen) == ["computing frozen features", "computing the frozen blocks"]
 
 
@@ -214,7 +220,7 @@ def test_sharing_frozen_features_changes_no_bit(tmp_path):
         filters={"name": "vgg16-plankton", "cut": "block2"},
         training={"head_epochs": 2, "epochs": 1, "batch": 32, "retrain": "block2"},
     )
-    ablate(asked, tmp_path / "out", without="locate", seeds=1, arms=["with"])
+    ablate(asked, tmp_path / "out", without="locate", seeds=1, variants=["with"])
     alone = train_recipe(asked.model_copy(update={"heads": asked.heads[:1]}), tmp_path / "alone")
     assert open_run(tmp_path / "out" / "without" / "0").metrics == alone.metrics
 
@@ -224,12 +230,12 @@ def test_sharing_frozen_features_changes_no_bit(tmp_path):
 
 def test_seen_groups_are_held_out_where_groups_are_known(tmp_path):
     content = recipe(data={"dataset": "boats", "options": {"empty": 0.0}})
-    report = ablate(content, tmp_path / "out", without="locate", seeds=1, arms=["with"])
+    report = ablate(content, tmp_path / "out", without="locate", seeds=1, variants=["with"])
     assert [split.split for split in report.splits] == ["seen", "unseen"]
     run = open_run(tmp_path / "out" / "with" / "0")
-    assert run.record["splits"]["seen"] > 0
-    assert run.metrics["seen"]["classify"]["accuracy"] == report.splits[0].arms[1].values[0]
-    assert run.metrics["test"]["classify"]["accuracy"] == report.splits[1].arms[1].values[0]
+    assert run.record.splits.seen > 0
+    assert run.metrics["seen"]["classify"]["accuracy"] == report.splits[0].variants[1].values[0]
+    assert run.metrics["test"]["classify"]["accuracy"] == report.splits[1].variants[1].values[0]
 
 
 class Shared(Boats):
@@ -243,7 +249,7 @@ class Shared(Boats):
 def test_groups_that_are_learnt_from_are_not_called_unseen(installed, tmp_path, monkeypatch):
     with installed_datasets(tmp_path / "more", monkeypatch, shared="test_ablation:Shared"):
         asked = recipe(data={"dataset": "shared", "options": {"empty": 0.0}, "seen": 0.2})
-        report = ablate(asked, tmp_path / "out", without="locate", seeds=1, arms=["with"])
+        report = ablate(asked, tmp_path / "out", without="locate", seeds=1, variants=["with"])
     assert [split.split for split in report.splits] == ["test"]
 
 
@@ -265,10 +271,10 @@ def test_the_same_call_again_trains_nothing(whole):
 def test_more_seeds_add_to_what_is_there(home_of_all, whole, tmp_path):
     report, folder, _ = whole
     told = []
-    more = ablate(recipe(), folder, without="locate", seeds=3, arms=["with"], tell=told.append)
+    more = ablate(recipe(), folder, without="locate", seeds=3, variants=["with"], tell=told.append)
     assert [line.split("  ")[0] for line in told] == ["seed 2", "seed 2"]
     assert more.seeds == (0, 1, 2)
-    assert [arm.key for arm in more.splits[0].arms] == ["without", "with"]
+    assert [variant.key for variant in more.splits[0].variants] == ["without", "with"]
     for seed in ("with", "without"):
         shutil.rmtree(folder / seed / "2")
     assert ablate(recipe(), folder, without="locate", seeds=2) == report
@@ -276,20 +282,20 @@ def test_more_seeds_add_to_what_is_there(home_of_all, whole, tmp_path):
 
 def test_fewer_seeds_and_arms_take_nothing_from_the_report(whole):
     report, folder, _ = whole
-    assert ablate(recipe(), folder, without="locate", seeds=1, arms=["oracle"]) == report
+    assert ablate(recipe(), folder, without="locate", seeds=1, variants=["oracle"]) == report
     assert len(json.loads((folder / "ablation.json").read_text())["made"]["runs"]) == 12  # locators too
 
 
 def test_weights_that_were_dropped_are_trained_again_where_they_are_wanted(tmp_path):
-    report = ablate(recipe(), tmp_path / "out", without="locate", seeds=2, arms=["two-stage"])
+    report = ablate(recipe(), tmp_path / "out", without="locate", seeds=2, variants=["two-stage"])
     assert not list((tmp_path / "out").glob("*/1/*.safetensors"))
-    assert ablate(recipe(), tmp_path / "out", without="locate", seeds=2, arms=["two-stage"], keep=True) == report
+    assert ablate(recipe(), tmp_path / "out", without="locate", seeds=2, variants=["two-stage"], keep=True) == report
     assert open_run(tmp_path / "out" / "two-stage" / "1").load_model().crop is not None
 
 
 def test_the_judged_head_picks_the_best_epoch_wherever_it_stands(tmp_path):
-    one = ablate(recipe(), tmp_path / "one", without="locate", seeds=1, arms=["with"])
-    turned = ablate(recipe(heads=HEADS[::-1]), tmp_path / "turned", without="locate", seeds=1, arms=["with"])
+    one = ablate(recipe(), tmp_path / "one", without="locate", seeds=1, variants=["with"])
+    turned = ablate(recipe(heads=HEADS[::-1]), tmp_path / "turned", without="locate", seeds=1, variants=["with"])
     assert one.splits == turned.splits
     assert [head.plugin for head in open_run(tmp_path / "turned" / "with" / "0").recipe.heads] == ["classify", "locate"]
 
@@ -365,7 +371,7 @@ def test_a_signal_that_is_there_is_found_and_a_placebo_is_not(tmp_path):
     )
     report = ablate(asked, tmp_path / "out", without="hint", seeds=10)
     (split,) = report.splits
-    with_hint, placebo = split.arm("with"), split.arm("placebo")
+    with_hint, placebo = split.variant("with"), split.variant("placebo")
     assert with_hint is not None
     assert placebo is not None
     assert with_hint.against is not None
@@ -386,7 +392,7 @@ def test_the_command_line_ablates_and_draws(command, tmp_path, monkeypatch):
     words = [
         *("ablate", "drawn", "--set", "empty=0", "--backbone", "vgg11", "--cut", "block2", "--weights", "random"),
         *("--head", "classify", "--head", "locate:weight=0.5", "--size", 32, "--epochs", 1, "--batch", 32),
-        *("--without", "locate", "--seeds", 2, "--arm", "with"),
+        *("--without", "locate", "--seeds", 2, "--variant", "with"),
     ]
     answer = command(*words)
     assert answer.status == 0, answer.err
@@ -406,7 +412,7 @@ def test_the_command_line_ablates_and_draws(command, tmp_path, monkeypatch):
 
 def test_a_runs_folder_is_a_recipe(whole, command, tmp_path):
     _, folder, _ = whole
-    answer = command("ablate", folder / "with" / "0", "--without", "locate", "--seeds", 1, "--arm", "with", "-q",
+    answer = command("ablate", folder / "with" / "0", "--without", "locate", "--seeds", 1, "--variant", "with", "-q",
                      "--out", tmp_path / "out", "--metric", "log_loss")  # fmt: skip
     assert answer.status == 0, answer.err
     assert "log loss" in answer.out
@@ -423,10 +429,13 @@ def test_a_runs_folder_is_a_recipe(whole, command, tmp_path):
             "The recipe has no head 'boxes' to leave out; it has classify, locate. Add it: --head",
         ),
         (["--without", "locate", "--head", "locate"], "Without 'locate' no head is left that could be judged"),
-        (["--without", "locate", "--arm", "oracel"], "No arm is called 'oracel'. Did you mean 'oracle'?"),
-        (["--without", "locate", "--arm", "without"], "One arm is nothing to compare. Name another: --arm with."),
+        (["--without", "locate", "--variant", "oracel"], "No variant is called 'oracel'. Did you mean 'oracle'?"),
         (
-            ["--without", "classify", "--arm", "oracle"],
+            ["--without", "locate", "--variant", "without"],
+            "One arm is nothing to compare. Name another: --variant with.",
+        ),
+        (
+            ["--without", "classify", "--variant", "oracle"],
             "cannot be here ('label' is no box). Arms: without, with, placebo",
         ),
         (["--without", "locate", "--metric", "acuracy"], "Did you mean 'accuracy'?"),
@@ -470,11 +479,11 @@ def test_a_dataset_that_has_changed_is_said(whole):
 
 
 def test_a_run_on_other_pictures_is_not_compared(tmp_path):
-    ablate(recipe(), tmp_path / "out", without="locate", seeds=1, arms=["with"])
+    ablate(recipe(), tmp_path / "out", without="locate", seeds=1, variants=["with"])
     path = tmp_path / "out" / "with" / "0" / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "pictures": "0" * 64}))
     with pytest.raises(UsageError, match="its pictures are others than those that the ablation began with"):
-        ablate(recipe(), tmp_path / "out", without="locate", seeds=1, arms=["with"])
+        ablate(recipe(), tmp_path / "out", without="locate", seeds=1, variants=["with"])
 
 
 def test_an_ablation_does_not_lie_among_the_pictures(tmp_path):
@@ -492,16 +501,16 @@ def test_the_judge_knows_which_way_is_better():
     model = zoo.assemble(
         "vgg11", cut="block2", weights="random", size=32, heads=["classify", "locate"], dataset=DrawnBoxes()
     )
-    found = {name: find_judge(model, "classify", name) for name in (None, "log_loss", "balanced_accuracy")}
+    found = {name: find_primary_metric(model, "classify", name) for name in (None, "log_loss", "balanced_accuracy")}
     assert (found[None].metric, found[None].better, found[None].share) == ("accuracy", "higher", True)
     assert (found["log_loss"].better, found["log_loss"].share) == ("lower", False)
     assert (found["balanced_accuracy"].better, found["balanced_accuracy"].share) == ("higher", True)
-    assert find_judge(model, "locate", None).metric == "iou"
+    assert find_primary_metric(model, "locate", None).metric == "iou"
     with pytest.raises(UnknownNameError, match="No metric of the head 'classify' is called 'recall'"):
-        find_judge(model, "classify", "recall")
+        find_primary_metric(model, "classify", "recall")
 
 
 def test_shuffled_heads_cannot_be_asked_for_again():
     asked = recipe(heads=[HEADS[0], {**HEADS[1], "shuffled": True}])
     with pytest.raises(UsageError, match="'locate' is shuffled already: it is the placebo"):
-        plan_arms(asked, "locate", targets=TARGETS, learnt="box")
+        plan_variants(asked, "locate", targets=TARGETS, learnt="box")

@@ -15,7 +15,8 @@ from zoo.builtin.backbones import TorchvisionBackbones
 from zoo.builtin.vgg import VGGS, truncated_vgg, vgg_cuts
 from zoo.contracts import Cut
 from zoo.errors import UnknownNameError
-from zoo.truncation import Chain, find_cuts, on_meta, split, truncate
+from zoo.networks.tracing import on_meta
+from zoo.networks.truncation import SequentialFeatures, find_cuts, split, truncate
 
 FAMILY = TorchvisionBackbones()
 ROWS = [(name, tag) for name in FAMILY.names() for tag in FAMILY.weights(name)]
@@ -125,8 +126,8 @@ def test_a_cut_in_the_classifier_is_left_to_tracing() -> None:
 def test_a_split_slice_stays_a_pair_of_slices() -> None:
     part = truncated_vgg("vgg11", "block4").eval()
     prefix, rest = split(part, "features.3", size=224)  # right before a ReLU in place
-    assert isinstance(prefix, Chain)
-    assert isinstance(rest, Chain)
+    assert isinstance(prefix, SequentialFeatures)
+    assert isinstance(rest, SequentialFeatures)
     assert next(iter(rest.features._modules)) == "4"
     images = torch.randn(1, 3, 32, 32)
     features = prefix(images)
@@ -147,7 +148,7 @@ def test_the_quick_path_neither_imports_torchvision_nor_allocates() -> None:
     code = """
 import sys, time
 from zoo.builtin.backbones import TorchvisionBackbones
-from zoo.truncation import on_meta
+from zoo.networks.truncation import on_meta
 family = TorchvisionBackbones()
 cut = family.cuts("vgg16")[2]
 with on_meta():

@@ -18,12 +18,13 @@ from command_line import Answer, CommandLine
 from hub_server import HubServer
 from published_folder import write_published
 
-from zoo.cached.contents import Contents, look_into_caches
 from zoo.errors import ZooWarning
-from zoo.published import fetch, open_published, read_filters
-from zoo.registry import Entry, add_entry
-from zoo.sources import parse_source
-from zoo.weights import write_tensors
+from zoo.store.artifact import fetch_artifact, open_artifact, read_backbone_tensors
+from zoo.store.cache.contents import CacheContents, list_caches
+from zoo.store.registry_editing import add_entry
+from zoo.store.registry_file import RegistryEntry
+from zoo.store.safetensors import write_tensors
+from zoo.store.source_parsing import parse_source
 
 MODEL = "model.safetensors"
 TENSORS = {f"features.{number}.weight": torch.full((50, 100), float(number)) for number in range(4)}
@@ -46,7 +47,7 @@ class Caches:
     def fetched(self, repo: str = MINNOWS, **changes: object) -> str:
         """Filters on the Hub that are fetched; gives back their commit."""
         commit = self.publish(repo, **changes)  # type: ignore[arg-type]
-        fetch(f"hf://{repo}")
+        fetch_artifact(f"hf://{repo}")
         return commit
 
     def weights(self, repo: str = "other/net") -> str:
@@ -65,8 +66,8 @@ class Caches:
         """Where the newest snapshot's file has its bytes."""
         return (self.folder(repo) / "snapshots" / self.hub.commit(repo) / name).resolve()
 
-    def look(self) -> Contents:
-        return look_into_caches()
+    def look(self) -> CacheContents:
+        return list_caches()
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def break_off(caches: Caches, repo: str = MINNOWS, size: int = 1000) -> Path:
 def keep_parts(caches: Caches) -> Path:
     """Filters of which one tensor was read by ranges."""
     caches.publish()
-    read_filters(open_published(f"hf://{MINNOWS}"), ["features.2.weight"])
+    read_backbone_tensors(open_artifact(f"hf://{MINNOWS}"), ["features.2.weight"])
     (path,) = (caches.home / "parts").rglob(MODEL)
     return path
 
@@ -161,13 +162,13 @@ def test_the_json_has_bytes_files_and_folders(caches: Caches, command: CommandLi
 
 def test_a_registrys_name_stands_beside_its_repository(caches: Caches, command: CommandLine) -> None:
     commit = caches.fetched()
-    add_entry(Entry(name="minnows", sources=(f"hf://{MINNOWS}@{commit}",)))
+    add_entry(RegistryEntry(name="minnows", sources=(f"hf://{MINNOWS}@{commit}",)))
     assert f"{MINNOWS} (minnows)" in command("cache", "list").out
 
 
 def test_a_manifest_alone_is_not_whole(caches: Caches, command: CommandLine) -> None:
     caches.publish()
-    open_published(f"hf://{MINNOWS}")
+    open_artifact(f"hf://{MINNOWS}")
     assert "no: 3 files were not fetched" in command("cache", "list").out
 
 
@@ -265,7 +266,7 @@ def test_listing_asks_the_hub_nothing(caches: Caches, command: CommandLine) -> N
 
 def test_another_cache_may_be_named(caches: Caches, command: CommandLine, tmp_path: Path) -> None:
     caches.publish()
-    fetch(f"hf://{MINNOWS}", cache_dir=tmp_path / "elsewhere")
+    fetch_artifact(f"hf://{MINNOWS}", cache_dir=tmp_path / "elsewhere")
     assert command("cache", "list").out == ""
     assert MINNOWS in command("cache", "list", "--cache-dir", tmp_path / "elsewhere").out
     assert command("cache", "remove", MINNOWS, "--yes", "--cache-dir", tmp_path / "elsewhere").status == 0
@@ -304,7 +305,7 @@ def test_a_lost_blob_is_found_and_the_remedy_heals_it(caches: Caches, command: C
 
 def test_the_remedy_names_the_registrys_name(caches: Caches, command: CommandLine) -> None:
     commit = caches.fetched()
-    add_entry(Entry(name="minnows", sources=(f"hf://{MINNOWS}@{commit}",)))
+    add_entry(RegistryEntry(name="minnows", sources=(f"hf://{MINNOWS}@{commit}",)))
     flip(caches.blob(MODEL))
     assert failed(command("cache", "verify")).endswith("Run `zoo fetch minnows`.")
 
@@ -357,7 +358,7 @@ def test_a_card_that_was_edited_on_the_hub_is_no_damage(caches: Caches, command:
     caches.publish()
     caches.hub.add(MINNOWS, {"README.md": b"# Edited by hand\n"})
     with pytest.warns(ZooWarning, match=r"its README\.md was edited"):
-        fetch(f"hf://{MINNOWS}")
+        fetch_artifact(f"hf://{MINNOWS}")
     assert caches.look().stored[0].whole
     assert command("cache", "verify").status == 0
     flip(caches.blob("README.md"), -3)
@@ -366,7 +367,7 @@ def test_a_card_that_was_edited_on_the_hub_is_no_damage(caches: Caches, command:
 
 def test_what_was_never_fetched_is_no_damage(caches: Caches, command: CommandLine) -> None:
     caches.publish()
-    open_published(f"hf://{MINNOWS}")
+    open_artifact(f"hf://{MINNOWS}")
     answer = command("cache", "verify")
     assert answer.status == 0
     assert "3 files were not fetched" in answer.out
@@ -433,7 +434,7 @@ def test_two_repositories_with_one_commit_are_told_apart(caches: Caches, command
 def test_a_registrys_name_removes_the_revision_and_its_parts(caches: Caches, command: CommandLine) -> None:
     path = keep_parts(caches)
     commit = caches.hub.commit(MINNOWS)
-    add_entry(Entry(name="minnows", sources=(f"hf://{MINNOWS}@{commit}",)))
+    add_entry(RegistryEntry(name="minnows", sources=(f"hf://{MINNOWS}@{commit}",)))
     assert command("cache", "remove", "minnows", "--yes").status == 0
     assert not path.exists()
     assert not (caches.home / "parts" / "owner--minnows").exists()
@@ -442,7 +443,7 @@ def test_a_registrys_name_removes_the_revision_and_its_parts(caches: Caches, com
 
 def test_a_name_that_lies_in_a_folder_is_refused(caches: Caches, command: CommandLine, tmp_path: Path) -> None:
     write_published(tmp_path / "here", TENSORS)
-    add_entry(Entry(name="here", sources=(str(tmp_path / "here"),)))
+    add_entry(RegistryEntry(name="here", sources=(str(tmp_path / "here"),)))
     for name in ("here", "./here", "package:zoo_filters/x"):
         assert "lies in no cache" in command("cache", "remove", name, "--yes").fault
     assert (tmp_path / "here" / MODEL).is_file()

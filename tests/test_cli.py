@@ -22,7 +22,9 @@ from command_line import CommandLine
 import zoo
 from zoo.cli.main import SECTIONS
 from zoo.cli.recipes import DEFAULT_FILTERS
-from zoo.registry import Entry, add_entry, all_entries, user_registry
+from zoo.store.registry import all_entries, user_registry
+from zoo.store.registry_editing import add_entry
+from zoo.store.registry_file import RegistryEntry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 
@@ -121,7 +123,7 @@ def test_a_wrong_word_gets_one_line_with_a_remedy(command, tmp_path, words, stat
     ("words", "status", "line"),
     [
         (["--backbone", "vgg61", "--cut", "block2"], 1, "No backbone is called 'vgg61'. Did you mean 'vgg"),
-        (["--backbone", "vgg11"], 2, "Say where to chop it: --cut block4. `zoo cuts vgg11` lists the places."),
+        (["--backbone", "vgg11"], 2, "Say where to cut it: --cut block4. `zoo cuts vgg11` lists the places."),
         (["--backbone", "vgg11", "--cut", "blok2", "--weights", "random"], 1, "Did you mean 'block2'?"),
         (["--backbone", "vgg11", "--cut", "block2", "--weights", "imagenets"], 2, "no weights called 'imagenets'"),
         (["--filters", "xyzzy"], 1, "No set of filters is called 'xyzzy'."),
@@ -288,14 +290,14 @@ def test_a_name_is_added_listed_and_removed(command, filters):
 
 
 def test_a_name_is_removed_from_the_registry_that_is_named(command, tmp_path):
-    add_entry(Entry(name="shapes", sources=("./somewhere",)), tmp_path / "team.toml")
+    add_entry(RegistryEntry(name="shapes", sources=("./somewhere",)), tmp_path / "team.toml")
     assert command("registry", "remove", "shapes", "--file", "team.toml").status == 0
     assert "shapes" not in (tmp_path / "team.toml").read_text()
 
 
 def test_a_name_that_pins_other_filters_is_replaced_only_when_asked(command, filters):
     pin = "sha256:" + "0" * 64
-    add_entry(Entry(name="shapes", sources=("./somewhere",), manifest=pin))
+    add_entry(RegistryEntry(name="shapes", sources=("./somewhere",), manifest=pin))
     assert "has 'shapes' already" in command("registry", "add", "shapes", filters).fault
     assert command("registry", "add", "shapes", filters, "--yes").status == 0
     assert pin not in user_registry().read_text()
@@ -500,7 +502,12 @@ def test_a_run_that_was_trained_is_scored_asked_and_published(command, shapes):
     table = pq.read_table("answers.parquet").to_pylist()
     assert [Path(row["image"]).name for row in table] == [row[0] for row in rows[1:]]
     assert sum(table[0][name] for name in rows[0][1:]) == pytest.approx(1, abs=1e-5)
-    assert ".csv or .parquet" in command("predict", "run", shapes / "disc", "-o", "answers.txt").fault
+    command("predict", "run", shapes / "disc", "-o", "answers.json")
+    assert [row["image"] for row in json.loads(Path("answers.json").read_text())] == [row["image"] for row in table]
+    assert (
+        "There is csv (.csv), json (.json), parquet (.parquet)"
+        in command("predict", "run", shapes / "disc", "-o", "answers.txt").fault
+    )
     assert "There is no head 'x'" in command("predict", "run", shapes / "disc", "--head", "x").fault
 
 

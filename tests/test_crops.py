@@ -20,18 +20,18 @@ from hub_server import HubServer
 from PIL import Image
 
 import zoo
-from zoo.data.crops import Cropped, cut_out, find_window
+from zoo.data.crops import CroppedDataset, crop_sample, find_window
 from zoo.data.datasets import open_dataset
+from zoo.data.images import resize
 from zoo.errors import FileError, IntegrityError, PluginError, UsageError, ZooError, ZooWarning
-from zoo.evaluation.figures import evaluate
+from zoo.evaluation.run_metrics import evaluate
 from zoo.hub import client
-from zoo.images import resize
-from zoo.manifest import CropEntry, Manifest
-from zoo.model import Crop
+from zoo.models.model import Cropper
+from zoo.store.manifest import CropEntry, Manifest
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import TrainingPart, parse_recipe
-from zoo.training.reopening import reopen_dataset
+from zoo.training.run_data import reopen_dataset
 from zoo.training.runs import open_run
 
 CONTENT = {
@@ -121,7 +121,7 @@ def test_a_crop_moves_the_box_along():
         image=torch.arange(3 * 60 * 100, dtype=torch.int64).remainder(251).to(torch.uint8).view(3, 60, 100),
         targets={"label": 1, "box": torch.tensor([40.0, 30, 60, 40])},
     )
-    cut = cut_out(sample, (35, 25, 65, 55), DrawnBoxes.targets)
+    cut = crop_sample(sample, (35, 25, 65, 55), DrawnBoxes.targets)
     assert torch.equal(cut.image, sample.image[:, 25:55, 35:65])
     assert cut.targets["box"].tolist() == [5, 5, 25, 15]
     assert cut.targets["label"] == 1
@@ -129,18 +129,18 @@ def test_a_crop_moves_the_box_along():
 
 def test_a_box_outside_the_crop_is_no_box_any_more():
     sample = zoo.Sample(image=torch.zeros(3, 60, 100, dtype=torch.uint8), targets={"box": torch.tensor([1.0, 1, 9, 9])})
-    assert cut_out(sample, (20, 20, 60, 60), DrawnBoxes.targets).targets == {"box": None}
+    assert crop_sample(sample, (20, 20, 60, 60), DrawnBoxes.targets).targets == {"box": None}
 
 
 def test_a_picture_without_a_box_stays_whole():
-    plain, cropped = DrawnBoxes(), Cropped(DrawnBoxes(), lambda index, sample: None, margin=0.1)
+    plain, cropped = DrawnBoxes(), CroppedDataset(DrawnBoxes(), lambda index, sample: None, margin=0.1)
     assert torch.equal(cropped[3].image, plain[3].image)
     assert len(cropped) == len(plain)
 
 
 @pytest.mark.parametrize("presence", [0.49, 0.51])
 def test_a_locator_that_sees_nothing_leaves_the_picture_whole(presence):
-    crop = Crop(locator=None, head="locate", margin=0.1)
+    crop = Cropper(locator=None, head="locate", margin=0.1)
     found = crop.in_pixels(torch.tensor([0.25, 0.5, 0.5, 1.0, presence]), 200, 100)
     assert found == (None if presence < 0.5 else (50, 50, 100, 100))
 
@@ -152,9 +152,9 @@ def test_the_second_stage_learns_from_crops(places):
     data = open_dataset("drawn", options={"empty": 0.0})
     whole = data.decode(32)
     record = places["second"].record
-    assert record["crop"]["by"] == str(places["place"] / "locator")
-    assert record["fingerprint"] != data.fingerprint()
-    assert record["splits"] == places["locator"].record["splits"]
+    assert record.crop.by == str(places["place"] / "locator")
+    assert record.fingerprint != data.fingerprint()
+    assert record.splits == places["locator"].record.splits
     assert len(whole) == 90
 
 
@@ -172,7 +172,7 @@ def test_true_boxes_fill_the_crop(places, tmp_path):
 def test_another_margin_is_another_decoded_set(places, tmp_path):
     one = train_recipe(recipe(NAME, crop="truth", margin=0.0), tmp_path / "one")
     other = train_recipe(recipe(NAME, crop="truth", margin=0.3), tmp_path / "other")
-    assert one.record["fingerprint"] != other.record["fingerprint"]
+    assert one.record.fingerprint != other.record.fingerprint
 
 
 def test_evaluating_a_two_stage_run_gives_its_own_figures_again(places):
@@ -259,7 +259,7 @@ def test_the_command_line_crops(places, command, pictures, tmp_path):
         *("--out", tmp_path / "run", "-q"),
     )
     assert answer.status == 0, answer.err
-    assert open_run(tmp_path / "run").record["splits"]["train"] == 40
+    assert open_run(tmp_path / "run").record.splits.train == 40
     asked = command("predict", tmp_path / "run", pictures, "-q")
     assert asked.status == 0, asked.err
     assert asked.out.startswith("image,bar,disc,ring\n")
@@ -423,8 +423,8 @@ def test_a_locator_that_has_learnt_the_test_pictures_is_warned_of(places, tmp_pa
     other = recipe(NAME, crop=str(places["place"] / "locator")).model_copy(update={"seed": 1})
     with pytest.warns(ZooWarning, match="has learnt from pictures that this run is judged by: .* of the split 'test'"):
         run = train_recipe(other, tmp_path / "run")
-    assert run.record["crop"]["learnt"]["test"] > 0
-    assert places["second"].record["crop"]["learnt"] == {"test": 0}
+    assert run.record.crop.learnt["test"] > 0
+    assert places["second"].record.crop.learnt == {"test": 0}
 
 
 def test_truth_is_written_small(tmp_path):

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import zoo
-from zoo.data.augment import Augmentation, augment, choose_augmentation
+from zoo.data.augmentation import Augmentation, augment, choose_augmentation
 from zoo.data.batches import draw_batches, generator_for
+from zoo.data.checks import examine_dataset
 from zoo.data.datasets import open_dataset
 from zoo.data.decoded import decode
-from zoo.data.doctor import examine
 from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError
 
 
@@ -163,7 +163,7 @@ def test_no_batch_is_too_small_for_batch_norm(count, size):
 
 
 def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
-    from zoo.training.reopening import wrapped
+    from zoo.training.run_data import wrap_dataset
 
     class Grey(Boats):
         """One grey for all."""
@@ -176,7 +176,7 @@ def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
             image = torch.full((3, 8, 8), self.level, dtype=torch.uint8)
             return zoo.Sample(image=image, targets={"label": index % 2})
 
-    dark, bright = wrapped(Grey(0)), wrapped(Grey(200))
+    dark, bright = wrap_dataset(Grey(0)), wrap_dataset(Grey(200))
     assert dark.decode(8).images.max() == 0
     assert bright.decode(8).images.min() == 200
 
@@ -302,7 +302,7 @@ def test_the_doctor_counts_what_is_wrong(shapes, tmp_path):
     twin = next((folder / "bar").iterdir())
     shutil.copy(twin, folder / "disc" / "copy.png")
     (folder / "ring" / "zero.png").write_bytes(b"")
-    report = examine("image-folder", folder, options={})
+    report = examine_dataset("image-folder", folder, options={})
     assert report.pictures == 121
     assert "zero.png" in report.faults[0]
     assert any("different labels" in line for line in report.warnings)

@@ -18,7 +18,8 @@ import pytest
 from hub_server import HubServer
 
 from zoo.errors import FetchError, IntegrityError, ZooError
-from zoo.sources import HubSource, parse_source
+from zoo.store.hub_source import HubSource
+from zoo.store.source_parsing import parse_source
 
 BIG = bytes(range(256)) * 4096  # 1 MiB
 SMALL = b'{"a": 1}\n'
@@ -91,7 +92,7 @@ def test_what_the_client_fetched_is_used(hub: HubServer, tmp_path: Path) -> None
 
 
 def test_two_files_take_three_requests(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.sources.hub.uses_xet", lambda: False)  # as where hf_xet is not installed
+    monkeypatch.setattr("zoo.store.hub_source.uses_xet", lambda: False)  # as where hf_xet is not installed
     there = source()
     there.fetch("config.json")
     there.fetch("model.safetensors")

@@ -23,15 +23,22 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
-from zoo.embedding import DatasetPictures, FilePictures, Listing, read_embeddings
-from zoo.embedding.listing import expand, walk
-from zoo.embedding.parts import Parts, PartWriter, write_part
+from zoo.data.image_files import expand, walk
+from zoo.data.image_sources import DatasetImages, ImageFiles
+from zoo.data.listing import Listing
+from zoo.embedding.parts import PartsFolder, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
-from zoo.embedding.stream import Chunk, stream
+from zoo.embedding.stream import EmbeddingChunk, stream_embeddings
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
-from zoo.filters import build_filters
+from zoo.models.filters import build_filters
 
-SPACE = {"zoo.filters": "vgg11-block1", "zoo.cut": "block1", "zoo.pool": "mean", "zoo.size": "32", "zoo.format": "1"}
+SPACE = {
+    "zoo.models.filters": "vgg11-block1",
+    "zoo.cut": "block1",
+    "zoo.pool": "mean",
+    "zoo.size": "32",
+    "zoo.format": "1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +62,10 @@ def folder(shapes, tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def chunk(first: int, count: int, width: int = 4) -> Chunk:
+def chunk(first: int, count: int, width: int = 4) -> EmbeddingChunk:
     vectors = np.arange(first, first + count, dtype=np.float32)[:, None].repeat(width, axis=1)
     names = tuple(f"{number}.png" for number in range(first, first + count))
-    return Chunk(paths=names, labels=(None,) * count, groups=(None,) * count, vectors=vectors)
+    return EmbeddingChunk(paths=names, labels=(None,) * count, groups=(None,) * count, vectors=vectors)
 
 
 # ------------------------------------------------------------------------------------------------ listing
@@ -70,15 +77,6 @@ def test_a_folder_is_walked_in_the_order_of_find_images(folder):
     shutil.copy(folder / "bar" / "bar-000.png", folder / ".hidden" / "x.png")
     (folder / "notes.txt").write_text("no picture")
     assert list(walk(str(folder))) == [str(path) for path in zoo.find_images(folder)]
-
-
-def test_a_folder_of_very_many_names_is_sorted_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.embedding.listing.SORTED_AT_ONCE", 7)
-    for number in range(40):
-        (tmp_path / f"{number * 7919 % 1000}.png").write_bytes(b"")
-    (tmp_path / "500").mkdir()
-    (tmp_path / "500" / "inner.png").write_bytes(b"")
-    assert list(walk(str(tmp_path))) == [str(path) for path in zoo.find_images(tmp_path)]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +102,15 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder, filters):
 
 def test_a_long_list_of_paths_is_not_held_in_memory():
     script = (
-        "import io, tracemalloc\nfrom zoo.embedding import Listing\n"
+        "import io, tracemalloc\nfrom zoo.data.listing import Listing\n"
         "class Endless(io.RawIOBase):\n"
         "    left = 100_000\n"
         "    def read(self, size=-1):\n"
         "        count = min(self.left, 1000)\n"
         "        self.left -= count\n"
         "        return b''.join(b'/photos/some/where/%07d.jpg\\n' % n for n in range(count))\n"
-        "listing = Listing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
-        "count = sum(1 for _ in listing.tokens())\n"
+        "listing = ImageListing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
+        "count = sum(1 for _ in listing.entries())\n"
         "print(count, tracemalloc.get_traced_memory()[1])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -124,7 +122,7 @@ def test_a_long_list_of_paths_is_not_held_in_memory():
 def test_an_endless_list_is_read_from_the_middle(tmp_path):
     listing = Listing(tmp_path)
     listing.add_lines(io.BytesIO(b"a.png\r\nb.png\n\nc d.png"))
-    assert [path for path, _ in listing.tokens(1)] == ["b.png", "c d.png"]
+    assert [path for path, *_ in listing.entries(1)] == ["b.png", "c d.png"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +176,7 @@ def test_a_picture_beside_the_class_folders_leaves_all_without_labels(folder, fi
 
 def test_a_datasets_samples_bring_labels_and_groups(command, filters):
     data = zoo.open_dataset("digits")
-    embeddings = filters.embed(DatasetPictures(data.dataset, range(5), name="digits"))
+    embeddings = filters.embed(DatasetImages(data.dataset, range(5), name="digits"))
     assert embeddings.labels == ("0", "1", "2", "3", "4")
     assert embeddings.paths[0] == "digit-0000"
 
@@ -235,13 +233,13 @@ def test_the_batch_changes_nothing(folder, filters):
 
 
 def test_the_way_over_a_gpu_gives_the_same_in_the_same_order(folder, filters):
-    from zoo.embedding.stream import _on_gpu
+    from zoo.embedding.stream import _stream_on_gpu
 
     (folder / "disc" / "broken.png").write_bytes(b"no picture")
     listing = Listing()
     listing.add_named([folder])
     network = filters._network("mean", "cpu", "fp32")
-    chunks = list(_on_gpu(FilePictures(listing), network, size=32, start=0, batch=5))
+    chunks = list(_stream_on_gpu(ImageFiles(listing), network, size=32, start=0, batch=5))
     whole = filters.embed(folder, precision="fp32", device="cpu", skip_unreadable=True)
     assert tuple(path for one in chunks for path in one.paths) == whole.paths
     assert [fault.path for one in chunks for fault in one.faults] == [str(folder / "disc" / "broken.png")]
@@ -262,7 +260,7 @@ def test_embedding_leaves_the_filters_and_torch_as_they_were(folder):
     [
         ({"pool": "median"}, "no pooling 'median'. Choose one of mean, gem, max, map"),
         ({"batch": 0}, "A batch cannot be of 0 pictures"),
-        ({"size": 0}, "cannot be squashed to 0 pixels"),
+        ({"size": 0}, "cannot be resized to 0 pixels"),
         ({"precision": "fp8"}, "auto, bf16 or fp32"),
     ],
 )
@@ -274,15 +272,15 @@ def test_options_without_sense_are_refused(folder, filters, options, message):
 def test_a_slow_taker_holds_the_readers_back(folder, filters):
     read = []
 
-    class Watched(FilePictures):
-        def load(self, token, size):
-            read.append(token)
-            return super().load(token, size)
+    class Watched(ImageFiles):
+        def load(self, entry, smallest):
+            read.append(entry)
+            return super().load(entry, smallest)
 
     listing = Listing()
     listing.add_lines(io.BytesIO(f"{folder / 'bar' / 'bar-000.png'}\n".encode() * 500))
     network = filters._network("mean", "cpu", "fp32")
-    taken = stream(Watched(listing), network, size=32, batch=1)
+    taken = stream_embeddings(Watched(listing), network, size=32, batch=1)
     next(taken)
     time.sleep(0.3)
     assert len(read) < 40
@@ -298,11 +296,11 @@ def test_unreadable_pictures_stop_or_are_listed_with_their_reason(folder, filter
     assert not out.exists()
     written = filters.embed_into(out, folder, skip_unreadable=True)
     assert (written.pictures, written.unreadable) == (24, 2)
-    lines = written.side.read_text().splitlines()
+    lines = written.unreadable_file.read_text().splitlines()
     assert lines[1] == f"{folder / 'ring' / 'empty.png'}\tthe file is empty."
     (folder / "disc" / "broken.png").unlink()
     (folder / "ring" / "empty.png").unlink()
-    assert filters.embed_into(out, folder).side is None
+    assert filters.embed_into(out, folder).unreadable_file is None
     assert not Path(f"{out}.unreadable.txt").exists()
 
 
@@ -321,13 +319,13 @@ def test_a_folder_of_which_nothing_can_be_read_is_said(tmp_path, filters):
 def test_what_was_written_is_read_back(folder, filters, tmp_path, suffix):
     out = tmp_path / f"vectors{suffix}"
     written = filters.embed_into(out, folder, device="cpu")
-    there, here = read_embeddings(out), filters.embed(folder, device="cpu")
+    there, here = zoo.read_embeddings(out), filters.embed(folder, device="cpu")
     assert np.array_equal(there.vectors, here.vectors)
     assert (there.paths, there.labels, there.groups) == (here.paths, here.labels, here.groups)
     assert there.space == here.space == written.space
     assert not list(tmp_path.glob(".*"))
     there.save(tmp_path / f"again{suffix}")
-    assert np.array_equal(read_embeddings(tmp_path / f"again{suffix}").vectors, here.vectors)
+    assert np.array_equal(zoo.read_embeddings(tmp_path / f"again{suffix}").vectors, here.vectors)
 
 
 def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folder, filters, tmp_path):
@@ -337,13 +335,13 @@ def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folde
     assert schema.field("vector").type == pa.list_(pa.float32(), 64)
     told = {key.decode(): value.decode() for key, value in schema.metadata.items()}
     assert SPACE.items() <= told.items()
-    assert told["zoo.manifest"].startswith("weights:")
+    assert told["zoo.store.manifest"].startswith("weights:")
     assert json.loads(told["zoo.versions"])["torch"] == torch.__version__.partition("+")[0]
 
 
 def test_a_whole_map_is_written_flat_with_its_shape(folder, filters, tmp_path):
     filters.embed_into(tmp_path / "maps.parquet", folder / "bar", pool="map")
-    embeddings = read_embeddings(tmp_path / "maps.parquet")
+    embeddings = zoo.read_embeddings(tmp_path / "maps.parquet")
     assert embeddings.space.shape == (64, 32, 32)
     assert embeddings.vectors.shape == (8, 64 * 32 * 32)
 
@@ -351,7 +349,7 @@ def test_a_whole_map_is_written_flat_with_its_shape(folder, filters, tmp_path):
 def test_vectors_of_arrays_are_mapped_and_not_read(folder, filters, tmp_path):
     for suffix in (".npy", ".safetensors"):
         filters.embed(folder).save(tmp_path / f"vectors{suffix}")
-        assert isinstance(read_embeddings(tmp_path / f"vectors{suffix}").vectors, np.memmap)
+        assert isinstance(zoo.read_embeddings(tmp_path / f"vectors{suffix}").vectors, np.memmap)
 
 
 def test_numpy_and_safetensors_read_the_files_as_they_are(folder, filters, tmp_path):
@@ -374,7 +372,9 @@ def test_names_that_are_no_utf8_are_written_all_the_same(folder, filters, tmp_pa
     shutil.copy(folder / "bar" / "bar-000.png", os.fsencode(folder) + b"/bar/\xff.png")
     for suffix in (".parquet", ".npy", ".safetensors"):
         filters.embed_into(tmp_path / f"vectors{suffix}", folder / "bar")
-        assert read_embeddings(tmp_path / f"vectors{suffix}").paths[-1].endswith("/bar/\N{REPLACEMENT CHARACTER}.png")
+        assert (
+            zoo.read_embeddings(tmp_path / f"vectors{suffix}").paths[-1].endswith("/bar/\N{REPLACEMENT CHARACTER}.png")
+        )
 
 
 def test_rows_are_gathered_into_groups_of_some_thousands(tmp_path, filters):
@@ -385,7 +385,7 @@ def test_rows_are_gathered_into_groups_of_some_thousands(tmp_path, filters):
     write_embeddings(tmp_path / "vectors.parquet", chunks, space=space, rows=10_000)
     opened = pq.ParquetFile(tmp_path / "vectors.parquet")
     assert [opened.metadata.row_group(group).num_rows for group in range(3)] == [4096, 4096, 1808]
-    assert read_embeddings(tmp_path / "vectors.parquet").vectors[:, 0].tolist() == list(range(10_000))
+    assert zoo.read_embeddings(tmp_path / "vectors.parquet").vectors[:, 0].tolist() == list(range(10_000))
 
 
 # ------------------------------------------------------------------------------------------------ damaged files
@@ -404,7 +404,7 @@ def test_a_truncated_file_is_named_with_its_remedy(folder, filters, tmp_path, su
     filters.embed_into(path, folder)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(FileError, match=r"vectors\.\w+: .*(truncated|empty).*Write it again with `zoo embed`"):
-        read_embeddings(path)
+        zoo.read_embeddings(path)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_a_truncated_file_is_named_with_its_remedy(folder, filters, tmp_path, su
 def test_a_parquet_file_of_something_else_is_refused(tmp_path, table, message):
     pq.write_table(pa.table(table), tmp_path / "other.parquet")
     with pytest.raises(FileError, match=message):
-        read_embeddings(tmp_path / "other.parquet")
+        zoo.read_embeddings(tmp_path / "other.parquet")
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_metadata_that_cannot_be_believed_is_refused(parquet, change, message):
     table = pq.read_table(parquet)
     pq.write_table(table.replace_schema_metadata(table.schema.metadata | change), parquet)
     with pytest.raises(FileError, match=message):
-        read_embeddings(parquet)
+        zoo.read_embeddings(parquet)
 
 
 def test_vectors_without_numbers_are_refused(tmp_path, filters):
@@ -441,13 +441,13 @@ def test_vectors_without_numbers_are_refused(tmp_path, filters):
     said = dataclasses.replace(filters.space(), shape=(0,)).as_metadata()
     (tmp_path / "vectors.npy.rows.jsonl").write_text(json.dumps(said) + 3 * '\n{"path": "a.png"}')
     with pytest.raises(FileError, match="its vectors have no numbers"):
-        read_embeddings(tmp_path / "vectors.npy")
+        zoo.read_embeddings(tmp_path / "vectors.npy")
 
 
 def test_a_file_without_rows_is_refused(parquet):
     pq.write_table(pq.read_table(parquet).slice(0, 0), parquet)
     with pytest.raises(FileError, match="it holds no vectors"):
-        read_embeddings(parquet)
+        zoo.read_embeddings(parquet)
 
 
 def test_an_array_without_the_file_of_its_rows_is_refused(folder, filters, tmp_path):
@@ -456,17 +456,17 @@ def test_an_array_without_the_file_of_its_rows_is_refused(folder, filters, tmp_p
     lines = rows.read_text().splitlines(keepends=True)
     rows.write_text("".join(lines[:5]))
     with pytest.raises(FileError, match="it has 4 rows, where there are 24 vectors"):
-        read_embeddings(tmp_path / "vectors.npy")
+        zoo.read_embeddings(tmp_path / "vectors.npy")
     rows.unlink()
     with pytest.raises(FileError, match="says which pictures the vectors are of, and is missing"):
-        read_embeddings(tmp_path / "vectors.npy")
+        zoo.read_embeddings(tmp_path / "vectors.npy")
 
 
 def test_a_file_that_is_not_there_or_of_another_kind_is_said(tmp_path):
     with pytest.raises(FileError, match="there is no such file"):
-        read_embeddings(tmp_path / "vectors.parquet")
+        zoo.read_embeddings(tmp_path / "vectors.parquet")
     with pytest.raises(UsageError, match=r"embeddings are read from \.parquet"):
-        read_embeddings(tmp_path / "vectors.csv")
+        zoo.read_embeddings(tmp_path / "vectors.csv")
 
 
 # ------------------------------------------------------------------------------------------------ resuming
@@ -490,7 +490,7 @@ def begun(folder, filters, tmp_path, monkeypatch) -> Path:
     out = tmp_path / "vectors.parquet"
     with pytest.raises(StoppedError):
         filters.embed_into(out, folder, part_rows=5, batch=1, device="cpu", progress=stop_after(20))
-    assert len(list(Parts(out).folder.glob("*.npz"))) >= 2
+    assert len(list(PartsFolder(out).folder.glob("*.npz"))) >= 2
     return out
 
 
@@ -498,10 +498,10 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
     written = filters.embed_into(begun, folder, batch=1, device="cpu", resume=True)
     assert 10 <= written.resumed < 24
     whole = filters.embed(folder, batch=1, device="cpu")
-    there = read_embeddings(begun)
+    there = zoo.read_embeddings(begun)
     assert np.array_equal(there.vectors, whole.vectors)
     assert (there.paths, there.labels) == (whole.paths, whole.labels)
-    assert not Parts(begun).folder.exists()
+    assert not PartsFolder(begun).folder.exists()
 
 
 def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
@@ -518,17 +518,17 @@ def test_parts_of_other_filters_or_pictures_are_refused(begun, folder, filters):
 
 
 def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, filters):
-    first, *_ = sorted(Parts(begun).folder.glob("*.npz"))
+    first, *_ = sorted(PartsFolder(begun).folder.glob("*.npz"))
     content = bytearray(first.read_bytes())
     content[len(content) // 2] ^= 1
     first.write_bytes(content)
     written = filters.embed_into(begun, folder, batch=1, device="cpu", resume=True)
     assert written.resumed == 0
-    assert np.array_equal(read_embeddings(begun).vectors, filters.embed(folder, batch=1, device="cpu").vectors)
+    assert np.array_equal(zoo.read_embeddings(begun).vectors, filters.embed(folder, batch=1, device="cpu").vectors)
 
 
 def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
-    torn = Parts(begun).folder / ".000000000010-000000000015.npz.x1y2z3.part"
+    torn = PartsFolder(begun).folder / ".000000000010-000000000015.npz.x1y2z3.part"
     torn.write_bytes(b"half")
     with pytest.raises(StoppedError):
         filters.embed_into(begun, folder, batch=1, device="cpu", resume=True, progress=stop_after(1))
@@ -536,7 +536,7 @@ def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
 
 
 def test_a_damaged_job_is_named(begun, folder, filters):
-    (Parts(begun).folder / "job.json").write_text("{")
+    (PartsFolder(begun).folder / "job.json").write_text("{")
     with pytest.raises(FileError, match=r"job\.json: it is damaged. Remove"):
         filters.embed_into(begun, folder, resume=True)
 
@@ -551,7 +551,7 @@ def test_a_finished_file_is_left_as_it_is(folder, filters, tmp_path):
 
 
 def test_two_processes_do_not_write_one_file(begun, folder, filters):
-    with Parts(begun) as parts:
+    with PartsFolder(begun) as parts:
         parts.open(filters.space(), identity=_identity(folder), pictures=24, resume=True)
         with pytest.raises(UsageError, match="another process is writing it"):
             filters.embed_into(begun, folder, resume=True)
@@ -572,13 +572,13 @@ def test_a_full_disk_is_said_and_the_parts_are_kept(begun, folder, filters, monk
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(FileError, match="the disk is full"):
         filters.embed_into(begun, folder, part_rows=5, resume=True)
-    assert list(Parts(begun).folder.glob("*.npz"))
+    assert list(PartsFolder(begun).folder.glob("*.npz"))
 
 
 def test_a_slow_writer_holds_the_network_back(tmp_path, monkeypatch, filters):
     go = threading.Event()
     monkeypatch.setattr(np, "savez", lambda *args, **options: go.wait(10))
-    parts, given = Parts(tmp_path / "vectors.npy"), []
+    parts, given = PartsFolder(tmp_path / "vectors.npy"), []
     parts.open(filters.space(), identity="", pictures=100, resume=False)
 
     def give():
@@ -643,9 +643,9 @@ def test_the_command_takes_patterns_lists_and_datasets(command, folder, monkeypa
     monkeypatch.setattr(sys, "stdin", listed)
     assert "24 vectors" in command(*base, "-", "--null", "-o", "b.npy").err
     command(*base, "--dataset", "digits:test", "-o", "c.parquet")
-    assert set(read_embeddings("c.parquet").labels) == set("0123456789")
+    assert set(zoo.read_embeddings("c.parquet").labels) == set("0123456789")
     command(*base, "--dataset", "image-folder:val", "--data", "photos", "-o", "d.parquet")
-    drawn = read_embeddings("d.parquet")
+    drawn = zoo.read_embeddings("d.parquet")
     assert 0 < len(drawn) < 12
     assert Path(drawn.paths[0]).is_file()
 
@@ -668,13 +668,13 @@ def test_a_split_that_is_drawn_leaves_out_what_cannot_be_read(command, folder):
     words += ("--dataset", "image-folder:val", "--data", "photos")
     assert "pass --skip-unreadable" in command(*words).fault
     assert command(*words, "--skip-unreadable").status == 0
-    assert 0 < len(read_embeddings("a.parquet")) < 12
+    assert 0 < len(zoo.read_embeddings("a.parquet")) < 12
 
 
 def test_all_is_a_split_of_every_dataset(command, folder):
     words = ("embed", "--filters", "vgg16-plankton", "--cut", "block1", "--size", 16, "--data", "photos")
     command(*words, "--dataset", "image-folder:all", "-o", "a.parquet")
-    assert len(read_embeddings("a.parquet")) == 24
+    assert len(zoo.read_embeddings("a.parquet")) == 24
 
 
 def test_one_picture_that_cannot_be_read_is_one(command, folder):

@@ -21,9 +21,9 @@ from torch import Tensor
 import zoo
 from zoo.builtin.vgg import truncated_vgg
 from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError, UnknownNameError, ZooWarning
-from zoo.filters import build_filters
-from zoo.sources import FolderSource
-from zoo.weights import read_header
+from zoo.models.filters import build_filters
+from zoo.store.local_source import FolderSource
+from zoo.store.safetensors import read_header
 
 REPO = "owner/minnows"
 MODEL = "model.safetensors"
@@ -287,7 +287,7 @@ def test_fetching_whole_filters_imports_no_torch(tmp_path: Path) -> None:
 
 def test_published_filters_are_a_start_verified_by_their_own_hashes(shared: Shared, tmp_path: Path) -> None:
     filters = build_filters("vgg11", cut="block2", weights=f"hf://{REPO}")
-    assert str(filters.start).startswith("4 of 8 tensors used; left out: features.* (4); ")
+    assert str(filters.initialization).startswith("4 of 8 tensors used; left out: features.* (4); ")
     assert filters.weights == f"hf://{REPO}@{shared.commit}"
     shared.hub.add(REPO, {MODEL: with_a_byte_changed(tmp_path / "filters", "features.0.bias")})
     with pytest.raises(IntegrityError, match=r"features\.0\.bias are not those that were promised"):

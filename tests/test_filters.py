@@ -11,7 +11,7 @@ from safetensors.torch import save
 
 import zoo
 from zoo.errors import FetchError, IntegrityError, UnknownNameError, UsageError, ZooError
-from zoo.filters import build_filters
+from zoo.models.filters import build_filters
 
 
 def checkpoint(name: str = "vgg11") -> tuple[torch.nn.Module, bytes]:
@@ -183,7 +183,7 @@ def test_embeddings_are_written_as_parquet_with_the_filters_identity(shapes, tmp
     embeddings.save(tmp_path / "vectors.parquet")
     table = pq.read_table(tmp_path / "vectors.parquet")
     assert table.num_rows == 40
-    assert table.schema.metadata[b"zoo.filters"] == b"vgg11-block1"
+    assert table.schema.metadata[b"zoo.models.filters"] == b"vgg11-block1"
     with pytest.raises(UsageError, match=r"parquet or \.npy"):
         embeddings.save(tmp_path / "vectors.txt")
 

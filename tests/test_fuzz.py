@@ -22,14 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError
-from zoo.manifest import LIMIT, Manifest, manifest_bytes, read_manifest
-from zoo.registry import read_registry
-from zoo.sources import FolderSource, PackageSource, check_name, parse_source
-from zoo.weights import HASHES, Header, parse_header
+from zoo.store.local_source import FolderSource, PackageSource
+from zoo.store.manifest import MANIFEST_LIMIT, Manifest, manifest_to_bytes, read_manifest
+from zoo.store.registry_file import read_registry
+from zoo.store.safetensors import HASHES, Header, parse_header
+from zoo.store.source import check_file_name
+from zoo.store.source_parsing import parse_source
 
 FEW, MANY = 60, 3_000
 HEADER_FACTOR, HEADER_MORE = 36, 100_000  # times the header's size, and bytes
@@ -263,9 +264,9 @@ def check_manifest(raw: bytes) -> None:
     assert peak <= MANIFEST_LARGE_FACTOR * len(raw) + MANIFEST_LARGE_MORE
     if isinstance(manifest, Manifest):
         for name in manifest.files:
-            check_name(name, "here")
-        written = manifest_bytes(manifest)
-        assert len(written) > LIMIT or read_manifest(written, "here") == manifest
+            check_file_name(name, "here")
+        written = manifest_to_bytes(manifest)
+        assert len(written) > MANIFEST_LIMIT or read_manifest(written, "here") == manifest
 
 
 def check_registry(raw: bytes) -> None:
@@ -320,7 +321,7 @@ def test_no_text_of_a_source_raises_anything_but_our_own_errors(text: str) -> No
 @given(name=st.text(max_size=40) | source_texts())
 @few
 def test_a_name_that_is_let_through_stays_inside(name: str) -> None:
-    if measured(lambda: check_name(name, "here"), IntegrityError)[0] is None:
+    if measured(lambda: check_file_name(name, "here"), IntegrityError)[0] is None:
         return
     folder = Path("/a/folder")
     assert (folder / name).resolve().is_relative_to(folder)
@@ -408,7 +409,7 @@ PLACES = [
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("size", [25_000, LIMIT - 8_000])
+@pytest.mark.parametrize("size", [25_000, MANIFEST_LIMIT - 8_000])
 def test_the_densest_manifests_take_memory_in_proportion(place: str, size: int) -> None:
     for piece in PIECES.values():
         check_manifest(manifest_with(place, filled(piece, size)))

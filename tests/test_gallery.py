@@ -18,26 +18,17 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
+from zoo.data.image_sources import open_images
+from zoo.data.images import read_image
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.gallery import (
-    Layout,
-    Looks,
-    Materials,
-    find_looks,
-    gather_files,
-    gather_table,
-    lay_out,
-    nearest_of_all,
-    read_looks,
-    write_gallery,
-)
-from zoo.gallery.describing import Score, describe, printable
-from zoo.gallery.looks import ordered
-from zoo.gallery.mapping import in_script, map_data
-from zoo.gallery.materials import shortened
-from zoo.gallery.page import render
-from zoo.gallery.thumbnails import as_thumbnail, side_for
-from zoo.images import read_image
+from zoo.gallery.describing import HeadMetrics, describe_filters, make_printable
+from zoo.gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
+from zoo.gallery.looks import FilterPlots, find_artifact_plots, order_plots, read_plots
+from zoo.gallery.making import write_gallery
+from zoo.gallery.mapping import escape_for_script, make_map_data
+from zoo.gallery.materials import MapImages, gather_images, gather_table, shorten_paths
+from zoo.gallery.page import render_page
+from zoo.gallery.thumbnails import make_thumbnail, thumbnail_side
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 from zoo.training.runs import Run
@@ -57,20 +48,20 @@ def filters() -> zoo.Filters:
 
 
 @pytest.fixture(scope="module")
-def materials(filters, shapes) -> Materials:
-    made = gather_files(filters, shapes)
+def map_images(filters, shapes) -> MapImages:
+    made = gather_images(filters, open_images(shapes), about="the folder shapes")
     groups = tuple(f"camera {number % 2}" for number in range(len(made)))
     return dataclasses.replace(made, groups=groups)
 
 
 @pytest.fixture(scope="module")
-def page(filters, materials, tmp_path_factory) -> Path:
-    looks = find_looks(filters)
+def page(filters, map_images, tmp_path_factory) -> Path:
+    plots = find_artifact_plots(filters)
     return write_gallery(
         filters,
         tmp_path_factory.mktemp("gallery"),
-        materials=materials,
-        looks=looks,
+        map_images=map_images,
+        plots=plots,
         use="vgg16-plankton",
         method="pca",
     ).page
@@ -124,49 +115,49 @@ def of_canvas(browser: Browser, fact: str) -> float:
 def test_the_map_by_pca_is_the_plane_of_most_variance():
     rng = np.random.default_rng(0)
     vectors = np.concatenate([rng.normal(size=(30, 8)) * 0.05 + np.eye(8)[kind] for kind in range(2)])
-    made = lay_out(vectors, method="pca")
+    made = lay_out_map(vectors, method="pca")
     assert made.method == "PCA"
     assert abs(made.places[:30, 0].mean() - made.places[30:, 0].mean()) > 0.6
 
 
 def test_the_map_fits_its_square():
-    made = lay_out(np.random.default_rng(0).normal(size=(50, 9)), method="pca")
+    made = lay_out_map(np.random.default_rng(0).normal(size=(50, 9)), method="pca")
     assert made.places.min() == 0
     assert made.places.max() == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_few_pictures_have_a_map_too(count):
-    made = lay_out(np.random.default_rng(0).normal(size=(count, 4)))
+    made = lay_out_map(np.random.default_rng(0).normal(size=(count, 4)))
     assert made.places.shape == (count, 2)
     assert np.isfinite(made.places).all()
 
 
 def test_equal_and_empty_vectors_have_a_map():
     for vectors in (np.ones((5, 3)), np.zeros((5, 3)), np.full((5, 3), np.nan)):
-        assert np.isfinite(lay_out(vectors, method="pca").places).all()
+        assert np.isfinite(lay_out_map(vectors, method="pca").places).all()
 
 
 def test_no_vectors_are_an_error():
     with pytest.raises(UsageError, match="Embed some pictures first"):
-        lay_out(np.empty((0, 4)))
+        lay_out_map(np.empty((0, 4)))
 
 
 def test_an_unknown_kind_of_map_is_an_error():
     with pytest.raises(UsageError, match="There is auto, umap, pca"):
-        lay_out(np.ones((3, 3)), method="tsne")
+        lay_out_map(np.ones((3, 3)), method="tsne")
 
 
 @pytest.mark.skipif(find_spec("umap") is not None, reason="umap-learn is installed")
 def test_umap_that_is_missing_is_named():
     with pytest.raises(UsageError, match=re.escape("pip install 'filterzoo[map]'")):
-        lay_out(np.ones((30, 3)), method="umap")
+        lay_out_map(np.ones((30, 3)), method="umap")
 
 
 @pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed: the extra `map`")
 def test_umap_of_too_few_pictures_is_an_error():
     with pytest.raises(UsageError, match="UMAP needs 16 pictures"):
-        lay_out(np.eye(5), method="umap")
+        lay_out_map(np.eye(5), method="umap")
 
 
 @pytest.mark.slow
@@ -174,7 +165,7 @@ def test_umap_of_too_few_pictures_is_an_error():
 def test_the_map_by_umap_is_the_same_for_the_same_seed():
     rng = np.random.default_rng(0)
     vectors = np.concatenate([rng.normal(size=(40, 8)) * 0.1 + np.eye(8)[kind] for kind in range(3)])
-    made = [lay_out(vectors, method="auto", seed=seed) for seed in (0, 0, 1)]
+    made = [lay_out_map(vectors, method="auto", seed=seed) for seed in (0, 0, 1)]
     assert made[0].method == "UMAP"
     assert np.array_equal(made[0].places, made[1].places)
     assert not np.array_equal(made[0].places, made[2].places)
@@ -182,7 +173,7 @@ def test_the_map_by_umap_is_the_same_for_the_same_seed():
 
 def test_neighbours_are_numpys_cosines():
     vectors = np.random.default_rng(0).normal(size=(1500, 6)).astype(np.float32)
-    rows, cosines = nearest_of_all(vectors, 5)
+    rows, cosines = find_nearest_of_all(vectors, 5)
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     expected = units[[0, 1400]] @ units.T
     expected[[0, 1], [0, 1400]] = -2
@@ -191,25 +182,25 @@ def test_neighbours_are_numpys_cosines():
 
 
 def test_there_are_no_more_neighbours_than_pictures():
-    rows, cosines = nearest_of_all(np.eye(3), 12)
+    rows, cosines = find_nearest_of_all(np.eye(3), 12)
     assert rows.shape == cosines.shape == (3, 2)
-    assert nearest_of_all(np.eye(1), 12)[0].shape == (1, 0)
+    assert find_nearest_of_all(np.eye(1), 12)[0].shape == (1, 0)
 
 
 # ------------------------------------------------------------------------------------------------ materials
 
 
-def test_a_folder_gives_vectors_labels_and_thumbnails(materials):
-    assert len(materials) == materials.total == 120
-    assert materials.vectors.shape == (120, 64)
-    assert set(materials.labels) == {"bar", "disc", "ring"}
-    assert Image.open(io.BytesIO(materials.thumbnails[0])).format == "JPEG"
+def test_a_folder_gives_vectors_labels_and_thumbnails(map_images):
+    assert len(map_images) == map_images.total == 120
+    assert map_images.vectors.shape == (120, 64)
+    assert set(map_images.labels) == {"bar", "disc", "ring"}
+    assert Image.open(io.BytesIO(map_images.thumbnails[0])).format == "JPEG"
 
 
-def test_thumbnails_are_of_the_pictures_beside_them(materials, shapes):
+def test_thumbnails_are_of_the_pictures_beside_them(map_images, shapes):
     for number in (0, 60, 119):
-        small = np.asarray(Image.open(io.BytesIO(materials.thumbnails[number])).convert("RGB"), dtype=float)
-        whole = read_image(shapes / materials.paths[number]).permute(1, 2, 0).numpy()
+        small = np.asarray(Image.open(io.BytesIO(map_images.thumbnails[number])).convert("RGB"), dtype=float)
+        whole = read_image(shapes / map_images.paths[number]).permute(1, 2, 0).numpy()
         assert abs(small.mean() - whole.mean()) < 3
 
 
@@ -217,7 +208,7 @@ def test_broken_pictures_are_left_out_and_listed(filters, tmp_path):
     for name in "abc":
         Image.new("RGB", (20, 20), "red").save(tmp_path / f"{name}.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
-    made = gather_files(filters, tmp_path)
+    made = gather_images(filters, open_images(tmp_path), about="pictures")
     assert made.paths == ("a.png", "c.png")
     assert len(made.skipped) == 1
     assert "b.png" in made.skipped[0]
@@ -226,22 +217,22 @@ def test_broken_pictures_are_left_out_and_listed(filters, tmp_path):
 def test_a_folder_of_broken_pictures_is_an_error(filters, tmp_path):
     (tmp_path / "b.png").write_bytes(b"no picture")
     with pytest.raises(ZooError, match="None of the 1 pictures can be read"):
-        gather_files(filters, tmp_path)
+        gather_images(filters, open_images(tmp_path), about="pictures")
 
 
 def test_of_many_pictures_some_are_taken_evenly(filters, shapes):
-    made = gather_files(filters, shapes, most=12)
+    made = gather_images(filters, open_images(shapes), about="shapes", limit=12)
     assert len(made) == 12
     assert made.total == 120
     assert {label: made.labels.count(label) for label in made.labels} == {"bar": 4, "disc": 4, "ring": 4}
 
 
-def test_a_file_of_embeddings_makes_the_same_map(filters, materials, shapes, tmp_path):
+def test_a_file_of_embeddings_makes_the_same_map(filters, map_images, shapes, tmp_path):
     filters.embed(shapes).save(tmp_path / "shapes.parquet")
-    made = gather_table(filters, tmp_path / "shapes.parquet", most=50)
+    made = gather_table(filters, tmp_path / "shapes.parquet", limit=50)
     assert len(made) == 50
-    places = [materials.paths.index(path) for path in made.paths]
-    assert np.array_equal(made.vectors, materials.vectors[places])
+    places = [map_images.paths.index(path) for path in made.paths]
+    assert np.array_equal(made.vectors, map_images.vectors[places])
 
 
 def test_embeddings_of_another_cut_are_refused(filters, shapes, tmp_path):
@@ -259,19 +250,19 @@ def test_embeddings_whose_pictures_are_gone_are_an_error(filters, tmp_path):
 
 
 def test_paths_lose_the_folder_that_they_share():
-    assert shortened(["/home/me/a/x.png", "/home/me/b/y.png"]) == ("a/x.png", "b/y.png")
-    assert shortened(["/home/me/x.png"]) == ("x.png",)
-    assert shortened(["digits-1", "digits-2"]) == ("digits-1", "digits-2")
-    assert shortened(["/home/me/x.png", "b/y.png"]) == ("x.png", "b/y.png")
+    assert shorten_paths(["/home/me/a/x.png", "/home/me/b/y.png"]) == ("a/x.png", "b/y.png")
+    assert shorten_paths(["/home/me/x.png"]) == ("x.png",)
+    assert shorten_paths(["digits-1", "digits-2"]) == ("digits-1", "digits-2")
+    assert shorten_paths(["/home/me/x.png", "b/y.png"]) == ("x.png", "b/y.png")
 
 
 def test_thumbnails_grow_smaller_where_there_are_many():
-    assert [side_for(count) for count in (100, 5000, 9000, 90_000)] == [160, 128, 96, 64]
+    assert [thumbnail_side(count) for count in (100, 5000, 9000, 90_000)] == [160, 128, 96, 64]
 
 
 def test_tiny_pictures_are_enlarged_by_whole_pixels():
     tiny = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 8, 6), dtype=np.uint8))
-    assert Image.open(io.BytesIO(as_thumbnail(tiny, 160))).size == (48, 64)
+    assert Image.open(io.BytesIO(make_thumbnail(tiny, 160))).size == (48, 64)
 
 
 # ------------------------------------------------------------------------------------------------ the page as text
@@ -317,9 +308,10 @@ def test_without_pictures_there_is_a_page_without_a_map(filters, tmp_path):
 
 def test_scores_have_as_many_decimals_as_each_other(filters):
     scores = tuple(
-        Score(split="test", head=name, figures=(("accuracy", value),)) for name, value in (("a", 0.93), ("b", 0.9256))
+        HeadMetrics(split="test", head=name, figures=(("accuracy", value),))
+        for name, value in (("a", 0.93), ("b", 0.9256))
     )
-    text = render(dataclasses.replace(describe(filters), scores=scores), Looks(files={}), None)
+    text = render_page(dataclasses.replace(describe_filters(filters), scores=scores), FilterPlots(files={}), None)
     assert re.findall(r'<td class="right">([^<]+)', text) == ["0.9300", "0.9256"]
 
 
@@ -330,34 +322,34 @@ def test_a_file_in_the_folders_place_is_an_error(filters, tmp_path):
 
 
 def test_json_cannot_leave_its_element():
-    text = in_script(json.dumps(HOSTILE))
+    text = escape_for_script(json.dumps(HOSTILE))
     assert "<" not in text
     assert tuple(json.loads(text)) == HOSTILE
 
 
 def test_marks_that_turn_or_hide_text_are_shown_as_what_they_are():
-    assert printable("a\u202eb\x00c\ud800d") == "a\ufffdb\ufffdc\ufffdd"
-    assert printable("émilie שלום 鯨") == "émilie שלום 鯨"
+    assert make_printable("a\u202eb\x00c\ud800d") == "a\ufffdb\ufffdc\ufffdd"
+    assert make_printable("émilie שלום 鯨") == "émilie שלום 鯨"
 
 
 def test_what_is_no_png_stays_out_of_the_page(tmp_path):
     (tmp_path / "filters.png").write_bytes(b"<script>")
     Image.new("RGB", (9, 9)).save(tmp_path / "drift.png")
-    looks = read_looks(tmp_path)
-    assert set(looks.files) == {"drift.png"}
-    assert "filters.png" in looks.notes[0]
+    plots = read_plots(tmp_path)
+    assert set(plots.files) == {"drift.png"}
+    assert "filters.png" in plots.notes[0]
 
 
 def test_a_folder_without_filters_pictures_is_an_error(tmp_path):
     with pytest.raises(FileError, match="zoo show NAME -o FOLDER"):
-        read_looks(tmp_path)
+        read_plots(tmp_path)
 
 
 def test_dreams_that_stand_beside_patches_are_not_shown_twice():
-    looks = Looks(
+    plots = FilterPlots(
         files=dict.fromkeys(("dreams-block2.png", "patches-block2.png", "dreams-block1.png", "filters.png"), b"")
     )
-    assert [name for name, *_ in ordered(looks, training=False)] == [
+    assert [name for name, *_ in order_plots(plots, training=False)] == [
         "filters.png",
         "patches-block2.png",
         "dreams-block1.png",
@@ -368,7 +360,19 @@ def test_dreams_that_stand_beside_patches_are_not_shown_twice():
 
 
 def test_the_command_writes_a_page_for_a_folder(zoo_command, shapes, tmp_path):
-    words = ("gallery", "vgg16-plankton", "--cut", "block1", "--images", shapes, "--most", 9, "--map", "pca", "--quick")
+    words = (
+        "gallery",
+        "vgg16-plankton",
+        "--cut",
+        "block1",
+        "--images",
+        shapes,
+        "--limit",
+        9,
+        "--map",
+        "pca",
+        "--quick",
+    )
     answer = zoo_command(*words, "-o", tmp_path / "out", "--json")
     facts = json.loads(answer.out)
     assert facts["page"] == str(tmp_path / "out" / "index.html")
@@ -444,7 +448,7 @@ def test_a_dataset_brings_its_labels_and_its_test_split(zoo_command, tmp_path):
 
 @pytest.mark.slow
 def test_patches_and_dreams_are_made_where_there_are_none(zoo_command, shapes, tmp_path):
-    words = ("gallery", "vgg16-plankton", "--cut", "block1", "--images", shapes, "--most", 9, "--map", "pca")
+    words = ("gallery", "vgg16-plankton", "--cut", "block1", "--images", shapes, "--limit", 9, "--map", "pca")
     assert zoo_command(*words, "-o", tmp_path / "out").status == 0
     assert 'id="patches-block1.png"' in (tmp_path / "out" / "index.html").read_text()
 
@@ -458,21 +462,21 @@ def test_the_page_opens_from_a_file_without_a_complaint_or_a_request(browser):
     assert browser.run("[...document.images].every(one => !one.src || (one.complete && one.naturalWidth > 0))")
 
 
-def test_pointing_at_a_picture_shows_it(browser, materials):
+def test_pointing_at_a_picture_shows_it(browser, map_images):
     picture = alone(browser)
     browser.mouse("mouseMoved", *on_screen(browser, picture))
     assert shown(browser, "tip")
-    assert materials.paths[picture] in browser.run("tip.textContent")
+    assert map_images.paths[picture] in browser.run("tip.textContent")
     browser.wait("tip.querySelector('img').naturalWidth > 20")
     browser.mouse("mouseMoved", 5, 5)
     assert not shown(browser, "tip")
 
 
-def test_a_click_opens_the_nearest_in_the_order_of_the_cosines(browser, materials):
+def test_a_click_opens_the_nearest_in_the_order_of_the_cosines(browser, map_images):
     picture = alone(browser)
     browser.click(*on_screen(browser, picture))
     assert shown(browser, "panel")
-    units = materials.vectors.astype(np.float64)
+    units = map_images.vectors.astype(np.float64)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     cosines = units @ units[picture]
     cosines[picture] = -2
@@ -507,7 +511,7 @@ def test_a_click_beside_all_pictures_closes(browser):
     assert not shown(browser, "panel")
 
 
-def test_arrows_go_from_picture_to_picture_and_enter_opens(browser, materials):
+def test_arrows_go_from_picture_to_picture_and_enter_opens(browser, map_images):
     browser.run("map.focus()")
     browser.press("ArrowRight")
     first = int(of_canvas(browser, "current"))
@@ -516,7 +520,7 @@ def test_arrows_go_from_picture_to_picture_and_enter_opens(browser, materials):
     second = int(of_canvas(browser, "current"))
     assert on_screen(browser, second)[0] > before[0]
     assert shown(browser, "tip")
-    assert materials.paths[second] in browser.run("document.getElementById('status').textContent")
+    assert map_images.paths[second] in browser.run("document.getElementById('status').textContent")
     browser.press("Enter")
     assert of_canvas(browser, "opened") == second
 
@@ -587,10 +591,10 @@ def test_zooming_glides_to_its_end_where_motion_is_welcome(chromium, page):
     chromium.wait("map.dataset.zoom === '1.000'", 5)
 
 
-def test_a_line_of_the_legend_switches_its_class_off_and_on(browser, materials):
+def test_a_line_of_the_legend_switches_its_class_off_and_on(browser, map_images):
     picture = alone(browser)
     where = on_screen(browser, picture)
-    line = f"[...legend.querySelectorAll('button')].find(one => one.title === '{materials.labels[picture]}')"
+    line = f"[...legend.querySelectorAll('button')].find(one => one.title === '{map_images.labels[picture]}')"
     browser.run(f"{line}.click()")
     assert browser.run(f"{line}.getAttribute('aria-pressed')") == "false"
     assert "80 of 120" in browser.run("document.getElementById('status').textContent")
@@ -601,9 +605,9 @@ def test_a_line_of_the_legend_switches_its_class_off_and_on(browser, materials):
     assert browser.run("tip.dataset.picture") == str(picture)
 
 
-def test_pointing_at_a_line_of_the_legend_lights_its_class_alone(browser, materials):
+def test_pointing_at_a_line_of_the_legend_lights_its_class_alone(browser, map_images):
     picture = alone(browser)
-    line = f"[...legend.querySelectorAll('button')].find(one => one.title !== '{materials.labels[picture]}')"
+    line = f"[...legend.querySelectorAll('button')].find(one => one.title !== '{map_images.labels[picture]}')"
     browser.run(f"{line}.focus()")
     browser.mouse("mouseMoved", *on_screen(browser, picture))
     assert browser.run("tip.dataset.picture ?? ''") != str(picture)
@@ -632,26 +636,26 @@ def test_colour_by_group_lists_the_groups(browser):
     assert browser.run("[...legend.querySelectorAll('.name')].map(one => one.textContent)") == ["camera 0", "camera 1"]
 
 
-def test_pictures_without_labels_have_no_legend(chromium, filters, materials, tmp_path):
-    nothing = (None,) * len(materials)
-    bare = dataclasses.replace(materials, labels=nothing, groups=nothing)
-    chromium.open(write_gallery(filters, tmp_path, materials=bare, method="pca").page)
+def test_pictures_without_labels_have_no_legend(chromium, filters, map_images, tmp_path):
+    nothing = (None,) * len(map_images)
+    bare = dataclasses.replace(map_images, labels=nothing, groups=nothing)
+    chromium.open(write_gallery(filters, tmp_path, map_images=bare, method="pca").page)
     assert chromium.run("getComputedStyle(document.getElementById('legend-box')).display") == "none"
     assert "nothings" not in chromium.run("document.body.innerText")
 
 
-def test_pictures_without_a_label_are_no_label_of_their_own(chromium, filters, materials, tmp_path):
-    some = dataclasses.replace(materials, labels=(None, *materials.labels[1:]))
-    chromium.open(write_gallery(filters, tmp_path, materials=some, method="pca").page)
+def test_pictures_without_a_label_are_no_label_of_their_own(chromium, filters, map_images, tmp_path):
+    some = dataclasses.replace(map_images, labels=(None, *map_images.labels[1:]))
+    chromium.open(write_gallery(filters, tmp_path, map_images=some, method="pca").page)
     assert chromium.run("document.getElementById('legend-title').textContent") == "3 labels"
 
 
-def test_search_counts_and_enter_goes_to_a_find(browser, materials):
+def test_search_counts_and_enter_goes_to_a_find(browser, map_images):
     browser.run("document.getElementById('search').focus()")
     browser.press(*"ring-003")
     assert browser.run("document.getElementById('status').textContent") == "1 of 120 pictures match."
     browser.press("Enter")
-    assert materials.paths[int(of_canvas(browser, "current"))] == "ring/ring-003.png"
+    assert map_images.paths[int(of_canvas(browser, "current"))] == "ring/ring-003.png"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -687,17 +691,17 @@ def test_dark_and_light_are_two_pages_to_look_at(chromium, page):
     assert grounds[0] != grounds[1]
 
 
-def test_names_of_strangers_are_text_and_nothing_else(chromium, filters, materials, tmp_path):
-    count = len(materials)
+def test_names_of_strangers_are_text_and_nothing_else(chromium, filters, map_images, tmp_path):
+    count = len(map_images)
     hostile = dataclasses.replace(
-        materials,
+        map_images,
         labels=tuple(HOSTILE[number % len(HOSTILE)] for number in range(count)),
         groups=tuple(HOSTILE[number % 3] for number in range(count)),
         paths=tuple(f"{number}/{HOSTILE[number % len(HOSTILE)]}" for number in range(count)),
         about=HOSTILE[0],
         skipped=HOSTILE,
     )
-    made = write_gallery(filters, tmp_path, materials=hostile, method="pca", notes=HOSTILE)
+    made = write_gallery(filters, tmp_path, map_images=hostile, method="pca", notes=HOSTILE)
     chromium.open(made.page)
     chromium.run("document.querySelector('.atlas').scrollIntoView()")
     chromium.settle()
@@ -712,16 +716,16 @@ def test_names_of_strangers_are_text_and_nothing_else(chromium, filters, materia
 
 def test_what_strangers_say_of_their_filters_is_text_and_nothing_else(chromium, filters, tmp_path):
     said = dataclasses.replace(
-        describe(filters),
+        describe_filters(filters),
         name=HOSTILE[0],
         about=HOSTILE[1],
         facts=tuple((text, text) for text in HOSTILE[:3]),
         classes=HOSTILE[:4],
-        scores=(Score(split=HOSTILE[0], head=HOSTILE[2], figures=((HOSTILE[1], 1.0),)),),
+        scores=(HeadMetrics(split=HOSTILE[0], head=HOSTILE[2], figures=((HOSTILE[1], 1.0),)),),
         headline=HOSTILE[1],
         meaning=HOSTILE[0],
     )
-    (tmp_path / "index.html").write_text(render(said, Looks(files={}), None))
+    (tmp_path / "index.html").write_text(render_page(said, FilterPlots(files={}), None))
     chromium.open(tmp_path / "index.html")
     assert chromium.run("typeof window.__pwned") == "undefined"
     assert chromium.faults == []
@@ -729,21 +733,23 @@ def test_what_strangers_say_of_their_filters_is_text_and_nothing_else(chromium, 
 
 
 @pytest.mark.slow
-def test_very_many_pictures_are_a_map_too(chromium, filters, materials, tmp_path):
+def test_very_many_pictures_are_a_map_too(chromium, filters, map_images, tmp_path):
     count = 150_000
     nothing = (None,) * count
     many = dataclasses.replace(
-        materials,
+        map_images,
         vectors=np.zeros((count, 1), dtype=np.float32),
         thumbnails=(),
         paths=("a.jpg",) * count,
         labels=nothing,
         groups=nothing,
     )
-    layout = Layout(places=np.random.default_rng(0).random((count, 2), dtype=np.float32), method="PCA", note="")
+    layout = MapLayout(places=np.random.default_rng(0).random((count, 2), dtype=np.float32), method="PCA", note="")
     none = np.empty((count, 0))
     (tmp_path / "index.html").write_text(
-        render(describe(filters), Looks(files={}), map_data(many, layout, none.astype(np.int32), none))
+        render_page(
+            describe_filters(filters), FilterPlots(files={}), make_map_data(many, layout, none.astype(np.int32), none)
+        )
     )
     chromium.open(tmp_path / "index.html")
     assert chromium.faults == []
@@ -751,14 +757,14 @@ def test_very_many_pictures_are_a_map_too(chromium, filters, materials, tmp_path
 
 
 @pytest.mark.slow
-def test_five_thousand_pictures_are_one_page_that_is_quick(chromium, filters, materials, tmp_path):
+def test_five_thousand_pictures_are_one_page_that_is_quick(chromium, filters, map_images, tmp_path):
     rng = np.random.default_rng(0)
     count = 5000
     noisy = Image.fromarray(rng.integers(0, 256, (96, 72, 3), dtype=np.uint8)).resize((96, 72))
     held = io.BytesIO()
     noisy.save(held, "JPEG", quality=60)
     many = dataclasses.replace(
-        materials,
+        map_images,
         vectors=rng.normal(size=(count, 64)).astype(np.float32),
         thumbnails=(held.getvalue(),) * count,
         paths=tuple(f"{number}.jpg" for number in range(count)),
@@ -766,7 +772,7 @@ def test_five_thousand_pictures_are_one_page_that_is_quick(chromium, filters, ma
         groups=(None,) * count,
         total=count,
     )
-    made = write_gallery(filters, tmp_path, materials=many, method="pca")
+    made = write_gallery(filters, tmp_path, map_images=many, method="pca")
     assert made.size < 40e6
     chromium.open(made.page)
     assert chromium.run("map.map.count") == count

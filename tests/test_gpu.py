@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.filters import build_filters
+from zoo.models.filters import build_filters
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 
@@ -22,7 +22,7 @@ def test_a_net_learns_shapes_on_the_gpu(shapes, tmp_path):
     }
     run = train_recipe(parse_recipe(content, where="the test"), tmp_path / "run", device="cuda")
     assert run.metrics["test"]["classify"]["accuracy"] > 0.8
-    assert "cpu" not in run.record["device"]
+    assert "cpu" not in run.record.device
 
 
 def test_vectors_from_the_gpu_point_where_those_from_the_cpu_point(shapes):

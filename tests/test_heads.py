@@ -19,19 +19,19 @@ from safetensors.torch import load_file
 
 import zoo
 from zoo.builtin.balancers import Fixed, LogSum, Uncertainty
-from zoo.data.augment import Augmentation
+from zoo.data.augmentation import Augmentation
 from zoo.data.batches import generator_for
 from zoo.devices import pick_precision
 from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
-from zoo.model import HeadSpec
-from zoo.plugins import forget_plugins
-from zoo.training.balancing import build_balancer, describe_cosines, gradient_cosines, last_layer
+from zoo.models.model import HeadSpec
+from zoo.plugins import clear_plugin_cache
+from zoo.training.balancing import build_balancer, describe_cosines, gradient_cosines, last_weight_matrix
 from zoo.training.checkpoints import load_checkpoint
-from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
 from zoo.training.finetune import resume, train_recipe
+from zoo.training.inputs import Arithmetic, FeatureInputs, ImageInputs
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import parse_recipe, read_recipe, recipe_text
-from zoo.training.targets import plan_lessons
+from zoo.training.targets import make_head_targets
 
 NAME, LOCATE = HeadSpec(plugin="classify"), HeadSpec(plugin="locate", weight=0.3)
 SMALL = {"epochs": 2, "head_epochs": 2, "batch": 32, "checkpoint_seconds": 0.0}
@@ -72,10 +72,10 @@ def installed(tmp_path, monkeypatch):
         "[zoo.datasets]\ndrawn = drawn_boxes:DrawnBoxes\n[zoo.balancers]\nodd = drawn_boxes:DrawnBoxes\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    forget_plugins()
+    clear_plugin_cache()
     yield
     monkeypatch.undo()
-    forget_plugins()
+    clear_plugin_cache()
 
 
 # ------------------------------------------------------------------------------------------------ learning
@@ -269,7 +269,7 @@ def test_a_head_that_feels_nothing_of_the_layer_is_left_out():
 
 def test_gradients_are_compared_at_the_last_weights_that_are_shared():
     layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 5, 1), torch.nn.BatchNorm2d(5))
-    assert last_layer(list(layers.parameters())) is layers[1].weight
+    assert last_weight_matrix(list(layers.parameters())) is layers[1].weight
 
 
 def test_every_epoch_of_shared_training_says_whether_the_heads_pull_together(tmp_path):
@@ -285,8 +285,8 @@ def test_one_head_has_nobody_to_pull_with(tmp_path):
 
 
 def test_cosines_are_said_with_names_where_there_are_several():
-    assert describe_cosines({"a/b": 0.123}) == "pull together +0.12"
-    assert describe_cosines({"a/b": 0.1, "a/c": -0.2}) == "a and b pull together +0.10  a and c pull together -0.20"
+    assert describe_cosines({"a/b": 0.123}) == "gradient cosine +0.12"
+    assert describe_cosines({"a/b": 0.1, "a/c": -0.2}) == "a and b gradient cosine +0.10  a and c gradient cosine -0.20"
     assert describe_cosines({}) == ""
 
 
@@ -311,19 +311,19 @@ def test_boxes_follow_their_pictures_into_a_batch(home):
             return zoo.Sample(image=image, targets={"box": torch.tensor([24.0, 20 + index, 44, 36])})
 
     model = model_of(Frames(), HeadSpec(plugin="locate"), size=64)
-    from zoo.training.reopening import wrapped
+    from zoo.training.run_data import wrap_dataset
 
-    decoded = wrapped(Frames()).decode(64)
+    decoded = wrap_dataset(Frames()).decode(64)
     plain = Arithmetic(device=torch.device("cpu"), dtype=torch.float32)
-    how = Augmentation(mirror=True, turns=True, zoom=0.2, shift=0.1, light=0.2)
-    lessons = plan_lessons(model, decoded, shuffled=(), rows=torch.arange(8), seed=0)
-    feed = Pictures(
+    augmentation = Augmentation(mirror=True, turns=True, zoom=0.2, shift=0.1, light=0.2)
+    head_targets = make_head_targets(model, decoded, shuffled=(), rows=torch.arange(8), seed=0)
+    feed = ImageInputs(
         model,
         None,
         decoded,
         torch.arange(0),
-        how=how,
-        lessons=lessons,
+        augmentation=augmentation,
+        head_targets=head_targets,
         arithmetic=plain,
         limit=1e9,
         progress=zoo.silent,
@@ -375,24 +375,24 @@ def test_four_nan_say_that_there_is_nothing(tmp_path):
 
 def features_of(dataset, folder, *, limit):
     model = model_of(dataset, NAME, LOCATE)
-    from zoo.training.reopening import wrapped
+    from zoo.training.run_data import wrap_dataset
 
-    decoded = wrapped(dataset).decode(32)
+    decoded = wrap_dataset(dataset).decode(32)
     where = Arithmetic(device=torch.device("cpu"), dtype=pick_precision(torch.device("cpu")))
-    return CachedFeatures(
+    return FeatureInputs(
         model, decoded, torch.arange(80), arithmetic=where, limit=limit, folder=folder, progress=zoo.silent
     )
 
 
 def test_features_over_the_limit_lie_in_a_file_and_are_the_same(tmp_path):
     dataset, rows = DrawnBoxes(), torch.tensor([3, 70, 12])
-    kept = features_of(dataset, tmp_path, limit=1e9).plain(rows)
+    cache = features_of(dataset, tmp_path, limit=1e9).plain(rows)
     with pytest.warns(
         ZooWarning, match=r"take 0\.\d+ GB, more than the 0\.001 GB that stay in memory: they lie in a file"
     ):
         mapped = features_of(dataset, tmp_path, limit=1e6)
-    assert mapped.kept.folder == tmp_path
-    assert all(torch.equal(kept[name], mapped.plain(rows)[name]) for name in ("classify", "locate"))
+    assert mapped.cache.folder == tmp_path
+    assert all(torch.equal(cache[name], mapped.plain(rows)[name]) for name in ("classify", "locate"))
 
 
 def test_the_file_of_features_has_no_name_and_leaves_nothing_behind(tmp_path):
@@ -406,7 +406,7 @@ def test_the_file_of_features_has_no_name_and_leaves_nothing_behind(tmp_path):
 def test_features_within_the_limit_need_no_file(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ZooWarning)
-        assert features_of(DrawnBoxes(), tmp_path, limit=1e9).kept.folder is None
+        assert features_of(DrawnBoxes(), tmp_path, limit=1e9).cache.folder is None
 
 
 def test_a_run_is_the_same_with_its_features_in_a_file(tmp_path):
@@ -483,7 +483,7 @@ def test_the_command_line_trains_evaluates_and_asks_two_heads(installed, command
     assert done.status == 0, done.err
     lines = [line for line in done.err.splitlines() if line.startswith("fine-tuning ")]
     assert len(lines) == 2
-    assert all("classify: log loss" in line and "locate: iou" in line and "pull together" in line for line in lines)
+    assert all("classify: log loss" in line and "locate: iou" in line and "gradient cosine" in line for line in lines)
     recipe = read_recipe(tmp_path / "run" / "recipe.toml")
     assert recipe.training.balance == "uncertainty"
     assert [(head.plugin, head.weight) for head in recipe.heads] == [("classify", 1.0), ("locate", 0.3)]

@@ -184,7 +184,7 @@ def test_a_row_that_stands_there_twice_is_one_picture(tmp_path: Path) -> None:
         ("path,label\n", r"the table has a header, but no rows\. Add a row a picture\."),
         (
             "path,label\n1.png,a\n7.png,a\n8.png,b\n",
-            r"2 rows of missing files \(the first: 7\.png, line 3\)\. Mend the table; paths are relative to ",
+            r"2 rows of missing files \(the first: 7\.png, line 3\)\. Correct the table; paths are relative to ",
         ),
         ("path,label\n1.png,\n2.png,a\n", r"1 row with an empty label \(the first: line 2\)\."),
         ("path,label\n,a\n2.png,a\n", r"1 row without a path \(the first: line 2\)"),

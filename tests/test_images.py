@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image, features
 
+from zoo.data.image_files import find_images
+from zoo.data.images import read_image, resize
 from zoo.errors import FileError
-from zoo.images import find_images, read_image, resize
 
 RED = (220, 30, 40)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zoo.errors import UsageError
-from zoo.licences import LICENCES, Origin, check_licence, check_lineage, is_non_commercial, is_share_alike
-from zoo.lineage import Ancestry, settle_licences
+from zoo.publish.licences import LICENCES, Origin, check_licence, check_lineage, is_non_commercial, is_share_alike
+from zoo.publish.lineage import Ancestry, settle_licences
 
 
 def base(license):

@@ -10,16 +10,17 @@ import torch
 from torch import nn
 
 from zoo.contracts import Cut, Input
-from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
-from zoo.filters import Filters, build_filters
-from zoo.looking.activations import activate
-from zoo.looking.albums import TensorAlbum, draw_noise, first_readable, open_folder, spread
-from zoo.looking.colours import Painter, natural_palette
-from zoo.looking.dreams import dream
-from zoo.looking.drift import _hsic, measure_drift
-from zoo.looking.fields import Field
-from zoo.looking.layers import Layer, find_layers
-from zoo.looking.patches import find_strongest
+from zoo.data.image_sources import ImageReader, TensorImages, open_images, spread
+from zoo.errors import UnknownNameError, UsageError, ZooError
+from zoo.interpret.activations import compute_activations
+from zoo.interpret.colours import PaletteEstimator, natural_palette
+from zoo.interpret.drift import _hsic, measure_drift
+from zoo.interpret.feature_visualisation import visualise_channels
+from zoo.interpret.layers import Layer, find_layers
+from zoo.interpret.noise import draw_noise
+from zoo.interpret.patches import find_top_patches
+from zoo.interpret.receptive_fields import ReceptiveField
+from zoo.models.filters import Filters, build_filters
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +63,21 @@ class Strange(nn.Module):
 
 
 def test_the_field_of_an_unknown_step_is_measured():
-    from zoo.looking.fields import find_field
+    from zoo.interpret.receptive_fields import find_receptive_field
 
     module = nn.Sequential(nn.Conv2d(3, 3, 1), Strange())
     cut = Cut(name="mean", node="1.mean", channels=3, stride=1)
     filters = Filters(module, backbone="vgg11", cut=cut, input=Input(size=32))
-    assert find_field(filters, cut) == Field(size=5, step=1, start=-2)
+    assert find_receptive_field(filters, cut) == ReceptiveField(size=5, step=1, start=-2)
 
 
 def test_a_field_that_is_measured_does_not_hang_on_the_mode():
-    from zoo.looking.fields import find_field
+    from zoo.interpret.receptive_fields import find_receptive_field
 
     module = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), Strange())
     cut = Cut(name="mean", node="2.mean", channels=3, stride=1)
     filters = Filters(module, backbone="vgg11", cut=cut, input=Input(size=32)).train()
-    assert find_field(filters, cut) == Field(size=5, step=1, start=-2)
+    assert find_receptive_field(filters, cut) == ReceptiveField(size=5, step=1, start=-2)
     assert filters.module.training
 
 
@@ -98,28 +99,21 @@ def test_a_layer_that_is_not_there_offers_the_nearest(filters):
 # ------------------------------------------------------------------------------------------------ pictures
 
 
-def test_a_folder_without_pictures_says_so(tmp_path):
-    with pytest.raises(FileError, match="there are no pictures in this folder"):
-        open_folder(tmp_path, size=32)
-    with pytest.raises(FileError, match="there is no such folder"):
-        open_folder(tmp_path / "nowhere", size=32)
-
-
 def test_unreadable_pictures_are_left_out_and_told_of(shapes, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "b.png").write_bytes((shapes / "bar" / "bar-000.png").read_bytes())
-    album = open_folder(tmp_path, size=32)
-    assert first_readable(album).shape == (3, 32, 32)
-    assert len(album.skipped) == 1
-    assert "a.png: the file is empty" in album.skipped[0]
+    images = ImageReader(open_images(tmp_path), size=32)
+    assert images.first().shape == (3, 32, 32)
+    assert len(images.skipped) == 1
+    assert "a.png: the file is empty" in images.skipped[0]
 
 
 def test_none_that_can_be_read_is_an_error(filters, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(ZooError, match="None of the 1 pictures can be read"):
-        find_strongest(filters, find_layers(filters), open_folder(tmp_path, size=32))
+        find_top_patches(filters, find_layers(filters), ImageReader(open_images(tmp_path), size=32))
     with pytest.raises(ZooError, match="None of the 1 pictures can be read"):
-        first_readable(open_folder(tmp_path, size=32))
+        ImageReader(open_images(tmp_path), size=32).first()
 
 
 def test_a_limit_takes_pictures_from_all_over():
@@ -129,9 +123,9 @@ def test_a_limit_takes_pictures_from_all_over():
 
 
 def test_grey_pictures_give_a_grey_palette():
-    painter = Painter()
-    painter.add(torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8).expand(4, 3, 16, 16))
-    mix = painter.palette().mix
+    palette_estimator = PaletteEstimator()
+    palette_estimator.add(torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8).expand(4, 3, 16, 16))
+    mix = palette_estimator.palette().mix
     assert torch.allclose(mix[0], mix[1], atol=1e-4)
     assert torch.allclose(mix[1], mix[2], atol=1e-4)
 
@@ -140,9 +134,9 @@ def test_coloured_pictures_give_back_how_their_colours_go_together():
     generator = torch.Generator().manual_seed(0)
     own = torch.randn(3, 40_000, generator=generator)
     colours = torch.stack([own[0], 0.5 * own[0] + own[1], own[2]]) * 20 + 128
-    painter = Painter()
-    painter.add(colours.clamp(0, 255).to(torch.uint8).view(1, 3, 200, 200))
-    mix = painter.palette().mix
+    palette_estimator = PaletteEstimator()
+    palette_estimator.add(colours.clamp(0, 255).to(torch.uint8).view(1, 3, 200, 200))
+    mix = palette_estimator.palette().mix
     found = mix @ mix.T
     expected = torch.tensor([[1, 0.5, 0], [0.5, 1.25, 0], [0, 0, 1]]) / 3.25
     assert torch.allclose(found, expected, atol=0.03)
@@ -159,7 +153,13 @@ def one_channel(kernel, size=32):
         convolution.weight[0, 0] = kernel
     cut = Cut(name="only", node="0", channels=1, stride=1)
     filters = Filters(nn.Sequential(convolution), backbone="vgg11", cut=cut, input=Input(size=size))
-    return filters.eval(), Layer(cut=cut, field=Field(size=kernel.shape[-1], step=1, start=-(kernel.shape[-1] // 2)))
+    return filters.eval(), Layer(
+        cut=cut, field=ReceptiveField(size=kernel.shape[-1], step=1, start=-(kernel.shape[-1] // 2))
+    )
+
+
+def reading(images: torch.Tensor) -> ImageReader:
+    return ImageReader(TensorImages(images), size=images.shape[-1])
 
 
 def test_the_strongest_patch_is_where_the_pattern_was_put():
@@ -167,7 +167,7 @@ def test_the_strongest_patch_is_where_the_pattern_was_put():
     filters, layer = one_channel(kernel)
     images = torch.full((5, 3, 32, 32), 60, dtype=torch.uint8)
     images[3, 0, 10:13, 20:23] = ((kernel > 0) * 180 + 60).to(torch.uint8)
-    seen = find_strongest(filters, [layer], TensorAlbum(images), channels=1, patches=2)
+    seen = find_top_patches(filters, [layer], reading(images), channels=1, patches=2)
     (found,) = seen.layers
     assert np.array_equal(found.patches[0, 0], images[3, :, 10:13, 20:23].permute(1, 2, 0).numpy())
     assert found.answers[0, 0] > found.answers[0, 1]
@@ -180,7 +180,7 @@ def test_a_patch_at_the_border_is_padded_to_its_size():
     images[1, 0, 0, 0] = 255
     filters.module[0].weight.data[0, 0] = torch.zeros(5, 5)
     filters.module[0].weight.data[0, 0, 2, 2] = 1
-    patch = find_strongest(filters, [layer], TensorAlbum(images), channels=1, patches=1).layers[0].patches[0, 0]
+    patch = find_top_patches(filters, [layer], reading(images), channels=1, patches=1).layers[0].patches[0, 0]
     assert patch.shape == (5, 5, 3)
     assert patch[2, 2, 0] == 255
     assert (patch[:2] == (243, 245, 246)).all()
@@ -188,7 +188,7 @@ def test_a_patch_at_the_border_is_padded_to_its_size():
 
 def test_a_channel_takes_at_most_one_patch_of_a_picture(filters):
     images = draw_noise(32, count=12).images
-    found = find_strongest(filters, find_layers(filters), TensorAlbum(images), channels=4, patches=9).layers[-1]
+    found = find_top_patches(filters, find_layers(filters), reading(images), channels=4, patches=9).layers[-1]
     assert found.patches.shape[:2] == (4, 9)
     for patches in found.patches:
         assert len({patch.tobytes() for patch in patches}) == 9
@@ -197,7 +197,7 @@ def test_a_channel_takes_at_most_one_patch_of_a_picture(filters):
 def test_one_pass_finds_what_sorting_everything_finds(filters):
     images = draw_noise(32, count=150).images
     layer = find_layers(filters)[-1]
-    found = find_strongest(filters, [layer], TensorAlbum(images), channels=5, patches=9).layers[0]
+    found = find_top_patches(filters, [layer], reading(images), channels=5, patches=9).layers[0]
     with torch.no_grad():
         answers = filters(images).amax(dim=(2, 3))
     expected = answers[:, list(found.channels)].sort(dim=0, descending=True).values[:9].T
@@ -211,14 +211,16 @@ def test_channels_that_show_the_same_are_not_shown_twice():
         convolution.weight[0, 0], convolution.weight[1, 0], convolution.weight[2, 1] = 3, 2, 1
     cut = Cut(name="only", node="0", channels=3, stride=1)
     filters = Filters(nn.Sequential(convolution), backbone="vgg11", cut=cut, input=Input(size=16)).eval()
-    layer = Layer(cut=cut, field=Field(size=1, step=1, start=0))
+    layer = Layer(cut=cut, field=ReceptiveField(size=1, step=1, start=0))
     images = torch.randint(0, 256, (60, 3, 1, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    album = TensorAlbum(images.expand(60, 3, 16, 16).contiguous())
-    assert find_strongest(filters, [layer], album, channels=2, patches=1).layers[0].channels == (0, 2)
+    reader = reading(images.expand(60, 3, 16, 16).contiguous())
+    assert find_top_patches(filters, [layer], reader, channels=2, patches=1).layers[0].channels == (0, 2)
 
 
 def test_a_look_without_patches_reads_no_picture_twice(filters):
-    found = find_strongest(filters, find_layers(filters), draw_noise(32), channels=3, patches=0).layers[-1]
+    found = find_top_patches(
+        filters, find_layers(filters), reading(draw_noise(32).images), channels=3, patches=0
+    ).layers[-1]
     assert len(found.channels) == 3
     assert found.patches.shape[1] == 0
 
@@ -228,37 +230,41 @@ def test_a_look_without_patches_reads_no_picture_twice(filters):
 
 def test_a_dream_excites_its_channel_more_than_noise_does(filters):
     layer = find_layers(filters)[-1]
-    dreams = dream(filters, layer, [3, 40], steps=48)
+    visualisations = visualise_channels(filters, layer, [3, 40], steps=48)
     with torch.no_grad():
         ordinary = filters(draw_noise(32, count=64).images)[:, [3, 40]].amax(dim=(0, 2, 3)).numpy()
-    assert (dreams.answers > ordinary).all()
+    assert (visualisations.answers > ordinary).all()
 
 
 def test_a_dream_shows_what_a_cell_sees(filters):
     layer = find_layers(filters)[-1]
-    dreams = dream(filters, layer, [3], steps=2)
-    assert dreams.pictures.shape == (1, layer.field.size, layer.field.size, 3)
-    assert dreams.pictures.dtype == np.uint8
+    visualisations = visualise_channels(filters, layer, [3], steps=2)
+    assert visualisations.pictures.shape == (1, layer.field.size, layer.field.size, 3)
+    assert visualisations.pictures.dtype == np.uint8
 
 
 def test_a_known_filter_dreams_of_itself():
     kernel = torch.ones(5, 5)
     kernel[:, 2:] = -1
     filters, layer = one_channel(kernel)
-    picture = dream(filters, layer, [0], steps=64, palette=natural_palette()).pictures[0, :, :, 0].astype(float)
+    picture = (
+        visualise_channels(filters, layer, [0], steps=64, palette=natural_palette()).pictures[0, :, :, 0].astype(float)
+    )
     assert picture[:, :2].mean() > picture[:, 2:].mean() + 60
 
 
 def test_a_seed_gives_the_same_dreams_again_and_another_does_not(filters):
     layer = find_layers(filters)[0]
-    first, again, other = (dream(filters, layer, [0, 1], steps=4, seed=seed).pictures for seed in (1, 1, 2))
+    first, again, other = (
+        visualise_channels(filters, layer, [0, 1], steps=4, seed=seed).pictures for seed in (1, 1, 2)
+    )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_dreaming_leaves_the_filters_as_they_were(filters):
     before = copy.deepcopy(filters.state_dict())
-    dream(filters, find_layers(filters)[0], [0], steps=3)
+    visualise_channels(filters, find_layers(filters)[0], [0], steps=3)
     assert all(torch.equal(before[name], value) for name, value in filters.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in filters.module.parameters())
 
@@ -267,20 +273,20 @@ def test_a_small_budget_makes_dreams_cheaper(filters):
     told = []
     layer = find_layers(filters)[-1]
     listen = lambda what, done, total=None, note="": told.append(total)  # noqa: E731
-    dream(filters, layer, [0], steps=500, most=0.5, progress=listen)
+    visualise_channels(filters, layer, [0], steps=500, max_gflop=0.5, progress=listen)
     assert 32 <= told[-1] < 500
 
 
 @pytest.mark.parametrize("channels", [[], [-1], [128]])
 def test_a_channel_that_is_not_there_is_an_error(filters, channels):
     with pytest.raises(UsageError, match=r"has the channels 0 to 127"):
-        dream(filters, find_layers(filters)[-1], channels)
+        visualise_channels(filters, find_layers(filters)[-1], channels)
 
 
 def test_tokens_have_no_dreams(filters):
     layer = Layer(cut=find_layers(filters)[-1].cut, field=None)
     with pytest.raises(ZooError, match="tokens that see the whole picture"):
-        dream(filters, layer, [0])
+        visualise_channels(filters, layer, [0])
 
 
 # ------------------------------------------------------------------------------------------------ maps
@@ -288,7 +294,7 @@ def test_tokens_have_no_dreams(filters):
 
 def test_maps_are_the_layers_own(filters):
     picture = draw_noise(32, count=1).images[0]
-    first, last = activate(filters, picture, find_layers(filters), strongest=4)
+    first, last = compute_activations(filters, picture, find_layers(filters), strongest=4)
     with torch.no_grad():
         expected = filters(picture[None])[0]
     assert np.allclose(last.mean, expected.mean(0).numpy(), atol=1e-5)
@@ -301,7 +307,7 @@ def test_maps_are_the_layers_own(filters):
 
 
 def test_filters_have_not_drifted_from_themselves(filters):
-    drift = measure_drift(filters, filters, draw_noise(32, count=32))
+    drift = measure_drift(filters, filters, reading(draw_noise(32, count=32).images))
     assert all(layer.change == 0 for layer in drift.layers)
     assert all(layer.cka == pytest.approx(1, abs=1e-6) for layer in drift.layers)
 
@@ -321,12 +327,12 @@ def test_one_changed_layer_is_the_one_that_moved(filters):
 
 
 def test_other_weights_are_less_alike_than_scaled_ones(filters):
-    album = draw_noise(32, count=64)
+    noise = ImageReader(draw_noise(32, count=64), size=32)
     scaled = copy.deepcopy(filters)
     with torch.no_grad():
         scaled["features.3"].mul_(3)
     other = build_filters("vgg11", cut="block2", weights="random", size=32, seed=5).eval()
-    alike, unlike = (measure_drift(one, filters, album).layers[-1].cka for one in (scaled, other))
+    alike, unlike = (measure_drift(one, filters, noise).layers[-1].cka for one in (scaled, other))
     assert alike == pytest.approx(1, abs=1e-4)
     assert unlike < 0.99
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zoo.errors import IntegrityError
-from zoo.manifest import LIMIT, Manifest, manifest_bytes, read_manifest
+from zoo.store.manifest import MANIFEST_LIMIT, Manifest, manifest_to_bytes, read_manifest
 
 HASH = "a" * 64
 
@@ -67,15 +67,15 @@ def test_a_manifest_is_read_with_its_types() -> None:
 
 def test_a_manifest_is_written_and_read_back_the_same() -> None:
     manifest = read()
-    raw = manifest_bytes(manifest)
+    raw = manifest_to_bytes(manifest)
     assert raw.endswith(b"}\n")
     assert read_manifest(raw, "here") == manifest
-    assert manifest_bytes(read_manifest(raw, "here")) == raw
+    assert manifest_to_bytes(read_manifest(raw, "here")) == raw
 
 
 def test_the_order_of_files_does_not_change_the_bytes() -> None:
     files = said()["files"]
-    assert manifest_bytes(read(files=dict(reversed(files.items())))) == manifest_bytes(read())
+    assert manifest_to_bytes(read(files=dict(reversed(files.items())))) == manifest_to_bytes(read())
 
 
 def test_a_newer_format_says_to_upgrade() -> None:
@@ -92,7 +92,7 @@ def test_what_is_no_json_is_refused(raw: bytes) -> None:
 
 
 def test_a_manifest_that_is_too_large_is_refused() -> None:
-    assert "are allowed" in refused(b" " * (LIMIT + 1))
+    assert "are allowed" in refused(b" " * (MANIFEST_LIMIT + 1))
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,6 @@ def test_all_wrong_fields_are_said_at_once() -> None:
 
 
 def test_a_manifest_is_read_without_torch() -> None:
-    code = "import sys, zoo.manifest, zoo.published; print('torch' in sys.modules)"
+    code = "import sys, zoo.store.manifest, zoo.store.artifact; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

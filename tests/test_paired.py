@@ -8,11 +8,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from zoo.errors import UsageError
-from zoo.evaluation.paired import MOST_PAIRS, compare, detectable_effect, pairs_needed
+from zoo.evaluation.statistics import MOST_PAIRS, compare_paired, detectable_effect, pairs_needed
 
 
 def _drawn(seed: int, effect: float, pairs: int, repeats: int) -> np.ndarray:
@@ -21,7 +20,7 @@ def _drawn(seed: int, effect: float, pairs: int, repeats: int) -> np.ndarray:
 
 
 def _compared(differences: np.ndarray):
-    return [compare(row, [0.0] * len(row), better="higher") for row in differences]
+    return [compare_paired(row, [0.0] * len(row), better="higher") for row in differences]
 
 
 # ------------------------------------------------------------------------------------------------ simulations
@@ -57,17 +56,17 @@ def test_p_is_the_share_of_all_sign_flips_that_are_as_far_from_zero(pairs: int) 
     differences = hits[0] - hits[1]
     flips = [abs(np.dot(signs, differences)) for signs in itertools.product((-1, 1), repeat=pairs)]
     expected = np.mean([flip >= abs(differences.sum()) for flip in flips])
-    assert compare(hits[0] / 60, hits[1] / 60, better="higher").p == pytest.approx(expected, abs=1e-12)
+    assert compare_paired(hits[0] / 60, hits[1] / 60, better="higher").p == pytest.approx(expected, abs=1e-12)
 
 
 def test_six_seeds_of_one_sign_are_just_enough() -> None:
-    found = compare([0.71, 0.73, 0.72, 0.76, 0.74, 0.75], [0.7] * 6, better="higher")
+    found = compare_paired([0.71, 0.73, 0.72, 0.76, 0.74, 0.75], [0.7] * 6, better="higher")
     assert found.p == pytest.approx(2 / 64)
     assert found.verdict == "helps"
 
 
 def test_one_seed_of_the_other_sign_among_six_is_too_much() -> None:
-    found = compare([0.71, 0.73, 0.72, 0.76, 0.74, 0.699], [0.7] * 6, better="higher")
+    found = compare_paired([0.71, 0.73, 0.72, 0.76, 0.74, 0.699], [0.7] * 6, better="higher")
     assert found.p == pytest.approx(4 / 64)
     assert found.verdict == "no difference found"
 
@@ -80,7 +79,7 @@ def test_many_pairs_are_tested_by_drawn_flips_and_the_same_ones_each_time() -> N
 
 
 def test_an_interval_that_holds_zero_is_no_verdict_though_p_is_small() -> None:
-    found = compare([3, 3, 0, 4, -2, 2, 3, 4], [0] * 8, better="higher")
+    found = compare_paired([3, 3, 0, 4, -2, 2, 3, 4], [0] * 8, better="higher")
     assert found.p < 0.05
     assert found.low < 0 < found.high
     assert found.verdict == "no difference found"
@@ -88,7 +87,7 @@ def test_an_interval_that_holds_zero_is_no_verdict_though_p_is_small() -> None:
 
 def test_flips_that_tie_but_for_rounding_count_as_ties() -> None:
     treated, control = [0.2, 0.1, 0.2, 0.8, 0.3, 0.1, 0.9], [0.7, 0.3, 0.6, 0.4, 0.0, 0.2, 0.4]  # both sum to 2.6
-    assert compare(treated, control, better="higher").p == 1
+    assert compare_paired(treated, control, better="higher").p == 1
 
 
 # ------------------------------------------------------------------------------------------------ directions
@@ -96,7 +95,7 @@ def test_flips_that_tie_but_for_rounding_count_as_ties() -> None:
 
 def test_swapped_arms_turn_every_sign() -> None:
     one, other = _drawn(6, 0.7, 12, 2)
-    there, back = compare(one, other, better="higher"), compare(other, one, better="higher")
+    there, back = compare_paired(one, other, better="higher"), compare_paired(other, one, better="higher")
     assert back.difference == pytest.approx(-there.difference)
     assert back.low == pytest.approx(-there.high, abs=0.1)  # drawn at random
     assert back.high == pytest.approx(-there.low, abs=0.1)
@@ -106,9 +105,9 @@ def test_swapped_arms_turn_every_sign() -> None:
 
 def test_of_a_loss_less_is_better() -> None:
     losses, control = [0.5, 0.51, 0.49, 0.52, 0.5, 0.48, 0.5], [0.6, 0.62, 0.58, 0.63, 0.6, 0.59, 0.61]
-    assert compare(losses, control, better="lower").verdict == "helps"
-    assert compare(losses, control, better="higher").verdict == "harms"
-    assert compare(control, losses, better="lower").verdict == "harms"
+    assert compare_paired(losses, control, better="lower").verdict == "helps"
+    assert compare_paired(losses, control, better="higher").verdict == "harms"
+    assert compare_paired(control, losses, better="lower").verdict == "harms"
 
 
 # ------------------------------------------------------------------------------------------------ how many seeds
@@ -140,25 +139,25 @@ def test_the_least_effect_that_is_found_needs_just_these_pairs(pairs: int) -> No
 
 @pytest.mark.parametrize("pairs", range(1, 6))
 def test_under_six_pairs_nothing_is_concluded_however_large_the_difference(pairs: int) -> None:
-    found = compare([0.9 + 0.01 * one for one in range(pairs)], [0.1] * pairs, better="higher")
+    found = compare_paired([0.9 + 0.01 * one for one in range(pairs)], [0.1] * pairs, better="higher")
     assert found.verdict == "too few seeds"
     assert (found.low, found.high, found.detectable, found.not_excluded) == (None, None, None, None)
     assert found.p >= 0.0625
 
 
 def test_one_pair_has_a_difference_and_nothing_else() -> None:
-    found = compare([0.5], [0.25], better="higher")
+    found = compare_paired([0.5], [0.25], better="higher")
     assert (found.pairs, found.difference, found.p, found.seeds_needed) == (1, 0.25, 1.0, None)
 
 
 def test_equal_differences_have_that_difference_as_their_interval() -> None:
-    found = compare([0.1 + 0.2] * 7, [0.1] * 7, better="higher")
+    found = compare_paired([0.1 + 0.2] * 7, [0.1] * 7, better="higher")
     assert found.low == found.high == pytest.approx(0.2)
     assert (found.verdict, found.seeds_needed, found.detectable) == ("helps", 6, 0.0)
 
 
 def test_arms_that_agree_but_for_rounding_do_not_differ() -> None:
-    found = compare([0.1 + 0.2] * 7, [0.3] * 7, better="higher")
+    found = compare_paired([0.1 + 0.2] * 7, [0.3] * 7, better="higher")
     assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
     assert (found.verdict, found.seeds_needed) == ("no difference found", None)
 
@@ -168,10 +167,10 @@ def test_arms_that_agree_but_for_rounding_do_not_differ() -> None:
 def test_no_figures_give_nan_or_a_warning(data) -> None:
     pairs = data.draw(st.integers(6, 9))
     few = st.sampled_from([0.0, 0.5, 1.0, 1e-300, 1e9, -3.0, 0.1 + 0.2, 0.3])
-    arms = [data.draw(st.lists(few, min_size=pairs, max_size=pairs)) for _ in range(2)]
+    variants = [data.draw(st.lists(few, min_size=pairs, max_size=pairs)) for _ in range(2)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = compare(*arms, better="higher")
+        found = compare_paired(*variants, better="higher")
     figures = (found.difference, found.low, found.high, found.p, found.detectable, found.not_excluded)
     assert all(math.isfinite(figure) for figure in figures)
     assert found.low <= found.high
@@ -190,4 +189,4 @@ def test_no_figures_give_nan_or_a_warning(data) -> None:
 )
 def test_figures_that_are_no_pairs_are_refused(treated, control, better, said) -> None:
     with pytest.raises(UsageError, match=said):
-        compare(treated, control, better=better)
+        compare_paired(treated, control, better=better)

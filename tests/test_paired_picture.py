@@ -7,15 +7,15 @@ import pytest
 from PIL import Image, ImageColor
 
 from zoo.errors import UsageError
-from zoo.evaluation.verdicts import AblationReport, report_ablation
-from zoo.pictures.paired import draw_paired
-from zoo.pictures.style import ACCENT, WARM
+from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
+from zoo.plots.ablation import draw_ablation
+from zoo.plots.style import ACCENT, WARM
 
 KEYS = ("without", "with", "placebo", "two-stage", "oracle")
 
 
 def _report(
-    arms: int = 3, *, seeds: int = 6, gain: float = 0.05, splits=("seen",), title: str = "classify", **named
+    variants: int = 3, *, seeds: int = 6, gain: float = 0.05, splits=("seen",), title: str = "classify", **named
 ) -> AblationReport:
     rng = np.random.default_rng(0)
     base = rng.normal(0.6, 0.02, seeds)
@@ -24,8 +24,10 @@ def _report(
         split: {key: list(base + more + rng.normal(0, 0.004, seeds)) for key, more in zip(KEYS, gains, strict=True)}
         for split in splits
     }
-    titles = {key: f"{title} {key}" for key in KEYS[:arms]}
-    return report_ablation(values, arms=titles, seeds=range(seeds), head="classify", left_out="locate", **named)
+    titles = {key: f"{title} {key}" for key in KEYS[:variants]}
+    return make_ablation_report(
+        values, variants=titles, seeds=range(seeds), head="classify", left_out="locate", **named
+    )
 
 
 def _count(image: Image.Image, colour: str) -> int:
@@ -39,11 +41,11 @@ def _border(image: Image.Image, pixels: int = 4) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("arms", "seeds", "splits"),
+    ("variants", "seeds", "splits"),
     [(5, 10, ("seen", "unseen")), (3, 3, ("test",)), (1, 1, ("test",)), (2, 40, ("seen", "unseen", "night"))],
 )
-def test_any_ablation_is_drawn_at_one_width_with_its_text_inside(arms, seeds, splits) -> None:
-    image = draw_paired(_report(arms, seeds=seeds, splits=splits))
+def test_any_ablation_is_drawn_at_one_width_with_its_text_inside(variants, seeds, splits) -> None:
+    image = draw_ablation(_report(variants, seeds=seeds, splits=splits))
     assert image.mode == "RGB"
     assert image.width == 1500
     assert (_border(image) == 255).all()
@@ -51,13 +53,13 @@ def test_any_ablation_is_drawn_at_one_width_with_its_text_inside(arms, seeds, sp
 
 def test_titles_that_are_long_or_like_formulas_stay_inside() -> None:
     title = "$x_1$ \\frac a title of many words and averyveryverylongwordwithoutanyspaceswhatsoever and still more"
-    image = draw_paired(_report(5, splits=("seen", "unseen"), title=title, groups="$boats_{" * 30))
+    image = draw_ablation(_report(5, splits=("seen", "unseen"), title=title, groups="$boats_{" * 30))
     assert (_border(image) == 255).all()
-    assert image.size == draw_paired(_report(5, splits=("seen", "unseen"))).size
+    assert image.size == draw_ablation(_report(5, splits=("seen", "unseen"))).size
 
 
 def test_what_helps_and_what_harms_differ_in_colour() -> None:
-    helps, harms = draw_paired(_report(2, gain=0.05)), draw_paired(_report(2, gain=-0.05))
+    helps, harms = draw_ablation(_report(2, gain=0.05)), draw_ablation(_report(2, gain=-0.05))
     assert _count(helps, ACCENT) > 500
     assert _count(helps, WARM) == 0
     assert _count(harms, WARM) > 500
@@ -65,17 +67,17 @@ def test_what_helps_and_what_harms_differ_in_colour() -> None:
 
 
 def test_too_few_seeds_have_no_colour_of_a_verdict() -> None:
-    image = draw_paired(_report(2, seeds=5))
+    image = draw_ablation(_report(2, seeds=5))
     assert _count(image, ACCENT) == _count(image, WARM) == 0
 
 
 def test_losses_and_equal_figures_are_drawn() -> None:
     same = {"without": [1234.5] * 6, "with": [1234.5] * 6}
-    report = report_ablation(
-        {"test": same}, arms={"without": "a", "with": "b"}, seeds=range(6), head="a", left_out="b", metric="log_loss",
-        better="lower", share=False,
+    report = make_ablation_report(
+        {"test": same}, variants={"without": "a", "with": "b"}, seeds=range(6), head="a", left_out="b",
+        metric="log_loss", better="lower", share=False,
     )  # fmt: skip
-    assert (_border(draw_paired(report)) == 255).all()
+    assert (_border(draw_ablation(report)) == 255).all()
 
 
 def test_an_ablation_without_arms_is_refused() -> None:
@@ -83,4 +85,4 @@ def test_an_ablation_without_arms_is_refused() -> None:
         head="a", metric="m", better="higher", share=True, left_out="b", groups="groups", seeds=(0,), splits=()
     )
     with pytest.raises(UsageError, match=r"no arms to draw.*Run it first"):
-        draw_paired(report)
+        draw_ablation(report)

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image, ImageColor
 
 from zoo.errors import UsageError
-from zoo.pictures.confusion import draw_confusion
-from zoo.pictures.curves import draw_curves
-from zoo.pictures.grid import draw_filters
-from zoo.pictures.report import Bar, Bars, Command, Figure, Report, Table, write_report
-from zoo.pictures.sheet import draw_neighbours, draw_sheet
-from zoo.pictures.style import ACCENT, INK, WARM, fitted, width_of
+from zoo.plots.confusion import draw_confusion
+from zoo.plots.contact_sheet import draw_neighbours, draw_sheet
+from zoo.plots.curves import draw_curves
+from zoo.plots.grid import draw_filters
+from zoo.plots.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
+from zoo.plots.style import ACCENT, INK, WARM, fit_text, text_width
 
 
 def _border(image: Image.Image, pixels: int = 4) -> np.ndarray:
@@ -184,10 +184,10 @@ def test_neighbours_that_do_not_fit_their_captions_are_refused(
 
 
 def test_text_is_cut_with_an_ellipsis_to_the_room_it_has() -> None:
-    cut = fitted("hydromedusae solmaris", 20, 100)
+    cut = fit_text("hydromedusae solmaris", 20, 100)
     assert cut.endswith("…")
-    assert width_of(cut, 20) <= 100
-    assert fitted("short", 20, 100) == "short"
+    assert text_width(cut, 20) <= 100
+    assert fit_text("short", 20, 100) == "short"
 
 
 # --------------------------------------------------------------------------------------------------- curves
@@ -233,8 +233,8 @@ def test_an_empty_history_is_refused() -> None:
 def test_drawing_never_imports_pyplot() -> None:
     code = (
         "import sys, numpy as np\n"
-        "from zoo.pictures.confusion import draw_confusion\n"
-        "import zoo.pictures.grid, zoo.pictures.sheet, zoo.pictures.curves, zoo.pictures.report\n"
+        "from zoo.plots.confusion import draw_confusion\n"
+        "import zoo.plots.grid, zoo.plots.contact_sheet, zoo.plots.curves, zoo.plots.page\n"
         "assert 'matplotlib' not in sys.modules\n"
         "draw_confusion(np.eye(2, dtype=int), ['a', 'b'])\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules\n"
@@ -270,23 +270,23 @@ class _Page(HTMLParser):
 NASTY = "<script>alert('x')</script> & \"quoted\" {braces}"
 
 
-def _nasty_report() -> Report:
+def _nasty_report() -> PageContent:
     """Every text is one that must be escaped."""
-    return Report(
+    return PageContent(
         title=NASTY,
         headline=NASTY,
         meaning=NASTY,
         paragraphs=(NASTY, NASTY),
-        bars=Bars(title=NASTY, bars=(Bar(label=NASTY, value=0.9, text=NASTY, ours=True),), caption=NASTY),
-        table=Table(title=NASTY, columns=(NASTY, "b"), rows=((NASTY, "1"),), caption=NASTY, right=("b",), ours=0),
-        figures=(Figure(picture=Image.new("RGB", (900, 20), "red"), title=NASTY, caption=NASTY),),
-        commands=(Command(text=NASTY, about=NASTY),),
+        bars=PageBars(title=NASTY, bars=(PageBar(label=NASTY, value=0.9, text=NASTY, ours=True),), caption=NASTY),
+        table=PageTable(title=NASTY, columns=(NASTY, "b"), rows=((NASTY, "1"),), caption=NASTY, right=("b",), ours=0),
+        figures=(PageFigure(picture=Image.new("RGB", (900, 20), "red"), title=NASTY, caption=NASTY),),
+        commands=(PageCommand(text=NASTY, about=NASTY),),
         footer=NASTY,
     )
 
 
-def _written(folder: Path, report: Report) -> _Page:
-    write_report(folder / "report.html", report)
+def _written(folder: Path, report: PageContent) -> _Page:
+    write_page(folder / "report.html", report)
     page = _Page((folder / "report.html").read_text(encoding="utf-8"))
     assert not page.open
     return page
@@ -320,19 +320,19 @@ def test_pictures_of_a_report_come_out_as_they_went_in(tmp_path: Path) -> None:
 
 
 def test_small_pictures_stand_side_by_side_and_a_lone_one_does_not(tmp_path: Path) -> None:
-    small = Figure(picture=Image.new("RGB", (300, 300)), title="small")
-    large = Figure(picture=Image.new("RGB", (1500, 300)), title="large")
-    page = _written(tmp_path, Report(title="x", figures=(small, large, small, small)))
+    small = PageFigure(picture=Image.new("RGB", (300, 300)), title="small")
+    large = PageFigure(picture=Image.new("RGB", (1500, 300)), title="large")
+    page = _written(tmp_path, PageContent(title="x", figures=(small, large, small, small)))
     assert [attributes.get("class") for tag, attributes in page.tags if tag == "figure"] == [None, "wide", None, "wide"]
 
 
 def test_an_empty_report_has_its_title_only(tmp_path: Path) -> None:
-    page = _written(tmp_path, Report(title="nothing yet"))
+    page = _written(tmp_path, PageContent(title="nothing yet"))
     assert [tag for tag, _ in page.tags if tag in ("section", "figure", "p", "footer", "h1")] == ["h1"]
 
 
 def test_a_report_suits_light_and_dark_screens_and_phones(tmp_path: Path) -> None:
-    write_report(tmp_path / "report.html", Report(title="x"))
+    write_page(tmp_path / "report.html", PageContent(title="x"))
     text = (tmp_path / "report.html").read_text()
     assert "prefers-color-scheme: dark" in text
     assert "width=device-width" in text
@@ -341,13 +341,13 @@ def test_a_report_suits_light_and_dark_screens_and_phones(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("value", [-0.1, 1.2, float("nan")])
 def test_a_bar_beyond_its_line_is_refused(tmp_path: Path, value: float) -> None:
-    bars = Bars(title="x", bars=(Bar(label="vgg16", value=value, text="?"),))
+    bars = PageBars(title="x", bars=(PageBar(label="vgg16", value=value, text="?"),))
     with pytest.raises(UsageError, match=r"The bar 'vgg16' is .*, not in 0 to 1\. Divide it by the greatest"):
-        write_report(tmp_path / "report.html", Report(title="x", bars=bars))
+        write_page(tmp_path / "report.html", PageContent(title="x", bars=bars))
     assert not any(tmp_path.iterdir())
 
 
 def test_a_row_that_is_shorter_than_the_header_is_refused(tmp_path: Path) -> None:
-    table = Table(columns=("a", "b"), rows=(("1",),))
+    table = PageTable(columns=("a", "b"), rows=(("1",),))
     with pytest.raises(UsageError, match=r"has not 2 cells\. Give a cell a column\."):
-        write_report(tmp_path / "report.html", Report(title="x", table=table))
+        write_page(tmp_path / "report.html", PageContent(title="x", table=table))

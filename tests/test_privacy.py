@@ -10,9 +10,9 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save_file
 
 from zoo.errors import FileError
-from zoo.privacy import Personal, PrivacyError, check_private, find_private, personal
+from zoo.publish.privacy import PersonalData, PrivacyError, check_privacy, collect_personal_data, find_private_texts
 
-ANNA = Personal(user="anna", host="seal.lab.example", folders=("/users4/anna", "/users4/anna/fish"), owner="me")
+ANNA = PersonalData(user="anna", host="seal.lab.example", folders=("/users4/anna", "/users4/anna/fish"), owner="me")
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def found(tmp_path):
 
     def work(text, *, name="recipe.toml", known=ANNA, allow=()):
         (tmp_path / name).write_text(text)
-        return [(one.line, one.kind, one.text) for one in find_private({name: tmp_path / name}, known, allow=allow)]
+        return [
+            (one.line, one.kind, one.text) for one in find_private_texts({name: tmp_path / name}, known, allow=allow)
+        ]
 
     return work
 
@@ -78,11 +80,11 @@ def test_the_machines_name_is_found_whole_and_short(found):
 
 @pytest.mark.parametrize("user", ["root", "Ubuntu", "me", "bo", ""])
 def test_names_that_tell_nothing_are_left_alone(found, user):
-    assert found(f"by {user}", known=Personal(user=user, owner="me")) == []
+    assert found(f"by {user}", known=PersonalData(user=user, owner="me")) == []
 
 
 def test_the_owner_of_the_repository_may_be_named(found):
-    assert found("by anna", known=Personal(user="anna", owner="Anna")) == []
+    assert found("by anna", known=PersonalData(user="anna", owner="Anna")) == []
 
 
 @pytest.mark.parametrize(
@@ -98,12 +100,12 @@ def test_the_owner_of_the_repository_may_be_named(found):
 def test_secrets_are_found_and_never_told(tmp_path, secret, kind):
     (tmp_path / "notes.md").write_text(f"one\nkey={secret}\n")
     with pytest.raises(PrivacyError, match=f"notes.md, line 2: {kind}") as caught:
-        check_private({"notes.md": tmp_path / "notes.md"}, ANNA)
+        check_privacy({"notes.md": tmp_path / "notes.md"}, ANNA)
     assert secret not in str(caught.value)
 
 
 def test_a_login_of_this_machine_is_a_secret_whatever_it_looks_like(found):
-    assert found("x correct-horse y", known=Personal(secrets=("correct-horse",))) == [
+    assert found("x correct-horse y", known=PersonalData(secrets=("correct-horse",))) == [
         ("line 1", "a login of this machine", "")
     ]
 
@@ -119,7 +121,7 @@ def test_all_findings_are_said_at_once_with_the_remedy(tmp_path):
     with pytest.raises(
         PrivacyError, match=r"a.md, line 1: .*; b.md, line 2: the user's name 'anna'.*`allow=\['TEXT'\]`"
     ):
-        check_private({name: tmp_path / name for name in ("a.md", "b.md")}, ANNA)
+        check_privacy({name: tmp_path / name for name in ("a.md", "b.md")}, ANNA)
 
 
 def test_one_text_may_be_let_through(found):
@@ -132,7 +134,7 @@ def test_the_metadata_of_safetensors_are_searched_and_their_weights_are_not(tmp_
     save_file({"x": torch.zeros(3)}, tmp_path / "m.safetensors", {"made": "/home/berta/fish"})
     with (tmp_path / "m.safetensors").open("ab") as opened:
         opened.write(b"/home/berta/weights")
-    found = find_private({"m.safetensors": tmp_path / "m.safetensors"}, ANNA)
+    found = find_private_texts({"m.safetensors": tmp_path / "m.safetensors"}, ANNA)
     assert [(one.line, one.text) for one in found] == [("metadata", "/home/berta/fish")]
 
 
@@ -142,23 +144,23 @@ def test_the_texts_in_pictures_are_searched(tmp_path, packed):
     texts.add_text("Source", "/home/berta/fish.ipynb", zip=packed)
     texts.add_itxt("Author", "anna", zip=packed)
     Image.new("RGB", (4, 4)).save(tmp_path / "p.png", pnginfo=texts)
-    found = find_private({"p.png": tmp_path / "p.png"}, ANNA)
+    found = find_private_texts({"p.png": tmp_path / "p.png"}, ANNA)
     assert [(one.line, one.text) for one in found] == [("metadata", "/home/berta/fish.ipynb"), ("metadata", "anna")]
 
 
 def test_names_of_files_are_searched(tmp_path):
     (tmp_path / "x").write_text("")
-    assert [one.line for one in find_private({"confusion of anna.txt": tmp_path / "x"}, ANNA)] == ["name"]
+    assert [one.line for one in find_private_texts({"confusion of anna.txt": tmp_path / "x"}, ANNA)] == ["name"]
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path):
     with pytest.raises(FileError, match=r"cannot be read"):
-        find_private({"x": tmp_path / "missing"}, ANNA)
+        find_private_texts({"x": tmp_path / "missing"}, ANNA)
 
 
 def test_this_machines_own_names_are_known(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "correct-horse")
     monkeypatch.chdir(tmp_path)
-    known = personal(owner="me", secrets=("another-one",))
+    known = collect_personal_data(owner="me", secrets=("another-one",))
     assert known.secrets == ("another-one", "correct-horse")
     assert str(tmp_path) in known.folders

@@ -1,4 +1,4 @@
-"""Where to chop: features in one pass, scores that leak nothing, an honest recommendation."""
+"""Where to cut: features in one pass, scores that leak nothing, an honest recommendation."""
 
 from __future__ import annotations
 
@@ -15,18 +15,24 @@ from PIL import Image
 import zoo
 from zoo.data.datasets import OpenDataset, open_dataset
 from zoo.errors import UnknownNameError, UsageError, ZooError
-from zoo.filters import build_filters
-from zoo.pictures.probe import draw_probe
-from zoo.probing.advice import explain, in_points, verdict_on
-from zoo.probing.arms import Gap, make_bench, opened
-from zoo.probing.choice import choose, probe
-from zoo.probing.evidence import logme
-from zoo.probing.features import fetched_megabytes, pool_features, price_cuts, random_twin, shrink_pixels
-from zoo.probing.intervals import interval, resample_means, standard_error
-from zoo.probing.questions import ask
-from zoo.probing.scores import mark_features
+from zoo.evaluation.selection.candidates import ScoreDifference, as_open_dataset, make_probe_setup
+from zoo.evaluation.selection.evidence import logme
+from zoo.evaluation.selection.features import (
+    download_megabytes,
+    measure_cut_costs,
+    pool_features,
+    randomly_initialized,
+    shrink_pixels,
+)
+from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
+from zoo.evaluation.selection.probing import choose_cut, probe
+from zoo.evaluation.selection.scores import score_features
+from zoo.evaluation.selection.summary import describe_baselines, explain_choice, format_points
+from zoo.evaluation.selection.tasks import make_probe_task
+from zoo.models.filters import build_filters
+from zoo.plots.probe import draw_probe
 
-CPU = make_bench(device="cpu", precision="fp32", seed=0, progress=zoo.silent)
+CPU = make_probe_setup(device="cpu", precision="fp32", seed=0, progress=zoo.silent)
 
 
 class Fish(zoo.Dataset):
@@ -83,13 +89,13 @@ class Labels(zoo.Dataset):
 
 
 def in_hand(dataset: zoo.Dataset) -> OpenDataset:
-    return opened(dataset)
+    return as_open_dataset(dataset)
 
 
 def asked(dataset: zoo.Dataset, target: str | None = None, **how):
     data = in_hand(dataset)
     decoded = data.decode(16)
-    return ask(data, decoded, target=target or next(iter(data.targets)), **how)
+    return make_probe_task(data, decoded, target=target or next(iter(data.targets)), **how)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def test_one_pass_gives_the_mean_of_every_cuts_own_features(name, home):
     filters = build_filters(name, cut=deepest, weights="random", size=side).eval()
     dataset = in_hand(Fish(count=9))
     decoded = dataset.decode(side)
-    cuts = price_cuts(filters, size=side)
+    cuts = measure_cut_costs(filters, size=side)
     rows = torch.arange(3)
     pooled = pool_features(filters, cuts, decoded, rows, arithmetic=CPU.arithmetic, progress=zoo.silent)
     with torch.no_grad():
@@ -135,25 +141,25 @@ def test_one_pass_gives_the_mean_of_every_cuts_own_features(name, home):
 
 
 def test_cuts_are_priced_at_the_size_that_is_asked_for(small):
-    half, whole = price_cuts(small, size=32), price_cuts(small, size=64)
+    half, whole = measure_cut_costs(small, size=32), measure_cut_costs(small, size=64)
     assert [cut.name for cut in half] == ["block1", "block2", "block3"]
     assert whole[-1].gflop == pytest.approx(4 * half[-1].gflop)
     assert half[-1].parameters == sum(parameter.numel() for parameter in small.parameters())
 
 
 def test_any_node_can_be_asked_for_beside_blocks(small):
-    cuts = price_cuts(small, ["features.3", "block1"], size=32)
+    cuts = measure_cut_costs(small, ["features.3", "block1"], size=32)
     assert [(cut.name, cut.node) for cut in cuts] == [("block1", "features.1"), ("features.3", "features.3")]
 
 
 def test_filters_that_end_inside_a_block_do_not_call_their_end_a_block():
     inside = build_filters("vgg16", cut="features.12", weights="random", size=32)
-    assert [cut.name for cut in price_cuts(inside, size=32)] == ["block1", "block2", "features.12"]
+    assert [cut.name for cut in measure_cut_costs(inside, size=32)] == ["block1", "block2", "features.12"]
 
 
 def test_filters_without_the_cut_say_so(small):
     with pytest.raises(UnknownNameError, match=r"No cut is called 'block4'. Did you mean 'block"):
-        price_cuts(small, ["block4"], size=32)
+        measure_cut_costs(small, ["block4"], size=32)
 
 
 def test_features_that_are_not_finite_are_refused(small, home):
@@ -165,7 +171,7 @@ def test_features_that_are_not_finite_are_refused(small, home):
 
 
 def test_a_random_twin_is_the_same_network_with_the_seeds_weights(small):
-    one, again, other = (random_twin(small, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (randomly_initialized(small, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(one["features.0"], again["features.0"])
     assert not torch.equal(one["features.0"], other["features.0"])
     assert list(one.module.state_dict()) == list(small.module.state_dict())
@@ -173,8 +179,8 @@ def test_a_random_twin_is_the_same_network_with_the_seeds_weights(small):
 
 def test_what_a_cut_costs_to_fetch_depends_on_how_it_was_published(small):
     plankton = zoo.load("vgg16-plankton")
-    assert fetched_megabytes(plankton, plankton.cuts[0]) == plankton.cuts[0].parameters * 2 / 1e6
-    assert fetched_megabytes(small, small.cuts[0]) == 0
+    assert download_megabytes(plankton, plankton.cuts[0]) == plankton.cuts[0].parameters * 2 / 1e6
+    assert download_megabytes(small, small.cuts[0]) == 0
 
 
 def test_raw_pixels_are_shrunk_and_flattened(home):
@@ -210,8 +216,8 @@ def test_logme_is_the_greatest_evidence_as_computed_directly(shape):
 def test_logme_of_several_columns_is_the_mean_of_each():
     rng = np.random.default_rng(1)
     features, columns = rng.normal(size=(30, 6)), rng.normal(size=(30, 2))
-    each = [logme(features, columns[:, number]) for number in range(2)]
-    assert logme(features, columns) == pytest.approx(np.mean(each))
+    per_sample = [logme(features, columns[:, number]) for number in range(2)]
+    assert logme(features, columns) == pytest.approx(np.mean(per_sample))
 
 
 def test_logme_is_higher_for_features_that_tell():
@@ -236,7 +242,8 @@ def test_groups_that_agree_with_themselves_make_the_interval_wider():
     groups = np.repeat(np.arange(20), 15)
     values = rng.normal(size=20)[groups][:, None] + 0.1 * rng.normal(size=(300, 1))
     alone, together = (
-        np.diff(interval(resample_means(values, drawn, seed=0)[:, 0]))[0] for drawn in (np.arange(300), groups)
+        np.diff(percentile_interval(resample_means(values, drawn, seed=0)[:, 0]))[0]
+        for drawn in (np.arange(300), groups)
     )
     assert together > 2 * alone
     assert standard_error(values[:, 0], groups) > 2 * standard_error(values[:, 0], np.arange(300))
@@ -245,8 +252,8 @@ def test_groups_that_agree_with_themselves_make_the_interval_wider():
 def test_differences_of_columns_are_paired():
     rng = np.random.default_rng(0)
     hard = rng.integers(0, 2, 200).astype(float)
-    marks = np.column_stack([hard, hard - 0.05])
-    means = resample_means(marks, np.arange(200), seed=0)
+    feature_scores = np.column_stack([hard, hard - 0.05])
+    means = resample_means(feature_scores, np.arange(200), seed=0)
     assert np.ptp(means[:, 0] - means[:, 1]) < 1e-12
 
 
@@ -265,37 +272,37 @@ def test_one_group_has_no_standard_error():
 
 
 def test_no_group_is_in_two_folds(home):
-    question = asked(Fish())
-    assert question.grouped
-    for group in np.unique(question.groups):
-        assert len(np.unique(question.fold[question.groups == group])) == 1
+    task = asked(Fish())
+    assert task.grouped
+    for group in np.unique(task.groups):
+        assert len(np.unique(task.fold[task.groups == group])) == 1
 
 
 def test_without_groups_every_fold_has_its_share_of_each_class(home):
-    question = asked(Fish(boats=0))
-    assert not question.grouped
-    counts = [np.bincount(question.labels[question.fold == fold]) for fold in range(5)]
+    task = asked(Fish(boats=0))
+    assert not task.grouped
+    counts = [np.bincount(task.labels[task.fold == fold]) for fold in range(5)]
     assert np.ptp(counts, axis=0).max() <= 1
 
 
 def test_the_test_pictures_of_a_training_are_not_looked_at(home):
     data = in_hand(Fish())
     decoded = data.decode(16)
-    question = ask(data, decoded, target="kind", seed=3)
-    assert not set(question.rows.tolist()) & set(data.split(decoded, seed=3).test.tolist())
+    task = make_probe_task(data, decoded, target="kind", seed=3)
+    assert not set(task.rows.tolist()) & set(data.split(decoded, seed=3).test.tolist())
 
 
 def test_folds_are_reduced_where_a_class_has_fewer_pictures(home):
-    question = asked(Labels([0] * 20 + [1] * 3))
-    assert question.folds == 3
-    assert question.notes == ("3 folds in place of 5: the class 'b' has only 3 pictures.",)
+    task = asked(Labels([0] * 20 + [1] * 3))
+    assert task.folds == 3
+    assert task.notes == ("3 folds in place of 5: the class 'b' has only 3 pictures.",)
 
 
 def test_folds_are_reduced_where_there_are_fewer_groups(home):
-    question = asked(Labels([0, 1] * 15, groups=["x", "y", "z"] * 10))
-    assert question.folds == 3
-    assert "3 folds in place of 5: there are only 3 groups." in question.notes
-    assert "There are only 3 groups: the intervals are rough." in question.notes
+    task = asked(Labels([0, 1] * 15, groups=["x", "y", "z"] * 10))
+    assert task.folds == 3
+    assert "3 folds in place of 5: there are only 3 groups." in task.notes
+    assert "There are only 3 groups: the intervals are rough." in task.notes
 
 
 def test_a_class_with_one_picture_beside_the_test_pictures_is_left_out(home):
@@ -304,9 +311,9 @@ def test_a_class_with_one_picture_beside_the_test_pictures_is_left_out(home):
         def splits(self):
             return {"train": range(21), "test": range(21, 25)}
 
-    question = asked(Held([0] * 10 + [1] * 10 + [2] + [0, 1, 2, 2]))
-    assert question.names == ("a", "b")
-    assert question.notes[0] == "1 classes have one picture beside the test pictures and are left out: c."
+    task = asked(Held([0] * 10 + [1] * 10 + [2] + [0, 1, 2, 2]))
+    assert task.names == ("a", "b")
+    assert task.notes[0] == "1 classes have one picture beside the test pictures and are left out: c."
 
 
 def test_one_class_is_refused_in_a_line(home):
@@ -349,14 +356,14 @@ def test_k_is_the_root_of_a_classes_pictures(home):
 
 
 def test_a_class_gives_no_more_pictures_than_asked_for(home):
-    question = asked(Labels([0] * 30 + [1] * 7 + [2] * 30), per_class=10)
-    assert np.bincount(question.labels).tolist() == [10, 7, 10]
+    task = asked(Labels([0] * 30 + [1] * 7 + [2] * 30), per_class=10)
+    assert np.bincount(task.labels).tolist() == [10, 7, 10]
 
 
 def test_a_large_class_gives_a_hundred_pictures_and_it_is_said(home):
-    question = asked(Labels([0] * 130 + [1] * 20))
-    assert np.bincount(question.labels).tolist() == [100, 20]
-    assert question.notes == ("120 of 150 pictures, at most 100 of each class.",)
+    task = asked(Labels([0] * 130 + [1] * 20))
+    assert np.bincount(task.labels).tolist() == [100, 20]
+    assert task.notes == ("120 of 150 pictures, at most 100 of each class.",)
     assert len(asked(Labels([0] * 130 + [1] * 20), per_class=None).rows) == 150
 
 
@@ -366,9 +373,9 @@ def test_pictures_without_a_box_are_left_out_and_it_is_said(home):
             sample = super().__getitem__(index)
             return replace(sample, targets={**sample.targets, "box": None}) if index % 2 else sample
 
-    question = asked(Half(), "box")
-    assert any("pictures without a box are left out" in note for note in question.notes)
-    assert np.isfinite(question.values).all()
+    task = asked(Half(), "box")
+    assert any("pictures without a box are left out" in note for note in task.notes)
+    assert np.isfinite(task.values).all()
 
 
 def test_boxes_that_are_nowhere_are_refused(home):
@@ -377,18 +384,18 @@ def test_boxes_that_are_nowhere_are_refused(home):
 
 
 def test_classes_in_one_group_are_told_of(home):
-    question = asked(Labels([0] * 10 + [1] * 10 + [2] * 10, groups=[*"uvwxyuvwxy" * 2, *"z" * 10]))
-    assert any("lie in one group each and can never be named right: c" in note for note in question.notes)
+    task = asked(Labels([0] * 10 + [1] * 10 + [2] * 10, groups=[*"uvwxyuvwxy" * 2, *"z" * 10]))
+    assert any("lie in one group each and can never be named right: c" in note for note in task.notes)
 
 
 # ------------------------------------------------------------------------------------------------ marks
 
 
 def test_features_that_tell_all_score_all_and_noise_scores_by_chance(home):
-    question = asked(Labels([0, 1, 2] * 40))
+    task = asked(Labels([0, 1, 2] * 40))
     rng = np.random.default_rng(0)
-    clear = np.eye(3)[question.labels] @ rng.normal(size=(3, 80)) * 5 + rng.normal(size=(120, 80))
-    told, noise = mark_features(clear, question), mark_features(rng.normal(size=(120, 80)), question)
+    clear = np.eye(3)[task.labels] @ rng.normal(size=(3, 80)) * 5 + rng.normal(size=(120, 80))
+    told, noise = score_features(clear, task), score_features(rng.normal(size=(120, 80)), task)
     assert told.knn == told.lda == told.score == 1
     assert 0.1 < noise.score < 0.55
     assert told.logme > noise.logme
@@ -400,59 +407,59 @@ def test_nothing_leaks_from_a_group_into_its_own_score(home):
     labels = [int(group[1:]) % 2 for group in groups]
     rng = np.random.default_rng(0)
     colours = rng.normal(size=(30, 20))
-    question = asked(Labels(labels, groups=groups))
+    task = asked(Labels(labels, groups=groups))
     features = colours[[int(group[1:]) for group in groups]] + 0.01 * rng.normal(size=(120, 20))
-    assert mark_features(features, question).score < 0.75
+    assert score_features(features, task).score < 0.75
     alone = asked(Labels(labels))
-    assert mark_features(features, alone).score > 0.9
+    assert score_features(features, alone).score > 0.9
 
 
 def test_constant_features_score_by_chance_and_do_not_fail(home):
-    question = asked(Labels([0, 1] * 30))
-    assert mark_features(np.ones((60, 10), dtype=np.float32), question).score <= 0.6
+    task = asked(Labels([0, 1] * 30))
+    assert score_features(np.ones((60, 10), dtype=np.float32), task).score <= 0.6
 
 
 def test_the_mean_of_the_marks_of_numbers_is_r2(home):
-    question = asked(Fish(), "length")
+    task = asked(Fish(), "length")
     rng = np.random.default_rng(0)
-    marks = mark_features(np.column_stack([question.values, rng.normal(size=(len(question.values), 3))]), question)
-    assert marks.r2 == pytest.approx(marks.each.mean())
-    assert marks.r2 > 0.95
-    assert marks.knn is None
+    feature_scores = score_features(np.column_stack([task.values, rng.normal(size=(len(task.values), 3))]), task)
+    assert feature_scores.r2 == pytest.approx(feature_scores.per_sample.mean())
+    assert feature_scores.r2 > 0.95
+    assert feature_scores.knn is None
 
 
 # ------------------------------------------------------------------------------------------------ choosing
 
 
 def test_the_cheapest_cut_within_one_paired_standard_error_is_chosen():
-    marks = np.zeros((400, 3))
-    marks[:160, 0] = 1  # far below
-    marks[:316, 1] = 1  # six that the best has wrong, and eight the other way round
-    marks[:310, 2] = marks[316:324, 2] = 1
-    best, picked = choose(marks, [1.0, 2.0, 3.0], np.arange(400))
+    feature_scores = np.zeros((400, 3))
+    feature_scores[:160, 0] = 1  # far below
+    feature_scores[:316, 1] = 1  # six that the best has wrong, and eight the other way round
+    feature_scores[:310, 2] = feature_scores[316:324, 2] = 1
+    best, picked = choose_cut(feature_scores, [1.0, 2.0, 3.0], np.arange(400))
     assert (best, picked) == (2, 1)
 
 
 def test_a_cut_that_is_worse_on_nearly_every_picture_that_tells_is_not_chosen():
     """Ten points of 400 pictures below, always the same way: within the error of either score, not of the pair."""
-    marks = np.ones((400, 2))
-    marks[:200] = 0
-    marks[200:210, 0] = 0
-    best, picked = choose(marks, [1.0, 2.0], np.arange(400))
-    assert standard_error(marks[:, 1], np.arange(400)) > 10 / 400
+    feature_scores = np.ones((400, 2))
+    feature_scores[:200] = 0
+    feature_scores[200:210, 0] = 0
+    best, picked = choose_cut(feature_scores, [1.0, 2.0], np.arange(400))
+    assert standard_error(feature_scores[:, 1], np.arange(400)) > 10 / 400
     assert (best, picked) == (1, 1)
 
 
 def test_of_equal_cuts_the_cheaper_is_best():
-    assert choose(np.ones((10, 3)), [3.0, 1.0, 2.0], np.arange(10)) == (1, 1)
+    assert choose_cut(np.ones((10, 3)), [3.0, 1.0, 2.0], np.arange(10)) == (1, 1)
 
 
-def gap(low: float, high: float, over: str = "raw pixels") -> Gap:
-    return Gap(over=over, difference=(low + high) / 2, low=low, high=high, error=0.01)
+def gap(low: float, high: float, over: str = "raw pixels") -> ScoreDifference:
+    return ScoreDifference(over=over, difference=(low + high) / 2, low=low, high=high, error=0.01)
 
 
 def test_a_baseline_that_is_not_beaten_is_said_plainly():
-    text = verdict_on([gap(0.1, 0.2, "block2, random weights"), gap(-0.03, 0.01)], "block2", "accuracy")
+    text = describe_baselines([gap(0.1, 0.2, "block2, random weights"), gap(-0.03, 0.01)], "block2", "accuracy")
     assert text == (
         "block2 beats random weights at block2 (+15.0 points, +10.0 to +20.0). "
         "block2 does NOT beat raw pixels (-1.0 points, -3.0 to +1.0) beyond the 95% interval."
@@ -460,7 +467,7 @@ def test_a_baseline_that_is_not_beaten_is_said_plainly():
 
 
 def test_the_deepest_cut_is_compared_where_it_is_not_the_one():
-    text = verdict_on([gap(0.1, 0.2)], "block2", "R²", deepest=gap(-0.02, 0.04, "block5"))
+    text = describe_baselines([gap(0.1, 0.2)], "block2", "R²", deepest=gap(-0.02, 0.04, "block5"))
     assert text == (
         "block2 beats raw pixels (+0.150, +0.100 to +0.200). "
         "Against the deepest cut: block5 (+0.010, -0.020 to +0.040)."
@@ -468,13 +475,13 @@ def test_the_deepest_cut_is_compared_where_it_is_not_the_one():
 
 
 def test_the_reason_is_one_sentence():
-    assert explain("block3", "block2", gap(0.0, 0.02), "accuracy", 3) == (
+    assert explain_choice("block3", "block2", gap(0.0, 0.02), "accuracy", 3) == (
         "block2 is the cheapest cut within one standard error of the best, block3: it is 1.0 points below, "
         "and the paired standard error is 1.0 points."
     )
-    assert "no cheaper cut is within one" in explain("block3", "block3", gap(0, 0), "accuracy", 3)
-    assert explain("block1", "block1", gap(0, 0), "accuracy", 1) == "block1 is the only cut."
-    assert in_points(0.0312, "R²") == "0.031"
+    assert "no cheaper cut is within one" in explain_choice("block3", "block3", gap(0, 0), "accuracy", 3)
+    assert explain_choice("block1", "block1", gap(0, 0), "accuracy", 1) == "block1 is the only cut."
+    assert format_points(0.0312, "R²") == "0.031"
 
 
 # ------------------------------------------------------------------------------------------------ the whole

@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save_file
 
 import zoo
 from zoo.errors import FileError, IntegrityError, MissingPluginError, UsageError, ZooError
-from zoo.golden import check_golden
-from zoo.published import open_published
-from zoo.registry import Entry, add_entry
+from zoo.models.golden import check_golden
+from zoo.store.artifact import open_artifact
+from zoo.store.registry_editing import add_entry
+from zoo.store.registry_file import RegistryEntry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 
@@ -128,7 +129,7 @@ def test_filters_published_without_heads_say_so(run, tmp_path):
 
 
 def test_a_name_fetches_what_was_published(published, home):
-    add_entry(Entry(name="mine", sources=(str(published.folder),), manifest=published.digest))
+    add_entry(RegistryEntry(name="mine", sources=(str(published.folder),), manifest=published.digest))
     assert zoo.fetch("mine").digest == published.digest
     assert torch.equal(zoo.load("mine")(images()), zoo.load(published.folder)(images()))
 
@@ -223,7 +224,7 @@ def test_numpy_takes_embeddings_for_an_array(published, shapes):
 
 
 def test_evaluate_will_not_call_pictures_a_test_that_may_have_been_learnt(shapes, tmp_path):
-    from zoo.evaluation.figures import evaluate
+    from zoo.evaluation.run_metrics import evaluate
 
     folder = shutil.copytree(shapes, tmp_path / "pictures")
     content = {
@@ -267,7 +268,7 @@ def test_a_head_that_is_not_installed_leaves_the_filters_usable(published):
 
 def test_a_moved_folder_still_loads(published, tmp_path):
     moved = shutil.move(published.folder, tmp_path / "elsewhere")
-    assert open_published(moved).digest == published.digest
+    assert open_artifact(moved).digest == published.digest
 
 
 def test_the_card_has_the_hubs_metadata(published):

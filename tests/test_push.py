@@ -18,13 +18,15 @@ from hub_server import HubServer
 import zoo
 from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError, ZooWarning
 from zoo.hub import client
-from zoo.hub.remotes import PushError
+from zoo.hub.repositories import PushError
 from zoo.hub.search import search_hub
-from zoo.privacy import PrivacyError
-from zoo.published import open_published, verify
-from zoo.registry import find_entry, read_registry
+from zoo.publish.privacy import PrivacyError
+from zoo.store.artifact import open_artifact, verify
+from zoo.store.registry import find
+from zoo.store.registry_file import read_registry
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
+from zoo.training.record import BaseRecord
 
 REPO = "tester/vgg11-shapes"
 TOKEN = "hf_" + "x" * 34  # not a real one
@@ -177,7 +179,7 @@ def test_folder_and_repository_agree_where_a_persons_readme_stays(hub, push, tmp
     hub.add(REPO, {"README.md": b"# Mine\n"})
     pushed = push(to=tmp_path / "folder")
     assert (tmp_path / "folder" / "README.md").read_bytes() == b"# Mine\n"
-    assert pushed.published.digest == pushed.digest == open_published(REPO).digest
+    assert pushed.published.digest == pushed.digest == open_artifact(REPO).digest
 
 
 def test_a_repository_is_copied_from_what_was_fetched(hub, push):
@@ -202,8 +204,9 @@ def test_a_run_knows_what_its_base_has_learnt_from(run, shapes, tmp_path):
         "training": {"head_epochs": 1, "epochs": 0, "batch": 32},
     }
     again = train_recipe(parse_recipe(content, where="the test"), tmp_path / "again")
-    assert again.record["base"] == {"name": "base", "license": "cc-by-nc-4.0", "dataset_license": "cc-by-nc-4.0"}
-    with pytest.raises(UsageError, match=r"the pictures that the base has learnt from are cc-by-nc-4.0"):
+    licence = "cc-by-nc-4.0"
+    assert again.record.base == BaseRecord(name="base", license=licence, dataset_license=licence)
+    with pytest.raises(UsageError, match=r"the pictures that the base was trained on are cc-by-nc-4.0"):
         zoo.push(again, to=tmp_path / "p", license="mit", base_license="mit")
 
 
@@ -211,7 +214,7 @@ def test_the_entry_is_pinned_to_the_commit_and_the_manifest(hub, push):
     pushed = push(about="Three shapes.")
     entry = pushed.entry
     assert entry.sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
-    assert entry.manifest == pushed.digest == open_published(REPO).digest
+    assert entry.manifest == pushed.digest == open_artifact(REPO).digest
     assert (entry.name, entry.cut, entry.license) == ("vgg11-shapes", "block2", "apache-2.0")
 
 
@@ -259,7 +262,7 @@ def test_weights_of_the_hub_are_the_base_model_and_their_licence_is_asked_for(hu
 
 
 def test_a_base_that_is_not_on_the_hub_is_named_in_the_text_only(hub, run, push, tmp_path):
-    base = {"name": "my-own", "license": "mit"}
+    base = BaseRecord(name="my-own", license="mit")
     push(other_start(run, tmp_path, weights="package:mine/my-own", base=base))
     card = dict(hub.list(REPO))["README.md"].read_text()
     assert "base_model" not in card
@@ -267,7 +270,7 @@ def test_a_base_that_is_not_on_the_hub_is_named_in_the_text_only(hub, run, push,
 
 
 def test_a_dataset_that_the_hub_could_not_have_is_left_out_of_the_metadata(hub, run, push, tmp_path):
-    push(other_start(run, tmp_path, dataset={**run.record["dataset"], "name": "my pictures"}))
+    push(other_start(run, tmp_path, dataset=run.record.dataset.model_copy(update={"name": "my pictures"})))
     assert "datasets:" not in dict(hub.list(REPO))["README.md"].read_text()
 
 
@@ -275,9 +278,7 @@ def other_start(run, tmp_path, **facts):
     """The same run, as if it had begun with something else."""
     folder = tmp_path / "other-run"
     shutil.copytree(run.folder, folder)
-    record = {**run.record, **facts}
-    (folder / "run.json").write_text(json.dumps(record))
-    return replace(run, folder=folder, record=record)
+    return replace(run, folder=folder).note(**facts)
 
 
 # ------------------------------------------------------------------------------------------------ a person's README
@@ -547,7 +548,7 @@ def test_a_licence_must_be_known(hub, push):
 
 
 def test_a_base_that_may_not_be_sold_is_not_republished_as_apache(hub, run, push, tmp_path):
-    other = other_start(run, tmp_path, weights="package:mine/own", base={"name": "own", "license": "cc-by-nc-4.0"})
+    other = other_start(run, tmp_path, weights="package:mine/own", base=BaseRecord(name="own", license="cc-by-nc-4.0"))
     with pytest.raises(UsageError, match=r"the base filters 'own' are cc-by-nc-4.0.*`base_license=`"):
         push(other)
     assert written(hub) == []
@@ -555,8 +556,8 @@ def test_a_base_that_may_not_be_sold_is_not_republished_as_apache(hub, run, push
 
 
 def test_what_the_base_has_learnt_from_counts_too(hub, run, push, tmp_path):
-    base = {"name": "own", "license": "apache-2.0", "dataset_license": "cc-by-nc-sa-4.0"}
-    with pytest.raises(UsageError, match=r"the pictures that the base has learnt from are cc-by-nc-sa-4.0"):
+    base = BaseRecord(name="own", license="apache-2.0", dataset_license="cc-by-nc-sa-4.0")
+    with pytest.raises(UsageError, match=r"the pictures that the base was trained on are cc-by-nc-sa-4.0"):
         push(other_start(run, tmp_path, weights="package:mine/own", base=base))
 
 
@@ -630,7 +631,7 @@ def test_offline_nothing_is_pushed(hub, push, monkeypatch):
 
 def test_a_run_that_is_not_done_is_not_pushed(hub, run, push):
     with pytest.raises(FileError, match=r"this run is not done"):
-        push(replace(run, record={**run.record, "status": "training"}))
+        push(replace(run, record=run.record.model_copy(update={"status": "training"})))
     assert hub.requests == []
 
 
@@ -812,7 +813,7 @@ def test_the_command_registers_the_name(hub, command, run, tmp_path, monkeypatch
     assert command(*words).status == 0
     assert command(*words, "--about", "Newer.").status == 0
     monkeypatch.setenv("ZOO_REGISTRY", str(registry))
-    assert find_entry("vgg11-shapes").sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
+    assert find("vgg11-shapes").sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
     assert zoo.fetch("vgg11-shapes").manifest.about == "Newer."
 
 

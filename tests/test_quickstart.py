@@ -13,13 +13,13 @@ import pytest
 
 import zoo
 from zoo.errors import FileError
-from zoo.quickstart import ARMS, tell
+from zoo.quickstart import COMPARED_NETWORKS, run_quickstart
 
 
 def test_the_story_overwrites_nothing(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(FileError, match="is not empty"):
-        tell(tmp_path)
+        run_quickstart(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -51,7 +51,7 @@ def story(tmp_path_factory):
 def test_learnt_filters_beat_the_nets_from_scratch(story):
     told, _, _ = story
     accuracies = [arm["accuracy"] for arm in told["arms"]]
-    assert len(accuracies) == len(ARMS)
+    assert len(accuracies) == len(COMPARED_NETWORKS)
     assert accuracies[0] > max(accuracies[1:])
     assert told["neighbours_agree"] > 0.4
 

@@ -1,4 +1,4 @@
-"""Which filters to take: the same pictures for all, ties told as ties."""
+"""Which filters to take: the same pictures for all, ties reported as ties."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from test_probe import Fish
 
 import zoo
 from zoo.errors import UnknownNameError, UsageError
-from zoo.filters import build_filters
-from zoo.probing.arms import Arm, Comparison
-from zoo.probing.ranking import rank, share_ranks
-from zoo.probing.scores import Marks
-from zoo.registry import Entry, add_entry
+from zoo.evaluation.selection.candidates import Candidate, CandidateComparison
+from zoo.evaluation.selection.ranking import rank, share_ranks
+from zoo.evaluation.selection.scores import FeatureScores
+from zoo.models.filters import build_filters
+from zoo.store.registry_editing import add_entry
+from zoo.store.registry_file import RegistryEntry
 
 
 def named(name: str, *, seed: int = 0, size: int = 32, cut: str = "block2", weights: str = "a file") -> zoo.Filters:
@@ -82,11 +83,12 @@ def test_the_leader_is_behind_nobody_and_the_others_are_compared_with_it(ranking
     assert all(place.behind.difference >= 0 for place in ranking.places[1:])
 
 
-def comparison(*columns: np.ndarray) -> Comparison:
-    arms = [
-        Arm(title=str(number), kind="cut", marks=Marks(each=each, logme=0.0)) for number, each in enumerate(columns)
+def comparison(*columns: np.ndarray) -> CandidateComparison:
+    candidates = [
+        Candidate(title=str(number), kind="cut", feature_scores=FeatureScores(per_sample=per_sample, logme=0.0))
+        for number, per_sample in enumerate(columns)
     ]
-    return Comparison(arms, np.arange(len(columns[0])), seed=0)
+    return CandidateComparison(candidates, np.arange(len(columns[0])), seed=0)
 
 
 def test_ranks_are_shared_as_in_sports():
@@ -99,7 +101,7 @@ def test_ranks_are_shared_as_in_sports():
 
 def test_only_what_lies_on_this_disk_is_ranked_and_the_rest_is_told(home, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    add_entry(Entry(name="far-away", sources=("hf://nobody/far-away",)))
+    add_entry(RegistryEntry(name="far-away", sources=("hf://nobody/far-away",)))
     found = rank(Fish(), device="cpu", per_class=8)
     assert [place.filters for place in found.places] == ["vgg16-plankton"]
     assert "far-away" in found.passed_over
@@ -111,7 +113,7 @@ def test_filters_that_are_named_must_be_there(home):
 
 
 def test_nothing_to_rank_says_what_to_do(home, monkeypatch):
-    monkeypatch.setattr("zoo.probing.ranking.all_entries", lambda problems: {})
+    monkeypatch.setattr("zoo.evaluation.selection.ranking.all_entries", lambda problems: {})
     with pytest.raises(UsageError, match="There are no filters to rank on this disk"):
         rank(Fish(), device="cpu")
 

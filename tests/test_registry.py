@@ -11,17 +11,9 @@ import pytest
 
 from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.plugins import Plugin
-from zoo.registry import (
-    Entry,
-    add_entry,
-    all_entries,
-    find_entry,
-    format_entry,
-    package_folders,
-    read_registry,
-    remove_entry,
-    user_registry,
-)
+from zoo.store.registry import all_entries, find, package_folders, user_registry
+from zoo.store.registry_editing import add_entry, format_entry, remove_entry
+from zoo.store.registry_file import RegistryEntry, read_registry
 
 PIN = "sha256:" + "a" * 64
 OTHER_PIN = "sha256:" + "b" * 64
@@ -39,9 +31,9 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def entry(name: str = "vgg16-minnows", **changes: object) -> Entry:
+def entry(name: str = "vgg16-minnows", **changes: object) -> RegistryEntry:
     values: dict[str, object] = {"name": name, "sources": (f"hf://owner/{name}",), "manifest": PIN, "backbone": "vgg16"}
-    return Entry(**{**values, **changes})  # type: ignore[arg-type]
+    return RegistryEntry(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def broken(tmp_path: Path, text: str) -> str:
@@ -58,7 +50,7 @@ def test_an_entry_is_read_with_all_its_fields(tmp_path: Path) -> None:
         f'format = 1\n\n[filters.whales]\nsources = ["hf://me/whales@1", "package:zoo_whales/whales"]\n'
         f'manifest = "{PIN}"\nbackbone = "vgg16"\ncut = "block4"\nabout = "Whales."\nlicense = "apache-2.0"\n',
     )
-    assert read_registry(path)["whales"] == Entry(
+    assert read_registry(path)["whales"] == RegistryEntry(
         name="whales",
         sources=("hf://me/whales@1", "package:zoo_whales/whales"),
         manifest=PIN,
@@ -138,7 +130,7 @@ def test_the_environment_goes_before_the_user(tmp_path: Path, monkeypatch: pytes
     add_entry(entry(about="the user's"))
     add_entry(entry(about="the lab's"), tmp_path / "lab.toml")
     monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "lab.toml"))
-    assert find_entry("vgg16-minnows").about == "the lab's"
+    assert find("vgg16-minnows").about == "the lab's"
 
 
 def test_sources_of_the_same_manifest_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,14 +138,14 @@ def test_sources_of_the_same_manifest_are_joined(tmp_path: Path, monkeypatch: py
     add_entry(entry(sources=("hf://c/d", "hf://a/b")), tmp_path / "lab.toml")
     monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "lab.toml"))
     near = str(user_registry().parent / "./near")
-    assert find_entry("vgg16-minnows").sources == ("hf://c/d", "hf://a/b", near)
+    assert find("vgg16-minnows").sources == ("hf://c/d", "hf://a/b", near)
 
 
 def test_another_manifest_under_one_name_is_shadowed_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_entry(entry(manifest=OTHER_PIN))
     add_entry(entry(), tmp_path / "lab.toml")
     monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "lab.toml"))
-    found = find_entry("vgg16-minnows")
+    found = find("vgg16-minnows")
     assert found.manifest == PIN
     assert found.sources == ("hf://owner/vgg16-minnows",)
     assert found.shadows == (str(user_registry()),)
@@ -164,7 +156,7 @@ def test_a_package_brings_a_registry_without_being_imported(tmp_path: Path, monk
     add_entry(entry("whales"), tmp_path / "zoo_whales" / "registry.toml")
     write(tmp_path / "zoo_whales-1.0.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: zoo-whales\nVersion: 1.0\n")
     write(tmp_path / "zoo_whales-1.0.dist-info" / "entry_points.txt", "[zoo.registries]\nwhales = zoo_whales\n")
-    code = "from zoo.registry import find_entry; e = find_entry('whales'); print(e.origin, e.base.name)"
+    code = "from zoo.store.registry import find_entry; e = find_entry('whales'); print(e.origin, e.base.name)"
     environment = {"PYTHONPATH": str(tmp_path), "ZOO_HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "zoo-whales zoo_whales\n", done.stderr
@@ -172,7 +164,7 @@ def test_a_package_brings_a_registry_without_being_imported(tmp_path: Path, monk
 
 def test_a_package_without_a_registry_is_named_and_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = Plugin(kind="registry", name="whales", package="zoo-whales", version="1", target="no_such_module")
-    monkeypatch.setattr("zoo.registry.find_plugins", lambda kind: [plugin])
+    monkeypatch.setattr("zoo.store.registry.find_plugins", lambda kind: [plugin])
     add_entry(entry())
     problems: list[ZooError] = []
     assert "vgg16-minnows" in all_entries(problems=problems)
@@ -196,19 +188,19 @@ def test_a_name_that_a_broken_registry_may_have_names_that_registry(
 ) -> None:
     monkeypatch.setenv("ZOO_REGISTRY", str(write(tmp_path / "lab.toml", "format = \n")))
     with pytest.raises(FileError, match=r"lab\.toml"):
-        find_entry("whales")
+        find("whales")
 
 
 def test_an_unknown_name_offers_the_nearest() -> None:
     add_entry(entry())
     with pytest.raises(UnknownNameError, match=r"Did you mean 'vgg16-minnows'\?"):
-        find_entry("vgg16-minows")
+        find("vgg16-minows")
 
 
 def test_an_unknown_name_without_a_near_one_says_how_to_list() -> None:
     add_entry(entry())
     with pytest.raises(UnknownNameError, match="Run `zoo list`"):
-        find_entry("whales")
+        find("whales")
 
 
 def test_adding_keeps_other_entries_and_comments(tmp_path: Path) -> None:
@@ -282,8 +274,8 @@ def test_ten_thousand_entries_are_read_in_a_fifth_of_a_second(tmp_path: Path, mo
 
 def test_reading_registries_imports_nothing_heavy() -> None:
     code = (
-        "import sys, zoo.registry, zoo.sources; zoo.registry.all_entries();"
-        "zoo.sources.parse_source('owner/name');"
+        "import sys, zoo.store.registry, zoo.store.source_parsing; zoo.store.registry.all_entries();"
+        "zoo.store.source_parsing.parse_source('owner/name');"
         "print(sorted({'torch', 'pydantic', 'huggingface_hub', 'httpx', 'httpx2', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,13 +17,13 @@ import zoo
 from zoo.builtin.classify import Classify
 from zoo.contracts import Cut
 from zoo.data.datasets import OpenDataset
-from zoo.data.decoded import Decoded
+from zoo.data.decoded import DecodedDataset
 from zoo.errors import UsageError
-from zoo.looking.heat import find_heat, share_inside
-from zoo.looking.saliency import estimate
-from zoo.looking.viewers import find_box, short_names, usable_rows
-from zoo.pictures.saliency import SIDE, HeatColumn, HeatRow, draw_saliency
-from zoo.truncation import to_map
+from zoo.networks.truncation import to_feature_map
+from zoo.saliency.comparison import estimate_mean
+from zoo.saliency.heat import compute_grad_cam, score_pointing_game
+from zoo.saliency.plot import SIDE, HeatColumn, HeatRow, draw_saliency
+from zoo.saliency.viewers import distinct_names, find_box, usable_rows
 
 SIZE = 64
 TOP_LEFT, BOTTOM_RIGHT = (0.0, 0.0, 0.4, 0.4), (0.6, 0.6, 1.0, 1.0)
@@ -52,7 +52,7 @@ def picture():
 def shares(heat, *boxes):
     """The share of one map in each of several boxes."""
     maps = np.repeat(np.asarray(heat, dtype=np.float32)[None], len(boxes), axis=0)
-    return share_inside(maps, np.array(boxes, dtype=np.float64), size=SIZE)
+    return score_pointing_game(maps, np.array(boxes, dtype=np.float64), size=SIZE)
 
 
 # ------------------------------------------------------------------------------------------------ grad-CAM
@@ -61,7 +61,7 @@ def shares(heat, *boxes):
 @pytest.mark.parametrize(("asked", "looked"), [(RED, TOP_LEFT), (BLUE, BOTTOM_RIGHT)])
 def test_the_heat_lies_where_the_evidence_for_the_class_is(network, picture, asked, looked):
     filters, head = network
-    heat, classes = find_heat(head, filters(picture), torch.tensor([asked]))
+    heat, classes = compute_grad_cam(head, filters(picture), torch.tensor([asked]))
     found = shares(heat[0], TOP_LEFT, BOTTOM_RIGHT)
     expected = [1.0, 0.0] if looked == TOP_LEFT else [0.0, 1.0]
     assert found.share == pytest.approx(expected, abs=0.01)
@@ -74,7 +74,7 @@ def test_without_a_class_the_one_that_the_head_predicts_is_shown(network, pictur
     bluer = torch.cat([picture, picture.flip(1)])
     bluer[0, 2] *= 2
     bluer[1, 0] *= 2
-    _, classes = find_heat(head, filters(bluer))
+    _, classes = compute_grad_cam(head, filters(bluer))
     assert classes.tolist() == [BLUE, RED]
 
 
@@ -87,13 +87,13 @@ def test_the_heat_is_the_map_weighted_by_mean_gradients_without_what_speaks_agai
     logits = head(head.reduce(leaf))
     logits[torch.arange(4), classes].sum().backward()
     expected = ((leaf.grad.mean(dim=(2, 3), keepdim=True) * features).sum(1)).relu()
-    assert torch.allclose(find_heat(head, features, classes)[0], expected, atol=1e-6)
+    assert torch.allclose(compute_grad_cam(head, features, classes)[0], expected, atol=1e-6)
 
 
 def test_a_head_that_was_asked_is_as_it_was(network, picture):
     filters, head = network
     head.train()
-    find_heat(head, filters(picture), torch.tensor([RED]))
+    compute_grad_cam(head, filters(picture), torch.tensor([RED]))
     assert head.training
     assert all(parameter.grad is None for parameter in head.parameters())
 
@@ -106,20 +106,20 @@ def test_tokens_have_heat_on_their_grid_without_the_class_token():
     head = Classify(zoo.FeatureShape(channels=8, height=4, width=4), zoo.Categories(("a", "b"))).eval()
     with torch.no_grad():
         head.layers[-1].weight.copy_(torch.eye(2, 8))
-    heat = find_heat(head, to_map(tokens, cut), torch.tensor([0]))[0]
+    heat = compute_grad_cam(head, to_feature_map(tokens, cut), torch.tensor([0]))[0]
     assert heat[0].nonzero().tolist() == [[2, 3]]
 
 
 def test_one_vector_a_picture_has_no_saliency():
     head = Classify(zoo.FeatureShape(channels=3, height=1, width=1), zoo.Categories(("a", "b")))
     with pytest.raises(UsageError, match=r"one vector a picture, which lies nowhere in it.* Cut them earlier"):
-        find_heat(head, torch.randn(2, 3, 1, 1))
+        compute_grad_cam(head, torch.randn(2, 3, 1, 1))
 
 
 def test_captum_that_is_missing_is_named(network, picture, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(UsageError, match=re.escape("Run `pip install 'filterzoo[saliency]'`")):
-        find_heat(network[1], network[0](picture))
+        compute_grad_cam(network[1], network[0](picture))
 
 
 # ------------------------------------------------------------------------------------------------ shares
@@ -146,7 +146,7 @@ def test_no_map_has_more_in_the_box_than_its_best_cell_alone():
     rng = np.random.default_rng(0)
     maps = rng.random((50, 4, 4)) ** 8
     corners = np.sort(rng.random((50, 2, 2)), axis=1)
-    found = share_inside(maps, corners.reshape(50, 4), size=SIZE)
+    found = score_pointing_game(maps, corners.reshape(50, 4), size=SIZE)
     assert (found.share <= found.most + 1e-12).all()
     alone = np.zeros((4, 4))
     alone[1, 1] = 1
@@ -173,7 +173,7 @@ def test_several_greatest_values_point_by_parts():
 
 def test_an_interval_holds_the_mean_and_leaves_out_what_is_not_known():
     values = np.random.default_rng(0).normal(0.4, 0.1, 60)
-    known, more = estimate(values), estimate(np.append(values, np.nan))
+    known, more = estimate_mean(values), estimate_mean(np.append(values, np.nan))
     assert known == more
     assert known.mean == pytest.approx(values.mean())
     assert known.low < known.mean < known.high
@@ -182,13 +182,13 @@ def test_an_interval_holds_the_mean_and_leaves_out_what_is_not_known():
 
 @pytest.mark.parametrize("values", [[0.3], [1.0, 1.0, 1.0]])
 def test_one_picture_or_pictures_that_are_alike_have_no_interval(values):
-    found = estimate(np.array(values))
+    found = estimate_mean(np.array(values))
     assert found.mean == pytest.approx(values[0])
     assert found.low is found.high is None
 
 
 def test_nothing_known_is_no_estimate():
-    assert estimate(np.array([np.nan, np.nan])) is None
+    assert estimate_mean(np.array([np.nan, np.nan])) is None
 
 
 # ------------------------------------------------------------------------------------------------ which pictures
@@ -196,7 +196,7 @@ def test_nothing_known_is_no_estimate():
 
 def table(boxes, known, labels):
     count = len(labels)
-    return Decoded(
+    return DecodedDataset(
         images=torch.zeros(count, 3, 4, 4, dtype=torch.uint8),
         targets={"box": torch.tensor(boxes), "label": torch.tensor(labels)},
         known={"box": torch.tensor(known), "label": torch.tensor(labels) >= 0},
@@ -281,5 +281,5 @@ def test_a_sheet_needs_a_map_for_every_net(row, columns):
 
 def test_runs_are_called_by_the_parts_of_their_paths_that_differ(tmp_path):
     folders = [tmp_path / arm / seed for arm in ("with", "without") for seed in ("0", "1")]
-    assert short_names(folders) == ["with/0", "with/1", "without/0", "without/1"]
-    assert short_names(folders[:2]) == ["0", "1"]
+    assert distinct_names(folders) == ["with/0", "with/1", "without/0", "without/1"]
+    assert distinct_names(folders[:2]) == ["0", "1"]

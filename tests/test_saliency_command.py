@@ -13,7 +13,7 @@ from PIL import Image
 
 import zoo
 from zoo.errors import UsageError
-from zoo.plugins import forget_plugins
+from zoo.plugins import clear_plugin_cache
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 
@@ -45,9 +45,9 @@ def place(tmp_path_factory):
         (place / "site" / name).write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(place / "site"))
-        forget_plugins()
+        clear_plugin_cache()
         yield place
-    forget_plugins()
+    clear_plugin_cache()
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,7 @@ def test_runs_of_other_sizes_are_compared_over_the_same_pictures(command, plain,
     assert found["runs"][1]["share"]["mean"] == pytest.approx(np.nanmean(shares[:, 1]), abs=1e-5)
     assert found["differences"][0]["share"]["mean"] == pytest.approx(np.nanmean(shares[:, 1] - shares[:, 0]), abs=1e-5)
     assert found["even"] == pytest.approx(np.mean([one["even"] for one in found["each"]]), abs=1e-5)
-    assert found["left_out"]["empty"] + found["pictures"] == zoo.open_run(plain).record["splits"]["test"]
+    assert found["left_out"]["empty"] + found["pictures"] == zoo.open_run(plain).record.splits.test
 
 
 def test_a_table_says_the_share_what_an_even_map_would_have_and_the_difference(command, plain, both):
@@ -136,16 +136,16 @@ def test_the_same_seed_gives_the_same_figures_and_fewer_pictures_are_the_first_o
 def test_runs_of_other_seeds_are_compared_over_pictures_that_both_have_in_the_split(place, plain):
     other = train(place, "other-seed", NAME, seed=1)
     found = zoo.saliency([plain, other], split="train", pictures=0)
-    record = zoo.open_run(plain).record["splits"]
+    record = zoo.open_run(plain).record.splits
     assert found.left_out.elsewhere > 0
-    assert len(found) + found.left_out.elsewhere <= record["train"]
+    assert len(found) + found.left_out.elsewhere <= record.train
 
 
 def test_pictures_of_seen_boats_are_a_split_of_their_own(command, place):
     run = train(place, "boats", NAME, dataset="boats", seen=0.2)
     seen = json.loads(command("saliency", run, "--split", "seen", "--json").out)
     assert seen["split"] == "seen"
-    count = zoo.open_run(run).record["splits"]["seen"]
+    count = zoo.open_run(run).record.splits.seen
     assert sum(seen["left_out"].values()) + seen["pictures"] == count
 
 
@@ -182,7 +182,7 @@ def test_progress_is_told_for_every_run(plain, both):
     told = []
     zoo.saliency([plain, both], progress=lambda what, done, total=None, note="": told.append((what, done, total)))
     for name in ("plain", "both"):
-        last = [one for one in told if one[0] == f"looking with {name}"][-1]
+        last = [one for one in told if one[0] == f"computing the saliency of {name}"][-1]
         assert last[1] == last[2] > 0
 
 

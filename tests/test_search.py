@@ -24,9 +24,10 @@ from hub_server import HubServer
 from published_folder import write_published
 
 from zoo.errors import FetchError
-from zoo.hub.search import describe_model, search_hub
-from zoo.registry import Entry, add_entry
-from zoo.weights import write_tensors
+from zoo.hub.search import fetch_model_info, search_hub
+from zoo.store.registry_editing import add_entry
+from zoo.store.registry_file import RegistryEntry
+from zoo.store.safetensors import write_tensors
 
 MODEL = "model.safetensors"
 TENSORS = {f"features.{number}.weight": torch.full((200, 200), float(number)) for number in range(3)}
@@ -76,7 +77,7 @@ def publish(hub: HubServer, repo: str = "owner/vgg16-minnows") -> str:
 
 def local(name: str = "vgg16-pond", **facts: str) -> None:
     known = {"backbone": "vgg16", "cut": "block4", "about": "Newts in ponds.", "license": "cc0-1.0", **facts}
-    add_entry(Entry(name=name, sources=("/nowhere/filters",), **known))
+    add_entry(RegistryEntry(name=name, sources=("/nowhere/filters",), **known))
 
 
 def names(command: CommandLine, *words: str) -> list[str]:
@@ -164,7 +165,7 @@ def test_of_the_hub_too_all_words_must_match(hub: HubServer, command: CommandLin
 
 def test_an_author_narrows_both(hub: HubServer, command: CommandLine) -> None:
     local()
-    add_entry(Entry(name="mine", sources=("hf://owner/minnows@main",)))
+    add_entry(RegistryEntry(name="mine", sources=("hf://owner/minnows@main",)))
     card(hub, "owner/minnows")
     card(hub, "other/minnows")
     answer = command("search", "--author", "owner", "--json")
@@ -174,7 +175,7 @@ def test_an_author_narrows_both(hub: HubServer, command: CommandLine) -> None:
 def test_a_repository_with_a_local_name_is_not_listed_twice(hub: HubServer, command: CommandLine) -> None:
     card(hub, "owner/minnows")
     hub.set("owner/minnows", downloads=5)
-    add_entry(Entry(name="minnows", sources=("hf://owner/minnows@main",)))
+    add_entry(RegistryEntry(name="minnows", sources=("hf://owner/minnows@main",)))
     (one,) = [one for one in json.loads(command("search", "minnows", "--json").out) if one["repo"]]
     assert (one["name"], one["where"], one["downloads"]) == ("minnows", "registry, Hub", 5)
 
@@ -472,6 +473,6 @@ def test_strangers_tags_cannot_steer_the_terminal_either(hub: HubServer, command
 
 def test_a_tag_is_described_by_its_commit(hub: HubServer) -> None:
     commit = publish(hub)
-    assert describe_model("owner/vgg16-minnows", commit).commit == commit
+    assert fetch_model_info("owner/vgg16-minnows", commit).commit == commit
     with pytest.raises(FetchError, match="there is no such revision"):
-        describe_model("owner/vgg16-minnows", "v9")
+        fetch_model_info("owner/vgg16-minnows", "v9")

@@ -13,17 +13,18 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
+from zoo.data.image_sources import choose_images, open_images
 from zoo.errors import UsageError, ZooWarning
-from zoo.filters import build_filters
-from zoo.looking.albums import draw_noise, open_folder
-from zoo.pictures.drift import DriftBar, draw_drift
-from zoo.pictures.files import save_png
-from zoo.pictures.looks import ChannelRow, MapRow, coloured, draw_channels, draw_maps
-from zoo.showing.sheets import Wishes, show_filters
+from zoo.interpret.noise import draw_noise
+from zoo.models.filters import build_filters
+from zoo.plots.channels import ChannelRow, MapRow, colour_map, draw_channels, draw_maps
+from zoo.plots.drift import DriftBar, draw_drift
+from zoo.plots.filter_sheets import FilterSheetOptions, show_filters
+from zoo.plots.png import save_png
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 
-QUICK = Wishes(channels=2, steps=2)
+QUICK = FilterSheetOptions(channels=2, steps=2)
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def names_in(folder: Path) -> set[str]:
 
 def test_everything_is_drawn_where_there_are_pictures_and_a_base(base, shapes, tmp_path):
     filters = zoo.load(base.folder)
-    album = open_folder(shapes, size=32, limit=20)
-    shown = show_filters(filters, tmp_path / "new", wishes=QUICK, album=album, base=filters)
+    images = choose_images(open_images(shapes), 20)
+    shown = show_filters(filters, tmp_path / "new", options=QUICK, images=images, base=filters)
     layers = {f"{what}-block{number}.png" for what in ("dreams", "patches") for number in (1, 2)}
     assert names_in(tmp_path / "new") == {"filters.png", "activations.png", "drift.png", *layers}
     assert set(shown.files) == names_in(tmp_path / "new")
@@ -85,38 +86,40 @@ def test_everything_is_drawn_where_there_are_pictures_and_a_base(base, shapes, t
 
 
 def test_without_pictures_only_what_needs_none_is_drawn(base, tmp_path):
-    shown = show_filters(zoo.load(base.folder), tmp_path, wishes=QUICK)
+    shown = show_filters(zoo.load(base.folder), tmp_path, options=QUICK)
     assert names_in(tmp_path) == {"filters.png", "dreams-block1.png", "dreams-block2.png"}
     assert shown.pictures == 0
 
 
 def test_nothing_of_pictures_that_may_not_be_revealed_is_drawn(base, tmp_path, shapes):
-    wishes = Wishes(channels=2, steps=2, reveal=False)
-    show_filters(zoo.load(base.folder), tmp_path, wishes=wishes, album=open_folder(shapes, size=32, limit=20))
+    options = FilterSheetOptions(channels=2, steps=2, may_show_pictures=False)
+    show_filters(zoo.load(base.folder), tmp_path, options=options, images=choose_images(open_images(shapes), 20))
     assert names_in(tmp_path) == {"filters.png", "dreams-block1.png", "dreams-block2.png"}
 
 
 def test_the_same_seed_draws_the_same_bytes(base, shapes, tmp_path):
     for folder in ("a", "b"):
-        album = open_folder(shapes, size=32, limit=12)
-        show_filters(zoo.load(base.folder), tmp_path / folder, wishes=QUICK, album=album)
+        images = choose_images(open_images(shapes), 12)
+        show_filters(zoo.load(base.folder), tmp_path / folder, options=QUICK, images=images)
     for name in names_in(tmp_path / "a"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
 def test_tokens_have_maps_and_first_filters_and_a_line_that_says_what_they_lack(tmp_path):
     filters = build_filters("vit_b_16", cut="block1", weights="random").eval()
-    shown = show_filters(filters, tmp_path, wishes=QUICK, picture=draw_noise(224, count=1).images[0])
+    shown = show_filters(filters, tmp_path, options=QUICK, picture=draw_noise(224, count=1).images[0])
     assert names_in(tmp_path) == {"filters.png", "activations.png"}
-    assert "tokens that each see the whole picture; there are no patches or dreams" in shown.notes[0]
+    assert "tokens that each see the whole picture; no patches or visualisations" in shown.notes[0]
 
 
 # ------------------------------------------------------------------------------------------------ drawing
 
 
 def test_a_row_of_patches_stands_beside_its_dream():
-    dream, patch = np.full((8, 8, 3), 200, np.uint8), np.full((8, 8, 3), 90, np.uint8)
-    rows = [ChannelRow(label=f"channel {number}", dream=dream, patches=(patch,) * 9) for number in (3, 17)]
+    visualisation, patch = np.full((8, 8, 3), 200, np.uint8), np.full((8, 8, 3), 90, np.uint8)
+    rows = [
+        ChannelRow(label=f"channel {number}", visualisation=visualisation, patches=(patch,) * 9) for number in (3, 17)
+    ]
     sheet = np.asarray(draw_channels(rows, title="vgg16: what block3 looks for", note="2 of 256 channels"))
     assert (sheet == 200).all(axis=2).sum() == 2 * 128 * 128
     assert (sheet == 90).all(axis=2).sum() >= 2 * 9 * 128 * 128
@@ -125,9 +128,9 @@ def test_a_row_of_patches_stands_beside_its_dream():
 
 
 def test_a_map_is_stretched_and_an_even_one_is_dark():
-    assert coloured(np.array([[0.0, 5.0]])).tolist() == [[[16, 33, 43], [246, 241, 211]]]
-    assert coloured(np.array([[2.0, 2.0]])).tolist() == [[[16, 33, 43]] * 2]
-    assert coloured(np.array([[np.nan, np.inf]])).shape == (1, 2, 3)
+    assert colour_map(np.array([[0.0, 5.0]])).tolist() == [[[16, 33, 43], [246, 241, 211]]]
+    assert colour_map(np.array([[2.0, 2.0]])).tolist() == [[[16, 33, 43]] * 2]
+    assert colour_map(np.array([[np.nan, np.inf]])).shape == (1, 2, 3)
 
 
 def test_a_long_title_and_no_filters_are_drawn_without_harm():
@@ -142,7 +145,7 @@ def test_a_long_title_and_no_filters_are_drawn_without_harm():
     "draw",
     [
         lambda: draw_channels([], title=""),
-        lambda: draw_channels([ChannelRow(label="a", dream=None, patches=())], title=""),
+        lambda: draw_channels([ChannelRow(label="a", visualisation=None, patches=())], title=""),
         lambda: draw_maps(np.zeros((4, 4, 3), np.uint8), [], title=""),
         lambda: draw_maps(
             np.zeros((4, 4, 3), np.uint8),
@@ -169,7 +172,7 @@ def test_a_png_that_would_be_too_large_becomes_smaller(tmp_path):
 
 
 def test_show_writes_files_and_names_them(command, base, shapes):
-    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--filters-per-layer", 2, "--layer", "block2")
+    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--channels-per-layer", 2, "--layer", "block2")
     answer = command("show", base.folder, *words)
     assert answer.status == 0, answer.err
     files = [Path(line) for line in answer.out.splitlines()]
@@ -178,7 +181,7 @@ def test_show_writes_files_and_names_them(command, base, shapes):
 
 
 def test_show_tells_programs_what_it_found(command, base, shapes):
-    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--filters-per-layer", 2, "--layer", "features.3")
+    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--channels-per-layer", 2, "--layer", "features.3")
     said = json.loads(command("show", base.folder, *words, "--base", base.folder, "-o", "out", "--json").out)
     (layer,) = said["layers"]
     assert (layer["node"], layer["sees"], len(layer["channels"]), len(layer["strongest"][0])) == ("features.3", 8, 2, 9)
@@ -187,21 +190,21 @@ def test_show_tells_programs_what_it_found(command, base, shapes):
 
 
 def test_filters_of_a_folder_of_pictures_say_what_to_pass(command, base):
-    answer = command("show", base.folder, "--steps", 1, "--filters-per-layer", 1, "--layer", "block1", "-o", "out")
+    answer = command("show", base.folder, "--steps", 1, "--channels-per-layer", 1, "--layer", "block1", "-o", "out")
     assert answer.status == 0, answer.err
     assert names_in(Path("out")) == {"filters.png", "dreams-block1.png"}
     assert "draws no pictures of its own. Pass --images FOLDER for patches and activation maps." in answer.err
 
 
 def test_the_pictures_of_a_dataset_are_looked_at(command, base):
-    words = ("--dataset", "digits", "--limit", 10, "--steps", 1, "--filters-per-layer", 1, "--layer", "block1")
+    words = ("--dataset", "digits", "--limit", 10, "--steps", 1, "--channels-per-layer", 1, "--layer", "block1")
     answer = command("show", base.folder, *words, "-o", "out")
     assert answer.status == 0, answer.err
     assert "patches-block1.png" in answer.out
 
 
 def test_a_run_is_shown_with_its_own_pictures_and_its_drift(command, run):
-    answer = command("show", run.folder, "--steps", 1, "--filters-per-layer", 1, "--layer", "block2", "-o", "out")
+    answer = command("show", run.folder, "--steps", 1, "--channels-per-layer", 1, "--layer", "block2", "-o", "out")
     assert answer.status == 0, answer.err
     assert {"patches-block2.png", "drift.png", "activations.png"} <= names_in(Path("out"))
 
@@ -209,7 +212,7 @@ def test_a_run_is_shown_with_its_own_pictures_and_its_drift(command, run):
 def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, base, shapes):
     published, _ = quietly_pushed(run, Path("tuned").resolve(), pictures="none")
     assert published.manifest.lineage.base == "base-shapes"
-    words = ("--steps", 1, "--filters-per-layer", 1, "--layer", "block1", "--images", shapes, "--limit", 8)
+    words = ("--steps", 1, "--channels-per-layer", 1, "--layer", "block1", "--images", shapes, "--limit", 8)
     first = command("show", "tuned", *words, "-o", "out")
     assert "The base base-shapes is not on this disk: no drift. Pass --base base-shapes." in first.err
     command("registry", "add", "base-shapes", base.folder)
@@ -223,14 +226,14 @@ def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, 
     [
         (("--layer", "blok2"), "Did you mean 'block2'?"),
         (("--images", "empty"), "there are no pictures in this folder"),
-        (("--images", "nowhere"), "there is no such folder"),
+        (("--images", "nowhere"), "there is no such file or folder"),
         (("--images", "empty", "--dataset", "digits"), "not from both"),
         (("--data", "empty"), "say which with --dataset NAME"),
         (("--picture", "nowhere.png"), "there is no such file"),
         (("--cut", "block9"), "No cut of"),
         (("--base", "nobody-knows"), "nobody-knows"),
         (("-o", "file"), "this is a file"),
-        (("--filters-per-layer", "0"), "is not in the range"),
+        (("--channels-per-layer", "0"), "is not in the range"),
     ],
 )
 def test_bad_input_is_one_line(command, base, words, said):
@@ -242,7 +245,7 @@ def test_bad_input_is_one_line(command, base, words, said):
 def test_another_architecture_is_no_base(command, base):
     from zoo.cli.recipes import DEFAULT_FILTERS
 
-    words = ("--layer", "block1", "--steps", 1, "--filters-per-layer", 1, "--images")
+    words = ("--layer", "block1", "--steps", 1, "--channels-per-layer", 1, "--images")
     Path("pictures").mkdir()
     Image.new("RGB", (32, 32), "red").save("pictures/a.png")
     answer = command("show", base.folder, *words, "pictures", "--base", DEFAULT_FILTERS, "-o", "out", "--json")
@@ -261,7 +264,7 @@ def test_the_card_of_pictures_without_a_licence_shows_dreams_and_drift_only(run,
     assert any("Pass `pictures='all'` if everybody may see them." in line for line in said)
     card = (published.folder / "README.md").read_text()
     assert "## What block2 looks for" in card
-    assert "![Dreamt pictures of channels of block2, one each](dreams-block2.png)" in card
+    assert "![Feature visualisations of channels of block2, one each](dreams-block2.png)" in card
     assert "patches-" not in card
 
 

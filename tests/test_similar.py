@@ -13,20 +13,20 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 import zoo
-from zoo.embedding import read_embeddings, repeated, similar
-from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, pick_odd, unit
-from zoo.embedding.space import Space
-from zoo.embedding.stream import Chunk
+from zoo import read_embeddings, similar
+from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, find_odd_one_out, normalise_rows
+from zoo.embedding.similarity import find_near_duplicates
+from zoo.embedding.space import EmbeddingSpace
+from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.writing import write_embeddings
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.filters import build_filters
+from zoo.models.filters import build_filters
 
-SPACE = Space(filters="drawn", manifest="sha256:0", cut="block1", pool="mean", size=32, shape=(8,))
+SPACE = EmbeddingSpace(filters="drawn", manifest="sha256:0", cut="block1", pool="mean", size=32, shape=(8,))
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def embedded(photos, command) -> Path:
     return photos.parent / "photos.parquet"
 
 
-def write(path: Path, vectors: np.ndarray, space: Space = SPACE) -> Path:
+def write(path: Path, vectors: np.ndarray, space: EmbeddingSpace = SPACE) -> Path:
     names = tuple(f"{row}.png" for row in range(len(vectors)))
     nothing = (None,) * len(vectors)
-    chunk = Chunk(paths=names, labels=nothing, groups=nothing, vectors=vectors.astype(np.float32))
+    chunk = EmbeddingChunk(paths=names, labels=nothing, groups=nothing, vectors=vectors.astype(np.float32))
     write_embeddings(path, [chunk], space=space, rows=len(vectors))
     return path
 
@@ -70,7 +70,7 @@ def test_blocks_find_what_a_whole_sort_finds(count, k, step, seed):
     rng = np.random.default_rng(seed)
     vectors = rng.integers(-2, 3, (count, 4)).astype(np.float32)  # small numbers, so that many cosines are equal
     query = rng.integers(-2, 3, 4).astype(np.float32)
-    cosines = unit(vectors) @ unit(query[None])[0]
+    cosines = normalise_rows(vectors) @ normalise_rows(query[None])[0]
     found = find_nearest(array_blocks(vectors, step), query, k)
     assert len({row for row, _ in found}) == min(k, count)
     assert np.allclose([cosine for _, cosine in found], np.sort(cosines)[::-1][:k], atol=1e-6)
@@ -81,7 +81,7 @@ def test_blocks_find_what_a_whole_sort_finds(count, k, step, seed):
 @given(st.integers(1, 60), st.integers(1, 17), st.floats(0.3, 1.0), st.integers(0, 2**32 - 1))
 def test_tiles_find_the_duplicates_that_all_pairs_have(count, step, threshold, seed):
     vectors = np.random.default_rng(seed).integers(-1, 2, (count, 3)).astype(np.float32)
-    cosines = unit(vectors) @ unit(vectors).T
+    cosines = normalise_rows(vectors) @ normalise_rows(vectors).T
     np.fill_diagonal(cosines, 0)
     near = cosines >= threshold - 1e-6
     groups = {frozenset(_reached(near, row)) for row in range(count) if near[row].any()}
@@ -112,9 +112,9 @@ def test_vectors_that_are_not_finite_are_like_nothing():
 
 
 def test_the_odd_one_is_furthest_from_the_mean_of_the_others():
-    assert pick_odd(np.array([[1, 0.1], [9, 0], [-0.2, 1], [1, -0.1]])) == 2
+    assert find_odd_one_out(np.array([[1, 0.1], [9, 0], [-0.2, 1], [1, -0.1]])) == 2
     with pytest.raises(UsageError, match=r"Which of 2 does not match cannot be said\. Give at least three"):
-        pick_odd(np.ones((2, 3)))
+        find_odd_one_out(np.ones((2, 3)))
 
 
 def test_the_least_threshold_joins_only_what_is_alike_at_all():
@@ -127,12 +127,13 @@ def test_the_least_threshold_joins_only_what_is_alike_at_all():
 def test_a_threshold_without_sense_is_refused(tmp_path, threshold):
     path = write(tmp_path / "v.npy", np.eye(8))
     with pytest.raises(UsageError, match="The threshold cannot be"):
-        repeated(path, threshold=threshold)
+        find_near_duplicates(path, threshold=threshold)
 
 
 PEAK = """
 import sys
-from zoo.embedding import open_tables, similar
+from zoo import similar
+from zoo.embedding import open_tables
 import numpy as np
 STATUS, REFERENCES = "/proc/self/status", "/proc/self/clear_refs"
 def resident(): return next(int(l.split()[1]) for l in open(STATUS) if l.startswith("VmHWM"))
@@ -146,7 +147,7 @@ print(resident() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 def test_the_search_takes_no_more_memory_for_ten_times_the_vectors(tmp_path):
-    space = Space(filters="drawn", manifest="sha256:0", cut="block1", pool="mean", size=32, shape=(64,))
+    space = EmbeddingSpace(filters="drawn", manifest="sha256:0", cut="block1", pool="mean", size=32, shape=(64,))
     rng = np.random.default_rng(0)
     small = write(tmp_path / "small.parquet", rng.normal(size=(20_000, 64)), space)
     large = write(tmp_path / "large.parquet", rng.normal(size=(200_000, 64)), space)

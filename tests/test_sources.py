@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from hub_server import HubServer
 
-from zoo.errors import FetchError, FileError, IntegrityError, UsageError, ZooError
-from zoo.hub.client import explained
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, UsageError, ZooError
+from zoo.hub.client import translate_error
 from zoo.hub.downloads import RemoteFile
 from zoo.hub.ranges import Address
-from zoo.sources import FolderSource, HubSource, MissingFileError, PackageSource, Source, check_name, parse_source
+from zoo.store.hub_source import HubSource
+from zoo.store.local_source import FolderSource, PackageSource
+from zoo.store.source import Source, check_file_name
+from zoo.store.source_parsing import parse_source
 
 CONTENT = bytes(range(256)) * 1024  # 256 KiB
 
@@ -55,11 +58,11 @@ def source(**options: object) -> HubSource:
 )
 def test_a_file_name_that_leaves_its_source_is_refused(name: str) -> None:
     with pytest.raises(IntegrityError, match="not a path inside it"):
-        check_name(name, "here")
+        check_file_name(name, "here")
 
 
 def test_a_file_name_in_a_folder_is_allowed() -> None:
-    assert check_name("pictures/filters.png", "here") == "pictures/filters.png"
+    assert check_file_name("pictures/filters.png", "here") == "pictures/filters.png"
 
 
 @pytest.mark.parametrize(
@@ -372,7 +375,7 @@ def test_a_token_that_no_header_carries_is_refused_unseen(hub: HubServer, token:
 
 @pytest.mark.parametrize("quoted", ["Bearer hf_secret, and more", "hf_" + "s" * 34])
 def test_a_secret_that_a_foreign_error_quotes_is_taken_out(quoted: str) -> None:
-    said = str(explained("here", OSError(f"Illegal header value b'{quoted}'")))
+    said = str(translate_error("here", OSError(f"Illegal header value b'{quoted}'")))
     assert "secret" not in said
     assert "ssss" not in said
     assert "Illegal header value b'" in said

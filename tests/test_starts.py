@@ -17,7 +17,7 @@ from torch import Tensor
 import zoo
 from zoo.builtin.vgg import truncated_vgg
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError, ZooWarning
-from zoo.filters import build_filters
+from zoo.models.filters import build_filters
 from zoo.training.recipe import read_recipe
 
 REPO = "owner/checkpoint"
@@ -219,8 +219,8 @@ def test_what_stands_before_all_names_is_taken_off_and_said(tmp_path: Path, pref
     (tmp_path / MODEL).write_bytes(save(tensors(prefix)))
     filters = start(tmp_path)
     assert equal(filters, tensors(prefix), prefix)
-    assert f"the prefix {prefix!r} was taken off" in str(filters.start)
-    assert "left out: classifier.* (2), features.* (4)" in str(filters.start)
+    assert f"the prefix {prefix!r} was taken off" in str(filters.initialization)
+    assert "left out: classifier.* (2), features.* (4)" in str(filters.initialization)
 
 
 def test_a_network_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_plain_names_go_before_prefixed_ones(tmp_path: Path) -> None:
 def test_what_is_used_and_what_is_left_out_is_one_line(tmp_path: Path) -> None:
     (tmp_path / MODEL).write_bytes(save(tensors()))
     said = "4 of 10 tensors used; left out: classifier.* (2), features.* (4); 0.3 of 4.2 MB read"
-    assert str(start(tmp_path).start) == said
+    assert str(start(tmp_path).initialization) == said
 
 
 def test_names_that_do_not_agree_are_counted_and_listed(tmp_path: Path) -> None:

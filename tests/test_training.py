@@ -89,7 +89,7 @@ def test_frozen_blocks_keep_their_weights_and_upper_blocks_do_not(shapes, tmp_pa
     )
     before, after = saved(base), saved(tuned)
     assert torch.equal(before["features.0.weight"], after["features.0.weight"])
-    assert tuned.record["base_manifest"] == published.digest
+    assert tuned.record.base_manifest == published.digest
 
 
 def test_retrain_none_trains_the_heads_only(shapes, tmp_path):
@@ -184,7 +184,7 @@ def test_two_processes_train_one_net(shapes, tmp_path):
     assert done.returncode == 0, done.stderr
     run = zoo.open_run(tmp_path / "run")
     assert run.metrics["test"]["classify"]["accuracy"] > 0.8
-    assert sum(map(sum, run.metrics["test"]["classify"]["confusion"])) == run.record["splits"]["test"]
+    assert sum(map(sum, run.metrics["test"]["classify"]["confusion"])) == run.record.splits.test
 
 
 def test_resume_refuses_a_dataset_that_has_changed(shapes, tmp_path):
@@ -232,7 +232,7 @@ def test_training_works_with_missing_targets(shapes, tmp_path):
                 targets["shade"] = index // 3 % 2
             return zoo.Sample(image=image, targets=targets)
 
-    from zoo.model import HeadSpec
+    from zoo.models.model import HeadSpec
 
     heads = [HeadSpec(plugin="classify", target="shade")]
     model = zoo.assemble("vgg11", cut="block1", weights="random", heads=heads, dataset=Partly(), size=32)
@@ -344,7 +344,7 @@ def test_unreadable_pictures_stop_a_training_unless_they_are_to_be_skipped(shape
         train_recipe(recipe_for(folder), tmp_path / "run")
     skipping = recipe_for(folder, data={"dataset": "image-folder", "root": str(folder), "skip_unreadable": True})
     run = train_recipe(skipping, tmp_path / "skipped")
-    assert len(run.record["skipped"]) == 2
+    assert len(run.record.skipped) == 2
 
 
 def test_a_folder_of_every_kind_of_picture_trains(shapes, tmp_path):
@@ -365,4 +365,4 @@ def test_a_folder_of_every_kind_of_picture_trains(shapes, tmp_path):
             with Image.open(file) as picture:
                 writers[suffix](picture).save(tmp_path / "mixed" / kind / f"{number}.{suffix}")
     run = train_recipe(recipe_for(tmp_path / "mixed"), tmp_path / "run")
-    assert run.record["splits"]["train"] + run.record["splits"]["val"] + run.record["splits"]["test"] == 48
+    assert run.record.splits.train + run.record.splits.val + run.record.splits.test == 48

@@ -20,7 +20,16 @@ from zoo.builtin.backbones import TorchvisionBackbones
 from zoo.builtin.vgg import truncated_vgg, vgg_cuts
 from zoo.contracts import Cut
 from zoo.errors import UnknownNameError, ZooError
-from zoo.truncation import describe_cut, find_cuts, freeze, on_meta, split, split_below, to_map, truncate
+from zoo.networks.tracing import on_meta
+from zoo.networks.truncation import (
+    describe_cut,
+    find_cuts,
+    freeze,
+    split,
+    split_after_pooling,
+    to_feature_map,
+    truncate,
+)
 
 ALL = models.list_models(module=models)
 SOME = ["vgg16", "resnet50", "efficientnet_b0", "mobilenet_v3_large", "densenet121", "swin_t", "vit_b_16", "googlenet"]
@@ -91,7 +100,7 @@ def check_features(name: str, *, most: int = 5) -> None:
         assert features.std() > 0
         near = [known for known in seen[cut.node] if known.shape == features.shape]
         assert any(torch.allclose(features, known, rtol=1e-6, atol=1e-6) for known in near), (name, cut)
-        assert to_map(features, cut).shape[:2] == (1, cut.channels)
+        assert to_feature_map(features, cut).shape[:2] == (1, cut.channels)
 
 
 def check_nothing_dead(name: str) -> None:
@@ -104,7 +113,7 @@ def check_nothing_dead(name: str) -> None:
         assert sum(value.numel() for value in part.parameters()) == cut.parameters
         imagined = copy.deepcopy(part).eval().to("meta")
         features = imagined(torch.empty(2, 3, size, size, device="meta"))
-        rows = to_map(features, cut).shape[-1]
+        rows = to_feature_map(features, cut).shape[-1]
         assert abs(size / rows - cut.stride) / cut.stride < 0.35
         features.sum().backward()
         dead = [known for known, value in imagined.named_parameters() if value.grad is None]
@@ -417,25 +426,25 @@ def test_tracing_leaves_the_modes_of_all_parts_alone() -> None:
 )
 def test_every_layout_becomes_a_map(layout: Any, shape: tuple[int, ...]) -> None:
     features = torch.randn(shape)
-    turned = to_map(features, Cut(name="x", node="x", channels=5, stride=8, layout=layout))
+    turned = to_feature_map(features, Cut(name="x", node="x", channels=5, stride=8, layout=layout))
     assert turned.shape == (2, 5, 3, 3)
     last = features[:, :, -1, -1] if layout == "NCHW" else features.flatten(1, -2)[:, -1]
     assert torch.equal(turned[:, :, -1, -1], last)
 
 
 def test_a_vector_is_a_map_of_one_cell() -> None:
-    assert to_map(torch.zeros(2, 5), Cut(name="x", node="x", channels=5, stride=8)).shape == (2, 5, 1, 1)
+    assert to_feature_map(torch.zeros(2, 5), Cut(name="x", node="x", channels=5, stride=8)).shape == (2, 5, 1, 1)
 
 
 def test_features_of_another_shape_are_an_error() -> None:
     cut = Cut(name="block3", node="x", channels=5, stride=8)
     with pytest.raises(ZooError, match=r"Features of shape \(2, 6, 3, 3\) are not what the cut 'block3' gives: 5 ch"):
-        to_map(torch.zeros(2, 6, 3, 3), cut)
+        to_feature_map(torch.zeros(2, 6, 3, 3), cut)
 
 
 def test_cutting_does_not_import_torchvision() -> None:
     code = (
-        "import sys, torch; from zoo.truncation import find_cuts; from torch import nn;"
+        "import sys, torch; from zoo.networks.truncation import find_cuts; from torch import nn;"
         "cuts = find_cuts(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), size=8);"
         "sys.exit(len(cuts) != 1 or 'torchvision' in sys.modules)"
     )
@@ -444,7 +453,7 @@ def test_cutting_does_not_import_torchvision() -> None:
 
 def test_what_cannot_be_trained_goes_below_the_frozen_boundary():
     network = truncated_vgg("vgg11", next(cut for cut in vgg_cuts("vgg11") if cut.name == "block3")).eval()
-    prefix, rest = split_below(network, "block1", size=64)
+    prefix, rest = split_after_pooling(network, "block1", size=64)
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         assert prefix(images).shape[-1] == 32

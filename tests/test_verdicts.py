@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import UsageError
-from zoo.evaluation.verdicts import AblationReport, report_ablation
-from zoo.evaluation.wording import Units, markdown_table, needed_in_words, p_in_words, place_in_words
+from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
+from zoo.evaluation.formatting import MetricUnits, format_p, format_seeds_needed, format_split, markdown_table
 
 ARMS = {"without": "classify", "with": "classify + locate", "placebo": "classify + locate, shuffled"}
 NOISE = np.array([0.4, -0.7, 0.1, 0.9, -0.2, 0.5, -0.8, 0.3, -0.6, 0.1])  # points, of mean 0
@@ -25,8 +25,8 @@ def _report(treated: float, placebo: float = 0.0, *, seeds: int = 10, splits=("u
         "with": list((base + treated + NOISE[:seeds]) / 100),
         "placebo": list((base + placebo + np.roll(NOISE, 3)[:seeds]) / 100),
     }
-    return report_ablation(
-        dict.fromkeys(splits, values), arms=ARMS, seeds=range(seeds), head="classify", left_out="locate", **named
+    return make_ablation_report(
+        dict.fromkeys(splits, values), variants=ARMS, seeds=range(seeds), head="classify", left_out="locate", **named
     )
 
 
@@ -50,7 +50,7 @@ def test_a_loss_of_points_harms() -> None:
 
 def test_no_difference_says_what_cannot_be_excluded_and_how_many_seeds_it_would_take() -> None:
     report = _report(0.2)
-    found = report.splits[0].arm("with").against
+    found = report.splits[0].variant("with").against
     assert report.sentences()[0] == (
         "No difference found on unseen groups: +0.2 points of accuracy (95% interval -0.2 to 0.6, "
         f"p = {found.p:.2f}, 10 seeds); a difference under 0.6 points cannot be excluded; to find one of the size "
@@ -89,8 +89,8 @@ def test_a_gain_that_is_not_told_from_the_placebo_nor_is_the_placebos_is_said_wi
 
 def test_arms_that_agree_in_every_seed_exclude_all_and_ask_for_nothing() -> None:
     same = {"without": [0.5] * 6, "with": [0.5] * 6}
-    report = report_ablation(
-        {"test": same}, arms={"without": "a", "with": "a + b"}, seeds=range(6), head="a", left_out="b"
+    report = make_ablation_report(
+        {"test": same}, variants={"without": "a", "with": "a + b"}, seeds=range(6), head="a", left_out="b"
     )
     assert report.sentences() == [
         "No difference found on test pictures: 0.0 points of accuracy (95% interval 0.0 to 0.0, p = 1.00, 6 seeds); "
@@ -100,8 +100,8 @@ def test_arms_that_agree_in_every_seed_exclude_all_and_ask_for_nothing() -> None
 
 def test_a_loss_is_said_in_its_own_unit_and_less_of_it_helps() -> None:
     losses = {"without": [1.5, 1.61, 1.48, 1.55, 1.52, 1.57], "with": [1.4, 1.45, 1.41, 1.42, 1.43, 1.44]}
-    report = report_ablation(
-        {"seen": losses}, arms={"without": "classify", "with": "both"}, seeds=range(6), head="classify",
+    report = make_ablation_report(
+        {"seen": losses}, variants={"without": "classify", "with": "both"}, seeds=range(6), head="classify",
         left_out="measure", metric="log_loss", better="lower", share=False, groups="boats",
     )  # fmt: skip
     assert report.sentences()[0].startswith("On seen boats `measure` helps: -0.113 in log loss (95% interval -0.1")
@@ -109,11 +109,11 @@ def test_a_loss_is_said_in_its_own_unit_and_less_of_it_helps() -> None:
 
 
 def test_without_the_arm_in_question_the_first_other_one_is_told_of() -> None:
-    arms = {"without": "classify", "oracle": "true crop, classify"}
+    variants = {"without": "classify", "oracle": "true crop, classify"}
     rows = {"without": [0.5, 0.52, 0.51, 0.49, 0.5, 0.53], "oracle": [0.7, 0.73, 0.72, 0.7, 0.69, 0.71]}
-    report = report_ablation({"seen": rows}, arms=arms, seeds=range(6), head="classify", left_out="locate")
+    report = make_ablation_report({"seen": rows}, variants=variants, seeds=range(6), head="classify", left_out="locate")
     assert report.sentences()[0].startswith("On seen groups “true crop, classify” helps: +20.0 points of accuracy")
-    alone = report_ablation({"seen": rows}, arms={"without": "a"}, seeds=range(6), head="a", left_out="b")
+    alone = make_ablation_report({"seen": rows}, variants={"without": "a"}, seeds=range(6), head="a", left_out="b")
     assert alone.sentences() == ["Nothing was compared on seen groups: there is one arm."]
 
 
@@ -125,7 +125,7 @@ def test_the_table_has_a_row_an_arm_and_one_against_the_placebo() -> None:
     lines = report.as_markdown().splitlines()
     assert lines[0] == "### On unseen groups"
     assert lines[2].startswith(
-        "| arm | accuracy (%), mean ± sd | difference, points [95% interval] | p | seeds needed |"
+        "| variant | accuracy (%), mean ± sd | difference, points [95% interval] | p | seeds needed |"
     )
     assert lines[4] == "| classify | 60.0 ± 1.7 |  |  |  |  |"
     assert lines[5] == "| classify + locate | 62.3 ± 1.7 | +2.3 [1.9, 2.7] | 0.002 | 6 | helps |"
@@ -153,10 +153,10 @@ def test_a_title_with_a_bar_or_a_line_break_does_not_break_the_table() -> None:
 def test_the_json_is_plain_whole_and_without_nan() -> None:
     for report in (_report(2.3), _report(2.3, seeds=1), _report(0.0)):
         told = json.loads(json.dumps(report.as_json(), allow_nan=False))
-        arm = told["splits"][0]["arms"][1]
-        assert arm["key"] == "with"
-        assert len(arm["values"]) == len(told["seeds"])
-        assert arm["against_control"]["verdict"] == report.splits[0].arms[1].against.verdict
+        variant = told["splits"][0]["arms"][1]
+        assert variant["key"] == "with"
+        assert len(variant["values"]) == len(told["seeds"])
+        assert variant["against_control"]["verdict"] == report.splits[0].variants[1].against.verdict
         assert told["splits"][0]["sentence"] == report.sentences()[0]
     assert report.as_json()["splits"][0]["arms"][0]["against_control"] is None
 
@@ -169,7 +169,7 @@ def test_the_json_is_plain_whole_and_without_nan() -> None:
     [(0.0009, "< 0.001"), (0.001, "0.001"), (0.0498, "0.0498"), (0.0502, "0.0502"), (0.59, "0.59"), (1.0, "1.00")],
 )
 def test_p_is_never_said_to_be_zero_nor_rounded_over_five_percent(p: float, text: str) -> None:
-    assert p_in_words(p) == text
+    assert format_p(p) == text
 
 
 @pytest.mark.parametrize(
@@ -177,17 +177,17 @@ def test_p_is_never_said_to_be_zero_nor_rounded_over_five_percent(p: float, text
     [(0.0231, "+2.3", "+0.0231"), (-0.0004, "-0.04", "-0.0004"), (-1e-7, "0.0", "-1e-07"), (0, "0.0", "0")],
 )
 def test_differences_have_a_sign_and_are_not_rounded_to_nothing(value: float, points: str, plain: str) -> None:
-    assert Units(metric="accuracy", share=True).signed(value) == points
-    assert Units(metric="mae", share=False).signed(value) == plain
+    assert MetricUnits(metric="accuracy", share=True).signed(value) == points
+    assert MetricUnits(metric="mae", share=False).signed(value) == plain
 
 
 def test_large_figures_have_no_exponent() -> None:
-    assert Units(metric="mae", share=False).level(12345.6) == "12,346"
+    assert MetricUnits(metric="mae", share=False).level(12345.6) == "12,346"
 
 
 def test_seeds_needed_and_places_in_words() -> None:
-    assert [needed_in_words(one) for one in (None, 85, 1000, 1001)] == ["–", "85", "1,000", "more than 1,000"]
-    assert [place_in_words(one, "boats") for one in ("seen", "test")] == ["on seen boats", "on test pictures"]
+    assert [format_seeds_needed(one) for one in (None, 85, 1000, 1001)] == ["–", "85", "1,000", "more than 1,000"]
+    assert [format_split(one, "boats") for one in ("seen", "test")] == ["on seen boats", "on test pictures"]
 
 
 # ------------------------------------------------------------------------------------------------ bad input
@@ -195,9 +195,9 @@ def test_seeds_needed_and_places_in_words() -> None:
 
 def test_all_that_is_wrong_with_the_figures_is_said_at_once() -> None:
     with pytest.raises(UsageError) as caught:
-        report_ablation(
+        make_ablation_report(
             {"seen": {"with": [0.1, math.nan]}, "unseen": {"with": [0.2]}},
-            arms={"with": "both"}, seeds=[0, 7], head="a", left_out="b",
+            variants={"with": "both"}, seeds=[0, 7], head="a", left_out="b",
         )  # fmt: skip
     said = str(caught.value)
     assert "there is no arm 'without' to compare with" in said
@@ -210,13 +210,13 @@ def test_all_that_is_wrong_with_the_figures_is_said_at_once() -> None:
 def test_seeds_are_one_or_more_different_ones(seeds: list[int], said: str) -> None:
     values = {"seen": {"without": [0.5] * len(seeds)}}
     with pytest.raises(UsageError) as caught:
-        report_ablation(values, arms={"without": "a"}, seeds=seeds, head="a", left_out="b")
+        make_ablation_report(values, variants={"without": "a"}, seeds=seeds, head="a", left_out="b")
     assert said in str(caught.value)
 
 
 def test_an_ablation_without_splits_is_refused() -> None:
     with pytest.raises(UsageError, match="there is no split"):
-        report_ablation({}, arms=ARMS, seeds=[0], head="a", left_out="b")
+        make_ablation_report({}, variants=ARMS, seeds=[0], head="a", left_out="b")
 
 
 def test_a_report_is_frozen_and_compares_by_value() -> None:
@@ -230,9 +230,9 @@ def test_the_rival_is_compared_with_the_head_itself(rival, way):
     without = [0.40 + 0.01 * (seed % 3) for seed in seeds]
     treated = [value + 0.05 + 0.002 * seed for seed, value in zip(seeds, without, strict=True)]
     crossed = [value + rival + 0.003 * (-1) ** seed for seed, value in zip(seeds, treated, strict=True)]
-    report = report_ablation(
+    report = make_ablation_report(
         {"test": {"without": without, "with": treated, "two-stage": crossed}},
-        arms={"without": "classify", "with": "classify + locate", "two-stage": "locate, crop, then classify"},
+        variants={"without": "classify", "with": "classify + locate", "two-stage": "locate, crop, then classify"},
         seeds=list(seeds),
         head="classify",
         left_out="locate",

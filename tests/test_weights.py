@@ -15,12 +15,12 @@ import pytest
 import safetensors.torch
 import torch
 from hub_server import HubServer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zoo.errors import IntegrityError, UnknownNameError, UsageError, ZooError
-from zoo.sources import FolderSource, parse_source
-from zoo.weights import HASHES, parse_header, read_header, read_tensors, write_tensors
+from zoo.store.local_source import FolderSource
+from zoo.store.safetensors import HASHES, parse_header, read_header, read_tensors, write_tensors
+from zoo.store.source_parsing import parse_source
 
 NAME = "model.safetensors"
 DTYPES = [

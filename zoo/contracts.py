@@ -1,15 +1,18 @@
 """What a plugin author implements: the one page to read.
 
-Five kinds of plugin, each a class that a pip package announces as an entry point:
+Seven kinds of plugin, each announced by a pip package as an entry point:
 
     [project.entry-points."zoo.datasets"]    whales = "zoo_whales:Whales"      a `Dataset`
     [project.entry-points."zoo.heads"]       count  = "zoo_whales:Count"       a `Head`
     [project.entry-points."zoo.backbones"]   whales = "zoo_whales:Networks"    a `Backbones` family
     [project.entry-points."zoo.balancers"]   even   = "zoo_whales:Even"        a `Balancer`
     [project.entry-points."zoo.registries"]  whales = "zoo_whales"             a package with a registry.toml
+    [project.entry-points."zoo.commands"]    count  = "zoo_whales:count"       a click command, `zoo count`
+    [project.entry-points."zoo.formats"]     coco   = "zoo_whales:Coco"        a `Format`
 
-Options of datasets and heads are keyword-only arguments with defaults and type hints: what the command
-line and recipes take, and their error messages, are derived from the signature.
+The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
+and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
+hints: what the command line and recipes take, and their error messages, are derived from the signature.
 `zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
 """
 
@@ -21,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -74,9 +78,13 @@ class Sample:
     """A picture and what is known of it."""
 
     image: Tensor  # uint8 (3, H, W), RGB; every picture may have its own size
-    targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one is no loss
+    targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one adds no loss
     group: str | None = None  # the boat, the camera, the haul: never on both sides of a split
     path: str | None = None  # where it came from, for messages and predictions
+
+
+SPLITS = {name: name for name in ("train", "val", "test", "unlabelled")} | {"valid": "val", "validation": "val"}
+"""What folders and tables call splits, and what the core calls them."""
 
 
 class Dataset(ABC):
@@ -87,10 +95,10 @@ class Dataset(ABC):
     """
 
     targets: Mapping[str, Target]
-    """What is known of the pictures, by name; filled at the latest by `prepare`."""
+    """The targets by name; filled by `prepare` at the latest."""
 
     symmetry: ClassVar[Literal["none", "mirror", "turns"]] = "mirror"
-    """What leaves a picture's meaning alone: nothing (digits), left for right, or any turn and mirror (plankton)."""
+    """What preserves a picture's meaning: nothing (digits), left for right, or any turn and mirror (plankton)."""
 
     needs_folder: ClassVar[bool] = False
     """True where the user must say `root`; False where `prepare` can fill an empty folder by itself."""
@@ -206,11 +214,11 @@ class Balancer(nn.Module):
     """How the losses of several heads become one step; as it stands, their weighted sum.
 
     Built as `Balancer(weights)`. Another scalar overrides `combine`; who works on the heads' gradients overrides
-    `backward`. Parameters of its own are learnt along with the model's at the heads' rate; checkpoints keep them,
-    and they are published nowhere.
+    `backward`. Its own parameters are trained along with the model's at the heads' rate; checkpoints keep them,
+    and they are never published.
 
     Args:
-        weights: what the user gave each head, by name, over 0. Heads of weight 0 are no business of a balancer's.
+        weights: what the user gave each head, by name, over 0. Heads of weight 0 are not passed to a balancer.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
@@ -218,7 +226,7 @@ class Balancer(nn.Module):
         self.weights = dict(weights)
 
     def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The scalar to go down.
+        """The scalar to minimise.
 
         Args:
             losses: scalars by head, not weighted yet; a head whose target no picture of the batch has is left out.
@@ -226,7 +234,7 @@ class Balancer(nn.Module):
         return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
 
     def backward(self, losses: Mapping[str, Tensor], features: Tensor, shared: Sequence[nn.Parameter]) -> None:
-        """Add to `.grad` of the heads' and of the shared parameters. Asked only where something shared is trained.
+        """Add to `.grad` of the heads' and of the shared parameters. Called only where shared parameters are trained.
 
         Args:
             losses: as `combine` is given them.
@@ -241,7 +249,7 @@ class Balancer(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What a backbone is fed: square RGB pictures in 0 to 1, less the mean, over the deviation."""
+    """The input of a backbone: square RGB pictures in 0 to 1, minus the mean, divided by the standard deviation."""
 
     size: int = 224  # pixels
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -275,7 +283,7 @@ class Backbones(ABC):
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
-        """The whole network with fresh weights. Under `zoo.truncation.on_meta` it must allocate nothing."""
+        """The whole network with fresh weights. Under `zoo.networks.truncation.on_meta` it must allocate nothing."""
 
     def __contains__(self, name: object) -> bool:
         """Whether the family has that name; override it where `names` is slow."""
@@ -298,19 +306,32 @@ class Backbones(ABC):
         return None
 
 
-__all__ = [
-    "TARGETS",
-    "Backbones",
-    "Balancer",
-    "Box",
-    "Categories",
-    "Cut",
-    "Dataset",
-    "FeatureShape",
-    "Head",
-    "Input",
-    "Multilabel",
-    "Number",
-    "Sample",
-    "Target",
-]
+# ------------------------------------------------------------------------------------------------ formats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionTable:
+    """What a model says of pictures, as a format is given it: a row a picture, a column a number."""
+
+    images: tuple[str, ...]  # (N) paths as the user gave them
+    columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
+    values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
+    sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what is known besides: `filters`, `filterzoo`
+
+
+class Format(ABC):
+    """A kind of file that predictions are written to, picked by its name or by the file's suffix."""
+
+    suffixes: ClassVar[Sequence[str]] = ()
+    """How its files end, `.csv` or `.csv.gz`, in lower case; empty: it must be named. The core's go first."""
+
+    @abstractmethod
+    def write(self, predictions: PredictionTable, path: Path) -> None:
+        """Write one file.
+
+        Args:
+            predictions: one picture at least.
+            path: a temporary file beside the one that was asked for. The core renames it when `write` has returned,
+                so that what the user sees is whole or not there.
+        """

@@ -1,4 +1,4 @@
-"""Where the arithmetic happens, and in which precision."""
+"""Devices, and the precision that is computed with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, said well: what was received, and what to do next.
+"""The errors: what was received, and what to do next.
 
 Every error that a user can cause is a `ZooError`; its message is one line that names the file or the
 value and the remedy. `cli/` prints that line and exits 1; Python code catches one class.
@@ -36,7 +36,7 @@ class UsageError(ZooError):
 
 
 class UnknownNameError(ZooError):
-    """A name that nothing answers to.
+    """A name that does not exist.
 
     Args:
         kind: what was looked up, in the singular (`dataset`, `cut`).
@@ -96,7 +96,7 @@ class FileError(ZooError):
 
 
 class IntegrityError(ZooError):
-    """Bytes that are not the bytes that were promised."""
+    """Bytes whose size or hash is not the expected one."""
 
 
 class FetchError(ZooError):

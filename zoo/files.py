@@ -1,4 +1,4 @@
-"""Where our own things lie, and how a file appears whole or not at all."""
+"""The home folder of zoo, and atomic writing: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zoo.errors import FileError
 
 
 def zoo_home() -> Path:
-    """The folder of our own things: `ZOO_HOME`, else `~/.cache/zoo`."""
+    """The folder for caches and the user's registry: `ZOO_HOME`, else `~/.cache/zoo`."""
     given = os.environ.get("ZOO_HOME")
     return Path(given).expanduser() if given else Path.home() / ".cache" / "zoo"
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; synced and renamed over it when the block ends well, removed otherwise.
 
     Raises:
@@ -31,27 +31,27 @@ def writing(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise explained(error, path) from error
+        raise as_file_error(error, path) from error
     part = Path(name)
     try:
         yield part
         with part.open("rb+") as written:
             os.fsync(written.fileno())
-        set_usual_mode(part)
+        set_default_mode(part)
         part.replace(path)
     except OSError as error:
-        raise explained(error, path) from error
+        raise as_file_error(error, path) from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file so that it is there whole or not at all. Raises FileError as `writing` does."""
-    with writing(path) as part:
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file atomically: it is there complete or not at all. Raises FileError."""
+    with atomic_write(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def explained(error: OSError, path: Path) -> FileError:
+def as_file_error(error: OSError, path: Path) -> FileError:
     """The operating system's error as a line that says what to do."""
     if error.errno == errno.ENOSPC:
         return FileError(path, "the disk is full", "Free some room, or write somewhere else; nothing was changed.")
@@ -60,7 +60,7 @@ def explained(error: OSError, path: Path) -> FileError:
     return FileError(path, f"it cannot be written or read ({error.strerror or error})", "Check the path.")
 
 
-def set_usual_mode(path: Path) -> None:
+def set_default_mode(path: Path) -> None:
     """Give a temporary file the permissions that a new file would have."""
     path.chmod(0o666 & ~_umask())
 

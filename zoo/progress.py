@@ -1,4 +1,4 @@
-"""How long work tells how far it is, without knowing who listens."""
+"""How long-running work reports its progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Called by long work; the command line draws a bar, a program may pass its own."""
 
     def __call__(self, what: str, done: int, total: int | None = None, note: str = "") -> None:
-        """Say how far the work is.
+        """Report how much is done.
 
         Args:
             what: the work, in a few words ("decoding pictures"); a new text starts a new bar.
@@ -20,4 +20,4 @@ class Progress(Protocol):
 
 
 def silent(what: str, done: int, total: int | None = None, note: str = "") -> None:
-    """The listener that does not listen."""
+    """Report nothing; the default."""

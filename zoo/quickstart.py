@@ -1,4 +1,4 @@
-"""The whole story once: fetch filters, fine-tune them on kinds they never saw, compare, publish, fetch back, look."""
+"""The quickstart: fetch filters, fine-tune them on new classes, compare, publish, fetch back, search."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.datasets import open_dataset
+from zoo.data import open_dataset
 from zoo.embedding import Embeddings
 from zoo.errors import FileError, MissingPluginError, UnknownNameError
-from zoo.filters import Filters, load
-from zoo.golden import check_golden
-from zoo.pictures.confusion import draw_confusion
-from zoo.pictures.curves import draw_curves
-from zoo.pictures.grid import draw_filters
-from zoo.pictures.report import Bar, Bars, Command, Figure, Report, Table, write_report
-from zoo.pictures.sheet import draw_neighbours
+from zoo.models import Filters, check_golden, load
+from zoo.plots import (
+    PageBar,
+    PageBars,
+    PageCommand,
+    PageContent,
+    PageFigure,
+    PageTable,
+    draw_confusion,
+    draw_curves,
+    draw_filters,
+    draw_neighbours,
+    write_page,
+)
 from zoo.plugins import find_plugin
 from zoo.progress import Progress, silent
-from zoo.published import fetch, verify
-from zoo.pushing import push
-from zoo.registry import Entry, add_entry
-from zoo.training.finetune import train_recipe
-from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
-from zoo.training.runs import Run
+from zoo.publish import push
+from zoo.store import RegistryEntry, add_entry, fetch_artifact, verify
+from zoo.training import DataPart, FiltersPart, HeadPart, Recipe, Run, TrainingPart, train_recipe
 
 BASE = "vgg16-plankton"
 NEW = "vgg16-my-plankton"
@@ -42,8 +46,8 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
-    """One of the compared nets."""
+class ComparedNetwork:
+    """One of the networks that are compared."""
 
     title: str
     folder: str
@@ -51,15 +55,17 @@ class Arm:
     rate: float  # of fine-tuning; benchmarks/franken.py tries others
 
 
-ARMS = (
-    Arm(title=f"{BASE}, fine-tuned", folder="finetuned", filters=FiltersPart(name=BASE, cut=CUT), rate=3e-4),
-    Arm(
+COMPARED_NETWORKS = (
+    ComparedNetwork(
+        title=f"{BASE}, fine-tuned", folder="finetuned", filters=FiltersPart(name=BASE, cut=CUT), rate=3e-4
+    ),
+    ComparedNetwork(
         title="the same truncated VGG16, from scratch",
         folder="scratch",
         filters=FiltersPart(backbone="vgg16", cut=CUT, weights="random"),
         rate=3e-4,
     ),
-    Arm(
+    ComparedNetwork(
         title="a small MNIST-style net, from scratch",
         folder="mnist",
         filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
@@ -69,46 +75,48 @@ ARMS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """What came out."""
+class QuickstartResult:
+    """The results."""
 
     report: Path
-    runs: tuple[tuple[Arm, Run], ...]
+    runs: tuple[tuple[ComparedNetwork, Run], ...]
     published: Path
     filters: Filters
     neighbours_agree: float  # share of the nearest neighbours that have their query's label
 
 
-def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = lambda text: None) -> Story:
-    """Run the story and write its report.
+def run_quickstart(
+    out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = lambda text: None
+) -> QuickstartResult:
+    """Run the quickstart and write its report.
 
     Args:
         out: a folder that does not exist or is empty.
         seed: of the drawing and of every training.
         progress: told how far the work is.
-        say: told what is going on, a line a step.
+        say: called with a line of text for each step.
 
     Raises:
         FileError: the folder is taken.
-        MissingPluginError: a package of the story is not installed.
+        MissingPluginError: a package that the quickstart uses is not installed.
     """
     if out.exists() and any(out.iterdir()):
         raise FileError(out, "it is there already and is not empty", "Remove it, or choose another `out=`.")
-    _need_plugins()
-    base = fetch(BASE, progress=progress)
+    _check_plugins()
+    base = fetch_artifact(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
     options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
-    data = open_dataset("plankton", _made(out / "plankton", options, progress), options=options)
+    data = open_dataset("plankton", _draw_dataset(out / "plankton", options, progress), options=options)
     classes = len(data.dataset.targets["label"].names)  # type: ignore[union-attr]
     say(f"2. Drew {len(data.dataset)} pictures of {classes} kinds of plankton that {BASE} never saw.")
     runs = []
-    for number, arm in enumerate(ARMS):
-        run = train_recipe(_recipe(arm, data.root, options, seed), out / arm.folder, progress=progress)
+    for number, network in enumerate(COMPARED_NETWORKS):
+        run = train_recipe(_recipe(network, data.root, options, seed), out / network.folder, progress=progress)
         figures = run.metrics["test"]["classify"]
-        runs.append((arm, run))
+        runs.append((network, run))
         say(
-            f"{3 + number}. {arm.title}: {100 * figures['accuracy']:.1f}% right on {run.record['splits']['test']} "
-            f"test pictures, log loss {figures['log_loss']:.2f}, {run.record['seconds']:.0f} s."
+            f"{3 + number}. {network.title}: {100 * figures['accuracy']:.1f}% right on {run.record.splits.test} "
+            f"test pictures, log loss {figures['log_loss']:.2f}, {run.record.seconds:.0f} s."
         )
     folder = out / NEW
     published = push(
@@ -119,11 +127,11 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
         progress=progress,
     )
     add_entry(
-        Entry(name=NEW, sources=(f"./{NEW}",), manifest=published.digest, backbone="vgg16", cut=CUT),
+        RegistryEntry(name=NEW, sources=(f"./{NEW}",), manifest=published.digest, backbone="vgg16", cut=CUT),
         out / "registry.toml",
     )
-    with _registry(out / "registry.toml"):
-        fetched = fetch(NEW, progress=progress)
+    with _with_registry(out / "registry.toml"):
+        fetched = fetch_artifact(NEW, progress=progress)
         verify(fetched, progress=progress)
         filters = load(NEW)
     error = check_golden(filters)
@@ -135,14 +143,14 @@ def tell(out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = la
     sheet, agree = _neighbours(tests, embeddings, labels)
     sheet.save(out / "neighbours.png")
     say(f"7. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the same kind.")
-    story = Story(
+    result = QuickstartResult(
         report=out / "report.html", runs=tuple(runs), published=folder, filters=filters, neighbours_agree=agree
     )
-    _write(story, embeddings=len(embeddings), sheet=sheet, labels=names)
-    return story
+    _write_report(result, embeddings=len(embeddings), sheet=sheet, labels=names)
+    return result
 
 
-def _need_plugins() -> None:
+def _check_plugins() -> None:
     needed = (
         ("dataset", "plankton", "zoo-plankton"),
         ("backbones", "digits", "zoo-digits"),
@@ -155,26 +163,26 @@ def _need_plugins() -> None:
             raise MissingPluginError(kind, name, package=package, needed_by="The quickstart") from error
 
 
-def _made(folder: Path, options: dict[str, Any], progress: Progress) -> Path:
+def _draw_dataset(folder: Path, options: dict[str, Any], progress: Progress) -> Path:
     """Draw the pictures into a folder of their own."""
     dataset = find_plugin("dataset", "plankton").load()(**options)
     dataset.prepare(folder, progress)
     return folder
 
 
-def _recipe(arm: Arm, root: Path, options: dict[str, Any], seed: int) -> Recipe:
+def _recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], seed: int) -> Recipe:
     return Recipe(
         seed=seed,
         size=SIDE,
         data=DataPart(dataset="plankton", root=str(root.resolve()), options=options),
-        filters=arm.filters,
+        filters=network.filters,
         heads=(HeadPart(plugin="classify"),),
-        training=TrainingPart(epochs=EPOCHS, batch=32, rate=arm.rate, retrain="auto"),
+        training=TrainingPart(epochs=EPOCHS, batch=32, rate=network.rate, retrain="auto"),
     )
 
 
 @contextmanager
-def _registry(path: Path) -> Iterator[None]:
+def _with_registry(path: Path) -> Iterator[None]:
     """The names of one more registry file, for a while."""
     before = os.environ.get("ZOO_REGISTRY")
     os.environ["ZOO_REGISTRY"] = str(path) if before is None else f"{path}{os.pathsep}{before}"
@@ -204,91 +212,90 @@ def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> 
     return sheet, agree
 
 
-def _write(story: Story, *, embeddings: int, sheet: Any, labels: tuple[str, ...]) -> None:
+def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labels: tuple[str, ...]) -> None:
     """The page: the result in a figure, the comparison, the pictures, what to type next."""
-    first = story.runs[0]
-    figures = [run.metrics["test"]["classify"] for _, run in story.runs]
-    splits = first[1].record["splits"]
+    first = result.runs[0]
+    figures = [run.metrics["test"]["classify"] for _, run in result.runs]
+    record = first[1].record
     best = max(figure["accuracy"] for figure in figures[1:])
     lead = 100 * (figures[0]["accuracy"] - best)
     rows = tuple(
         (
-            arm.title,
+            network.title,
             f"{100 * figure['accuracy']:.1f}%",
             f"{100 * figure['balanced_accuracy']:.1f}%",
             f"{figure['log_loss']:.3f}",
             f"{_parameters(run):,}",
-            f"{run.record['seconds']:.0f}",
+            f"{run.record.seconds:.0f}",
         )
-        for (arm, run), figure in zip(story.runs, figures, strict=True)
+        for (network, run), figure in zip(result.runs, figures, strict=True)
     )
     confusion = np.array(figures[0]["confusion"], dtype=np.int64)
-    record = first[1].record
-    report = Report(
+    report = PageContent(
         title="Feature filters, fine-tuned on plankton they never saw",
         headline=f"{100 * figures[0]['accuracy']:.1f}%",
-        meaning=f"of {splits['test']} test pictures named rightly by {BASE}, fine-tuned; "
+        meaning=f"of {record.splits.test} test pictures named rightly by {BASE}, fine-tuned; "
         f"{lead:+.1f} points against the better of the nets trained from scratch.",
         paragraphs=(
-            f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {splits['train']} "
+            f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {record.splits.train} "
             f"pictures of {len(labels)} other kinds. Every net saw the same pictures, for at most "
             f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had learnt on the frozen "
-            f"filters; the epoch kept is the best on {splits['val']} pictures that no net learnt from. Nets from "
+            f"filters; the epoch kept is the best on {record.splits.val} pictures that no net learnt from. Nets from "
             "scratch go on getting better with more epochs.",
             "All pictures were drawn by the package zoo-plankton: these figures say that the tools work, not how well "
             "they do on pictures from the sea. One seed; run it with another seed to see how much that matters.",
         ),
-        bars=Bars(
+        bars=PageBars(
             title="Test accuracy",
             bars=tuple(
-                Bar(
-                    label=arm.title,
+                PageBar(
+                    label=network.title,
                     value=figure["accuracy"],
                     text=f"{100 * figure['accuracy']:.1f}%",
-                    ours=arm is first[0],
+                    ours=network is first[0],
                 )
-                for (arm, _), figure in zip(story.runs, figures, strict=True)
+                for (network, _), figure in zip(result.runs, figures, strict=True)
             ),
         ),
-        table=Table(
+        table=PageTable(
             columns=("net", "accuracy", "balanced", "log loss", "parameters", "seconds"),
             rows=rows,
             right=("accuracy", "balanced", "log loss", "parameters", "seconds"),
             ours=0,
         ),
-        figures=_figures(story, confusion, embeddings=embeddings, sheet=sheet, labels=labels),
-        commands=_commands(story),
-        footer=f"{record['device']}; " + ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        figures=_figures(result, confusion, embeddings=embeddings, sheet=sheet, labels=labels),
+        commands=_commands(result),
+        footer=f"{record.device}; " + ", ".join(f"{name} {number}" for name, number in record.versions.items()),
     )
-    write_report(story.report, report)
+    write_page(result.report, report)
 
 
 def _figures(
-    story: Story, confusion: np.ndarray, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
-) -> tuple[Figure, ...]:
-    arm, run = story.runs[0]
+    result: QuickstartResult, confusion: np.ndarray, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
+) -> tuple[PageFigure, ...]:
+    network, run = result.runs[0]
     neighbours = (
         f"Framed: a picture of each of the commonest kinds; beside it the nearest of all {embeddings} test pictures, "
-        f"by the cosine of their feature vectors. {100 * story.neighbours_agree:.0f}% of the nearest are of the same "
+        f"by the cosine of their feature vectors. {100 * result.neighbours_agree:.0f}% of the nearest are of the same "
         "kind."
     )
     return (
-        Figure(picture=sheet, title="Nearest neighbours", caption=neighbours),
-        Figure(picture=draw_curves(run.history), title=f"Training of {arm.title}"),
-        Figure(
+        PageFigure(picture=sheet, title="Nearest neighbours", caption=neighbours),
+        PageFigure(picture=draw_curves(run.history), title=f"Training of {network.title}"),
+        PageFigure(
             picture=draw_confusion(confusion, labels, title="test pictures"),
             title="What is taken for what",
             caption="Rows are true kinds, columns are answers.",
         ),
-        Figure(picture=draw_filters(story.filters["features.0"].numpy()), title="The first filters"),
+        PageFigure(picture=draw_filters(result.filters.first_bank.numpy()), title="The first filters"),  # type: ignore[union-attr]
     )
 
 
-def _commands(story: Story) -> tuple[Command, ...]:
+def _commands(result: QuickstartResult) -> tuple[PageCommand, ...]:
     return (
-        Command(text=f"zoo info {story.published}", about="what was published"),
-        Command(text=f"zoo embed photos/ --filters {BASE} -o photos.parquet", about="a vector for each picture"),
-        Command(
+        PageCommand(text=f"zoo info {result.published}", about="what was published"),
+        PageCommand(text=f"zoo embed photos/ --filters {BASE} -o photos.parquet", about="a vector for each picture"),
+        PageCommand(
             text=f"zoo train image-folder --data photos/ --filters {BASE}",
             about="fine-tune on your own pictures, a folder a kind",
         ),

@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+import numpy as np
 import torch
 
 from zoo.contracts import (
+    SPLITS,
     TARGETS,
     Backbones,
     Balancer,
@@ -24,19 +27,19 @@ from zoo.contracts import (
     Categories,
     Dataset,
     FeatureShape,
+    Format,
     Head,
     Multilabel,
     Number,
+    PredictionTable,
     Sample,
     Target,
 )
 from zoo.errors import FileError, PluginError, UsageError, ZooError
-from zoo.files import write_whole
+from zoo.files import write_atomically
+from zoo.networks import find_cuts, on_meta, truncate
 from zoo.options import describe_options
-from zoo.plugins import Plugin
-from zoo.truncation import find_cuts, on_meta, truncate
-
-SPLITS = ("train", "val", "valid", "validation", "test", "unlabelled")
+from zoo.plugins import Plugin, own_range
 
 
 def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
@@ -53,7 +56,7 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
             raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with.", "Say `root=DIR`.")
         _check_options(made)
         with tempfile.TemporaryDirectory() as folder:
-            yield from check_dataset(_ask("making it with its defaults", made), root or Path(folder))
+            yield from check_dataset(_call_plugin("making it with its defaults", made), root or Path(folder))
     elif plugin.kind == "head":
         if not (isinstance(made, type) and issubclass(made, Head)):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Head.")
@@ -62,8 +65,16 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
         if not (isinstance(made, type) and issubclass(made, Balancer)):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Balancer.")
         yield from check_balancer(made)
+    elif plugin.kind == "format":
+        if not (isinstance(made, type) and issubclass(made, Format)):
+            raise PluginError(f"{plugin.target} is no subclass of zoo.Format.")
+        yield from check_format(made)
+    elif plugin.kind == "command":
+        if not isinstance(made, click.Command):
+            raise PluginError(f"{plugin.target} is no click command.")
+        yield from check_command(made)
     else:
-        family = _ask("making it", made)
+        family = _call_plugin("making it", made)
         if not isinstance(family, Backbones):
             raise PluginError(f"{plugin.target} is no subclass of zoo.Backbones.")
         yield from check_backbones(family)
@@ -72,21 +83,21 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
 def check_dataset(dataset: Dataset, root: Path) -> list[str]:
     """Prepare a dataset twice and read its samples; a line for each thing that holds. Raises PluginError."""
     _check_options(type(dataset))
-    _ask("prepare", dataset.prepare, root)
+    _call_plugin("prepare", dataset.prepare, root)
     count = len(dataset)
-    _ask("prepare, called again,", dataset.prepare, root)
-    _hold(len(dataset) == count, "prepare gives another number of pictures when it is called again")
-    _hold(count > 0, "there are no pictures after prepare")
-    _hold(bool(dataset.targets), "targets is empty after prepare")
+    _call_plugin("prepare, called again,", dataset.prepare, root)
+    _require(len(dataset) == count, "prepare gives another number of pictures when it is called again")
+    _require(count > 0, "there are no pictures after prepare")
+    _require(bool(dataset.targets), "targets is empty after prepare")
     for name, target in dataset.targets.items():
         _check_target(name, target)
     for index in sorted({0, count // 2, count - 1}):
-        _check_sample(_ask(f"reading sample {index}", dataset.__getitem__, index), dataset, index)
+        _check_sample(_call_plugin(f"reading sample {index}", dataset.__getitem__, index), dataset, index)
     seen: set[int] = set()
     for name, rows in dataset.splits.items():
-        _hold(name in SPLITS, f"there is a split {name!r}, but splits are called {', '.join(SPLITS)}")
-        _hold(not seen & set(rows), f"the split {name!r} shares pictures with another")
-        _hold(all(0 <= row < count for row in rows), f"the split {name!r} names pictures that do not exist")
+        _require(name in SPLITS, f"there is a split {name!r}, but splits are called {', '.join(SPLITS)}")
+        _require(not seen & set(rows), f"the split {name!r} shares pictures with another")
+        _require(all(0 <= row < count for row in rows), f"the split {name!r} names pictures that do not exist")
         seen |= set(rows)
     splits = ", ".join(f"{name} {len(rows)}" for name, rows in dataset.splits.items()) or "none"
     return [f"{count} pictures", f"targets: {', '.join(dataset.targets)}", f"splits: {splits}", "samples are whole"]
@@ -94,84 +105,119 @@ def check_dataset(dataset: Dataset, root: Path) -> list[str]:
 
 def _check_options(plugin: type) -> None:
     for option in describe_options(plugin).values():
-        _hold(not option.needed, f"the option {option.name!r} has no default")
+        _require(not option.required, f"the option {option.name!r} has no default")
 
 
 def _check_target(name: str, target: Target) -> None:
-    _hold(isinstance(target, tuple(TARGETS.values())), f"the target {name!r} is a {type(target).__name__}, no target")
+    _require(
+        isinstance(target, tuple(TARGETS.values())), f"the target {name!r} is a {type(target).__name__}, no target"
+    )
     if isinstance(target, (Categories, Multilabel)):
         twice = sorted({one for one in target.names if target.names.count(one) > 1})
-        _hold(not twice, f"the target {name!r} has classes of one name: {', '.join(map(str, twice[:3]))}")
+        _require(not twice, f"the target {name!r} has classes of one name: {', '.join(map(str, twice[:3]))}")
 
 
 def _check_sample(sample: Sample, dataset: Dataset, index: int) -> None:
-    _hold(isinstance(sample, Sample), f"sample {index} is a {type(sample).__name__}, no zoo.Sample")
+    _require(isinstance(sample, Sample), f"sample {index} is a {type(sample).__name__}, no zoo.Sample")
     image = sample.image
-    _hold(image.dtype == torch.uint8, f"the image of sample {index} is {image.dtype}, not uint8")
-    _hold(
+    _require(image.dtype == torch.uint8, f"the image of sample {index} is {image.dtype}, not uint8")
+    _require(
         image.ndim == 3 and image.shape[0] == 3, f"the image of sample {index} is {tuple(image.shape)}, not (3, H, W)"
     )
     for name, value in sample.targets.items():
-        _hold(name in dataset.targets, f"sample {index} has a target {name!r} that the dataset does not list")
+        _require(name in dataset.targets, f"sample {index} has a target {name!r} that the dataset does not list")
         target = dataset.targets[name]
         if value is None:
             continue
         if isinstance(target, Categories):
-            _hold(0 <= int(value) < len(target.names), f"the class of sample {index} is {value}")
+            _require(0 <= int(value) < len(target.names), f"the class of sample {index} is {value}")
         elif isinstance(target, Box):
-            _hold(torch.as_tensor(value).numel() == 4, f"the box of sample {index} has not four numbers")
+            _require(torch.as_tensor(value).numel() == 4, f"the box of sample {index} has not four numbers")
         elif isinstance(target, Multilabel):
             given = torch.as_tensor(value).numel()
-            _hold(given == len(target.names), f"sample {index} has {given} labels of {len(target.names)}")
+            _require(given == len(target.names), f"sample {index} has {given} labels of {len(target.names)}")
         else:
-            _hold(math.isfinite(value), f"the number of sample {index} is {value}")
+            _require(math.isfinite(value), f"the number of sample {index} is {value}")
 
 
-def check_head(maker: type[Head]) -> list[str]:
+def check_head(factory: type[Head]) -> list[str]:
     """Build a head with its defaults, learn from random features, ask it; a line for each thing that holds."""
-    _hold(maker.learns in TARGETS.values(), f"learns is {maker.learns!r}, no kind of target")
-    _check_options(maker)
+    _require(factory.learns in TARGETS.values(), f"learns is {factory.learns!r}, no kind of target")
+    _check_options(factory)
     shape = FeatureShape(channels=8, height=5, width=6)
-    target, values = _example(maker.learns)
-    head = _ask("building it with its defaults", maker, shape, target)
+    target, values = _example(factory.learns)
+    head = _call_plugin("building it with its defaults", factory, shape, target)
     features = torch.randn(6, 8, 5, 6, generator=torch.Generator().manual_seed(0))
-    reduced = _ask("reduce", head.reduce, features)
-    _hold(len(reduced) == 6, "reduce does not keep one row a picture")
-    output = _ask("forward", head, reduced)
-    loss = _ask("loss", head.loss, output, values)
-    _hold(loss.ndim == 0 and bool(torch.isfinite(loss)), "loss is no finite scalar")
+    reduced = _call_plugin("reduce", head.reduce, features)
+    _require(len(reduced) == 6, "reduce does not keep one row a picture")
+    output = _call_plugin("forward", head, reduced)
+    loss = _call_plugin("loss", head.loss, output, values)
+    _require(loss.ndim == 0 and bool(torch.isfinite(loss)), "loss is no finite scalar")
     loss.backward()
-    _hold(
+    _require(
         all(parameter.grad is not None for parameter in head.parameters() if parameter.requires_grad),
         "some parameters get no gradient",
     )
-    answer = _ask("predict", head.eval().predict, output.detach())
-    expected = {Box: (6, 4), Number: (6,)}.get(maker.learns, (6, 3))
-    with_presence = maker.learns is Box and answer.shape == (6, 5)
-    _hold(answer.shape == expected or with_presence, f"predict gives {tuple(answer.shape)} where {expected} is due")
-    metrics = _ask("metrics", head.metrics)
-    _ask("updating the metrics", metrics.update, answer, values)
-    names = list(_ask("computing the metrics", metrics.compute))
-    _hold(bool(names), "metrics is empty")
-    _hold(maker.watch in ("", *names), f"watch is {maker.watch!r}, which is none of the metrics: {', '.join(names)}")
-    return [f"learns {maker.learns.__name__}", "loss and gradients are finite", f"metrics: {', '.join(names)}"]
+    answer = _call_plugin("predict", head.eval().predict, output.detach())
+    expected = {Box: (6, 4), Number: (6,)}.get(factory.learns, (6, 3))
+    with_presence = factory.learns is Box and answer.shape == (6, 5)
+    _require(answer.shape == expected or with_presence, f"predict gives {tuple(answer.shape)} where {expected} is due")
+    metrics = _call_plugin("metrics", head.metrics)
+    _call_plugin("updating the metrics", metrics.update, answer, values)
+    names = list(_call_plugin("computing the metrics", metrics.compute))
+    _require(bool(names), "metrics is empty")
+    _require(
+        factory.watch in ("", *names), f"watch is {factory.watch!r}, which is none of the metrics: {', '.join(names)}"
+    )
+    return [f"learns {factory.learns.__name__}", "loss and gradients are finite", f"metrics: {', '.join(names)}"]
 
 
-def check_balancer(maker: type[Balancer]) -> list[str]:
+def check_balancer(factory: type[Balancer]) -> list[str]:
     """Let a balancer make a step of two heads on shared features; a line for each thing that holds."""
-    balancer = _ask("building it", maker, {"a": 1.0, "b": 0.5})
+    balancer = _call_plugin("building it", factory, {"a": 1.0, "b": 0.5})
     shared = torch.nn.Parameter(torch.ones(3))
     heads = {name: torch.nn.Parameter(torch.full((3,), aim)) for name, aim in (("a", 0.3), ("b", -0.2))}
     features = (shared * 2)[None, :, None, None]
     losses = {name: (features.flatten() * head - 1).square().mean() for name, head in heads.items()}
     for chosen in (losses, {"a": losses["a"]}):
-        combined = _ask("combine", balancer.combine, chosen)
-        _hold(combined.ndim == 0 and bool(torch.isfinite(combined)), "combine gives no finite scalar")
-    _ask("backward", balancer.backward, losses, features, [shared])
+        combined = _call_plugin("combine", balancer.combine, chosen)
+        _require(combined.ndim == 0 and bool(torch.isfinite(combined)), "combine gives no finite scalar")
+    _call_plugin("backward", balancer.backward, losses, features, [shared])
     graded = [shared, *heads.values(), *balancer.parameters()]
     whole = all(one.grad is not None and bool(one.grad.isfinite().all()) for one in graded)
-    _hold(whole, "backward leaves a shared parameter, a head's or its own without a finite gradient")
+    _require(whole, "backward leaves a shared parameter, a head's or its own without a finite gradient")
     return ["combines two losses, or one", "all gradients are there and finite"]
+
+
+def check_command(command: click.Command) -> list[str]:
+    """Ask a command, and those of a group, for their help; a line for each thing that holds. Raises PluginError."""
+    inner = list(command.commands.values()) if isinstance(command, click.Group) else []
+    for one in (command, *inner):
+        context = click.Context(one, info_name=one.name)
+        _call_plugin("asking for its help", one.get_help, context)
+        _require(bool(one.get_short_help_str()), f"the command {one.name!r} has no help; write a docstring")
+    return ["it has help"] + [f"commands: {', '.join(str(one.name) for one in inner)}"] * bool(inner)
+
+
+def check_format(factory: type[Format]) -> list[str]:
+    """Let a format write a small table with its defaults; a line for each thing that holds. Raises PluginError."""
+    _check_options(factory)
+    for suffix in _call_plugin("reading suffixes", tuple, factory.suffixes):
+        good = isinstance(suffix, str) and suffix.startswith(".") and suffix == suffix.lower()
+        _require(good, f"{suffix!r} is no suffix: they begin with a dot and are in lower case")
+    values = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], dtype=np.float32)
+    values.setflags(write=False)
+    table = PredictionTable(
+        images=("a/1.png", "a/2.png", "b/ü 1.png"), columns=("bright", "dark"), values=values, sizes=((32, 24),) * 3
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "predictions"
+        path.touch()  # as the core does
+        _call_plugin("write", _call_plugin("making it with its defaults", factory).write, table, path)
+        _require(path.is_file() and path.stat().st_size > 0, "write leaves no file, or an empty one")
+        left = sorted(one.name for one in Path(folder).iterdir() if one != path)
+        _require(not left, f"write leaves more than the one file: {', '.join(left[:3])}")
+    return [f"suffixes: {', '.join(factory.suffixes) or 'none'}", "writes three pictures"]
 
 
 def _example(kind: type[Target]) -> tuple[Target, torch.Tensor]:
@@ -186,28 +232,28 @@ def _example(kind: type[Target]) -> tuple[Target, torch.Tensor]:
 
 def check_backbones(family: Backbones) -> list[str]:
     """Cut the first and the last network of a family; a line for each thing that holds. Raises PluginError."""
-    names = list(_ask("names", family.names))
-    _hold(bool(names), "the family names no networks")
+    names = list(_call_plugin("names", family.names))
+    _require(bool(names), "the family names no networks")
     for name in dict.fromkeys((names[0], names[-1])):
-        _hold(name in family, f"{name!r} is listed, but `in` says no")
+        _require(name in family, f"{name!r} is listed, but `in` says no")
         with on_meta():
-            network = _ask(f"building {name!r}", family.build, name)
-        _hold(
+            network = _call_plugin(f"building {name!r}", family.build, name)
+        _require(
             all(parameter.is_meta for parameter in network.parameters()),
             f"building {name!r} on the meta device allocates parameters",
         )
         size = family.input(name).size
         given = family.cuts(name)
         cuts = list(given) if given is not None else find_cuts(network, size=size)
-        _hold(bool(cuts), f"{name!r} has no cuts")
+        _require(bool(cuts), f"{name!r} has no cuts")
         part = family.truncated(name, cuts[0]) or truncate(network, cuts[0], size=size)
         strange = set(part.state_dict()) - set(network.state_dict())
-        _hold(not strange, f"truncating {name!r} renames parameters: {sorted(strange)[:3]}")
+        _require(not strange, f"truncating {name!r} renames parameters: {sorted(strange)[:3]}")
     count = f"{len(names)} network{'s' if len(names) > 1 else ''}"
     return [count, "nothing is allocated on the meta device", "parameter names are kept"]
 
 
-def _ask(what: str, method: Callable[..., Any], *given: Any) -> Any:
+def _call_plugin(what: str, method: Callable[..., Any], *given: Any) -> Any:
     """Call a plugin; whatever it raises, but our own errors, is a broken promise."""
     try:
         return method(*given)
@@ -218,7 +264,7 @@ def _ask(what: str, method: Callable[..., Any], *given: Any) -> Any:
         raise PluginError(f"The contract is broken: {what} raises {cause}.", "See zoo/contracts.py.") from error
 
 
-def _hold(condition: bool, fault: str) -> None:
+def _require(condition: bool, fault: str) -> None:
     if not condition:
         raise PluginError(f"The contract is broken: {fault}.", "See zoo/contracts.py.")
 
@@ -245,8 +291,10 @@ def write_plugin(name: str, folder: Path) -> Path:
         )
     if folder.exists():
         raise FileError(folder, "it is there already", "Choose another `folder=`.")
-    write_whole(folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title))
-    write_whole(folder / f"{module}.py", _MODULE.format(name=name, title=title))
+    write_atomically(
+        folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title, core=own_range())
+    )
+    write_atomically(folder / f"{module}.py", _MODULE.format(name=name, title=title))
     return folder
 
 
@@ -258,7 +306,7 @@ build-backend = "hatchling.build"
 [project]
 name = "zoo-{name}"
 version = "0.1.0"
-dependencies = ["filterzoo"]
+dependencies = ["filterzoo{core}"]
 
 [project.entry-points."zoo.datasets"]
 {name} = "{module}:{title}"

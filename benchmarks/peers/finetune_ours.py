@@ -32,9 +32,9 @@ epochs = run.history[1:]  # the first line is the judgement before any training
 training = sum(epoch["seconds"] for epoch in epochs)
 told = {
     "whole": whole,
-    "fit": run.record["seconds"],
+    "fit": run.record.seconds,
     "training": training,
-    "rate": work["epochs"] * run.record["splits"]["train"] / training,
+    "rate": work["epochs"] * run.record.splits.train / training,
     "accuracy": run.metrics["test"]["classify"]["accuracy"],
     "threads": torch.get_num_threads(),
 }

@@ -1,4 +1,4 @@
-"""The clock and the scales that every loading script is put on."""
+"""Time and memory of a loading script, measured the same way for all."""
 
 from __future__ import annotations
 

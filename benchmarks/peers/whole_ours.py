@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from zoo.sources import parse_source
+from zoo.store.source_parsing import parse_source
 
 source = parse_source(sys.argv[1])
 begun = time.perf_counter()

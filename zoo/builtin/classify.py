@@ -73,6 +73,6 @@ class Classify(Head):
 
     def metrics(self) -> MetricCollection:
         """Log loss, accuracy, balanced accuracy, top 5, and recall and precision by class."""
-        from zoo.evaluation.metrics import category_metrics
+        from zoo.evaluation import category_metrics
 
         return category_metrics(self.classes)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from zoo.builtin.label_table import SPLITS, LabelledFile, read_label_table
-from zoo.contracts import Categories, Dataset, Sample, Target
+from zoo.builtin.label_table import LabelledFile, read_label_table
+from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
+from zoo.data import find_images, is_image, read_image
 from zoo.errors import FileError
-from zoo.images import SUFFIXES, find_images, read_image
 from zoo.progress import Progress, silent
 
 
@@ -106,7 +106,7 @@ def _folders(parent: Path) -> list[Path]:
 
 def _has_pictures(folder: Path) -> bool:
     """Whether pictures lie in the folder itself."""
-    return any(path.suffix.lower() in SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+    return any(is_image(path.name) and not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _holds_classes(folder: Path) -> bool:
@@ -142,7 +142,7 @@ def _no_classes(root: Path) -> FileError:
 
 
 def _checked_classes(root: Path, files: Sequence[LabelledFile], folders: set[str]) -> list[str]:
-    """The classes by name. Raises FileError naming all that cannot be learnt."""
+    """The classes by name. Raises FileError naming all classes that cannot be used."""
     counts = Counter(file.label for file in files if file.label is not None)
     empty = sorted(folders - set(counts))
     single = sorted(name for name, count in counts.items() if count == 1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.contracts import SPLITS
 from zoo.errors import FileError
 
 COLUMNS = {  # what a column may be called
@@ -14,14 +15,6 @@ COLUMNS = {  # what a column may be called
     "label": ("label", "classification", "class"),
     "group": ("group",),
     "split": ("split",),
-}
-SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "unlabelled": "unlabelled",
 }
 
 
@@ -40,7 +33,7 @@ def read_label_table(root: Path, name: str) -> list[LabelledFile]:
 
     Args:
         root: the dataset's folder; the CSV and the paths in it are relative to it.
-        name: the CSV. Columns are told by their header (`COLUMNS`), separated by comma, semicolon or tab.
+        name: the CSV. Columns are recognised by their header (`COLUMNS`), separated by comma, semicolon or tab.
 
     Raises:
         FileError: no such CSV, columns missing, or rows at fault; all kinds of faults are said, with the first of each.
@@ -69,7 +62,7 @@ def read_label_table(root: Path, name: str) -> list[LabelledFile]:
             f"{len(where)} row{'s' * (len(where) > 1)} {what} (the first: {where[0]})" for what, where in faults.items()
         )
         hint = " A split is train, val, test or unlabelled." if "with an unknown split" in faults else ""
-        raise FileError(table, said, f"Mend the table; paths are relative to {root}.{hint}")
+        raise FileError(table, said, f"Correct the table; paths are relative to {root}.{hint}")
     if not files:
         raise FileError(table, "the table has a header, but no rows", "Add a row a picture.")
     return list(files.values())

@@ -13,7 +13,7 @@ from torch import nn
 
 from zoo.contracts import Cut
 from zoo.errors import UnknownNameError
-from zoo.truncation import Chain
+from zoo.networks import SequentialFeatures
 
 CONVOLUTIONS = {  # in each of the five blocks
     "vgg11": (1, 1, 2, 2, 2),
@@ -78,7 +78,7 @@ def vgg_cuts(name: str) -> list[Cut]:
     return [_cut_after(steps, index - 1) for index, step in enumerate(steps) if step.kind == "pool"]
 
 
-def truncated_vgg(name: str, cut: str | Cut) -> Chain:
+def truncated_vgg(name: str, cut: str | Cut) -> SequentialFeatures:
     """A VGG up to a cut, with fresh weights; its parameters are `features.0.weight` and so on.
 
     Args:
@@ -99,7 +99,7 @@ def truncated_vgg(name: str, cut: str | Cut) -> Chain:
     if node not in nodes:
         raise UnknownNameError("cut", wanted, [*blocks, *nodes], listing=f"zoo cuts {name}")
     kept = steps[: nodes.index(node) + 1]
-    return Chain(nn.Sequential(OrderedDict((str(index), step.build()) for index, step in enumerate(kept))))
+    return SequentialFeatures(nn.Sequential(OrderedDict((str(index), step.build()) for index, step in enumerate(kept))))
 
 
 def _steps_of(name: str) -> list[_Step]:

@@ -1,1 +1,1 @@
-"""The command line: one file a verb family; the only place that prints and exits."""
+"""The command line: a file for each family of commands; the only package that prints and exits."""

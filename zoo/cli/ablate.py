@@ -9,6 +9,7 @@ import click
 
 from zoo.cli.console import (
     device_option,
+    discard_message,
     json_option,
     print_json,
     print_table,
@@ -16,28 +17,27 @@ from zoo.cli.console import (
     progress_bars,
     quiet_option,
     say,
-    unheard,
 )
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
-    from zoo.evaluation.verdicts import AblationReport
+    from zoo.evaluation import AblationReport
 
 
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
-@click.option("--without", required=True, metavar="HEAD", help="The head in question, by its name in the recipe.")
+@click.option("--without", required=True, metavar="HEAD", help="The head that is ablated, by its name in the recipe.")
 @click.option(
     "--seeds", type=click.IntRange(1), default=10, show_default=True, help="Under six nothing can be concluded."
 )
 @click.option(
-    "--arm",
-    "arms",
+    "--variant",
+    "variants",
     multiple=True,
     metavar="NAME",
     help="with, placebo, two-stage or oracle, beside without; repeatable, all that can be by default.",
 )
-@click.option("--metric", help="Of the head that is judged; accuracy by default.")
+@click.option("--metric", help="The primary metric, of the first other head; accuracy by default.")
 @click.option("--keep", is_flag=True, help="Keep the weights of every run, not those of the first seed only.")
 @recipe_options
 @click.option(
@@ -50,7 +50,7 @@ def ablate(
     what: str,
     without: str,
     seeds: int,
-    arms: tuple[str, ...],
+    variants: tuple[str, ...],
     metric: str | None,
     keep: bool,
     out: Path | None,
@@ -61,25 +61,23 @@ def ablate(
 ) -> None:
     """Is a head worth having? Train with and without it from the same seeds, and say how sure the difference is.
 
-    The other arms are a placebo (the head learns shuffled targets) and, where the head learns a box, its rivals:
-    crop to the box of a locator first and then classify, and the same with the true box. Stopped or killed, the
+    The other variants are a placebo (the head learns shuffled targets) and, where the head learns a box, its rivals:
+    cropping to the box of a locator (a first model) before classifying, or to the true box. Stopped or killed, the
     same command goes on; with more --seeds it adds to what is there.
 
     \b
     zoo ablate fisheries --head classify --head locate --without locate
     zoo ablate recipe.toml --without locate --seeds 20
     """
-    from zoo.evaluation.ablation import ablate as compare_arms
-    from zoo.evaluation.paired import FEWEST_PAIRS
-    from zoo.evaluation.wording import seeds_in_words
-    from zoo.files import writing
-    from zoo.pictures.paired import draw_paired
-    from zoo.training.loop import StoppedError
+    from zoo.evaluation import FEWEST_PAIRS, ablate as compare_arms, format_seeds
+    from zoo.files import atomic_write
+    from zoo.plots import draw_ablation
+    from zoo.training import StoppedError
 
     recipe = make_recipe(what, given)
     folder = out or Path("ablations") / f"{recipe.data.dataset.replace(':', '-')}-{without}"
     if seeds < FEWEST_PAIRS:
-        say(f"From {seeds_in_words(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
+        say(f"From {format_seeds(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
     try:
         with progress_bars(quiet=quiet) as progress:
             report = compare_arms(
@@ -87,18 +85,18 @@ def ablate(
                 folder,
                 without=without,
                 seeds=seeds,
-                arms=arms or None,
+                variants=variants or None,
                 metric=metric,
                 keep=keep,
                 device=device,
                 progress=progress,
-                tell=unheard if quiet else say,
+                tell=discard_message if quiet else say,
             )
     except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Go on with the same command; what is done lies in {folder}.")
         raise SystemExit(130) from stopped
-    with writing(folder / "ablation.png") as part:
-        draw_paired(report).save(part, format="PNG")
+    with atomic_write(folder / "ablation.png") as part:
+        draw_ablation(report).save(part, format="PNG")
     if as_json:
         print_json({"ablation": str(folder), **report.as_json()})
         return
@@ -107,11 +105,11 @@ def ablate(
 
 
 def _print_report(report: AblationReport) -> None:
-    from zoo.evaluation.wording import capital, place_in_words
+    from zoo.evaluation import capitalise, format_split
 
     for split in report.splits:
         headings, *rows = report.rows(split)
-        click.echo(capital(place_in_words(split.split, report.groups)))
+        click.echo(capitalise(format_split(split.split, report.groups)))
         print_table(headings, rows, right=headings[1:-1])
         click.echo(printable(f"{report.sentence(split)}\n"))
     say(report.note())

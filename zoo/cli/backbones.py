@@ -11,9 +11,9 @@ from zoo.cli.console import json_option, print_json, print_table, say
 @json_option
 def backbones(as_json: bool) -> None:
     """Networks that can be cut, by name."""
-    from zoo.families import find_backbone, list_backbones
+    from zoo.networks import backbones, find_backbone
 
-    names = list_backbones()
+    names = backbones()
     found = [find_backbone(name) for name in names]
     if as_json:
         print_json(
@@ -23,7 +23,7 @@ def backbones(as_json: bool) -> None:
                     "full_name": backbone.full_name,
                     "package": backbone.plugin.package,
                     "size": backbone.input.size,
-                    "weights": dict(backbone.maker.weights(backbone.name)),
+                    "weights": dict(backbone.factory.weights(backbone.name)),
                 }
                 for name, backbone in zip(names, found, strict=True)
             ]
@@ -32,7 +32,7 @@ def backbones(as_json: bool) -> None:
     print_table(
         ("name", "family", "pixels", "weights"),
         [
-            (name, one.family, one.input.size, ", ".join(one.maker.weights(one.name)) or "-")
+            (name, one.family, one.input.size, ", ".join(one.factory.weights(one.name)) or "-")
             for name, one in zip(names, found, strict=True)
         ],
         right=("pixels",),
@@ -47,7 +47,7 @@ def cuts(name: str, as_json: bool) -> None:
     """Where the backbone NAME can be cut; figures are for its own input size."""
     from dataclasses import asdict
 
-    from zoo.families import find_backbone
+    from zoo.networks import find_backbone
 
     backbone = find_backbone(name)
     found = backbone.cuts()
@@ -72,5 +72,5 @@ def cuts(name: str, as_json: bool) -> None:
     )
     side = backbone.input.size
     say(f"GFLOP a picture at {side} x {side} pixels; MB of float32 weights, which is also what a fetch transfers.")
-    weights = "" if backbone.maker.weights(backbone.name) else " --weights random"
+    weights = "" if backbone.factory.weights(backbone.name) else " --weights random"
     say(f"Next: zoo train DATASET --backbone {name} --cut {found[-2 if len(found) > 2 else -1].name}{weights}")

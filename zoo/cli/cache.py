@@ -1,4 +1,4 @@
-"""`zoo cache`: what lies on this disk, whether its bytes are right, and how to be rid of it."""
+"""`zoo cache`: what lies on this disk, whether it is intact, and how to remove it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from zoo.cli.console import json_option, print_json, print_table, printable, pro
 from zoo.errors import IntegrityError, UsageError, ZooError
 
 if TYPE_CHECKING:
-    from zoo.cached.contents import Contents, OwnFolder, Stored
-    from zoo.hub.cache import BrokenOff, KeptFile
-    from zoo.hub.removal import Removal
+    from zoo.hub import IncompleteDownload, PartialFile, Removal
+    from zoo.store import CacheContents, CachedWeights, DerivedFolder
 
 cache_dir_option = click.option("--cache-dir", type=click.Path(path_type=Path), metavar="DIR", help="The Hub's cache.")
 
@@ -34,7 +33,7 @@ def format_size(size: int) -> str:
     return f"{amount / 1000:.1f} TB"
 
 
-def counted(number: int, what: str) -> str:
+def format_count(number: int, what: str) -> str:
     """`1 file`, `2 files`, `12,000 files`."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
@@ -51,13 +50,13 @@ def cache() -> None:
 @cache_dir_option
 @json_option
 def list_cache(cache_dir: Path | None, as_json: bool) -> None:
-    """What lies where, how large it is, and whether it is whole.
+    """What is cached where, how large it is, and whether it is complete.
 
     The Hub's cache is shared with other libraries; only what holds filters or safetensors weights is listed.
     """
-    from zoo.cached.contents import look_into_caches
+    from zoo.store import list_caches
 
-    contents = look_into_caches(cache_dir)
+    contents = list_caches(cache_dir)
     if as_json:
         print_json(_contents_as_json(contents))
     else:
@@ -66,8 +65,8 @@ def list_cache(cache_dir: Path | None, as_json: bool) -> None:
         say(f"Passed over: {problem}")
 
 
-def _print_contents(contents: Contents) -> None:
-    from zoo.hub.removal import is_running
+def _print_contents(contents: CacheContents) -> None:
+    from zoo.hub import is_download_running
 
     tables: list[tuple[str, Sequence[str], list[tuple[object, ...]]]] = [
         (
@@ -79,14 +78,14 @@ def _print_contents(contents: Contents) -> None:
             "Unfinished downloads, there",
             ("name", "file", "size", "going on"),
             [
-                (one.repo, one.path.name[:24], format_size(one.size), "yes" if is_running(one) else "no")
-                for one in contents.broken_off
+                (one.repo, one.path.name[:24], format_size(one.size), "yes" if is_download_running(one) else "no")
+                for one in contents.incomplete_downloads
             ],
         ),
         (
             f"Parts kept by ranges, {contents.home / 'parts'}",
             ("name", "file", "size"),
-            [(f"{one.repo}@{one.commit[:7]}", one.name, _kept_text(one)) for one in contents.parts],
+            [(f"{one.repo}@{one.commit[:7]}", one.name, _partial_text(one)) for one in contents.parts],
         ),
     ]
     for kind, title in (("decoded", "Decoded pictures"), ("dataset", "Datasets")):
@@ -108,7 +107,7 @@ def _print_contents(contents: Contents) -> None:
         say(f"Nothing of zoo's lies in {contents.cache} or {contents.home}. Run `zoo list` for what can be fetched.")
 
 
-def _stored_row(one: Stored) -> tuple[object, ...]:
+def _stored_row(one: CachedWeights) -> tuple[object, ...]:
     revision = one.revision
     if one.faults:
         whole = f"no: {one.faults[0]}"
@@ -122,10 +121,10 @@ def _stored_row(one: Stored) -> tuple[object, ...]:
 
 
 def _not_fetched(missing: Sequence[str]) -> str:
-    return f"{counted(len(missing), 'file')} {'was' if len(missing) == 1 else 'were'} not fetched"
+    return f"{format_count(len(missing), 'file')} {'was' if len(missing) == 1 else 'were'} not fetched"
 
 
-def _kept_text(one: KeptFile) -> str:
+def _partial_text(one: PartialFile) -> str:
     return f"{format_size(one.kept)} of {format_size(one.size)}" if one.size is not None else "damaged"
 
 
@@ -133,21 +132,21 @@ def _day(moment: float) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
-def _contents_as_json(contents: Contents) -> dict[str, Any]:
+def _contents_as_json(contents: CacheContents) -> dict[str, Any]:
     return {
         "cache": str(contents.cache),
         "home": str(contents.home),
         "bytes": contents.size,
         "stored": [_stored_as_json(one) for one in contents.stored],
-        "broken_off": [_broken_as_json(one) for one in contents.broken_off],
-        "parts": [_kept_as_json(one) for one in contents.parts],
+        "broken_off": [_incomplete_as_json(one) for one in contents.incomplete_downloads],
+        "parts": [_partial_as_json(one) for one in contents.parts],
         "decoded": [_folder_as_json(one) for one in contents.folders if one.kind == "decoded"],
         "datasets": [_folder_as_json(one) for one in contents.folders if one.kind == "dataset"],
         "problems": list(contents.problems),
     }
 
 
-def _stored_as_json(one: Stored) -> dict[str, Any]:
+def _stored_as_json(one: CachedWeights) -> dict[str, Any]:
     revision = one.revision
     return {
         "repo": revision.repo,
@@ -165,18 +164,18 @@ def _stored_as_json(one: Stored) -> dict[str, Any]:
     }
 
 
-def _broken_as_json(one: BrokenOff) -> dict[str, Any]:
-    from zoo.hub.removal import is_running
+def _incomplete_as_json(one: IncompleteDownload) -> dict[str, Any]:
+    from zoo.hub import is_download_running
 
-    return {"repo": one.repo, "path": str(one.path), "bytes": one.size, "running": is_running(one)}
+    return {"repo": one.repo, "path": str(one.path), "bytes": one.size, "running": is_download_running(one)}
 
 
-def _kept_as_json(one: KeptFile) -> dict[str, Any]:
+def _partial_as_json(one: PartialFile) -> dict[str, Any]:
     said = {"repo": one.repo, "commit": one.commit, "file": one.name, "path": str(one.path)}
     return {**said, "bytes": one.kept, "of": one.size}
 
 
-def _folder_as_json(one: OwnFolder) -> dict[str, Any]:
+def _folder_as_json(one: DerivedFolder) -> dict[str, Any]:
     said = {"name": one.name, "folder": str(one.path), "bytes": one.size, "used": one.used}
     return {**said, "unfinished": one.unfinished}
 
@@ -194,12 +193,10 @@ def verify_cache(names: tuple[str, ...], cache_dir: Path | None, as_json: bool, 
 
     Exit status 1 where anything is damaged. What was never fetched is no damage.
     """
-    from zoo.cached.contents import look_into_caches
-    from zoo.cached.names import parse_wanted
-    from zoo.cached.verifying import remedy, verify_parts, verify_stored
+    from zoo.store import list_caches, parse_selector, suggest_repair, verify_cached_weights, verify_partial_file
 
-    wanted = [parse_wanted(name) for name in names]
-    contents = look_into_caches(cache_dir)
+    wanted = [parse_selector(name) for name in names]
+    contents = list_caches(cache_dir)
     stored = [one for one in contents.stored if _is_wanted(one, wanted)]
     parts = [
         one
@@ -211,16 +208,16 @@ def verify_cache(names: tuple[str, ...], cache_dir: Path | None, as_json: bool, 
     report: list[dict[str, Any]] = []
     with progress_bars(quiet=quiet) as progress:
         for one in stored:
-            faults = verify_stored(one, progress=progress)
-            heal = remedy(one, faults) if faults else None
+            faults = verify_cached_weights(one, progress=progress)
+            heal = suggest_repair(one, faults) if faults else None
             report.append({"name": one.text, "bytes": one.revision.size, "faults": faults, "remedy": heal})
             report[-1]["missing"] = list(one.missing)
         for kept in parts:
-            faults = verify_parts(kept)
+            faults = verify_partial_file(kept)
             text = f"{kept.repo}@{kept.commit[:7]}"
             heal = "zoo cache remove --parts" if faults else None  # a name would take whole files along
             report.append({"name": f"{text}/{kept.name} (parts)", "bytes": kept.kept, "faults": faults, "remedy": heal})
-    _tell_verified(report, as_json=as_json)
+    _print_verified(report, as_json=as_json)
     for problem in () if wanted else contents.problems:
         say(f"Passed over: {problem}")
     damaged = [one for one in report if one["faults"]]
@@ -228,19 +225,19 @@ def verify_cache(names: tuple[str, ...], cache_dir: Path | None, as_json: bool, 
         raise IntegrityError(f"{len(damaged)} of {len(report)} are damaged. Run `{damaged[0]['remedy']}`.")
 
 
-def _is_wanted(stored: Stored, wanted: Sequence[Any]) -> bool:
+def _is_wanted(stored: CachedWeights, wanted: Sequence[Any]) -> bool:
     one = stored.revision
     return not wanted or any(w.has(one.repo, one.commit, one.refs) for w in wanted)
 
 
-def _tell_verified(report: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_verified(report: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
     for one in report:
         if one["faults"]:
             faults = "; ".join(one["faults"])
-            state = f"damaged. {faults}. Heal it: {one['remedy']}"
+            state = f"damaged. {faults}. Repair it: {one['remedy']}"
         else:
             state = f"{format_size(one['bytes'])}, every hash is right"
             state += f"; {_not_fetched(one['missing'])}" if one.get("missing") else ""
@@ -258,13 +255,13 @@ def _print_line(name: str, text: str) -> None:
 
 @cache.command("remove")
 @click.argument("names", nargs=-1)
-@click.option("--incomplete", is_flag=True, help="What is left of broken-off downloads.")
+@click.option("--incomplete", is_flag=True, help="What is left of interrupted downloads.")
 @click.option("--parts", is_flag=True, help="Parts of files that were read by ranges.")
 @click.option("--decoded", is_flag=True, help="Decoded pictures.")
 @click.option("--datasets", is_flag=True, help="Datasets that draw or unpack themselves.")
 @click.option("--all", "everything", is_flag=True, help="All of these, and all filters; nobody else's repositories.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @cache_dir_option
 def remove_cache(
     names: tuple[str, ...],
@@ -277,7 +274,7 @@ def remove_cache(
     dry_run: bool,
     cache_dir: Path | None,
 ) -> None:
-    """Remove NAMES: of `zoo list`, owner/name, owner/name@revision or hf://…; or a kind of thing.
+    """Remove what NAMES stand for: of `zoo list`, owner/name, owner/name@revision or hf://…; or a kind of thing.
 
     Weights without a manifest of ours go only when they are named. What another revision needs too stays.
     """
@@ -292,7 +289,7 @@ def remove_cache(
     for refusal in refused:
         say(f"Stays: {refusal}")
     if plan and not dry_run:
-        _carry_out(plan, yes=yes)
+        _remove_planned(plan, yes=yes)
     elif plan:
         say(f"{format_size(sum(one.size for one in plan))} would be freed. Nothing was removed.")
     elif not refused:
@@ -304,15 +301,21 @@ def remove_cache(
 def _plan(
     names: tuple[str, ...], kinds: set[str], cache_dir: Path | None, refused: list[ZooError], *, filters: bool
 ) -> list[Removal]:
-    from zoo.cached.contents import look_into_caches
-    from zoo.cached.names import parse_wanted
-    from zoo.cached.removing import plan_downloads, plan_filters, plan_folders, plan_kept, plan_named
+    from zoo.store import (
+        list_caches,
+        parse_selector,
+        plan_downloads,
+        plan_filters,
+        plan_folders,
+        plan_named,
+        plan_partial_files,
+    )
 
-    wanted = [parse_wanted(name) for name in names]
-    contents = look_into_caches(cache_dir)
+    wanted = [parse_selector(name) for name in names]
+    contents = list_caches(cache_dir)
     plans = {
-        "incomplete": partial(plan_downloads, contents.broken_off, contents.cache, refused),
-        "parts": partial(plan_kept, contents.parts, refused),
+        "incomplete": partial(plan_downloads, contents.incomplete_downloads, contents.cache, refused),
+        "parts": partial(plan_partial_files, contents.parts, refused),
         "decoded": partial(plan_folders, contents, "decoded"),
         "datasets": partial(plan_folders, contents, "dataset"),
     }
@@ -324,7 +327,7 @@ def _plan(
     return list({removal.path: removal for removal in plan}.values())
 
 
-def _carry_out(plan: Sequence[Removal], *, yes: bool) -> None:
+def _remove_planned(plan: Sequence[Removal], *, yes: bool) -> None:
     total = format_size(sum(removal.size for removal in plan))
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):

@@ -30,7 +30,7 @@ def say(text: str) -> None:
 
 
 def printable(text: object) -> str:
-    """Text without control characters but the line's end: what strangers published cannot steer the terminal."""
+    """Text without control characters but the line's end: published texts cannot send escape codes to the terminal."""
     return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
 
 
@@ -50,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
             for cell, width, heading in zip(line, widths, columns, strict=True)
         ]
         text = "  ".join(parts).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 and _colours(sys.stdout) else text)
+        click.echo(click.style(text, bold=True) if number == 0 and _uses_colour(sys.stdout) else text)
 
 
 @contextlib.contextmanager
@@ -60,8 +60,7 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
         yield silent
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import BarColumn, Progress as Bars, TaskID, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
     layout = (
@@ -95,11 +94,11 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
         click.echo(printable(f"{title:<{width}}{text}"))
 
 
-def unheard(text: str) -> None:
-    """In the place of `say`, for --quiet."""
+def discard_message(text: str) -> None:
+    """Takes the place of `say` under --quiet."""
 
 
-def say_left_out(skipped: Sequence[str], *, most: int = 20) -> None:
+def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
     """Which pictures could not be read and were left out, to stderr."""
     for line in skipped[:most]:
         say(f"left out: {line}")
@@ -107,14 +106,14 @@ def say_left_out(skipped: Sequence[str], *, most: int = 20) -> None:
         say(f"left out: {len(skipped) - most} more")
 
 
-def format_figures(figures: Mapping[str, Any]) -> str:
+def format_metrics(figures: Mapping[str, Any]) -> str:
     """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
     return "  ".join(
         f"{key.replace('_', ' ')} {value:.4f}" for key, value in figures.items() if isinstance(value, float)
     )
 
 
-def as_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
+def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
     """`key=value` texts -> a mapping. Raises UsageError."""
     pairs = {}
     for value in values:
@@ -156,5 +155,5 @@ def source_options(function: F) -> F:
     return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub.")(function)
 
 
-def _colours(stream: Any) -> bool:
+def _uses_colour(stream: Any) -> bool:
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.console import as_pairs, data_options, json_option, print_json, print_table, progress_bars, say
+from zoo.cli.console import data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.cli.flags import in_flags
 from zoo.errors import FileError, PluginError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.data.doctor import Report
+    from zoo.data import DatasetReport
 
 
 @click.group()
@@ -31,9 +31,9 @@ def list_datasets(as_json: bool) -> None:
     rows = []
     for plugin in find_plugins("dataset"):
         try:
-            maker = plugin.load()
-            options = ", ".join(str(option) for option in describe_options(maker).values()) or "-"
-            about = (maker.__doc__ or "").strip().splitlines()[0]
+            factory = plugin.load()
+            options = ", ".join(str(option) for option in describe_options(factory).values()) or "-"
+            about = (factory.__doc__ or "").strip().splitlines()[0]
         except PluginError as error:
             options, about = "-", in_flags(error)
         rows.append((plugin.name, plugin.package, about, options))
@@ -57,15 +57,15 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
     from zoo.plugins import find_plugin
 
     plugin = find_plugin("dataset", name)
-    maker = plugin.load()
-    if not (isinstance(maker, type) and issubclass(maker, Dataset)):
+    factory = plugin.load()
+    if not (isinstance(factory, type) and issubclass(factory, Dataset)):
         raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
-    if maker.needs_folder:
+    if factory.needs_folder:
         raise UsageError(
             f"The dataset {name!r} reads pictures of yours, there is nothing to make. "
             f"Run `zoo data check {name} --data DIR`."
         )
-    dataset = maker(**check_options(maker, as_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
+    dataset = factory(**check_options(factory, parse_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
     if out.exists() and not out.is_dir():
         raise FileError(out, "this is a file", "Name a folder.")
     with progress_bars() as progress:
@@ -83,10 +83,10 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
 @json_option
 def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Read every picture of the dataset NAME; say what is wrong."""
-    from zoo.data.doctor import examine
+    from zoo.data import examine_dataset
 
     with progress_bars() as progress:
-        report = examine(name, root, options=as_pairs(settings, option="--set"), progress=progress)
+        report = examine_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=progress)
     if as_json:
         print_json({**report.as_dict(), "faults": [in_flags(line) for line in report.faults]})
     else:
@@ -95,7 +95,7 @@ def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool)
         raise SystemExit(1)
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: DatasetReport) -> None:
     groups = f"{report.groups} groups" if report.groups else "no groups"
     click.echo(f"{report.pictures} pictures, {groups}; splits: {report.splits or 'none of its own'}")
     click.echo(f"sizes: {report.smallest} to {report.largest} pixels")

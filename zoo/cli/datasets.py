@@ -1,4 +1,4 @@
-"""Which pictures of a dataset a command takes: one of its splits, or those that filters learnt from."""
+"""Which pictures of a dataset a command takes: one of its splits, or those that filters were trained on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from zoo.errors import UnknownNameError, ZooError
 from zoo.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from zoo.data.datasets import OpenDataset
-    from zoo.filters import Filters
+    from zoo.data import OpenDataset
+    from zoo.models import Filters
 
 DRAWN = ("train", "val", "test")  # splits that every dataset has: where it brings none, they are drawn
 
@@ -51,7 +51,7 @@ def choose_split(
 
 
 def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
-    """The dataset that filters learnt from with its options, where it draws its pictures; else a line why not."""
+    """The dataset that filters were trained on with its options, where it draws its pictures; else a line why not."""
     import tomllib
 
     from zoo.contracts import Dataset
@@ -60,10 +60,10 @@ def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
     manifest = filters.manifest
     name = manifest.lineage.dataset if manifest else None
     if not manifest or not filters.published or not name:
-        return f"{filters.name} does not say what it learnt from."
+        return f"{filters.name} does not say what it was trained on."
     try:
-        maker = find_plugin("dataset", name).load()
-        if not (isinstance(maker, type) and issubclass(maker, Dataset)) or maker.needs_folder:
+        factory = find_plugin("dataset", name).load()
+        if not (isinstance(factory, type) and issubclass(factory, Dataset)) or factory.needs_folder:
             return f"The dataset {name!r} of {filters.name} draws no pictures of its own."
         if "recipe.toml" not in manifest.files:
             return name, {}

@@ -19,8 +19,8 @@ def doctor(as_json: bool) -> None:
     from zoo.errors import PluginError, ZooError
     from zoo.files import zoo_home
     from zoo.plugins import GROUPS, find_plugins
-    from zoo.registry import all_entries
-    from zoo.training.runs import versions
+    from zoo.store import all_entries
+    from zoo.training import package_versions
 
     device = pick_device()
     problems: list[ZooError] = []
@@ -29,7 +29,7 @@ def doctor(as_json: bool) -> None:
         "device": describe_device(device),
         "fast bf16": "yes" if has_fast_bf16(device) else "no",
         "home": str(zoo_home()),
-        **versions(),
+        **package_versions(),
         **{f"{kind} plugins": ", ".join(plugin.name for plugin in find_plugins(kind)) or "none" for kind in GROUPS},
         "filters": ", ".join(all_entries(problems=problems)) or "none; run `pip install zoo-filters`",
     }

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
-    as_pairs,
     data_options,
     device_option,
     json_option,
+    parse_pairs,
     print_json,
     progress_bars,
     quiet_option,
     say,
-    say_left_out,
+    say_skipped,
     source_options,
 )
 from zoo.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from zoo.embedding import Pictures, Written
+    from zoo.data import ImageSource
+    from zoo.embedding import EmbeddingSummary
     from zoo.progress import Progress
 
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     type=click.Choice(["mean", "gem", "max", "map"]),
     default="mean",
     show_default=True,
-    help="How a map becomes a vector; map: all of it.",
+    help="How a feature map is pooled to a vector; map: not at all.",
 )
 @click.option(
     "-o",
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 @click.option("--dataset", metavar="NAME[:SPLIT]", help="The pictures of a dataset, with labels and groups.")
 @click.option("--seed", type=int, default=0, help="Of a split that the dataset does not have itself; 0 by default.")
 @data_options
-@click.option("--size", type=int, help="The side that pictures are squashed to; the filters' own by default.")
+@click.option("--size", type=int, help="The side that pictures are resized to; the filters' own by default.")
 @click.option("--batch", type=int, help="Pictures that go through the network at once.")
 @source_options
 @device_option
@@ -84,8 +85,8 @@ def embed(
     folder of folders a picture's label is its folder's name.
     """
     _check_usage(paths, dataset, root, settings, null=null)
-    from zoo.embedding.writing import check_suffix
-    from zoo.filters import load
+    from zoo.embedding import check_suffix
+    from zoo.models import load
 
     check_suffix(out)
     filters = load(name, cut=cut, **where)
@@ -121,7 +122,7 @@ def embed(
     if as_json:
         print_json(_facts(written))
     else:
-        _tell(written)
+        _report(written)
 
 
 def _check_usage(
@@ -135,9 +136,9 @@ def _check_usage(
         raise UsageError("--null says how the list on stdin is separated. Name - among the pictures, or leave it out.")
 
 
-def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> Pictures:
+def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> ImageSource:
     """The pictures that were named, listed beside the output."""
-    from zoo.embedding import FilePictures, Listing
+    from zoo.data import ImageFiles, Listing
 
     listing = Listing(out.parent if out.parent.is_dir() else None)
     for path in paths:
@@ -145,7 +146,7 @@ def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> Pictures:
             listing.add_lines(sys.stdin.buffer, separator=b"\0" if null else b"\n")
         else:
             listing.add_named([path])
-    return FilePictures(listing)
+    return ImageFiles(listing)
 
 
 def _from_dataset(
@@ -157,16 +158,15 @@ def _from_dataset(
     size: int,
     skip_unreadable: bool,
     progress: Progress,
-) -> Pictures:
+) -> ImageSource:
     """A dataset's pictures, all or those of a split; a split that it does not have is drawn as `zoo train` draws it."""
     from zoo.cli.datasets import choose_split
-    from zoo.data.datasets import open_dataset
-    from zoo.embedding import DatasetPictures
+    from zoo.data import DatasetImages, open_dataset
 
     name, split = _name_and_split(text)
-    data = open_dataset(name, root, options=as_pairs(settings, option="--set"), progress=progress)
+    data = open_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=progress)
     indices = choose_split(data, split, size=size, seed=seed, skip_unreadable=skip_unreadable, progress=progress)
-    return DatasetPictures(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
+    return DatasetImages(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
 
 
 def _name_and_split(text: str) -> tuple[str, str | None]:
@@ -181,7 +181,7 @@ def _name_and_split(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-def _facts(written: Written) -> dict[str, Any]:
+def _facts(written: EmbeddingSummary) -> dict[str, Any]:
     space = written.space
     return {
         "file": str(written.path),
@@ -194,15 +194,15 @@ def _facts(written: Written) -> dict[str, Any]:
         "size": space.size,
         "resumed": written.resumed,
         "unreadable": written.unreadable,
-        "unreadable_file": str(written.side) if written.side else None,
+        "unreadable_file": str(written.unreadable_file) if written.unreadable_file else None,
     }
 
 
-def _tell(written: Written) -> None:
-    say_left_out(written.skipped)
-    if written.side:
+def _report(written: EmbeddingSummary) -> None:
+    say_skipped(written.skipped)
+    if written.unreadable_file:
         many = "1 picture" if written.unreadable == 1 else f"{written.unreadable} pictures"
-        say(f"{many} cannot be read, as listed in {written.side}")
+        say(f"{many} cannot be read, as listed in {written.unreadable_file}")
     click.echo(written.path)
     width = written.space.width
     resumed = f", {written.resumed} of the pictures were there already" if written.resumed else ""

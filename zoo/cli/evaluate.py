@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,17 +11,19 @@ import click
 from zoo.cli.console import (
     device_option,
     json_option,
+    parse_pairs,
     print_json,
     print_table,
     progress_bars,
     quiet_option,
     say,
-    say_left_out,
+    say_skipped,
 )
 from zoo.errors import FileError
 
 if TYPE_CHECKING:
-    from zoo.model import Model
+    from zoo.models import Model
+    from zoo.training import Run
 
 
 @click.command()
@@ -34,9 +37,12 @@ if TYPE_CHECKING:
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
 ) -> None:
-    """Score the finished RUN on a split of its dataset."""
-    from zoo.evaluation.figures import evaluate as score_run
-    from zoo.training.runs import open_run
+    """Score the finished RUN on a split of its dataset.
+
+    Log loss is the mean of -log of the probability given to the true class: lower is better.
+    """
+    from zoo.evaluation import evaluate as score_run
+    from zoo.training import open_run
 
     opened = open_run(run)
     with progress_bars(quiet=quiet) as progress:
@@ -55,13 +61,13 @@ def evaluate(
             _print_classes(opened, head, values)
 
 
-def _print_classes(run: Any, head: str, values: Any) -> None:
-    entry = next(one for one in run.record["model"]["heads"] if one["name"] == head)
+def _print_classes(run: Run, head: str, values: Any) -> None:
+    entry = next(one for one in run.record.model.heads if one.name == head)
     support = [int(sum(row)) for row in values["confusion"]]
     rows = [
         (name, count, f"{recall:.3f}" if count else "-", f"{precision:.3f}")
         for name, count, recall, precision in zip(
-            entry["target"]["names"], support, values["recall"], values["precision"], strict=True
+            entry.target.names, support, values["recall"], values["precision"], strict=True
         )
     ]
     click.echo()
@@ -73,8 +79,8 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 
     from zoo.contracts import Categories
     from zoo.errors import UsageError
-    from zoo.files import writing
-    from zoo.pictures.confusion import draw_confusion
+    from zoo.files import atomic_write
+    from zoo.plots import draw_confusion
 
     for head, values in figures.items():
         target = model.head(head).target
@@ -82,7 +88,7 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
             picture = draw_confusion(
                 np.array(values["confusion"], dtype=np.int64), target.names, title=f"{head}, {split}"
             )
-            with writing(path) as part:
+            with atomic_write(path) as part:
                 picture.save(part, format="PNG")
             say(f"Drawn into {path}")
             return
@@ -92,7 +98,9 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 @click.command()
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A .csv or .parquet file; stdout by default.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file, in the format of its suffix; or stdout.")
+@click.option("--format", "format_name", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format's own.")
 @click.option("--head", help="Whose answers, where there are several heads.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
 @device_option
@@ -102,6 +110,8 @@ def predict(
     what: str,
     pictures: tuple[Path, ...],
     out: Path | None,
+    format_name: str | None,
+    settings: tuple[str, ...],
     head: str | None,
     skip_unreadable: bool,
     device: str | None,
@@ -109,26 +119,25 @@ def predict(
     quiet: bool,
 ) -> None:
     """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
-    from zoo.evaluation.predictions import predict as ask
-    from zoo.loading import load_model
-    from zoo.training.runs import open_run
+    from zoo.evaluation import open_format, predict as ask
+    from zoo.models import load_model
+    from zoo.training import open_run
 
+    writer = open_format(
+        format_name or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set")
+    )
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
     with progress_bars(quiet=quiet) as progress:
         answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
-    say_left_out(answers.skipped)
+    say_skipped(answers.skipped)
+    table = answers.as_table(head)
     if out:
-        answers.save(out, head=head)
+        writer.write(table, out)
         say(f"{len(answers.images)} pictures in {out}")
-    elif as_json:
-        columns, table = answers.table(head)
-        print_json(
-            [
-                {"image": image, **dict(zip(columns, row, strict=True))}
-                for image, row in zip(answers.images, table.tolist(), strict=True)
-            ]
-        )
     else:
-        click.echo(answers.as_csv(head), nl=False)
+        with TemporaryDirectory() as folder:
+            part = Path(folder, "stdout")
+            writer.write(table, part)
+            click.echo(part.read_bytes(), nl=False)

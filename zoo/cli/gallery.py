@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,29 +9,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
-    as_pairs,
     data_options,
     device_option,
     json_option,
+    parse_pairs,
     print_json,
     progress_bars,
     quiet_option,
     say,
-    say_left_out,
+    say_skipped,
     source_options,
 )
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.data.datasets import OpenDataset
-    from zoo.filters import Filters
-    from zoo.gallery import Gallery, Looks, Materials
-    from zoo.looking.albums import Album
+    from zoo.data import ImageSource
+    from zoo.gallery import FilterPlots, MapImages, WrittenGallery
+    from zoo.models import Filters
     from zoo.progress import Progress
-    from zoo.training.runs import Run
+    from zoo.training import Run
 
-LOOKED_AT = 600  # pictures that patches are looked for in
-CHANNELS, STEPS = 6, 64  # of a layer's dreams; `zoo show` makes more of them, and longer
+LOOKED_AT = 600  # pictures that are searched for patches
+CHANNELS, STEPS = 6, 64  # of a layer's feature visualisations; `zoo show` makes more of them, and longer
 
 
 @click.command()
@@ -46,7 +44,7 @@ CHANNELS, STEPS = 6, 64  # of a layer's dreams; `zoo show` makes more of them, a
 @click.option("--split", metavar="SPLIT", help="train, val, test or all; the dataset's own test split by default.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the map, and of a split that is drawn.")
 @click.option("--in", "table", metavar="FILE", type=click.Path(path_type=Path), help="Or what `zoo embed` wrote.")
-@click.option("--most", type=click.IntRange(1), default=5000, show_default=True, help="Pictures on the map, at most.")
+@click.option("--limit", type=click.IntRange(1), default=5000, show_default=True, help="Pictures on the map, at most.")
 @click.option(
     "--map",
     "method",
@@ -56,8 +54,8 @@ CHANNELS, STEPS = 6, 64  # of a layer's dreams; `zoo show` makes more of them, a
     help="How the map is laid out; auto: UMAP where umap-learn is installed.",
 )
 @click.option("--run", "folder", metavar="RUN", type=click.Path(path_type=Path), help="The training, for its curves.")
-@click.option("--looks", metavar="FOLDER", type=click.Path(path_type=Path), help="What `zoo show -o FOLDER` drew.")
-@click.option("--quick", is_flag=True, help="Draw no patches and dreams that are not there yet: they take a while.")
+@click.option("--plots", metavar="FOLDER", type=click.Path(path_type=Path), help="What `zoo show -o FOLDER` drew.")
+@click.option("--quick", is_flag=True, help="Draw no missing patches and visualisations: they take a while.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-gallery by default.")
 @source_options
 @json_option
@@ -73,10 +71,10 @@ def gallery(
     split: str | None,
     seed: int,
     table: Path | None,
-    most: int,
+    limit: int,
     method: str,
     folder: Path | None,
-    looks: Path | None,
+    plots: Path | None,
     quick: bool,
     out: Path | None,
     as_json: bool,
@@ -86,17 +84,17 @@ def gallery(
 ) -> None:
     """The filters NAME as a page: OUT/index.html opens in any browser, without a server or a network.
 
-    What they are and what they scored, what they look for, the training's curves and confusion, and a map of pictures
-    as they see them, to zoom into, with every picture's nearest.
+    Facts and metrics, feature visualisations, the training's curves and confusion matrix, and a map of pictures
+    by their vectors, to zoom into, with every picture's nearest.
 
     Without --images, --dataset or --in the map shows the dataset that the filters learnt from, where it draws its
     pictures itself.
     """
     _check_usage(images, dataset, table, root, settings, split)
     from zoo.embedding import open_table
-    from zoo.filters import load
     from zoo.gallery import write_gallery
-    from zoo.training.runs import open_run
+    from zoo.models import load
+    from zoo.training import open_run
 
     space = open_table(table).space if table else None
     filters = load(name, cut=cut or (space.cut if space else None), **where)
@@ -106,13 +104,13 @@ def gallery(
             images=images, dataset=dataset, root=root, settings=settings, split=split, seed=seed, table=table
         )
         source = _open_source(filters, asked, progress)
-        materials = source.gather(filters, most, device, progress)
-        drawn = _looks(filters, looks, run, source.album(filters), quick=quick, device=device, progress=progress)
+        map_images = source.gather(filters, limit, device, progress)
+        drawn = _looks(filters, plots, run, source.some(), quick=quick, device=device, progress=progress)
         made = write_gallery(
             filters,
             out or Path(f"{filters.name}-gallery"),
-            materials=materials,
-            looks=drawn,
+            map_images=map_images,
+            plots=drawn,
             run=run,
             use=name,
             method=method,
@@ -120,7 +118,7 @@ def gallery(
             notes=source.notes,
             progress=progress,
         )
-    _tell(made, materials, as_json=as_json)
+    _tell(made, map_images, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,41 +136,28 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """Where the map's pictures come from: a folder, a file of embeddings, a dataset's samples, or nowhere."""
+    """Where the map's pictures come from: a folder or a dataset, a file of embeddings, or nowhere."""
 
-    images: Path | None = None
+    images: ImageSource | None = None
     table: Path | None = None
-    opened: OpenDataset | None = None
-    name: str = ""  # of the dataset
-    indices: Sequence[int] = ()
     about: str = ""
     notes: tuple[str, ...] = field(default=())
 
-    def gather(self, filters: Filters, most: int, device: str | None, progress: Progress) -> Materials | None:
+    def gather(self, filters: Filters, limit: int, device: str | None, progress: Progress) -> MapImages | None:
         """The map's materials, None where there are no pictures."""
-        from zoo.embedding import DatasetPictures
-        from zoo.gallery import gather_dataset, gather_files, gather_table
+        from zoo.gallery import gather_images, gather_table
 
-        if self.images:
-            return gather_files(filters, self.images, most=most, device=device, progress=progress)
         if self.table:
-            return gather_table(filters, self.table, most=most, progress=progress)
-        if self.opened is None:
+            return gather_table(filters, self.table, limit=limit, progress=progress)
+        if self.images is None:
             return None
-        pictures = DatasetPictures(self.opened.dataset, self.indices, name=self.name, root=self.opened.root)
-        return gather_dataset(filters, pictures, about=self.about, most=most, device=device, progress=progress)
+        return gather_images(filters, self.images, about=self.about, limit=limit, device=device, progress=progress)
 
-    def album(self, filters: Filters) -> Album | None:
-        """The same pictures, or some of them, to look for patches in."""
-        from zoo.looking.albums import DatasetAlbum, open_folder, spread
+    def some(self) -> ImageSource | None:
+        """Some of the same pictures, to look for patches in."""
+        from zoo.data import choose_images
 
-        size = filters.input.size
-        if self.images and self.images.is_dir():
-            return open_folder(self.images, size=size, limit=LOOKED_AT)
-        if self.opened is None:
-            return None
-        chosen = [self.indices[place] for place in spread(len(self.indices), LOOKED_AT)]
-        return DatasetAlbum(self.opened.dataset, chosen, size=size)
+        return None if self.images is None else choose_images(self.images, LOOKED_AT)
 
 
 def _check_usage(
@@ -191,11 +176,13 @@ def _check_usage(
 
 def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source:
     from zoo.cli.datasets import choose_split, find_own_dataset
-    from zoo.data.datasets import open_dataset
+    from zoo.data import DatasetImages, open_dataset, open_images
 
-    if asked.images or asked.table:
-        return _Source(images=asked.images, table=asked.table)
-    name, options = asked.dataset, dict[str, Any](as_pairs(asked.settings, option="--set"))
+    if asked.table:
+        return _Source(table=asked.table)
+    if asked.images:
+        return _Source(images=open_images(asked.images), about=f"the folder {asked.images.name}")
+    name, options = asked.dataset, dict[str, Any](parse_pairs(asked.settings, option="--set"))
     if name is None:
         found = find_own_dataset(filters)
         if isinstance(found, str):
@@ -208,33 +195,33 @@ def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source
     about = f"{name}, all pictures" if split == "all" else f"{name}, the {split} split"
     if options:
         about += f" ({', '.join(f'{key}={value}' for key, value in options.items())})"
-    return _Source(opened=opened, name=name, indices=indices, about=about)
+    return _Source(images=DatasetImages(opened.dataset, indices, name=name, root=opened.root), about=about)
 
 
 def _looks(
     filters: Filters,
     folder: Path | None,
     run: Run | None,
-    album: Album | None,
+    images: ImageSource | None,
     *,
     quick: bool,
     device: str | None,
     progress: Progress,
-) -> Looks:
+) -> FilterPlots:
     """The filters' pictures: as published, as drawn before, and what is still missing."""
-    from zoo.gallery import find_looks, make_looks, read_looks
-    from zoo.showing.sheets import Wishes
+    from zoo.gallery import draw_plots, find_artifact_plots, read_plots
+    from zoo.plots import FilterSheetOptions
 
-    looks = find_looks(filters)
+    plots = find_artifact_plots(filters)
     if folder:
-        looks = read_looks(folder).over(looks)
-    deep = not quick and not looks.deep
-    wishes = Wishes(channels=CHANNELS, steps=STEPS, device=device)
-    made = make_looks(filters, album=album, run=run, wishes=wishes, deep=deep, progress=progress)
-    return made.over(looks) if run else looks.over(made)
+        plots = read_plots(folder).over(plots)
+    deep = not quick and not plots.deep
+    options = FilterSheetOptions(channels=CHANNELS, steps=STEPS, device=device)
+    made = draw_plots(filters, images=images, run=run, options=options, deep=deep, progress=progress)
+    return made.over(plots) if run else plots.over(made)
 
 
-def _tell(made: Gallery, materials: Materials | None, *, as_json: bool) -> None:
+def _tell(made: WrittenGallery, map_images: MapImages | None, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -242,13 +229,13 @@ def _tell(made: Gallery, materials: Materials | None, *, as_json: bool) -> None:
                 "bytes": made.size,
                 "pictures": made.pictures,
                 "map": made.method or None,
-                "skipped": list(materials.skipped) if materials else [],
+                "skipped": list(map_images.skipped) if map_images else [],
                 "notes": list(made.notes),
             }
         )
         return
     click.echo(made.page)
-    say_left_out(materials.skipped if materials else ())
+    say_skipped(map_images.skipped if map_images else ())
     for note in made.notes:
         say(note)
     shown = f"{made.pictures:,} pictures by {made.method}, " if made.pictures else ""

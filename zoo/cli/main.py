@@ -8,25 +8,28 @@ import sys
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from zoo import __version__
 from zoo.cli.flags import in_flags
-from zoo.errors import UsageError, ZooError, ZooWarning
+from zoo.errors import PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
+
+if TYPE_CHECKING:
+    from zoo.plugins import Plugin
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start here": {
         "quickstart": (
             "zoo.cli.quickstart:quickstart",
-            "The whole story in a minute, with a report.",
+            "Fetch, fine-tune, compare, publish and search in a minute, with a report.",
         ),
         "doctor": ("zoo.cli.doctor:doctor", "What this machine has, and what is missing."),
     },
     "Published filters": {
-        "list": ("zoo.cli.names:list_names", "Filters that have a name here."),
-        "search": ("zoo.cli.search:search", "Filters by words, here and on the Hub."),
+        "list": ("zoo.cli.names:list_names", "Published filters that the registries name."),
+        "search": ("zoo.cli.search:search", "Find filters by words, in the registries and on the Hub."),
         "info": ("zoo.cli.names:info", "What filters are: backbone, cut, classes, scores, licence."),
         "fetch": ("zoo.cli.names:fetch", "Bring filters onto this disk and verify them."),
         "verify": ("zoo.cli.names:verify", "Check every byte, and recompute the golden features."),
@@ -37,7 +40,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Backbones": {
         "backbones": ("zoo.cli.backbones:backbones", "Networks that can be cut, by name."),
         "cuts": ("zoo.cli.backbones:cuts", "Where a backbone can be cut, and what each cut costs."),
-        "probe": ("zoo.cli.probe:probe", "Where to chop: every cut scored on your pictures, none trained."),
+        "probe": ("zoo.cli.probe:probe", "Where to cut: every cut scored on your pictures, without training."),
         "rank": ("zoo.cli.probe:rank", "Which filters suit your pictures, each at its best cut."),
     },
     "Training": {
@@ -45,41 +48,55 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "train": ("zoo.cli.train:train", "Fine-tune filters on a dataset."),
         "resume": ("zoo.cli.train:resume", "Go on with a run that was stopped."),
         "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a dataset's split."),
-        "predict": ("zoo.cli.evaluate:predict", "Class probabilities for pictures, as CSV or Parquet."),
+        "predict": ("zoo.cli.evaluate:predict", "Class probabilities for pictures, as CSV, Parquet or JSON."),
         "ablate": ("zoo.cli.ablate:ablate", "Is a head worth having? With and without it, paired seeds."),
         "saliency": ("zoo.cli.saliency:saliency", "Where runs look: the share of saliency inside the box."),
     },
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "A vector for every picture."),
         "similar": ("zoo.cli.similar:similar", "The most similar pictures, and near-duplicates."),
-        "show": ("zoo.cli.show:show", "The filters as pictures: patches, dreams, maps, drift."),
+        "show": ("zoo.cli.show:show", "The filters as pictures: patches, feature visualisations, maps, drift."),
         "gallery": ("zoo.cli.gallery:gallery", "A page of filters, with a map of pictures as they see them."),
     },
     "Plugins": {
-        "plugins": ("zoo.cli.plugins:plugins", "Installed datasets, heads and backbones; start and check your own."),
+        "plugins": (
+            "zoo.cli.plugins:plugins",
+            "What packages bring; start and check a plugin of your own.",
+        ),
     },
 }
 
 
+PACKAGES = {"gallery": "zoo-gallery", "saliency": "zoo-saliency"}  # which first-party package brings a command
+
+
 class LazyGroup(click.Group):
-    """A group that knows its commands' help without importing them."""
+    """A group that knows its commands' help without importing them: the core's from a table, others' from metadata."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, section by section."""
-        return [name for section in SECTIONS.values() for name in section]
+        return [name for _, _, rows in self._sections() for name, _ in rows]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Import one command; the core's go before those of packages."""
         for section in SECTIONS.values():
             if cmd_name in section:
                 module, _, attribute = section[cmd_name][0].partition(":")
                 command: click.Command = getattr(import_module(module), attribute)
                 return command
-        return None
+        from zoo.plugins import find_plugin
+
+        try:
+            return load_command(find_plugin("command", cmd_name))
+        except UnknownNameError:
+            return None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does, with the nearest name where there is no such command."""
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        """As click does, with the nearest name, or the package to install, where there is no such command."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            if args[0] in PACKAGES:
+                package = PACKAGES[args[0]]
+                raise UsageError(f"`zoo {args[0]}` comes with the package {package}. Run `pip install {package}`.")
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
@@ -88,10 +105,65 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The sections."""
-        for title, section in SECTIONS.items():
+        """The sections, a package's commands in one of its own."""
+        for title, text, rows in self._sections():
             with formatter.section(title):
-                formatter.write_dl([(name, help_text) for name, (_, help_text) in section.items()], col_max=14)
+                if text:
+                    formatter.write_text(text)
+                    formatter.write_paragraph()
+                formatter.write_dl(rows, col_max=14)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """As click does, with nothing imported."""
+        from click.shell_completion import CompletionItem
+
+        rows = [row for _, _, section in self._sections() for row in section if row[0].startswith(incomplete)]
+        return [
+            *(CompletionItem(name, help=text) for name, text in rows),
+            *super(click.Group, self).shell_complete(ctx, incomplete),
+        ]
+
+    def _sections(self) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+        """Title, a line about all of it, and rows of a name and its help."""
+        for title, section in SECTIONS.items():
+            yield title, "", [(name, text) for name, (_, text) in section.items()]
+        from zoo.plugins import find_clashing_names, find_plugins
+
+        taken = {*core_commands(), *find_clashing_names("command")}
+        found: dict[str, list[str]] = {}
+        about: dict[str, str] = {}
+        for plugin in find_plugins("command"):
+            found.setdefault(plugin.package, []).append(plugin.full_name if plugin.name in taken else plugin.name)
+            about[plugin.package] = _one_line(plugin.summary) or f"From {plugin.package} {plugin.version}."
+            if plugin.mismatch:
+                about[plugin.package] = "Made for another version of zoo; see `zoo plugins`."
+        for package, names in sorted(found.items()):
+            single = len(names) == 1  # the package's summary is the command's; of several it stands above them
+            yield (
+                package,
+                "" if single else about[package],
+                [(name, about[package] if single else "") for name in names],
+            )
+
+
+def core_commands() -> set[str]:
+    """The names that no package can take."""
+    return {name for section in SECTIONS.values() for name in section}
+
+
+def load_command(plugin: Plugin) -> click.Command:
+    """Import a package's command.
+
+    Raises:
+        PluginError: it does not import, is no click command, or its package asks for another version of the core.
+    """
+    command = plugin.load()
+    if not isinstance(command, click.Command):
+        raise PluginError(
+            f"The command {plugin.name!r} of the package {plugin.package} is no click command. "
+            f"Run `pip install --upgrade {plugin.package}` or uninstall it."
+        )
+    return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -167,12 +239,12 @@ def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
 
 
 def _explain(error: OSError) -> str:
-    """What no room translated: a full disk behind stdout, a folder that may not be read."""
+    """An OSError that was not translated before: a full disk behind stdout, a folder that may not be read."""
     from pathlib import Path
 
-    from zoo.files import explained
+    from zoo.files import as_file_error
 
-    return str(explained(error, Path(error.filename or "the output")))
+    return str(as_file_error(error, Path(error.filename or "the output")))
 
 
 def _red(text: str) -> str:

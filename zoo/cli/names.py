@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import (
-    format_figures,
+    format_metrics,
     json_option,
     print_facts,
     print_json,
@@ -19,14 +19,14 @@ from zoo.cli.console import (
     source_options,
 )
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
-from zoo.registry import Entry, add_entry, all_entries, remove_entry, user_registry
+from zoo.store import RegistryEntry, add_entry, all_entries, remove_entry, user_registry
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["filters", "heads", "datasets", "backbones"]), default="filters")
+@click.argument("kind", type=click.Choice(["filters", "heads", "datasets", "backbones", "formats"]), default="filters")
 @json_option
 def list_names(kind: str, as_json: bool) -> None:
-    """Filters that have a name here (or heads, datasets, backbones that are installed)."""
+    """Filters that have a name here (or heads, datasets, backbones, formats that are installed)."""
     if kind != "filters":
         _list_plugins(kind, as_json=as_json)
         return
@@ -59,7 +59,7 @@ def _list_plugins(kind: str, *, as_json: bool) -> None:
         print_table(("name", "package", "version"), [(one.name, one.package, one.version) for one in found])
 
 
-def _entry_facts(entry: Entry) -> dict[str, Any]:
+def _entry_facts(entry: RegistryEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "sources": list(entry.sources),
@@ -82,20 +82,20 @@ def info(name: str, as_json: bool, **where: Any) -> None:
     Of filters on the Hub also what the Hub says of them. NAME may be any repository there: its weights may be a start.
     """
     from zoo.cli.repository import ask_or_say, hub_facts, hub_lines
-    from zoo.published import open_published
+    from zoo.store import open_artifact
 
     try:
-        published = open_published(name, **where)
+        published = open_artifact(name, **where)
     except (FetchError, IntegrityError) as error:
         unreachable = isinstance(error, FetchError) and not isinstance(error.__cause__, MissingFileError)
-        if unreachable or not _tell_foreign(name, as_json=as_json, **where):
+        if unreachable or not _show_other_repository(name, as_json=as_json, **where):
             raise
         return
     manifest = published.manifest
-    asked = ask_or_say(published.source)
+    answer = ask_or_say(published.source)
     if as_json:
         facts = {"source": published.source.text, "manifest": published.digest, **manifest.model_dump(mode="json")}
-        print_json({**facts, "hub": hub_facts(asked) if asked else None})
+        print_json({**facts, "hub": hub_facts(answer) if answer else None})
         return
     lineage, cut = manifest.lineage, manifest.cut
     lines = [
@@ -115,25 +115,25 @@ def info(name: str, as_json: bool, **where: Any) -> None:
     if manifest.crop is not None:
         lines.append(("pictures", f"of the heads: cropped first by {manifest.crop.locator or 'their true boxes'}"))
     lines += [(f"{split} {head}", figures) for split, head, figures in _scores(published)]
-    lines += hub_lines(asked) if asked else []
+    lines += hub_lines(answer) if answer else []
     print_facts([(title, text) for title, text in lines if text])
-    say(f"Next: zoo fetch {_at(name, where)}")
+    say(f"Next: zoo fetch {_with_revision(name, where)}")
 
 
-def _at(name: str, where: dict[str, Any]) -> str:
+def _with_revision(name: str, where: dict[str, Any]) -> str:
     """The name with the revision that was asked for."""
     revision = where.get("revision")
     return f"{name}@{revision}" if revision and "/" in name and "@" not in name else name
 
 
-def _tell_foreign(name: str, *, as_json: bool, offline: bool, **where: Any) -> bool:
-    """Whether NAME is a repository without filters of ours; it is told of then."""
-    from zoo.cli.repository import find_foreign, show_foreign
+def _show_other_repository(name: str, *, as_json: bool, offline: bool, **where: Any) -> bool:
+    """Whether NAME is a repository without filters of ours; what is known of it is printed then."""
+    from zoo.cli.repository import find_other_repository, show_other_repository
 
-    asked = None if offline else find_foreign(name, **where)
-    if asked is not None:
-        show_foreign(asked, as_json=as_json)
-    return asked is not None
+    answer = None if offline else find_other_repository(name, **where)
+    if answer is not None:
+        show_other_repository(answer, as_json=as_json)
+    return answer is not None
 
 
 def _head_text(head: Any) -> str:
@@ -143,7 +143,7 @@ def _head_text(head: Any) -> str:
 
 
 def _scores(published: Any) -> list[tuple[str, str, str]]:
-    """Figures by split and head; none where metrics.json, which a stranger wrote, has them in no form of ours."""
+    """Figures by split and head; none where metrics.json, which may come from anywhere, has them in another form."""
     import json
 
     if "metrics.json" not in published.manifest.files:
@@ -151,7 +151,7 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
     try:
         content = json.loads(published.source.read("metrics.json", limit=16 * 2**20))
         return [
-            (split, head, format_figures(figures))
+            (split, head, format_metrics(figures))
             for split, heads in content.get("figures", {}).items()
             for head, figures in heads.items()
         ]
@@ -173,11 +173,11 @@ def fetch(name: str, cut: str | None, as_json: bool, quiet: bool, **where: Any) 
     zoo fetch owner/filters
     zoo fetch owner/filters --cut block2        then: zoo embed … --filters owner/filters --cut block2 --offline
     """
-    from zoo.fetching import fetch as fetch_published
+    from zoo.models import fetch as fetch_published
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, cut=cut, progress=progress, **where)
-    manifest, name = published.manifest, _at(name, where)
+    manifest, name = published.manifest, _with_revision(name, where)
     if cut and published.folder is None:
         _report_part(published, name, cut, as_json=as_json)
         return
@@ -214,10 +214,8 @@ def _report_part(published: Any, name: str, cut: str, *, as_json: bool) -> None:
 def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     """Check every byte of the filters NAME, and recompute their golden features."""
     from zoo.errors import MissingPluginError
-    from zoo.filters import load
-    from zoo.golden import check_golden
-    from zoo.published import fetch as fetch_published
-    from zoo.published import verify as verify_published
+    from zoo.models import check_golden, load
+    from zoo.store import fetch_artifact as fetch_published, verify as verify_published
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, progress=progress, **where)
@@ -254,17 +252,17 @@ def registry() -> None:
 @click.option("--yes", "--replace", "yes", is_flag=True, help="Replace a name that pins other filters.")
 @source_options
 def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
-    """Give filters a NAME, pinned to what lies at SOURCE now.
+    """Give filters a NAME, pinned to the manifest that SOURCE has now.
 
     SOURCE is a folder, owner/name, hf://owner/name@revision or package:module/folder.
     """
-    from zoo.published import open_published
+    from zoo.store import open_artifact
 
     if Path(source).exists() and not Path(source).is_dir():
         raise FileError(source, "this is a file", "Name the folder of published filters.")
-    published = open_published(source, **where)
+    published = open_artifact(source, **where)
     manifest = published.manifest
-    entry = Entry(
+    entry = RegistryEntry(
         name=name,
         sources=(published.source.text,),
         manifest=published.digest,
@@ -282,7 +280,7 @@ def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any)
 @click.argument("name")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
 def remove_name(name: str, path: Path | None) -> None:
-    """Forget the NAME; the filters stay where they are."""
+    """Remove the NAME from the registry; the filters stay where they are."""
     say(f"{name} is gone from {remove_entry(name, path)}.")
 
 

@@ -8,8 +8,9 @@ import click
 
 from zoo.cli.console import json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
+from zoo.cli.main import core_commands, load_command
 from zoo.errors import PluginError
-from zoo.plugins import GROUPS, Plugin, clashing_names, find_plugin, find_plugins
+from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugin, find_plugins, own_range
 
 
 @click.group(invoke_without_command=True)
@@ -17,7 +18,7 @@ from zoo.plugins import GROUPS, Plugin, clashing_names, find_plugin, find_plugin
 @json_option
 @click.pass_context
 def plugins(ctx: click.Context, load: bool, as_json: bool) -> None:
-    """Installed datasets, heads, balancers and backbones. Listing imports none of them."""
+    """What installed packages bring: datasets, heads, commands and more. Listing imports none of them."""
     if ctx.invoked_subcommand is None:
         _list(load=load, as_json=as_json)
 
@@ -41,6 +42,7 @@ def _list(*, load: bool, as_json: bool) -> None:
                     "package": plugin.package,
                     "version": plugin.version,
                     "target": plugin.target,
+                    "requires": plugin.requires or None,
                     "problem": problem,
                 }
                 for plugin, problem in found
@@ -54,18 +56,24 @@ def _list(*, load: bool, as_json: bool) -> None:
         print_table(("kind", "name", "package", "problem"), rows)
     else:
         print_table(("kind", "name", "package"), [row[:3] for row in rows])
+    for package in sorted({plugin.package for plugin, _ in found if not plugin.requires} - {CORE}):
+        say(f"{package} does not say which {CORE} it is made for, as `{CORE}{own_range()}` would.")
     if not load:
         say("Nothing was imported; `zoo plugins --load` tries each one.")
 
 
 def find_problem(plugin: Plugin, *, load: bool) -> str | None:
     """What is wrong with a plugin, None where nothing is known to be; `load` tries to import it."""
+    if plugin.mismatch:
+        return plugin.mismatch
     if load and plugin.kind != "registry":
         try:
-            plugin.load()
+            load_command(plugin) if plugin.kind == "command" else plugin.load()
         except PluginError as error:
             return in_flags(error)
-    if plugin.name in clashing_names(plugin.kind):
+    if plugin.kind == "command" and plugin.name in core_commands():
+        return f"zoo has a command {plugin.name!r} of its own, which goes before; say {plugin.full_name}."
+    if plugin.name in find_clashing_names(plugin.kind):
         return f"Several packages have a {plugin.kind} called {plugin.name!r}; say {plugin.full_name}."
     return None
 
@@ -91,11 +99,13 @@ def check(name: str, root: Path | None) -> None:
     from zoo.testing import check_plugin
 
     checked = 0
-    for kind in ("dataset", "head", "balancer", "backbones"):
+    for kind in ("dataset", "head", "balancer", "backbones", "command", "format"):
         try:
             plugin = find_plugin(kind, name)
         except UnknownNameError:
             continue
+        if problem := find_problem(plugin, load=False):
+            raise PluginError(problem)
         for line in check_plugin(plugin, root=root):
             click.echo(f"{kind} {name}: {line}")
         checked += 1

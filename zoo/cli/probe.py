@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from zoo.cli.console import (
-    as_pairs,
     data_options,
     device_option,
     json_option,
+    parse_pairs,
     print_json,
     print_table,
     progress_bars,
@@ -23,9 +23,7 @@ from zoo.errors import FileError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.probing.arms import Result
-    from zoo.probing.choice import Probe
-    from zoo.probing.ranking import Ranking
+    from zoo.evaluation import CandidateScore, Probe, Ranking
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -73,23 +71,29 @@ def probe(
     quiet: bool,
     **how: Any,
 ) -> None:
-    """Where to chop: score every cut on DATASET (a name of `zoo data list`) without training, and recommend one.
+    """Where to cut: score every cut on DATASET (a name of `zoo data list`) without training, and recommend one.
+
+    Scores are cross-validated, of classifiers on frozen features; LogME, the evidence of a linear model for the
+    labels, stands beside them. docs/glossary.md explains them.
 
     \b
     zoo probe plankton --filters vgg16-plankton
     zoo probe image-folder --data photos/ --backbone vgg16 -o probe/
+
+    A cut is a place where the network ends. The score is the mean accuracy of k-NN and LDA on its pooled features;
+    LogME is the log evidence of a linear model on them (higher is better), and decides nothing.
     """
     if (name is None) == (backbone is None):
         raise UsageError("Say what to cut: --backbone vgg16, or --filters NAME; not both.")
     if name and weights:
         raise UsageError("Say either --filters, which have weights, or --backbone with --weights.")
     _refuse_file(out)
-    from zoo.data.datasets import open_dataset
-    from zoo.probing.choice import probe as score_cuts
+    from zoo.data import open_dataset
+    from zoo.evaluation import probe as score_cuts
 
     how = {key: value for key, value in how.items() if value is not None}
     with progress_bars(quiet=quiet) as progress:
-        data = open_dataset(dataset, root, options=as_pairs(settings, option="--set"), progress=progress)
+        data = open_dataset(dataset, root, options=parse_pairs(settings, option="--set"), progress=progress)
         found = score_cuts(
             data,
             name,
@@ -126,19 +130,19 @@ def rank(
     quiet: bool,
     **how: Any,
 ) -> None:
-    """Which filters suit DATASET, each at its best cut; ties are told as ties.
+    """Which filters suit DATASET, each at its best cut; ties are reported as ties.
 
     Without --filters all names of `zoo list` whose filters lie on this disk are ranked; nothing is downloaded.
 
     \b
     zoo rank plankton --filters vgg16-plankton --filters owner/name
     """
-    from zoo.data.datasets import open_dataset
-    from zoo.probing.ranking import rank as score_filters
+    from zoo.data import open_dataset
+    from zoo.evaluation import rank as score_filters
 
     how = {key: value for key, value in how.items() if value is not None}
     with progress_bars(quiet=quiet) as progress:
-        data = open_dataset(dataset, root, options=as_pairs(settings, option="--set"), progress=progress)
+        data = open_dataset(dataset, root, options=parse_pairs(settings, option="--set"), progress=progress)
         found = score_filters(data, names or None, progress=progress, **how)
     if as_json:
         print_json(found.as_dict())
@@ -155,10 +159,10 @@ def _refuse_file(out: Path | None) -> None:
 
 
 def _write(found: Probe, out: Path) -> None:
-    from zoo.files import writing
-    from zoo.pictures.probe import draw_probe
+    from zoo.files import atomic_write
+    from zoo.plots import draw_probe
 
-    with writing(out / "probe.png") as part:
+    with atomic_write(out / "probe.png") as part:
         draw_probe(found).save(part, format="PNG")
     found.save(out / "probe.json")
 
@@ -169,14 +173,14 @@ def _columns(measure: str) -> tuple[str, ...]:
     )
 
 
-def _figures(one: Result, measure: str) -> tuple[str, ...]:
+def _figures(one: CandidateScore, measure: str) -> tuple[str, ...]:
     between = f"{one.low:.3f} to {one.high:.3f}"
     if measure == "accuracy":
         return (f"{one.score:.3f}", between, f"{one.knn or 0:.3f}", f"{one.lda or 0:.3f}", f"{one.logme:.3f}")
     return (f"{one.score:.3f}", between, f"{one.logme:.3f}")
 
 
-def _costs(one: Result) -> tuple[str, ...]:
+def _costs(one: CandidateScore) -> tuple[str, ...]:
     """Parameters, MB, GFLOP, MB to fetch."""
     if one.cut is None:
         return ("-", "-", "-", "-")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.cache import counted, format_size
+from zoo.cli.cache import format_count, format_size
 from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
-from zoo.registry import Entry, add_entry, format_entry, read_registry
+from zoo.store import RegistryEntry, add_entry, format_entry, read_registry
 
 if TYPE_CHECKING:
-    from zoo.delivery import Pushed
-    from zoo.published import Published
+    from zoo.publish import PushResult
+    from zoo.store import Artifact
 
 
 @click.command()
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 @click.option("--repo", metavar="OWNER/NAME", help="The Hub's repository; made where it is missing.")
 @click.option("--to", type=click.Path(path_type=Path), help="The folder to publish into.")
 @click.option("--name", help="What the filters are called; the repository's or the folder's name by default.")
-@click.option("--license", help="A word of the Hub's, apache-2.0, cc-by-4.0; the base's own by default.")
+@click.option("--license", help="A licence that the Hub knows, apache-2.0, cc-by-4.0; the base's own by default.")
 @click.option("--about", default="", help="A sentence for listings.")
 @click.option("--dataset-license", help="The pictures' licence, where known.")
 @click.option("--base-license", help="The licence of what the weights began as, where nothing says it.")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), default="float32", show_default=True)
 @click.option("--no-heads", is_flag=True, help="Publish the filters only.")
 @click.option("--show-pictures", is_flag=True, help="Let everybody see patches of pictures of no open licence.")
-@click.option("--no-pictures", is_flag=True, help="Leave out what the filters see: dreams, patches, maps, drift.")
+@click.option("--no-pictures", is_flag=True, help="Leave out visualisations of filters, patches, maps, drift.")
 @click.option("--private", is_flag=True, help="A new repository is seen by its owner only.")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
 @click.option("--revision", metavar="BRANCH", help="The branch, made where it is missing; main by default.")
@@ -52,39 +52,39 @@ def push(
     no_heads: bool,
     show_pictures: bool,
     no_pictures: bool,
-    **wishes: Any,
+    **options: Any,
 ) -> None:
     """Publish the finished RUN to the Hub, as a folder, or both: weights, heads, card, pictures, hashes.
 
     RUN may also be a folder of published filters, which then goes to the Hub as it is.
     """
-    from zoo.published import Published
-    from zoo.pushing import push as publish
+    from zoo.publish import push as publish
+    from zoo.store import Artifact
 
     if show_pictures and no_pictures:
         raise UsageError("--show-pictures and --no-pictures say opposite things. Leave one out.")
-    wishes["pictures"] = "none" if no_pictures else "all" if show_pictures else "open"
-    _check_register(register, wishes, replace=yes)
+    options["pictures"] = "none" if no_pictures else "all" if show_pictures else "open"
+    _check_register(register, options, replace=yes)
     with progress_bars(quiet=quiet) as progress:
-        done = publish(run, heads=not no_heads, replace_existing=yes, progress=progress, **wishes)
-    if isinstance(done, Published):
-        _tell_folder(done, wishes["to"], register, replace=yes, as_json=as_json)
-    elif wishes["dry_run"]:
-        _tell_plan(done, as_json=as_json)
+        done = publish(run, heads=not no_heads, replace_existing=yes, progress=progress, **options)
+    if isinstance(done, Artifact):
+        _report_folder(done, options["to"], register, replace=yes, as_json=as_json)
+    elif options["dry_run"]:
+        _report_plan(done, as_json=as_json)
     else:
-        _tell_pushed(done, register, as_json=as_json)
+        _report_push(done, register, as_json=as_json)
         if register:
             _register(done, register, replace=yes)
             if not as_json:
                 say(f"It is in {register}.")
 
 
-def _check_register(register: Path | None, wishes: dict[str, Any], *, replace: bool) -> None:
+def _check_register(register: Path | None, options: dict[str, Any], *, replace: bool) -> None:
     """Say before anything is sent that a name is taken; by an older commit of the same repository it is not."""
-    if register is None or wishes["repo"] is None or not register.exists():
+    if register is None or options["repo"] is None or not register.exists():
         return
-    repo = wishes["repo"].removeprefix("hf://")
-    _refuse_taken(register, wishes["name"] or repo.rpartition("/")[2], repo, replace=replace)
+    repo = options["repo"].removeprefix("hf://")
+    _refuse_taken(register, options["name"] or repo.rpartition("/")[2], repo, replace=replace)
 
 
 def _refuse_taken(register: Path, name: str, repo: str, *, replace: bool) -> None:
@@ -93,18 +93,18 @@ def _refuse_taken(register: Path, name: str, repo: str, *, replace: bool) -> Non
         raise UsageError(f"{register} has {name!r} already, at {there.sources[0]}. Pass --yes, or another --name.")
 
 
-def _register(pushed: Pushed, register: Path, *, replace: bool) -> None:
+def _register(pushed: PushResult, register: Path, *, replace: bool) -> None:
     """Add the entry; filters that were published before keep their own name, which only now is known."""
     if register.exists():
         _refuse_taken(register, pushed.entry.name, pushed.repo, replace=replace)
     add_entry(pushed.entry, register, replace=True)
 
 
-def _tell_folder(published: Published, to: Path, register: Path | None, *, replace: bool, as_json: bool) -> None:
-    from zoo.delivery import entry_of
+def _report_folder(published: Artifact, to: Path, register: Path | None, *, replace: bool, as_json: bool) -> None:
+    from zoo.publish import make_registry_entry
 
     manifest = published.manifest
-    entry = entry_of(manifest, published.digest, str(to.resolve()))
+    entry = make_registry_entry(manifest, published.digest, str(to.resolve()))
     if register:
         add_entry(entry, register, replace=replace)
     if as_json:
@@ -118,28 +118,28 @@ def _tell_folder(published: Published, to: Path, register: Path | None, *, repla
         say(f"Next: zoo registry add {manifest.name} {to} && zoo verify {manifest.name}")
 
 
-def _tell_plan(plan: Pushed, *, as_json: bool) -> None:
+def _report_plan(plan: PushResult, *, as_json: bool) -> None:
     if as_json:
         print_json(_facts(plan))
         return
     print_table(
         ("file", "bytes", "change"), [(one.name, f"{one.size:,}", one.what) for one in plan.changes], right=("bytes",)
     )
-    _tell_notes(plan)
+    _print_notes(plan)
     say(f"{plan.size:,} bytes would be sent to {plan.url}. Nothing was sent.")
     say("Next: the same without --dry-run")
 
 
-def _tell_pushed(pushed: Pushed, register: Path | None, *, as_json: bool) -> None:
+def _report_push(pushed: PushResult, register: Path | None, *, as_json: bool) -> None:
     """What went up and where; said before the registry is written, which may fail."""
     if as_json:
         print_json(_facts(pushed) | {"registry": str(register) if register else None})
         return
     click.echo(pushed.url)
-    _tell_notes(pushed)
+    _print_notes(pushed)
     if pushed.is_changed:
         sent = sum(one.what in ("new", "changed") for one in pushed.changes)
-        went = f"{counted(sent, 'file')}, {format_size(pushed.size)}"
+        went = f"{format_count(sent, 'file')}, {format_size(pushed.size)}"
         said = f"{went}, in one commit {str(pushed.commit)[:12]}; every hash read back."
     else:
         said = f"Nothing to change: commit {str(pushed.commit)[:12]} has these files already; every hash read back."
@@ -150,13 +150,13 @@ def _tell_pushed(pushed: Pushed, register: Path | None, *, as_json: bool) -> Non
     say(f"Next: zoo fetch {pushed.repo}{branch}")
 
 
-def _tell_notes(pushed: Pushed) -> None:
+def _print_notes(pushed: PushResult) -> None:
     for note in pushed.notes:
         say(note)
 
 
-def _facts(pushed: Pushed) -> dict[str, Any]:
-    entry: Entry = pushed.entry
+def _facts(pushed: PushResult) -> dict[str, Any]:
+    entry: RegistryEntry = pushed.entry
     return {
         "name": pushed.manifest.name,
         "repo": pushed.repo,

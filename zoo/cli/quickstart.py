@@ -17,25 +17,25 @@ from zoo.cli.console import json_option, print_json, print_table, progress_bars,
 @json_option
 @quiet_option
 def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
-    """Fetch filters, fine-tune them on drawn plankton of other kinds, compare, publish, fetch back, look.
+    """Fetch filters, fine-tune them on drawn plankton of other kinds, compare, publish, fetch back, search.
 
     Everything is drawn and trained here; nothing is downloaded. Takes about a minute on two cores.
     """
     started = time.monotonic()
-    say("The whole story on drawn plankton; about a minute on two cores.\n")
-    from zoo.quickstart import tell
+    say("Fetch, fine-tune, compare, publish and search, on drawn plankton; about a minute on two cores.\n")
+    from zoo.quickstart import run_quickstart
 
     with progress_bars(quiet=quiet) as progress:
-        story = tell(out or _free_folder(), seed=seed, progress=progress, say=say)
+        result = run_quickstart(out or _free_folder(), seed=seed, progress=progress, say=say)
     seconds = time.monotonic() - started
-    results = [(arm.title, run.metrics["test"]["classify"], run.record["seconds"]) for arm, run in story.runs]
+    results = [(network.title, run.metrics["test"]["classify"], run.record.seconds) for network, run in result.runs]
     if as_json:
         print_json(
             {
-                "report": str(story.report),
-                "published": str(story.published),
+                "report": str(result.report),
+                "published": str(result.published),
                 "seconds": seconds,
-                "neighbours_agree": story.neighbours_agree,
+                "neighbours_agree": result.neighbours_agree,
                 "arms": [{"title": title, "seconds": spent, **figures} for title, figures, spent in results],
             }
         )
@@ -55,7 +55,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
         ],
         right=("accuracy", "balanced", "log loss", "seconds"),
     )
-    say(f"\nDone in {seconds:.0f} s. The report with pictures: {story.report}")
+    say(f"\nDone in {seconds:.0f} s. The report with pictures: {result.report}")
     say("Next: zoo train image-folder --data photos/ --filters vgg16-plankton   (your pictures, a folder a kind)")
     say("      zoo embed photos/ --filters vgg16-plankton -o photos.parquet")
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.console import as_pairs, data_options, say
+from zoo.cli.console import data_options, parse_pairs, say
 from zoo.errors import UsageError
-from zoo.registry import all_entries
+from zoo.store import all_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.training.recipe import Recipe
+    from zoo.training import Recipe
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -33,7 +33,7 @@ def recipe_options(function: F) -> F:
         click.option(
             "--balance", metavar="NAME", help="Of several heads: fixed (default), uncertainty, log-sum, or a plugin's."
         ),
-        click.option("--augment", type=click.Choice(["none", "light", "strong"]), help="How much pictures are varied."),
+        click.option("--augment", type=click.Choice(["none", "light", "strong"]), help="Strength of augmentation."),
         click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before a stage ends."),
         click.option(
             "--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of fine-tuning, at the top block."
@@ -58,7 +58,7 @@ def recipe_options(function: F) -> F:
             "--seen",
             type=click.FloatRange(0, 1, max_open=True),
             metavar="SHARE",
-            help="Held out of the training pictures, to score groups that were learnt from beside the test's.",
+            help="Held out of the training pictures, to score pictures of training groups beside the test's.",
         ),
         click.option("--limit", type=click.IntRange(2), help="Training pictures, at most, drawn by the seed."),
         data_options,
@@ -76,7 +76,7 @@ def recipe_options(function: F) -> F:
             help="imagenet (default), random, a safetensors file, a folder, or any checkpoint of the Hub: "
             "hf://owner/name[@REV][/FILE.safetensors], of which only what lies before the cut is read.",
         ),
-        click.option("--cut", help="The block after which it is chopped; see `zoo cuts NAME`."),
+        click.option("--cut", help="The block after which the network is cut; see `zoo cuts NAME`."),
         click.option("--backbone", help="A network by name; see `zoo backbones`."),
     ):
         function = option(function)
@@ -85,7 +85,7 @@ def recipe_options(function: F) -> F:
 
 def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
     """A recipe from a dataset's name, a recipe's file or a run's folder, and the options that were given."""
-    from zoo.training.recipe import parse_recipe, read_recipe
+    from zoo.training import parse_recipe, read_recipe
 
     overrides = {key: value for key, value in given.items() if value is not None and value is not False and value != ()}
     kept = Path(what) / "recipe.toml"
@@ -100,19 +100,19 @@ def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
     if "root" in overrides:
         data["root"] = str(Path(overrides.pop("root")).expanduser().resolve())
     if "settings" in overrides:
-        data["options"] = {**data.get("options", {}), **as_pairs(overrides.pop("settings"), option="--set")}
+        data["options"] = {**data.get("options", {}), **parse_pairs(overrides.pop("settings"), option="--set")}
     if "crop" in overrides:
         local = Path(overrides["crop"]).expanduser()
         overrides["crop"] = str(local.resolve()) if local.is_dir() else overrides["crop"]
     data |= {key: overrides.pop(key) for key in ("limit", "seen", "crop", "skip_unreadable") if key in overrides}
     if "heads" in overrides:
-        content["heads"] = [_head(text) for text in overrides.pop("heads")]
+        content["heads"] = [_parse_head(text) for text in overrides.pop("heads")]
     _set_filters(content["filters"], overrides, what)
     return parse_recipe({**content, **overrides}, where=what)
 
 
 def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) -> None:
-    from zoo.families import find_backbone
+    from zoo.networks import find_backbone
 
     name, backbone = overrides.pop("name", None), overrides.pop("backbone", None)
     if name and backbone:
@@ -140,10 +140,10 @@ def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) 
         if key in overrides:
             filters[key] = overrides.pop(key)
     if backbone and "cut" not in filters:
-        raise UsageError(f"Say where to chop it: --cut block4. `zoo cuts {backbone}` lists the places.")
+        raise UsageError(f"Say where to cut it: --cut block4. `zoo cuts {backbone}` lists the places.")
 
 
-def _head(text: str) -> dict[str, Any]:
+def _parse_head(text: str) -> dict[str, Any]:
     """`classify:weight=0.5,hidden=64` -> a recipe's head. A package's name may stand before: `pkg:head:…`.
 
     `kind=classify:target=kind` calls it otherwise in the model, so that there may be two of one plugin.
@@ -159,7 +159,7 @@ def _head(text: str) -> dict[str, Any]:
     if rest and "=" not in rest.split(":")[0]:
         second, _, rest = rest.partition(":")
         name = f"{name}:{second}"
-    options: dict[str, Any] = dict(as_pairs([part for part in rest.split(",") if part], option="--head"))
+    options: dict[str, Any] = dict(parse_pairs([part for part in rest.split(",") if part], option="--head"))
     head: dict[str, Any] = {"plugin": name, **({"name": called} if equals else {})}
     if "target" in options:
         head["target"] = options.pop("target")

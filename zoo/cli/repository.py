@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.cache import format_size
 from zoo.cli.console import print_facts, print_json, say
 from zoo.errors import FetchError, IntegrityError, MissingFileError, UsageError, ZooError
-from zoo.registry import NAME
+from zoo.store import NAME_PATTERN
 
 if TYPE_CHECKING:
-    from zoo.hub.search import HubModel, HubRefs
-    from zoo.sources import HubSource
+    from zoo.hub import HubModel, HubRefs
+    from zoo.store import HubSource
 
 MOST_FILES = 8  # whose headers are read for their parameter counts
 MOST_NAMES = 12  # of files, tags and revisions that are listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class HubAnswer:
     """What the Hub said of a repository at one commit."""
 
     source: HubSource
@@ -28,23 +28,23 @@ class Asked:
     refs: HubRefs
 
 
-def ask_hub(source: object) -> Asked | None:
+def ask_hub(source: object) -> HubAnswer | None:
     """What the Hub says of a source; None for other sources and offline.
 
     Raises:
         FetchError: it could not be reached.
     """
-    from zoo.hub.search import describe_model, list_refs
-    from zoo.sources import HubSource
+    from zoo.hub import fetch_model_info, list_refs
+    from zoo.store import HubSource
 
     if not isinstance(source, HubSource) or source.is_offline():
         return None
     source = source.pinned()
-    model = describe_model(source.repo, source.revision, token=source.token)
-    return Asked(source=source, model=model, refs=list_refs(source.repo, token=source.token))
+    model = fetch_model_info(source.repo, source.revision, token=source.token)
+    return HubAnswer(source=source, model=model, refs=list_refs(source.repo, token=source.token))
 
 
-def ask_or_say(source: object) -> Asked | None:
+def ask_or_say(source: object) -> HubAnswer | None:
     """As `ask_hub`; where the Hub cannot be reached a line on stderr says so."""
     try:
         return ask_hub(source)
@@ -53,39 +53,39 @@ def ask_or_say(source: object) -> Asked | None:
         return None
 
 
-def find_foreign(text: str, *, revision: str | None, token: str | None, cache_dir: str | None) -> Asked | None:
+def find_other_repository(
+    text: str, *, revision: str | None, token: str | None, cache_dir: str | None
+) -> HubAnswer | None:
     """What the Hub says of a repository that holds no filters of ours; None where it is something else."""
     from pathlib import Path
 
-    from zoo.cached.contents import is_ours
-    from zoo.manifest import FILE, LIMIT
-    from zoo.sources import parse_source
+    from zoo.store import MANIFEST_FILE, MANIFEST_LIMIT, is_zoo_manifest, parse_source
 
-    if NAME.fullmatch(text):
+    if NAME_PATTERN.fullmatch(text):
         return None
     try:
         where = Path(cache_dir) if cache_dir else None
-        asked = ask_hub(parse_source(text, revision=revision, token=token, cache_dir=where))
+        answer = ask_hub(parse_source(text, revision=revision, token=token, cache_dir=where))
     except (UsageError, FetchError):
         return None
-    if asked is None:
+    if answer is None:
         return None
     try:
-        ours = is_ours(asked.source.read(FILE, limit=LIMIT))
+        ours = is_zoo_manifest(answer.source.read(MANIFEST_FILE, limit=MANIFEST_LIMIT))
     except (MissingFileError, IntegrityError):  # no such file, or one too large for a manifest
         ours = False
     except ZooError:
         return None
-    return None if ours else asked
+    return None if ours else answer
 
 
-def hub_lines(asked: Asked) -> list[tuple[str, str]]:
+def hub_lines(answer: HubAnswer) -> list[tuple[str, str]]:
     """Facts for people."""
-    model, refs = asked.model, asked.refs
+    model, refs = answer.model, answer.refs
     access = "private" if model.private else "public"
     dtypes = f" ({', '.join(model.dtypes)})" if model.dtypes else ""
     lines = [
-        ("commit", asked.source.revision),
+        ("commit", answer.source.revision),
         ("last change", model.updated.replace("T", " ")[:16]),
         ("downloads", "" if model.downloads is None else f"{model.downloads:,} in the last month"),
         ("likes", "" if model.likes is None else f"{model.likes:,}"),
@@ -99,12 +99,12 @@ def hub_lines(asked: Asked) -> list[tuple[str, str]]:
     return [(title, text) for title, text in lines if text]
 
 
-def hub_facts(asked: Asked) -> dict[str, Any]:
+def hub_facts(answer: HubAnswer) -> dict[str, Any]:
     """Facts for programs."""
-    model = asked.model
+    model = answer.model
     return {
         "repo": model.repo,
-        "commit": asked.source.revision,
+        "commit": answer.source.revision,
         "updated": model.updated,
         "created": model.created,
         "downloads": model.downloads,
@@ -121,16 +121,16 @@ def hub_facts(asked: Asked) -> dict[str, Any]:
         "bytes": model.size,
         "parameters": model.parameters,
         "dtypes": dict(model.dtypes),
-        "branches": dict(asked.refs.branches),
-        "revisions": dict(asked.refs.tags),
+        "branches": dict(answer.refs.branches),
+        "revisions": dict(answer.refs.tags),
     }
 
 
-def show_foreign(asked: Asked, *, as_json: bool) -> None:
+def show_other_repository(answer: HubAnswer, *, as_json: bool) -> None:
     """Print what is known of a repository without filters, and how it may be used all the same."""
-    model, weights = asked.model, _weights(asked)
+    model, weights = answer.model, _weights(answer)
     if as_json:
-        print_json({"source": asked.source.text, "manifest": None, "hub": hub_facts(asked), "weights": weights})
+        print_json({"source": answer.source.text, "manifest": None, "hub": hub_facts(answer), "weights": weights})
         return
     lines = [
         ("repository", model.repo),
@@ -139,30 +139,30 @@ def show_foreign(asked: Asked, *, as_json: bool) -> None:
         ("base model", model.base_model),
         ("datasets", ", ".join(model.datasets[:MOST_NAMES])),
         ("labels", _listed(model.tags)),
-        *hub_lines(asked),
+        *hub_lines(answer),
         *((name, _weights_text(model.files.get(name), count)) for name, count in weights.items()),
     ]
     print_facts([(title, text) for title, text in lines if text])
     say(f"{model.repo} holds no filters of zoo's.")
     if weights:
-        say(f"As a start: zoo train … --backbone NAME --weights hf://{model.repo}")
+        say(f"To start from it: zoo train … --backbone NAME --weights hf://{model.repo}")
     else:
         say("It has no safetensors file to start from either. Run `zoo search` for filters.")
 
 
-def _weights(asked: Asked) -> dict[str, int | None]:
+def _weights(answer: HubAnswer) -> dict[str, int | None]:
     """How many parameters each safetensors file has: what the Hub knows, else what its header says."""
     from math import prod
 
-    from zoo.weights import read_header
+    from zoo.store import read_header
 
-    names = [name for name in asked.model.files if name.endswith(".safetensors")]
-    if len(names) == 1 and asked.model.parameters is not None:
-        return {names[0]: asked.model.parameters}
+    names = [name for name in answer.model.files if name.endswith(".safetensors")]
+    if len(names) == 1 and answer.model.parameters is not None:
+        return {names[0]: answer.model.parameters}
     counts: dict[str, int | None] = dict.fromkeys(names)
     for name in names[:MOST_FILES]:
         try:
-            tensors = read_header(asked.source, name, size=asked.model.files[name]).tensors
+            tensors = read_header(answer.source, name, size=answer.model.files[name]).tensors
         except ZooError as error:
             say(f"{name}: {error}")
             continue

@@ -12,7 +12,7 @@ from zoo.cli.console import device_option, json_option, print_json, print_table,
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.looking.saliency import Estimate, Look, Saliency
+    from zoo.saliency import MeanEstimate, RunSaliency, Saliency
 
 
 @click.command()
@@ -50,9 +50,9 @@ def saliency(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Where finished runs look: how much of their saliency lies inside the true box.
+    """Saliency of finished runs (Grad-CAM), and how much of it lies inside the true box.
 
-    Grad-CAM at the filters' last map, over the same pictures for every RUN. `even` is what a map without any
+    Over the same pictures for every RUN, at the filters' last feature map. `even` is what a map without any
     preference would have in the box, `at most` what one of so few cells could have.
 
     \b
@@ -60,10 +60,10 @@ def saliency(
     """
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"{out}: the sheet is a PNG. Call it {out.with_suffix('.png')}.")
-    from zoo.looking.saliency import compare_saliency
+    from zoo.saliency import saliency
 
     with progress_bars(quiet=quiet) as progress:
-        found = compare_saliency(
+        found = saliency(
             runs,
             head=head,
             box=box,
@@ -89,17 +89,17 @@ def _print(found: Saliency) -> None:
     say(f"{_title(found)}{_left_out(found)}")
     rows = [
         (
-            look.name,
-            _number(look.share),
-            _ends(look.share),
+            result.name,
+            _number(result.share),
+            _ends(result.share),
             f"{found.even:.3f}",
-            "-" if look.times_even is None else f"{look.times_even:.1f}",
-            f"{look.inside.most.mean():.3f}",
-            _number(look.pointing),
-            _ends(look.pointing),
-            f"{look.heat.shape[1]} x {look.heat.shape[2]}",
+            "-" if result.times_even is None else f"{result.times_even:.1f}",
+            f"{result.inside.most.mean():.3f}",
+            _number(result.pointing),
+            _ends(result.pointing),
+            f"{result.heat.shape[1]} x {result.heat.shape[2]}",
         )
-        for look in found.looks
+        for result in found.results
     ]
     columns = ("run", "in the box", "95%", "even", "times even", "at most", "points into it", "95% ", "cells")
     print_table(columns, rows, right=columns[1:])
@@ -119,14 +119,14 @@ def _print(found: Saliency) -> None:
         titles = ("difference", "in the box", "95%", "points into it", "95% ", "pictures")
         print_table(titles, less, right=titles[1:])
         say("The intervals are over pictures. One training each: another seed may look elsewhere.")
-    for look in found.looks:
-        if look.blank:
-            say(f"{look.name}: in {look.blank} pictures nothing speaks for the class; they count in no share.")
+    for result in found.results:
+        if result.blank:
+            say(f"{result.name}: in {result.blank} pictures nothing speaks for the class; they count in no share.")
 
 
 def _title(found: Saliency) -> str:
     asked = "the true class" if found.of == "true" else "the class that each run predicts"
-    heads = " and ".join(dict.fromkeys(look.head for look in found.looks))
+    heads = " and ".join(dict.fromkeys(result.head for result in found.results))
     return f"{len(found)} pictures of {found.dataset.name}, {found.split}: what speaks for {asked} ({heads})."
 
 
@@ -142,21 +142,24 @@ def _left_out(found: Saliency) -> str:
     return f" Left out: {said}." if said else ""
 
 
-def _number(value: Estimate | None, *, sign: str = "") -> str:
+def _number(value: MeanEstimate | None, *, sign: str = "") -> str:
     return "-" if value is None else f"{value.mean:{sign}.3f}"
 
 
-def _ends(value: Estimate | None, *, sign: str = "") -> str:
+def _ends(value: MeanEstimate | None, *, sign: str = "") -> str:
     if value is None or value.low is None or value.high is None:
         return "-"
     return f"{value.low:{sign}.3f} to {value.high:{sign}.3f}"
 
 
 def _draw(found: Saliency, out: Path, show: int) -> None:
-    from zoo.pictures.files import save_png
-    from zoo.pictures.saliency import HeatColumn, HeatRow, draw_saliency
+    from zoo.plots import save_png
+    from zoo.saliency import HeatColumn, HeatRow, draw_saliency
 
-    columns = [HeatColumn(title=look.name, note=f"{_number(look.share)} ({_ends(look.share)})") for look in found.looks]
+    columns = [
+        HeatColumn(title=result.name, note=f"{_number(result.share)} ({_ends(result.share)})")
+        for result in found.results
+    ]
     rows = []
     for number in range(min(show, len(found))):
         x1, y1, x2, y2 = found.boxes[number].tolist()
@@ -165,8 +168,8 @@ def _draw(found: Saliency, out: Path, show: int) -> None:
                 picture=found.picture(number).permute(1, 2, 0).numpy(),
                 box=(x1, y1, x2, y2),
                 caption=_about(found, number),
-                heat=tuple(look.heat[number] for look in found.looks),
-                captions=tuple(_said(found, look, number) for look in found.looks),
+                heat=tuple(result.heat[number] for result in found.results),
+                captions=tuple(_said(found, result, number) for result in found.results),
             )
         )
     note = (
@@ -177,18 +180,18 @@ def _draw(found: Saliency, out: Path, show: int) -> None:
 
 
 def _about(found: Saliency, number: int) -> str:
-    even = f"even {found.looks[0].inside.even[number]:.2f}"
-    return f"{found.classes[int(found.looks[0].asked[number])]}, {even}" if found.of == "true" else even
+    even = f"even {found.results[0].inside.even[number]:.2f}"
+    return f"{found.classes[int(found.results[0].asked[number])]}, {even}" if found.of == "true" else even
 
 
-def _said(found: Saliency, look: Look, number: int) -> str:
-    share = float(look.inside.share[number])
+def _said(found: Saliency, result: RunSaliency, number: int) -> str:
+    share = float(result.inside.share[number])
     text = "nothing speaks for it" if share != share else f"{share:.2f} in the box"
-    return text if found.of == "true" else f"{found.classes[int(look.asked[number])]}, {text}"
+    return text if found.of == "true" else f"{found.classes[int(result.asked[number])]}, {text}"
 
 
 def _facts(found: Saliency) -> dict[str, Any]:
-    def value(estimate: Estimate | None) -> dict[str, Any] | None:
+    def value(estimate: MeanEstimate | None) -> dict[str, Any] | None:
         return None if estimate is None else asdict(estimate)
 
     def known(number: float) -> float | None:
@@ -204,18 +207,18 @@ def _facts(found: Saliency) -> dict[str, Any]:
         "even": found.even,
         "runs": [
             {
-                "run": str(look.folder),
-                "name": look.name,
-                "head": look.head,
-                "size": look.size,
-                "cells": list(look.heat.shape[1:]),
-                "share": value(look.share),
-                "times_even": look.times_even,
-                "at_most": float(look.inside.most.mean()),
-                "pointing": value(look.pointing),
-                "blank": look.blank,
+                "run": str(result.folder),
+                "name": result.name,
+                "head": result.head,
+                "size": result.size,
+                "cells": list(result.heat.shape[1:]),
+                "share": value(result.share),
+                "times_even": result.times_even,
+                "at_most": float(result.inside.most.mean()),
+                "pointing": value(result.pointing),
+                "blank": result.blank,
             }
-            for look in found.looks
+            for result in found.results
         ],
         "differences": [
             {
@@ -231,10 +234,10 @@ def _facts(found: Saliency) -> dict[str, Any]:
             {
                 "picture": found.paths[number],
                 "box": [round(side, 6) for side in found.boxes[number].tolist()],
-                "even": known(float(found.looks[0].inside.even[number])),
-                "classes": [found.classes[int(look.asked[number])] for look in found.looks],
-                "shares": [known(float(look.inside.share[number])) for look in found.looks],
-                "hits": [known(float(look.inside.hit[number])) for look in found.looks],
+                "even": known(float(found.results[0].inside.even[number])),
+                "classes": [found.classes[int(result.asked[number])] for result in found.results],
+                "shares": [known(float(result.inside.share[number])) for result in found.results],
+                "hits": [known(float(result.inside.hit[number])) for result in found.results],
             }
             for number in range(len(found))
         ],

@@ -13,18 +13,18 @@ import click
 
 from zoo.cli.console import json_option, print_json, print_table, printable, say
 from zoo.errors import UsageError, ZooError
-from zoo.registry import Entry, all_entries
+from zoo.store import RegistryEntry, all_entries
 
 if TYPE_CHECKING:
-    from zoo.hub.search import HubModel
+    from zoo.hub import HubModel
 
 COLUMNS = ("name", "where", "backbone", "licence", "downloads", "likes", "updated")
 NARROWEST = 8  # characters that a column may be cut to
-WIDTH = 200  # characters of a line where no terminal says how many it has
+WIDTH = 200  # characters of a line where the terminal's width is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchResult:
     """What `zoo info` and `zoo fetch` take, and what is known of it."""
 
     name: str  # a registry's, or owner/name
@@ -64,17 +64,17 @@ def search(
 
     Of the Hub only what is tagged feature-filters is searched. Every name found is one for `zoo info` and `zoo fetch`.
     """
-    from zoo.hub.client import endpoint, is_offline
+    from zoo.hub import endpoint, is_offline
 
-    asked = [part for word in words for part in word.split()]
+    terms = [part for word in words for part in word.split()]
     offline = offline or is_offline()
     problems: list[ZooError] = []
-    found = _in_registries(asked, author, problems)
+    found = _in_registries(terms, author, problems)
     for problem in problems:
         say(f"Passed over: {problem}")
     if not offline:
         try:
-            found = _with_hub(found, _on_hub(asked, author=author, sort=sort, limit=limit, token=token))
+            found = _with_hub(found, _on_hub(terms, author=author, sort=sort, limit=limit, token=token))
         except UsageError:
             raise
         except ZooError as error:
@@ -87,16 +87,16 @@ def search(
         return
     if not found:
         where = "the registries of this machine" + ("" if offline else f" and {endpoint()}")
-        said = f"{' '.join(asked)!r}" if asked else "all filters"
+        said = f"{' '.join(terms)!r}" if terms else "all filters"
         by = f" of {author}" if author else ""
         say(f"Nothing was found for {said}{by} in {where}. Run `zoo list` for the names that there are.")
         return
-    rows = fitted([_row(one) for one in found], COLUMNS, may_shrink=("backbone", "licence"))
+    rows = fit_columns([_row(one) for one in found], COLUMNS, may_shrink=("backbone", "licence"))
     print_table(COLUMNS, rows, right=("downloads", "likes"))
     say(f"Next: zoo info {found[0].name}")
 
 
-def fitted(
+def fit_columns(
     rows: Sequence[Sequence[str]], columns: Sequence[str], *, may_shrink: Sequence[str]
 ) -> list[tuple[str, ...]]:
     """The rows with long cells cut, so that a line fits the terminal where that is possible.
@@ -106,11 +106,11 @@ def fitted(
         columns: the headings.
         may_shrink: the columns that may be cut, the widest of them first; the others are needed whole.
     """
-    room = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    available = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
     cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
     shrinking = [columns.index(name) for name in may_shrink]
-    while sum(widths) + 2 * (len(widths) - 1) > room:
+    while sum(widths) + 2 * (len(widths) - 1) > available:
         widest = max(shrinking, key=lambda i: widths[i])
         if widths[widest] <= NARROWEST:
             break
@@ -122,7 +122,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _in_registries(words: Sequence[str], author: str | None, problems: list[ZooError]) -> list[Found]:
+def _in_registries(words: Sequence[str], author: str | None, problems: list[ZooError]) -> list[SearchResult]:
     """The names that all words are said of."""
     found = []
     for entry in all_entries(problems=problems).values():
@@ -132,7 +132,7 @@ def _in_registries(words: Sequence[str], author: str | None, problems: list[ZooE
         if author and not any(repo.startswith(f"{author.lower()}/") for repo in _repos(entry)):
             continue
         found.append(
-            Found(
+            SearchResult(
                 name=entry.name,
                 where="registry",
                 backbone=entry.backbone,
@@ -145,19 +145,19 @@ def _in_registries(words: Sequence[str], author: str | None, problems: list[ZooE
     return found
 
 
-def _repos(entry: Entry) -> set[str]:
+def _repos(entry: RegistryEntry) -> set[str]:
     """The repositories of the Hub that an entry's sources are, in lower case."""
     plain = (source.removeprefix("hf://").partition("@")[0] for source in entry.sources)
     return {text.lower() for text in plain if text.count("/") == 1 and not text.startswith((".", "~", "package:"))}
 
 
 def _on_hub(words: Sequence[str], **how: Any) -> list[HubModel]:
-    from zoo.hub.search import search_hub
+    from zoo.hub import search_hub
 
     return search_hub(words, **how)
 
 
-def _with_hub(found: list[Found], models: Sequence[HubModel]) -> list[Found]:
+def _with_hub(found: list[SearchResult], models: Sequence[HubModel]) -> list[SearchResult]:
     """The registries' names first; a repository that one of them stands for is not listed twice."""
     entries = all_entries(problems=[])
     left = {model.repo.lower(): model for model in models}
@@ -171,7 +171,7 @@ def _with_hub(found: list[Found], models: Sequence[HubModel]) -> list[Found]:
         # A folder of that name would be taken for it.
         name = f"hf://{model.repo}" if Path(model.repo).is_dir() else model.repo
         joined.append(
-            Found(
+            SearchResult(
                 name=name,
                 where="Hub",
                 backbone=model.backbone or model.base_model,
@@ -184,7 +184,7 @@ def _with_hub(found: list[Found], models: Sequence[HubModel]) -> list[Found]:
     return joined
 
 
-def _row(found: Found) -> tuple[str, ...]:
+def _row(found: SearchResult) -> tuple[str, ...]:
     model = found.model
     figures = ("", "", "")
     if model is not None:
@@ -196,7 +196,7 @@ def _figure(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 
-def _as_json(found: Found) -> dict[str, Any]:
+def _as_json(found: SearchResult) -> dict[str, Any]:
     model = found.model
     said: dict[str, Any] = {
         "name": found.name,

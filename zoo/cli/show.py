@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
-    as_pairs,
     data_options,
     device_option,
     json_option,
+    parse_pairs,
     print_json,
     progress_bars,
     quiet_option,
     say,
-    say_left_out,
+    say_skipped,
     source_options,
 )
 from zoo.cli.flags import in_flags
@@ -25,31 +25,29 @@ from zoo.errors import UsageError, ZooError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.filters import Filters
-    from zoo.looking.albums import Album
+    from zoo.data import ImageSource
+    from zoo.models import Filters
+    from zoo.plots import FilterSheets
     from zoo.progress import Progress
-    from zoo.showing import Shown
-    from zoo.training.runs import Run
+    from zoo.training import Run
 
 
 @click.command()
 @click.argument("name")
 @click.option("--cut", help="Stop earlier than the filters were published: block2.")
-@click.option("--images", metavar="FOLDER", type=click.Path(path_type=Path), help="Pictures to look at them with.")
+@click.option("--images", metavar="FOLDER", type=click.Path(path_type=Path), help="Pictures for patches and maps.")
 @click.option("--dataset", metavar="NAME", help="Or a dataset's; the filters' own by default, where it draws them.")
 @data_options
 @click.option("--limit", type=click.IntRange(0), default=2000, show_default=True, help="Pictures at most; 0: all.")
 @click.option("--picture", metavar="FILE", type=click.Path(path_type=Path), help="The one for the activation maps.")
 @click.option("--base", metavar="NAME", help="What they were fine-tuned from; their own base if it is on this disk.")
 @click.option("--layer", "layers", multiple=True, metavar="LAYER", help="block2, features.10; may be repeated.")
-@click.option(
-    "--filters-per-layer", "channels", type=click.IntRange(1, 64), default=8, show_default=True, help="Channels shown."
-)
-@click.option("--steps", type=click.IntRange(1), default=96, show_default=True, help="Of a dream.")
+@click.option("--channels", type=click.IntRange(1, 64), default=8, show_default=True, help="Channels shown.")
+@click.option("--steps", type=click.IntRange(1), default=96, show_default=True, help="Of a feature visualisation.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-pictures if not given."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the dreams.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the feature visualisations.")
 @source_options
 @json_option
 @device_option
@@ -74,34 +72,34 @@ def show(
     quiet: bool,
     **where: Any,
 ) -> None:
-    """The filters NAME, or those of a run's folder, as PNG files: what they look for, answer to, how far they moved.
+    """The filters NAME, or those of a run's folder, as PNG files: what excites them, and what training changed.
 
     \b
     filters.png            the first layer
-    dreams-block3.png      what channels of the layer would like best
-    patches-block3.png     the same, each beside the patches of pictures that excite the channel most
+    dreams-block3.png      feature visualisations: the picture that excites each channel most
+    patches-block3.png     the same, each beside the patches of pictures that activate the channel most
     activations.png        one picture's maps, layer by layer
-    drift.png              what fine-tuning changed
+    drift.png              what fine-tuning changed: weights, and CKA, how alike a layer's features stayed (0 to 1)
 
-    Without --images or --dataset the pictures are those of the dataset that the filters learnt from, where it draws
+    Without --images or --dataset the pictures are those of the dataset that the filters were trained on, where it draws
     them itself; else what needs pictures is left out.
     """
     if images and dataset:
         raise UsageError("Pictures come from --images or from --dataset, not from both. Leave one out.")
     if dataset is None and (root or settings):
         raise UsageError("--data and --set belong to a dataset: say which with --dataset NAME.")
-    from zoo.showing import Wishes, show_filters
+    from zoo.plots import FilterSheetOptions, show_filters
 
     run, filters = _open(name, cut, where)
     size = filters.input.size
     with progress_bars(quiet=quiet) as progress:
-        wanted = (dataset, root, as_pairs(settings, option="--set"))
-        album, notes = _open_album(filters, run, images, *wanted, limit=limit, progress=progress)
+        wanted = (dataset, root, parse_pairs(settings, option="--set"))
+        source, notes = _open_images(filters, run, images, *wanted, limit=limit, progress=progress)
         before, more = _open_base(filters, run, base, where)
         shown = show_filters(
             filters,
             out or Path(f"{Path(name).name if run else filters.name}-pictures"),
-            wishes=Wishes(
+            options=FilterSheetOptions(
                 layers=layers,
                 channels=channels,
                 steps=steps,
@@ -109,8 +107,8 @@ def show(
                 device=device,
                 title=Path(name).name if run else None,
             ),
-            album=album,
-            picture=_squashed(picture, size) if picture else None,
+            images=source,
+            picture=_read_resized(picture, size) if picture else None,
             base=before,
             progress=progress,
         )
@@ -120,7 +118,7 @@ def show(
         return
     for file in shown.files:
         click.echo(shown.folder / file)
-    say_left_out(album.skipped if album else ())
+    say_skipped(shown.skipped)
     for note in notes:
         say(note)
 
@@ -128,17 +126,17 @@ def show(
 def _open(name: str, cut: str | None, where: dict[str, Any]) -> tuple[Run | None, Filters]:
     """Published filters, or those of a run's folder and the run."""
     if not (Path(name) / "run.json").is_file():
-        from zoo.filters import load
+        from zoo.models import load
 
         return None, load(name, cut=cut, **where)
-    from zoo.training.runs import open_run
+    from zoo.training import open_run
 
     run = open_run(name)
     filters = run.load_model().filters
     return run, filters.truncate(cut) if cut else filters
 
 
-def _open_album(
+def _open_images(
     filters: Filters,
     run: Run | None,
     images: Path | None,
@@ -148,16 +146,16 @@ def _open_album(
     *,
     limit: int,
     progress: Progress,
-) -> tuple[Album | None, list[str]]:
-    """The pictures to look with, or None and a line that says what to pass."""
+) -> tuple[ImageSource | None, list[str]]:
+    """The pictures to show, or None and a line that says what to pass."""
     from zoo.cli.datasets import find_own_dataset
-    from zoo.looking.albums import DatasetAlbum, open_folder, spread
+    from zoo.data import DatasetImages, choose_images, open_images
 
     if images:
-        return open_folder(images, size=filters.input.size, limit=limit), []
+        return choose_images(open_images(images), limit), []
     options: dict[str, Any] = dict(settings)
     if dataset is None and run is not None:
-        from zoo.showing.runs import validation_pictures
+        from zoo.publish import validation_pictures
 
         said: list[str] = []
         return validation_pictures(run, filters, said, limit=limit, progress=progress), said
@@ -166,26 +164,26 @@ def _open_album(
         if isinstance(found, str):
             return None, [f"{found} Pass --images FOLDER for patches and activation maps."]
         dataset, options = found
-    from zoo.data.datasets import open_dataset
+    from zoo.data import open_dataset
 
     opened = open_dataset(dataset, root, options=options, progress=progress).dataset
     split = next((opened.splits[name] for name in ("test", "val") if opened.splits.get(name)), range(len(opened)))
-    return DatasetAlbum(opened, [split[place] for place in spread(len(split), limit)], size=filters.input.size), []
+    return choose_images(DatasetImages(opened, split, name=dataset), limit), []
 
 
 def _open_base(
     filters: Filters, run: Run | None, base: str | None, where: dict[str, Any]
 ) -> tuple[Filters | None, list[str]]:
     """The filters that these were made from: as named, else as their lineage says, where they are on this disk."""
-    from zoo.filters import load
+    from zoo.models import load
 
     if base:
         return load(base, **{**where, "revision": None}), []
     if run is not None:
-        from zoo.showing.runs import base_of
+        from zoo.publish import load_base
 
         said: list[str] = []
-        return base_of(run, said), said
+        return load_base(run, said), said
     manifest = filters.manifest
     lineage = manifest.lineage if manifest else None
     if lineage is None or not lineage.base:
@@ -199,14 +197,14 @@ def _open_base(
     return found, []
 
 
-def _squashed(picture: Path, size: int) -> Tensor:
-    from zoo.images import read_image, resize
+def _read_resized(picture: Path, size: int) -> Tensor:
+    from zoo.data import read_image, resize
 
     return resize(read_image(picture, smallest=size), size)
 
 
-def _facts(shown: Shown, notes: list[str]) -> dict[str, Any]:
-    dreams = {one.layer.name: one for one in shown.dreams}
+def _facts(shown: FilterSheets, notes: list[str]) -> dict[str, Any]:
+    visualisations = {one.layer.name: one for one in shown.visualisations}
     drift = shown.drift
     return {
         "folder": str(shown.folder),
@@ -219,7 +217,7 @@ def _facts(shown: Shown, notes: list[str]) -> dict[str, Any]:
                 "sees": one.layer.field.size if one.layer.field else None,
                 "channels": list(one.channels),
                 "strongest": [[round(float(answer), 4) for answer in row] for row in one.answers],
-                "dreamt": [round(float(answer), 4) for answer in dreams[one.layer.name].answers],
+                "dreamt": [round(float(answer), 4) for answer in visualisations[one.layer.name].answers],
             }
             for one in shown.layers
         ],

@@ -23,7 +23,7 @@ from zoo.errors import UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.embedding import Match, Row, Similar
+    from zoo.embedding import EmbeddingRow, Match, SimilarityResult
 
 IN_A_ROW = 10  # neighbours beside their query; more are drawn as rows
 COLUMNS = 8
@@ -64,9 +64,9 @@ def similar(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet}: a sheet is drawn as .png.")
     if picture is None:
-        _tell_duplicates([duplicates or "", *files], threshold, sheet, as_json=as_json, quiet=quiet)
+        _print_duplicates([duplicates or "", *files], threshold, sheet, as_json=as_json, quiet=quiet)
         return
-    from zoo.embedding import similar as search
+    from zoo.models import similar as search
 
     answer = search(picture, files, k=k, filters=_load(name, files, device, where))
     if sheet:
@@ -83,13 +83,13 @@ def _load(name: str | None, files: Sequence[str], device: str | None, where: dic
     if name is None and device is None and not any(where.values()):
         return None
     from zoo.embedding import open_tables
-    from zoo.filters import load
+    from zoo.models import load
 
     space = open_tables(files).tables[0].space
-    return _OnDevice(load(name or space.filters, cut=space.cut, **where), device)
+    return _EmbedderOnDevice(load(name or space.filters, cut=space.cut, **where), device)
 
 
-class _OnDevice:
+class _EmbedderOnDevice:
     """Filters that embed on a device of the user's choice."""
 
     def __init__(self, filters: Any, device: str | None) -> None:
@@ -100,11 +100,13 @@ class _OnDevice:
         return self._filters.embed(pictures, size=size, pool=pool, device=self._device)
 
 
-def _tell_duplicates(files: Sequence[str], threshold: float, sheet: Path | None, *, as_json: bool, quiet: bool) -> None:
-    from zoo.embedding import repeated
+def _print_duplicates(
+    files: Sequence[str], threshold: float, sheet: Path | None, *, as_json: bool, quiet: bool
+) -> None:
+    from zoo.embedding import find_near_duplicates
 
     with progress_bars(quiet=quiet) as progress:
-        groups = repeated(files, threshold=threshold, progress=progress)
+        groups = find_near_duplicates(files, threshold=threshold, progress=progress)
     if sheet and groups:
         _save(_draw_groups(groups[:GROUPS]), sheet)
     if as_json:
@@ -138,9 +140,9 @@ def _as_json(match: Match) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ the sheet
 
 
-def _draw(answer: Similar, picture: str) -> Image:
+def _draw(answer: SimilarityResult, picture: str) -> Image:
     """The picture and its nearest; a frame says whether the label agrees, where both are known."""
-    from zoo.pictures.sheet import draw_neighbours, draw_sheet
+    from zoo.plots import draw_neighbours, draw_sheet
 
     query = answer.query
     first = _opened(query.path or picture, None)
@@ -158,7 +160,7 @@ def _draw(answer: Similar, picture: str) -> Image:
 
 def _draw_groups(groups: Sequence[Sequence[Match]]) -> Image:
     """A row a group, its first pictures."""
-    from zoo.pictures.sheet import draw_neighbours
+    from zoo.plots import draw_neighbours
 
     shown = [group[: 1 + COLUMNS] for group in groups]
     images = [[_opened(match.path, match.file) for match in group] for group in shown]
@@ -174,7 +176,7 @@ def _caption(match: Match, *, there: bool) -> str:
     return f"{match.label or Path(match.path).name if there else 'missing'} {match.score:.3f}"
 
 
-def _title(query: Row, *, there: bool) -> str:
+def _title(query: EmbeddingRow, *, there: bool) -> str:
     return (query.label or Path(query.path).name) if there else "missing"
 
 
@@ -182,8 +184,8 @@ def _opened(path: str, file: Path | None) -> Image | None:
     """A picture as it lies on the disk, here or beside the embeddings; None where it is not there any more."""
     from PIL.Image import fromarray
 
+    from zoo.data import read_image
     from zoo.errors import FileError
-    from zoo.images import read_image
 
     for place in (Path(path), *([file.parent / path] if file else [])):
         try:
@@ -202,8 +204,8 @@ def _empty() -> Image:
 
 
 def _save(image: Image, path: Path) -> None:
-    from zoo.files import writing
+    from zoo.files import atomic_write
 
-    with writing(path) as part:
+    with atomic_write(path) as part:
         image.save(part, format="PNG")
     say(f"Drawn into {path}")

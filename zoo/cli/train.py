@@ -11,18 +11,18 @@ import click
 
 from zoo.cli.console import (
     device_option,
-    format_figures,
+    discard_message,
+    format_metrics,
     json_option,
     print_json,
     progress_bars,
     quiet_option,
     say,
-    unheard,
 )
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
-    from zoo.training.runs import Run
+    from zoo.training import Run
 
 
 @click.command()
@@ -42,12 +42,12 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     zoo train fisheries --head classify --head locate:weight=0.3
     zoo train fisheries --crop runs/locator
     """
-    from zoo.training.finetune import train_recipe
+    from zoo.training import train_recipe
 
     recipe = make_recipe(what, given)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        run = train_recipe(recipe, folder, device=device, progress=progress, tell=unheard if quiet else say)
+        run = train_recipe(recipe, folder, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(run, as_json=as_json)
 
 
@@ -58,17 +58,17 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 @quiet_option
 def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
     """Go on with the RUN that was stopped or killed, as if nothing had happened."""
-    from zoo.training.finetune import resume as go_on
+    from zoo.training import resume as go_on
 
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        finished = go_on(run, device=device, progress=progress, tell=unheard if quiet else say)
+        finished = go_on(run, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(finished, as_json=as_json)
 
 
 @contextlib.contextmanager
 def _exit_when_stopped() -> Iterator[None]:
     """Ctrl-C and SIGTERM are no failure: say how to go on, and exit as one who was stopped."""
-    from zoo.training.loop import StoppedError
+    from zoo.training import StoppedError
 
     try:
         yield
@@ -80,23 +80,22 @@ def _exit_when_stopped() -> Iterator[None]:
 def _report(run: Run, *, as_json: bool) -> None:
     if not run.writes:
         return  # one of several processes; the first reports
-    from zoo.publishing import draw_pictures
+    from zoo.publish import draw_run_plots
 
-    draw_pictures(run.folder, run, run.load_model())
+    draw_run_plots(run.folder, run, run.load_model())
     if as_json:
-        print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record["seconds"]})
+        print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record.seconds})
         return
     click.echo(run.folder)
     for split, heads in run.metrics.items():
         for head, figures in heads.items():
-            say(f"{split:<10} {head}: {format_figures(figures)}")
-    say(f"{run.record['seconds']:.0f} s on {run.record['device']}; pictures: {run.record['splits']['how']}")
-    if run.record.get("skipped"):
-        skipped = run.record["skipped"]
+            say(f"{split:<10} {head}: {format_metrics(figures)}")
+    say(f"{run.record.seconds:.0f} s on {run.record.device}; pictures: {run.record.splits.how}")
+    if skipped := run.record.skipped:
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
     say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
-    if run.told_boxes:
-        say("New pictures have no true boxes: to be used, it wants a run with the head locate as its crop.")
+    if run.uses_true_boxes:
+        say("New pictures have no true boxes: to be used, it needs a run with the head `locate` as its --crop.")
         return
     say(f"Next: zoo predict {run.folder} photos/ -o answers.csv")
     say(f"      zoo push {run.folder} --repo OWNER/NAME --license LICENCE   (or --to FOLDER)")

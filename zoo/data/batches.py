@@ -1,4 +1,4 @@
-"""Which pictures when: the order is a function of the seed and the epoch, so that nothing has to be remembered."""
+"""Shuffled batches: the order is a function of the seed and the epoch, so that nothing has to be remembered."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def draw_batches(rows: Tensor, size: int, *, seed: int, epoch: int, fewest: int 
         epoch: another order each.
         fewest: of a batch, where there are so many at all: batch norm cannot learn from one picture.
     """
-    return even_parts(rows[torch.randperm(len(rows), generator=generator_for(seed, epoch))], size, fewest=fewest)
+    return split_evenly(rows[torch.randperm(len(rows), generator=generator_for(seed, epoch))], size, fewest=fewest)
 
 
-def even_parts(rows: Tensor, size: int, *, fewest: int = 2) -> list[Tensor]:
+def split_evenly(rows: Tensor, size: int, *, fewest: int = 2) -> list[Tensor]:
     """Parts of nearly equal size, none above `size` unless one would then fall under `fewest`."""
     return list(rows.tensor_split(max(1, min(-(-len(rows) // size), len(rows) // fewest))))
 
 
-def plain_batches(rows: Tensor, size: int) -> list[Tensor]:
+def sequential_batches(rows: Tensor, size: int) -> list[Tensor]:
     """Batches in order, for evaluation."""
     return list(rows.split(size))

@@ -1,4 +1,4 @@
-"""Pictures cut down to a square around a box: the second of two stages sees nothing else."""
+"""Pictures cropped to a square around a box: the second of two stages sees nothing else."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ def find_window(box: Sequence[float], width: int, height: int, *, margin: float)
     return left, top, right, bottom
 
 
-def _span(middle: float, side: float, room: int) -> tuple[int, int]:
-    """Whole pixels from and to, inside 0 to room."""
-    length = min(max(round(side), 1), room)
-    start = min(max(round(middle - side / 2), 0), room - length)
+def _span(middle: float, side: float, extent: int) -> tuple[int, int]:
+    """Whole pixels from and to, inside 0 to the picture's extent."""
+    length = min(max(round(side), 1), extent)
+    start = min(max(round(middle - side / 2), 0), extent - length)
     return start, start + length
 
 
-def cut_out(sample: Sample, window: Window, targets: Mapping[str, Target]) -> Sample:
-    """A sample's window, its boxes moved along; a box that lies outside the window is no box any more."""
+def crop_sample(sample: Sample, window: Window, targets: Mapping[str, Target]) -> Sample:
+    """A sample's window, its boxes moved along; a box outside the window becomes None."""
     left, top, right, bottom = window
     moved = dict(sample.targets)
     for name, target in targets.items():
         if isinstance(target, Box) and moved.get(name) is not None:
-            moved[name] = _moved(moved[name], window)
+            moved[name] = _shift_box(moved[name], window)
     return replace(sample, image=sample.image[:, top:bottom, left:right].contiguous(), targets=moved)
 
 
-def _moved(value: Any, window: Window) -> torch.Tensor | None:
+def _shift_box(value: Any, window: Window) -> torch.Tensor | None:
     left, top, right, bottom = window
     box = torch.as_tensor(value, dtype=torch.float32).flatten() - torch.tensor([left, top, left, top])
     if not bool(box.isfinite().all()):
-        return torch.as_tensor(value)  # whoever checks boxes will say so
+        return torch.as_tensor(value)  # left as it is: the check of boxes reports it
     x1, y1, x2, y2 = box.tolist()
     clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, right - left), min(y2, bottom - top))
     return torch.tensor(clipped) if clipped[2] > clipped[0] and clipped[3] > clipped[1] else None
 
 
-class Cropped(Dataset):
+class CroppedDataset(Dataset):
     """A dataset's pictures, each cut down to a square around a box.
 
     Args:
@@ -89,7 +89,7 @@ class Cropped(Dataset):
         if box is None:
             return sample
         height, width = sample.image.shape[-2:]
-        return cut_out(sample, find_window(box, width, height, margin=self.margin), self.targets)
+        return crop_sample(sample, find_window(box, width, height, margin=self.margin), self.targets)
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from zoo.contracts import Categories, Dataset, Target
-from zoo.data.crops import Cropped, FindBox
-from zoo.data.decoded import Decoded, decode, fingerprint, fingerprint_of_samples
+from zoo.data.crops import CroppedDataset, FindBox
+from zoo.data.decoded import DecodedDataset, decode, fingerprint, fingerprint_of_samples
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import zoo_home
@@ -28,12 +28,12 @@ class OpenDataset:
 
     dataset: Dataset
     name: str  # the plugin's, as the user gave it
-    package: str  # empty for a dataset in hand, which no plugin brought
+    package: str  # empty for a dataset that no plugin brought
     version: str
     root: Path
     options: Mapping[str, Any]
-    mark: str = ""  # of what was done to the pictures since
-    begin: Callable[[], object] | None = None  # before they are decoded
+    mark: str = ""  # digest of the crops applied since, part of the fingerprint
+    begin: Callable[[], object] | None = None  # called before pictures are decoded
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -47,7 +47,7 @@ class OpenDataset:
         options = {**self.options, **({"\0mark": self.mark} if self.mark else {})}
         return fingerprint(self.dataset, self.root, name=self.name, version=self.version, options=options)
 
-    def decode(self, size: int, *, skip_unreadable: bool = False, progress: Progress = silent) -> Decoded:
+    def decode(self, size: int, *, skip_unreadable: bool = False, progress: Progress = silent) -> DecodedDataset:
         """All pictures at that side, from the cache where they were decoded before."""
         return decode(
             self.dataset,
@@ -58,10 +58,10 @@ class OpenDataset:
             progress=progress,
         )
 
-    def split(self, decoded: Decoded, *, seed: int, seen: float = 0.0, limit: int | None = None) -> Splits:
+    def split(self, decoded: DecodedDataset, *, seed: int, seen: float = 0.0, limit: int | None = None) -> Splits:
         """Training, validation, seen and test rows (`draw_splits`); refuses classes that would be on one side only."""
         strata = first_categories(self.dataset, decoded)
-        _refuse_single_pictures(self.dataset, decoded)
+        _refuse_single_picture_classes(self.dataset, decoded)
         return draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed, seen=seen, limit=limit)
 
     def cropped(
@@ -71,12 +71,12 @@ class OpenDataset:
 
         Args:
             find: says the box of a sample, in pixels, None: the whole picture.
-            margin: as `Cropped` takes it.
+            margin: as `CroppedDataset` takes it.
             mark: what the boxes depend on, for the fingerprint.
             begin: called before pictures are decoded.
         """
         mark = hashlib.sha256(f"{self.mark}\0{mark}\0{margin}".encode()).hexdigest()
-        return replace(self, dataset=Cropped(self.dataset, find, margin=margin), mark=mark, begin=begin)
+        return replace(self, dataset=CroppedDataset(self.dataset, find, margin=margin), mark=mark, begin=begin)
 
 
 def open_dataset(
@@ -108,14 +108,14 @@ def open_dataset(
         if package is None:
             raise
         raise MissingPluginError("dataset", name, package=package, needed_by="This run") from error
-    maker = plugin.load()
-    if not (isinstance(maker, type) and issubclass(maker, Dataset)):
+    factory = plugin.load()
+    if not (isinstance(factory, type) and issubclass(factory, Dataset)):
         raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset.", "Upgrade or uninstall it.")
-    checked = check_options(maker, options or {}, of=f"the dataset {name!r}")
-    dataset = maker(**checked)
+    checked = check_options(factory, options or {}, of=f"the dataset {name!r}")
+    dataset = factory(**checked)
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
     own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
-    if root is None and maker.needs_folder:
+    if root is None and factory.needs_folder:
         raise UsageError(f"The dataset {name!r} reads a folder of yours.", "Say which with `root=DIR`.")
     place = own if root is None else Path(root).expanduser().resolve()
     if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
@@ -131,7 +131,7 @@ def open_dataset(
     )
 
 
-def first_categories(dataset: Dataset, decoded: Decoded) -> Tensor | None:
+def first_categories(dataset: Dataset, decoded: DecodedDataset) -> Tensor | None:
     """The first classified target, int64 (N,), -1 where unknown; None where there is none."""
     for name, target in dataset.targets.items():
         if isinstance(target, Categories):
@@ -139,7 +139,7 @@ def first_categories(dataset: Dataset, decoded: Decoded) -> Tensor | None:
     return None
 
 
-def _refuse_single_pictures(dataset: Dataset, decoded: Decoded) -> None:
+def _refuse_single_picture_classes(dataset: Dataset, decoded: DecodedDataset) -> None:
     for name, target in dataset.targets.items():
         if not isinstance(target, Categories):
             continue

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Box, Categories, Dataset, Multilabel, Number, Sample, Target
+from zoo.data.images import resize
 from zoo.errors import PluginError, ZooError
-from zoo.files import explained, zoo_home
-from zoo.images import resize
+from zoo.files import as_file_error, zoo_home
 from zoo.progress import Progress, silent
 
 DECODERS = os.cpu_count() or 1
@@ -28,7 +28,7 @@ AHEAD = 64  # pictures decoded but not yet written, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class DecodedDataset:
     """A dataset's pictures at one size, with targets as tensors."""
 
     images: Tensor  # uint8 (N, 3, S, S), mapped from the cache
@@ -88,7 +88,7 @@ def decode(
     skip_unreadable: bool = False,
     begin: Callable[[], object] | None = None,
     progress: Progress = silent,
-) -> Decoded:
+) -> DecodedDataset:
     """Decode and resize all pictures, or map them from the cache of an earlier call.
 
     Args:
@@ -103,39 +103,50 @@ def decode(
     Raises:
         ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.
     """
-    place = _place_of(identity, size, cache)
+    place = _cache_folder(identity, size, cache)
     if not (place / "table.json").is_file():
         if not len(dataset):
             raise ZooError("The dataset is empty.", "Check its folder, `root=`.")
         if begin is not None:
             begin()
-        _fill(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
+        _write_cache(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
     elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
-        raise _unreadable(skipped, len(dataset))
-    return _open(place, dataset.targets, identity)
+        raise _unreadable_error(skipped, len(dataset))
+    return _open_cache(place, dataset.targets, identity)
 
 
-def _place_of(identity: str, size: int, cache: Path | None = None) -> Path:
+def read_sample(dataset: Dataset, index: int) -> Sample:
+    """Decode one sample. Raises FileError: it cannot be read; PluginError: its image is no uint8 (3, H, W)."""
+    sample = dataset[index]
+    if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
+        raise PluginError(
+            f"The dataset's picture {index} is {sample.image.dtype} {tuple(sample.image.shape)}, not uint8 (3, H, W).",
+            "Correct the plugin: zoo.read_image gives what is needed.",
+        )
+    return sample
+
+
+def _cache_folder(identity: str, size: int, cache: Path | None = None) -> Path:
     return (cache or zoo_home() / "decoded") / f"{identity[:32]}-{size}"
 
 
-def drop_decoded(identity: str, size: int) -> None:
+def remove_decoded(identity: str, size: int) -> None:
     """Remove what `decode` keeps of a dataset at one size; who has it open keeps it until it is done."""
-    shutil.rmtree(_place_of(identity, size), ignore_errors=True)
+    shutil.rmtree(_cache_folder(identity, size), ignore_errors=True)
 
 
-def _fill(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, progress: Progress) -> None:
+def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, progress: Progress) -> None:
     """Write the cache under a temporary name, then rename it: it is there whole or not at all."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     except OSError as error:
-        raise explained(error, place) from error
+        raise as_file_error(error, place) from error
     try:
         table: dict[str, Any] = {"index": [], "groups": [], "paths": [], "skipped": [], "targets": []}
         total = len(dataset)
         with (part / "images.raw").open("wb") as pixels:
-            for index, (sample, picture, fault) in enumerate(_decoded(dataset, size)):
+            for index, (sample, picture, fault) in enumerate(_decode_samples(dataset, size)):
                 if sample is None or picture is None:
                     table["skipped"].append(fault)
                 else:
@@ -143,11 +154,11 @@ def _fill(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, pr
                     table["index"].append(index)
                     table["groups"].append(sample.group)
                     table["paths"].append(sample.path)
-                    table["targets"].append(_as_numbers(sample, dataset.targets))
+                    table["targets"].append(_targets_as_json(sample, dataset.targets))
                 progress("decoding pictures", index + 1, total)
             os.fsync(pixels.fileno())
         if table["skipped"] and not skip_unreadable:
-            raise _unreadable(table["skipped"], total)
+            raise _unreadable_error(table["skipped"], total)
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
         (part / "table.json").write_text(json.dumps(table))
@@ -156,33 +167,27 @@ def _fill(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, pr
         shutil.rmtree(place, ignore_errors=True)
         part.replace(place)
     except OSError as error:
-        raise explained(error, place) from error
+        raise as_file_error(error, place) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _decoded(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tensor | None, str]]:
+def _decode_samples(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tensor | None, str]]:
     """Samples in order, decoded by threads, at most `AHEAD` waiting."""
 
     def one(index: int) -> tuple[Sample | None, Tensor | None, str]:
         try:
-            sample = dataset[index]
-            if sample.image.dtype != torch.uint8 or sample.image.ndim != 3 or sample.image.shape[0] != 3:
-                raise PluginError(
-                    f"The dataset's picture {index} is {sample.image.dtype} {tuple(sample.image.shape)}, "
-                    "not uint8 (3, H, W).",
-                    "Mend the plugin: zoo.read_image gives what is needed.",
-                )
+            sample = read_sample(dataset, index)
             return sample, resize(sample.image, size), ""
         except PluginError:
             raise
         except ZooError as error:
             return None, None, error.problem
 
-    yield from ordered(one, range(len(dataset)))
+    yield from map_in_order(one, range(len(dataset)))
 
 
-def ordered(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
+def map_in_order(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
     """`map` over threads, in order, never more than `AHEAD` results waiting."""
     with ThreadPoolExecutor(DECODERS) as pool:
         waiting: list[Any] = []
@@ -194,14 +199,14 @@ def ordered(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
             yield future.result()
 
 
-def _unreadable(skipped: Sequence[str], total: int) -> ZooError:
+def _unreadable_error(skipped: Sequence[str], total: int) -> ZooError:
     return ZooError(
         f"{len(skipped)} of {total} pictures cannot be read. The first: {skipped[0]}",
         "Replace or remove them (`zoo data check` lists all), or pass `skip_unreadable=True`.",
     )
 
 
-def _as_numbers(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
+def _targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
     """A sample's targets as JSON; a missing one is left out, "no box" is null."""
     height, width = sample.image.shape[-2:]
     numbers: dict[str, Any] = {}
@@ -227,15 +232,15 @@ def _as_numbers(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]
     return numbers
 
 
-def _open(place: Path, targets: Mapping[str, Target], identity: str) -> Decoded:
+def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset:
     table = json.loads((place / "table.json").read_text())
     count = len(table["index"])
     size = int(place.name.rpartition("-")[2])
     pixels = np.memmap(place / "images.raw", dtype=np.uint8, mode="c", shape=(count, 3, size, size))
     rows = table["targets"]
-    return Decoded(
+    return DecodedDataset(
         images=torch.from_numpy(pixels),
-        targets={name: _column(rows, name, target) for name, target in targets.items()},
+        targets={name: _target_column(rows, name, target) for name, target in targets.items()},
         known={name: torch.tensor([name in row for row in rows]) for name in targets},
         groups=tuple(table["groups"]),
         paths=tuple(table["paths"]),
@@ -245,7 +250,7 @@ def _open(place: Path, targets: Mapping[str, Target], identity: str) -> Decoded:
     )
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str, target: Target) -> Tensor:
+def _target_column(rows: Sequence[Mapping[str, Any]], name: str, target: Target) -> Tensor:
     if isinstance(target, Categories):
         return torch.tensor([row.get(name, -1) for row in rows])
     if isinstance(target, Number):

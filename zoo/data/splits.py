@@ -1,4 +1,4 @@
-"""Train, validation and test: by group where groups are known, else by class, always from the seed."""
+"""Train, validation and test splits: by group where groups are known, else by class; drawn by the seed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from zoo.data.decoded import Decoded
+from zoo.contracts import SPLITS
+from zoo.data.decoded import DecodedDataset
 from zoo.errors import UsageError, ZooError
-
-ALIASES = {"valid": "val", "validation": "val"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +23,7 @@ class Splits:
     test: Tensor
     how: str  # in words, for the run's record
     seen: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    """New pictures of groups that are learnt from, to be compared with the test's groups that are not."""
+    """Held-out pictures of training groups, to be compared with the test's groups, which are not trained on."""
 
     @property
     def by_name(self) -> dict[str, Tensor]:
@@ -34,7 +33,7 @@ class Splits:
 
 
 def draw_splits(
-    decoded: Decoded,
+    decoded: DecodedDataset,
     given: Mapping[str, Sequence[int]],
     *,
     strata: Tensor | None,
@@ -61,20 +60,8 @@ def draw_splits(
         ZooError: too few pictures to split.
         UsageError: `seen` where no groups are known.
     """
-    rows_by_index = {int(index): row for row, index in enumerate(decoded.index)}
-    named = {
-        ALIASES.get(name, name): torch.tensor(
-            [rows_by_index[int(index)] for index in indices if int(index) in rows_by_index], dtype=torch.int64
-        )
-        for name, indices in given.items()
-    }
-    known = torch.stack(list(decoded.known.values())).any(dim=0) if decoded.known else torch.ones(len(decoded)).bool()
-    if "train" in named:
-        rest = named["train"]
-    else:
-        taken = torch.cat([*named.values(), torch.empty(0, dtype=torch.int64)])
-        rest = torch.tensor(sorted(set(range(len(decoded))) - set(taken.tolist())), dtype=torch.int64)
-    rest = rest[known[rest]]
+    named = _given_rows(decoded, given)
+    rest = _labelled_rest(decoded, named)
     missing = [name for name in ("test", "val") if name not in named]
     groups = {decoded.groups[row] for row in rest.tolist()} - {None}
     whole = len(groups) > max(1, len(missing))  # one group for every side, or none of it
@@ -83,57 +70,77 @@ def draw_splits(
     for name, share, salt in (("test", test, seed), ("val", val, seed + 1)):
         title = "validation" if name == "val" else name
         if name in named:
-            drawn[name] = named[name]
-            how.append(f"{title} as the dataset has it")
-            continue
-        rest, drawn[name], way = _part(rest, share, decoded, strata, salt, whole=whole)
+            drawn[name], way = named[name], "as the dataset has it"
+        else:
+            rest, drawn[name], way = _split_off(rest, share, decoded, strata, salt, whole=whole)
         how.append(f"{title} {way}")
-    tested, validated = drawn["test"], drawn["val"]
     held = named.get("seen", rest[:0])
     if "seen" in named:
         how.append("seen groups as the dataset has them")
     elif seen:
         if not groups:
             raise UsageError("No groups are known, so that none can be seen or unseen.", "Leave out `seen=`.")
-        held = _stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
-        rest = _without(rest, held, len(decoded))
+        held = _draw_stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
+        rest = _remove_rows(rest, held, len(decoded))
         how.append(f"seen groups by class ({len(held)} pictures)")
     if limit is not None and limit < len(rest):
-        rest = _limited(rest, limit, strata, torch.Generator().manual_seed(seed + 3))
+        rest = _draw_limited(rest, limit, strata, torch.Generator().manual_seed(seed + 3))
         how.append(f"training limited to {len(rest)} pictures")
-    if not len(rest) or not len(validated):
+    if not len(rest) or not len(drawn["val"]):
         raise ZooError(
             f"{len(decoded)} pictures are too few to split into training and validation.",
             "Add pictures, at least two a class.",
         )
-    return Splits(train=rest, val=validated, test=tested, seen=held, how="; ".join(how))
+    return Splits(train=rest, val=drawn["val"], test=drawn["test"], seen=held, how="; ".join(how))
 
 
-def _without(rows: Tensor, taken: Tensor, count: int) -> Tensor:
+def _given_rows(decoded: DecodedDataset, given: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """The dataset's own splits as rows of the decoded pictures."""
+    rows = {int(index): row for row, index in enumerate(decoded.index)}
+    return {
+        SPLITS.get(name, name): torch.tensor(
+            [rows[int(index)] for index in indices if int(index) in rows], dtype=torch.int64
+        )
+        for name, indices in given.items()
+    }
+
+
+def _labelled_rest(decoded: DecodedDataset, named: Mapping[str, Tensor]) -> Tensor:
+    """The training pictures with a target: the dataset's own, else all that are in no other split."""
+    if "train" in named:
+        rest = named["train"]
+    else:
+        taken = {row for rows in named.values() for row in rows.tolist()}
+        rest = torch.tensor([row for row in range(len(decoded)) if row not in taken], dtype=torch.int64)
+    known = torch.stack(list(decoded.known.values())).any(dim=0) if decoded.known else torch.ones(len(decoded)).bool()
+    return rest[known[rest]]
+
+
+def _remove_rows(rows: Tensor, taken: Tensor, count: int) -> Tensor:
     """The rows that are not taken, of `count` pictures."""
     mask = torch.ones(count, dtype=torch.bool)
     mask[taken] = False
     return rows[mask[rows]]
 
 
-def _part(
-    rows: Tensor, share: float, decoded: Decoded, strata: Tensor | None, seed: int, *, whole: bool
+def _split_off(
+    rows: Tensor, share: float, decoded: DecodedDataset, strata: Tensor | None, seed: int, *, whole: bool
 ) -> tuple[Tensor, Tensor, str]:
     """Rows -> (kept, taken, in words)."""
     generator = torch.Generator().manual_seed(seed)
     groups = {decoded.groups[row] for row in rows.tolist()}
     if whole:
-        taken = _whole_groups(rows, share, decoded, strata, generator)
+        taken = _draw_groups(rows, share, decoded, strata, generator)
         way = f"by group ({len({decoded.groups[row] for row in taken.tolist()})} of {len(groups)})"
     else:
-        taken = _stratified(rows, share, strata, generator)
+        taken = _draw_stratified(rows, share, strata, generator)
         way = "by class, at random" if strata is not None else "at random"
         way += f" (there are only {len(groups)} groups)" if groups - {None} else ""
-    return _without(rows, taken, len(decoded)), taken, way
+    return _remove_rows(rows, taken, len(decoded)), taken, way
 
 
-def _whole_groups(
-    rows: Tensor, share: float, decoded: Decoded, strata: Tensor | None, generator: torch.Generator
+def _draw_groups(
+    rows: Tensor, share: float, decoded: DecodedDataset, strata: Tensor | None, generator: torch.Generator
 ) -> Tensor:
     """Whole groups, about the share of the rows; of 20 draws the one that takes the fewest classes away.
 
@@ -152,13 +159,13 @@ def _whole_groups(
             if len(taken) + len(group) / 2 <= wanted:
                 taken += group
         taken = taken or min((members[name] for name in names), key=len)
-        fault = abs(len(taken) - wanted) / len(rows) + _lost_classes(rows, taken, strata)
+        fault = abs(len(taken) - wanted) / len(rows) + _count_lost_classes(rows, taken, strata)
         if fault < best[0]:
             best = (fault, taken)
     return torch.tensor(sorted(best[1]), dtype=torch.int64)
 
 
-def _lost_classes(rows: Tensor, taken: Sequence[int], strata: Tensor | None) -> int:
+def _count_lost_classes(rows: Tensor, taken: Sequence[int], strata: Tensor | None) -> int:
     """How many classes would have no row left."""
     if strata is None:
         return 0
@@ -166,7 +173,7 @@ def _lost_classes(rows: Tensor, taken: Sequence[int], strata: Tensor | None) -> 
     return len(set(strata[rows].tolist()) - left)
 
 
-def _stratified(rows: Tensor, share: float, strata: Tensor | None, generator: torch.Generator) -> Tensor:
+def _draw_stratified(rows: Tensor, share: float, strata: Tensor | None, generator: torch.Generator) -> Tensor:
     """The share of every class, at least one of a class that has two or more."""
     classes = strata[rows] if strata is not None else torch.zeros(len(rows), dtype=torch.int64)
     taken: list[Tensor] = [rows[:0]]
@@ -179,7 +186,7 @@ def _stratified(rows: Tensor, share: float, strata: Tensor | None, generator: to
     return torch.cat(taken).sort().values
 
 
-def _limited(rows: Tensor, limit: int, strata: Tensor | None, generator: torch.Generator) -> Tensor:
+def _draw_limited(rows: Tensor, limit: int, strata: Tensor | None, generator: torch.Generator) -> Tensor:
     """So many of the rows, of every class one at least, their shares kept as far as whole pictures can.
 
     Raises:

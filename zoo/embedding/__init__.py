@@ -1,43 +1,8 @@
-"""Pictures -> vectors, streamed into memory or a file; exact search among them."""
+"""Pictures to vectors, streamed into memory or into a file; exact nearest neighbours among them.
 
-from zoo.embedding.embeddings import Embedder, Embeddings, Query, embed_query, read_embeddings
-from zoo.embedding.listing import Listing, list_pictures
-from zoo.embedding.pictures import DatasetPictures, FilePictures, Pictures
-from zoo.embedding.pooling import POOLS, check_pool
-from zoo.embedding.search import Duplicates
-from zoo.embedding.similarity import Match, Similar, open_tables, repeated, similar
-from zoo.embedding.space import Space
-from zoo.embedding.stream import Network
-from zoo.embedding.tables import Row, Table, open_table
-from zoo.embedding.work import Written, as_pictures, digest_of, embed_into, embed_pictures
+Memory stays bounded whatever the number of pictures; a long embedding resumes after a kill.
+"""
 
-__all__ = [
-    "POOLS",
-    "DatasetPictures",
-    "Duplicates",
-    "Embedder",
-    "Embeddings",
-    "FilePictures",
-    "Listing",
-    "Match",
-    "Network",
-    "Pictures",
-    "Query",
-    "Row",
-    "Similar",
-    "Space",
-    "Table",
-    "Written",
-    "as_pictures",
-    "check_pool",
-    "digest_of",
-    "embed_into",
-    "embed_pictures",
-    "embed_query",
-    "list_pictures",
-    "open_table",
-    "open_tables",
-    "read_embeddings",
-    "repeated",
-    "similar",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,8 +1,8 @@
-"""Embeddings in memory: vectors, and what to ask them."""
+"""Embeddings in memory: vectors, and searches among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, pick_odd
-from zoo.embedding.space import Space
-from zoo.embedding.stream import Chunk
+from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, find_odd_one_out
+from zoo.embedding.space import EmbeddingSpace
+from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.tables import ArrayTable, open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
 from zoo.errors import UsageError, ZooError
@@ -28,6 +28,10 @@ class Embedder(Protocol):
         """Embed some files."""
 
 
+FiltersOf = Callable[[EmbeddingSpace, str], Embedder]
+"""(a space, what has it, for messages) -> its filters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
     """A vector for every picture.
@@ -39,9 +43,9 @@ class Embeddings:
     paths: tuple[str, ...]  # (N)
     labels: tuple[str | None, ...]  # (N), None where not known
     groups: tuple[str | None, ...]  # (N), likewise
-    space: Space  # what the vectors are of
+    space: EmbeddingSpace  # what the vectors are of
+    embedder: Embedder = field(repr=False, compare=False)  # the filters that made it
     skipped: tuple[str, ...] = ()  # what could not be read, a line each
-    embedder: Embedder | None = field(default=None, repr=False, compare=False)  # the filters that made it, in hand
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,7 +71,7 @@ class Embeddings:
 
     @property
     def size(self) -> int:
-        """The side that pictures were squashed to, in pixels."""
+        """The side that pictures were resized to, in pixels."""
         return self.space.size
 
     def most_similar(self, picture: Query, k: int = 5) -> list[tuple[str, float]]:
@@ -102,7 +106,7 @@ class Embeddings:
             UsageError: fewer than three; no such picture.
         """
         pictures = list(pictures)
-        return pictures[pick_odd(np.array([self._vector(picture) for picture in pictures]))]
+        return pictures[find_odd_one_out(np.array([self._vector(picture) for picture in pictures]))]
 
     def duplicates(self, threshold: float = 0.99) -> list[tuple[str, ...]]:
         """The paths of near-duplicates, a group each, the largest first; see `zoo.embedding.search`."""
@@ -126,10 +130,10 @@ class Embeddings:
         write_embeddings(path, self._chunks(), space=self.space, rows=len(self))
         return path
 
-    def _chunks(self, step: int = 4096) -> Iterator[Chunk]:
+    def _chunks(self, step: int = 4096) -> Iterator[EmbeddingChunk]:
         for start in range(0, len(self), step):
             part = slice(start, start + step)
-            yield Chunk(
+            yield EmbeddingChunk(
                 paths=self.paths[part], labels=self.labels[part], groups=self.groups[part], vectors=self.vectors[part]
             )
 
@@ -161,12 +165,8 @@ class Embeddings:
         return vector
 
 
-def read_embeddings(path: Path | str) -> Embeddings:
-    """Read a file that `zoo embed` or `save` wrote; the vectors of `.npy` and `.safetensors` are mapped, not read.
-
-    Raises:
-        FileError: missing, empty, truncated, without vectors, or not written by `zoo embed`.
-    """
+def read_embeddings(path: Path | str, *, filters_of: FiltersOf) -> Embeddings:
+    """As `zoo.read_embeddings`; `filters_of` gives what embeds a picture that is not in the file."""
     table = open_table(path)
     rows = [row for _, row in table.rows()]
     if isinstance(table, ArrayTable):
@@ -181,6 +181,7 @@ def read_embeddings(path: Path | str) -> Embeddings:
         labels=tuple(row.label for row in rows),
         groups=tuple(row.group for row in rows),
         space=table.space,
+        embedder=filters_of(table.space, "these embeddings"),
     )
 
 
@@ -190,40 +191,19 @@ def check_k(k: int, most: int) -> None:
         raise UsageError(f"k cannot be {k}; there are {most} other pictures.")
 
 
-def embed_query(picture: Path | str, space: Space, *, where: str, embedder: Embedder | None = None) -> np.ndarray:
+def embed_query(picture: Path | str, space: EmbeddingSpace, *, where: str, embedder: Embedder) -> np.ndarray:
     """One picture's vector in a given space, (D,) float32.
 
     Args:
         picture: a file.
         space: to embed it in.
         where: what has that space, for messages.
-        embedder: the filters; loaded by the name, or by the source, that the space says, where not given.
+        embedder: the filters.
 
     Raises:
-        UsageError: the filters given are others.
+        UsageError: these filters are others.
         ZooError: they cannot be loaded; the file is no picture.
     """
-    filters = _loaded(space, where) if embedder is None else embedder
-    embedded = filters.embed([picture], size=space.size, pool=space.pool)
-    space.refuse_others(embedded.space, mine=where, others=f"{picture}")
+    embedded = embedder.embed([picture], size=space.size, pool=space.pool)
+    space.check_same_space(embedded.space, mine=where, others=f"{picture}")
     return np.asarray(embedded.vectors[0])
-
-
-def _loaded(space: Space, where: str) -> Embedder:
-    """The filters of a space, by their name, else by where they lay; only those with the same manifest are taken."""
-    import zoo  # the front door: loading stands below this room
-
-    faults = []
-    for text in dict.fromkeys(filter(None, (space.filters, space.source))):
-        try:
-            filters = zoo.load(text, cut=space.cut)
-        except ZooError as error:
-            faults.append(str(error))
-            continue
-        if filters.published and filters.published.digest == space.manifest:
-            return filters
-        faults.append(f"{text!r} has another manifest.")
-    raise ZooError(
-        f"The filters of {where}, {space}, cannot be loaded: {faults[0] if faults else 'they were not published.'}",
-        "Name them with `filters=`.",
-    )

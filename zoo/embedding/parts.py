@@ -20,10 +20,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from zoo.embedding.space import FORMAT, Space
-from zoo.embedding.stream import Chunk, Fault
+from zoo.embedding.space import EMBEDDING_FORMAT, EmbeddingSpace
+from zoo.embedding.stream import EmbeddingChunk, UnreadablePicture
 from zoo.errors import FileError, UsageError
-from zoo.files import explained, sync_folder, write_whole, writing
+from zoo.files import as_file_error, atomic_write, sync_folder, write_atomically
 
 ROWS = 4096  # rows a part and a row group, at most
 BYTES = 1 << 26  # of vectors a part, at most: whole maps are large
@@ -33,7 +33,7 @@ QUEUE = 8  # chunks that wait for the writer, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class EmbeddingPart:
     """One file of a parts folder."""
 
     path: Path
@@ -41,7 +41,7 @@ class Part:
     stop: int  # one more than that of its last
 
 
-class Parts:
+class PartsFolder:
     """The folder of the parts of one output.
 
     Args:
@@ -52,7 +52,7 @@ class Parts:
         self.out, self.folder = out, out.parent / f".{out.name}.parts"
         self._lock: IO[bytes] | None = None
 
-    def __enter__(self) -> Parts:
+    def __enter__(self) -> PartsFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -61,7 +61,7 @@ class Parts:
                 self.remove()
             self._lock.close()
 
-    def open(self, space: Space, *, identity: str, pictures: int, resume: bool) -> None:
+    def open(self, space: EmbeddingSpace, *, identity: str, pictures: int, resume: bool) -> None:
         """Begin, or go on.
 
         Args:
@@ -74,13 +74,13 @@ class Parts:
             FileError: parts are there and `resume` is not asked for; the folder cannot be written.
             UsageError: the parts are of other filters or other pictures; another process writes here.
         """
-        job = {"format": FORMAT, "list": identity, "pictures": pictures, "space": _plain(space)}
+        job = {"format": EMBEDDING_FORMAT, "list": identity, "pictures": pictures, "space": _space_as_json(space)}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.folder / "lock", self.out)
+            self._lock = _lock_file(self.folder / "lock", self.out)
         except OSError as error:
-            raise explained(error, self.folder) from error
-        for torn in self.folder.glob(".*.part"):  # of a process that was killed while it wrote one
+            raise as_file_error(error, self.folder) from error
+        for torn in self.folder.glob(".*.part"):  # left by a process that was killed while writing
             with contextlib.suppress(OSError):
                 torn.unlink()
         there = sorted(self.folder.glob("*.npz"))
@@ -95,7 +95,7 @@ class Parts:
         if there:
             self._refuse_others(job)
         else:
-            write_whole(self.folder / "job.json", json.dumps(job, indent=1))
+            write_atomically(self.folder / "job.json", json.dumps(job, indent=1))
 
     def _refuse_others(self, job: dict[str, Any]) -> None:
         remove = f"Remove {self.folder} to begin again, or write to another file."
@@ -114,14 +114,14 @@ class Parts:
                 remove,
             )
 
-    def listed(self) -> list[Part]:
+    def listed(self) -> list[EmbeddingPart]:
         """The parts that cover the pictures from the first on without a gap; what follows a gap is removed."""
-        kept: list[Part] = []
+        kept: list[EmbeddingPart] = []
         for path in sorted(self.folder.glob("*.npz")):
             start, _, stop = path.stem.partition("-")
             expected = kept[-1].stop if kept else 0
-            if start.isdigit() and stop.isdigit() and int(start) == expected and _is_whole(path):
-                kept.append(Part(path=path, start=int(start), stop=int(stop)))
+            if start.isdigit() and stop.isdigit() and int(start) == expected and _is_complete(path):
+                kept.append(EmbeddingPart(path=path, start=int(start), stop=int(stop)))
             else:
                 path.unlink(missing_ok=True)
         return kept
@@ -140,11 +140,11 @@ class PartWriter:
         rows: of a part, at most.
     """
 
-    def __init__(self, parts: Parts, *, start: int, rows: int = ROWS) -> None:
+    def __init__(self, parts: PartsFolder, *, start: int, rows: int = ROWS) -> None:
         self._parts, self._start, self._rows = parts, start, rows
-        self._queue: queue.Queue[Chunk | None] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[EmbeddingChunk | None] = queue.Queue(QUEUE)
         self._fault: BaseException | None = None
-        self._waiting: list[Chunk] = []
+        self._waiting: list[EmbeddingChunk] = []
         self._pictures = self._bytes = 0  # of what waits
         self._since = time.monotonic()
         self._keep = True
@@ -161,7 +161,7 @@ class PartWriter:
         if error is None:
             self._raise()
 
-    def put(self, chunk: Chunk) -> None:
+    def put(self, chunk: EmbeddingChunk) -> None:
         """Hand over a chunk. Raises what went wrong with an earlier one (FileError: the disk is full)."""
         self._raise()
         self._queue.put(chunk)
@@ -173,11 +173,11 @@ class PartWriter:
     def _work(self) -> None:
         while (chunk := self._queue.get()) is not None:
             if self._fault is None:
-                self._guarded(chunk)
+                self._gather_or_write(chunk)
         if self._fault is None and self._keep:
-            self._guarded(None)
+            self._gather_or_write(None)
 
-    def _guarded(self, chunk: Chunk | None) -> None:
+    def _gather_or_write(self, chunk: EmbeddingChunk | None) -> None:
         """Gather one chunk, or write what is gathered where it is None; a fault is kept for the other thread."""
         try:
             if chunk is not None:
@@ -193,45 +193,47 @@ class PartWriter:
             self._fault = error
 
 
-def write_part(folder: Path, chunks: list[Chunk], *, start: int) -> Path:
+def write_part(folder: Path, chunks: list[EmbeddingChunk], *, start: int) -> Path:
     """One part of some chunks; it appears whole, and lasts through a power cut."""
     full = [chunk.vectors for chunk in chunks if len(chunk.paths)]
     vectors = np.concatenate(full) if full else np.empty((0, 0), dtype=np.float32)
     rows = [row for chunk in chunks for row in zip(chunk.paths, chunk.labels, chunk.groups, strict=True)]
     faults = [(fault.path, fault.text) for chunk in chunks for fault in chunk.faults]
     path = folder / f"{start:012d}-{start + len(rows) + len(faults):012d}.npz"
-    with writing(path) as part, part.open("wb") as opened:
+    with atomic_write(path) as part, part.open("wb") as opened:
         np.savez(opened, vectors=vectors, rows=_as_bytes(rows), faults=_as_bytes(faults))
     sync_folder(folder)
     return path
 
 
-def read_part(part: Part, *, vectors: bool = True) -> Chunk:
+def read_part(part: EmbeddingPart, *, vectors: bool = True) -> EmbeddingChunk:
     """A part, its checksums compared; its vectors only where they are wanted. Raises FileError: it is damaged."""
     try:
         with np.load(part.path, allow_pickle=False) as content:
             rows = json.loads(content["rows"].tobytes())
-            faults = tuple(Fault(path=path, text=text) for path, text in json.loads(content["faults"].tobytes()))
+            faults = tuple(
+                UnreadablePicture(path=path, text=text) for path, text in json.loads(content["faults"].tobytes())
+            )
             array = content["vectors"] if vectors else np.empty((len(rows), 0), dtype=np.float32)
     except Exception as error:  # damaged archives raise BadZipFile, zlib.error, KeyError, ValueError and more
         raise FileError(part.path, "this part is damaged", "Pass `resume=True` to compute it again.") from error
     paths, labels, groups = (tuple(column) for column in zip(*rows, strict=True)) if rows else ((), (), ())
-    chunk = Chunk(paths=paths, labels=labels, groups=groups, vectors=array, faults=faults)
+    chunk = EmbeddingChunk(paths=paths, labels=labels, groups=groups, vectors=array, faults=faults)
     if len(array) != len(paths) or chunk.done != part.stop - part.start:
         raise FileError(part.path, "this part is damaged", "Pass `resume=True` to compute it again.")
     return chunk
 
 
-def _is_whole(path: Path) -> bool:
+def _is_complete(path: Path) -> bool:
     start, _, stop = path.stem.partition("-")
     try:
-        read_part(Part(path=path, start=int(start), stop=int(stop)))
+        read_part(EmbeddingPart(path=path, start=int(start), stop=int(stop)))
     except FileError:
         return False
     return True
 
 
-def _plain(space: Space) -> dict[str, Any]:
+def _space_as_json(space: EmbeddingSpace) -> dict[str, Any]:
     """What decides of a space, as JSON has it."""
     wanted = ("filters", "manifest", "cut", "pool", "size", "shape")
     return json.loads(json.dumps({key: value for key, value in asdict(space).items() if key in wanted}))
@@ -241,7 +243,7 @@ def _as_bytes(content: list[Any]) -> np.ndarray:
     return np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
 
 
-def _locked(path: Path, out: Path) -> IO[bytes]:
+def _lock_file(path: Path, out: Path) -> IO[bytes]:
     """A file that only one process holds, until it ends; where the system has no such locks, just a file."""
     opened = path.open("ab")
     with contextlib.suppress(ImportError):
@@ -257,7 +259,7 @@ def _locked(path: Path, out: Path) -> IO[bytes]:
     return opened
 
 
-def chunks_of(parts: list[Part], *, vectors: bool = True) -> Iterator[Chunk]:
+def read_chunks(parts: list[EmbeddingPart], *, vectors: bool = True) -> Iterator[EmbeddingChunk]:
     """The parts' content, one after another."""
     for part in parts:
         yield read_part(part, vectors=vectors)

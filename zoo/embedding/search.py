@@ -13,21 +13,21 @@ from zoo.progress import Progress, silent
 TILE = 2048  # rows and columns of the cosines that are computed at once
 OUTER = 1 << 27  # bytes of vectors that every other block is compared with in one pass
 ROUNDING = 1e-6  # cosines of equal float32 vectors may lie under 1 by as much
-LEAST = 1e-9  # a threshold is above the zeros that stand for pairs that are not looked at
+LOWEST_THRESHOLD = 1e-9  # a threshold must be above the zeros of pairs that are left out
 
-Blocks = Callable[[int], Iterator[tuple[int, np.ndarray]]]
+VectorBlocks = Callable[[int], Iterator[tuple[int, np.ndarray]]]
 """From a row on: (number of the first row, vectors (n, D) float32), one block after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duplicates:
+class DuplicateGroup:
     """Pictures that are joined by near-duplicates among them."""
 
     rows: tuple[int, ...]  # in order, two or more
     cosines: tuple[float, ...]  # of each with the most similar one of the others
 
 
-def array_blocks(vectors: np.ndarray, step: int = 8192) -> Blocks:
+def array_blocks(vectors: np.ndarray, step: int = 8192) -> VectorBlocks:
     """The blocks of an array (N, D), mapped or in memory."""
 
     def blocks(start: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -37,7 +37,7 @@ def array_blocks(vectors: np.ndarray, step: int = 8192) -> Blocks:
     return blocks
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
+def normalise_rows(vectors: np.ndarray) -> np.ndarray:
     """Each row at length 1; rows of zeros, or with numbers that are not finite, are zeros.
 
     Shapes: vectors (N, D) float -> (N, D) float32.
@@ -49,7 +49,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return np.where(good[:, None], vectors, np.float32(0)) * scale[:, None]
 
 
-def find_nearest(blocks: Blocks, query: np.ndarray, k: int, *, leave_out: int | None = None) -> list[tuple[int, float]]:
+def find_nearest(
+    blocks: VectorBlocks, query: np.ndarray, k: int, *, leave_out: int | None = None
+) -> list[tuple[int, float]]:
     """The k rows with the highest cosine; of equal ones the first.
 
     Args:
@@ -61,10 +63,10 @@ def find_nearest(blocks: Blocks, query: np.ndarray, k: int, *, leave_out: int | 
     Returns:
         (row, cosine in -1 to 1), the nearest first.
     """
-    wanted = unit(query.reshape(1, -1))[0]
+    wanted = normalise_rows(query.reshape(1, -1))[0]
     rows, best = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     for first, block in blocks(0):
-        cosines = unit(block) @ wanted
+        cosines = normalise_rows(block) @ wanted
         numbers = np.arange(first, first + len(block))
         if leave_out is not None and first <= leave_out < first + len(block):
             numbers, cosines = (np.delete(one, leave_out - first) for one in (numbers, cosines))
@@ -75,8 +77,8 @@ def find_nearest(blocks: Blocks, query: np.ndarray, k: int, *, leave_out: int | 
 
 
 def find_duplicates(
-    blocks: Blocks, count: int, *, width: int, threshold: float = 0.99, progress: Progress = silent
-) -> list[Duplicates]:
+    blocks: VectorBlocks, count: int, *, width: int, threshold: float = 0.99, progress: Progress = silent
+) -> list[DuplicateGroup]:
     """Groups of pictures that are joined by pairs whose cosine is at least the threshold.
 
     Every pair is looked at; in memory are two blocks and a tile of their cosines.
@@ -98,24 +100,34 @@ def find_duplicates(
         raise UsageError(
             f"The threshold cannot be {threshold}: a cosine above 0 and up to 1, 0.99 for near-duplicates."
         )
-    groups = _Union(count)
+    groups = _DisjointSets(count)
     best = np.zeros(count, dtype=np.float32)
     outer = max(TILE, OUTER // (4 * width))
     for start in range(0, count, outer):
         progress("looking for duplicates", start, count)
-        mine = _gathered(blocks, start, min(start + outer, count), width)
+        mine = _gather_rows(blocks, start, min(start + outer, count), width)
         for first, block in blocks(start):
-            other = unit(block)
-            _compare(mine, start, other, first, threshold=max(threshold - ROUNDING, LEAST), groups=groups, best=best)
+            other = normalise_rows(block)
+            _compare_blocks(
+                mine,
+                start,
+                other,
+                first,
+                threshold=max(threshold - ROUNDING, LOWEST_THRESHOLD),
+                groups=groups,
+                best=best,
+            )
     progress("looking for duplicates", count, count)
     members: dict[int, list[int]] = {}
     for row in np.flatnonzero(best):
         members.setdefault(groups.root(int(row)), []).append(int(row))
-    found = [Duplicates(rows=tuple(rows), cosines=tuple(float(best[row]) for row in rows)) for rows in members.values()]
+    found = [
+        DuplicateGroup(rows=tuple(rows), cosines=tuple(float(best[row]) for row in rows)) for rows in members.values()
+    ]
     return sorted(found, key=lambda group: (-len(group.rows), group.rows))
 
 
-def pick_odd(vectors: np.ndarray) -> int:
+def find_odd_one_out(vectors: np.ndarray) -> int:
     """The row furthest from the mean of the others, each normalised before.
 
     As gensim's `doesnt_match` (Řehůřek and Sojka 2010), but a row does not count towards the mean that it is compared
@@ -128,12 +140,12 @@ def pick_odd(vectors: np.ndarray) -> int:
     """
     if len(vectors) < 3:
         raise UsageError(f"Which of {len(vectors)} does not match cannot be said.", "Give at least three.")
-    units = unit(vectors)
-    others = unit((units.sum(axis=0) - units) / (len(units) - 1))
+    units = normalise_rows(vectors)
+    others = normalise_rows((units.sum(axis=0) - units) / (len(units) - 1))
     return int(np.argmin(np.einsum("nd,nd->n", units, others)))
 
 
-class _Union:
+class _DisjointSets:
     """Disjoint sets of rows."""
 
     def __init__(self, count: int) -> None:
@@ -153,19 +165,26 @@ class _Union:
             self._parent[self.root(row)] = first
 
 
-def _gathered(blocks: Blocks, start: int, stop: int, width: int) -> np.ndarray:
+def _gather_rows(blocks: VectorBlocks, start: int, stop: int, width: int) -> np.ndarray:
     """Rows start to stop, normalised."""
     gathered = np.empty((stop - start, width), dtype=np.float32)
     for first, block in blocks(start):
         if first >= stop:
             break
         part = block[: stop - first]
-        gathered[first - start : first - start + len(part)] = unit(part)
+        gathered[first - start : first - start + len(part)] = normalise_rows(part)
     return gathered
 
 
-def _compare(
-    mine: np.ndarray, start: int, other: np.ndarray, first: int, *, threshold: float, groups: _Union, best: np.ndarray
+def _compare_blocks(
+    mine: np.ndarray,
+    start: int,
+    other: np.ndarray,
+    first: int,
+    *,
+    threshold: float,
+    groups: _DisjointSets,
+    best: np.ndarray,
 ) -> None:
     """Join what is near among all pairs of two blocks, a tile at a time; each pair is looked at once."""
     for top in range(0, len(mine), TILE):
@@ -179,10 +198,12 @@ def _compare(
             if column <= row + len(left) - 1:
                 below = (column + np.arange(len(right)))[None, :] <= (row + np.arange(len(left)))[:, None]
                 cosines[below] = 0
-            _join(cosines, row, column, threshold=threshold, groups=groups, best=best)
+            _join_similar(cosines, row, column, threshold=threshold, groups=groups, best=best)
 
 
-def _join(cosines: np.ndarray, row: int, column: int, *, threshold: float, groups: _Union, best: np.ndarray) -> None:
+def _join_similar(
+    cosines: np.ndarray, row: int, column: int, *, threshold: float, groups: _DisjointSets, best: np.ndarray
+) -> None:
     """Join the rows of a tile that are near: its connected components first, so that dense tiles cost little more."""
     near = cosines >= threshold
     if not near.any():

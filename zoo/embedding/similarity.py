@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.embedding.embeddings import Embedder, Query, check_k, embed_query
-from zoo.embedding.search import Duplicates, find_duplicates, find_nearest
-from zoo.embedding.tables import Row, Table, open_table
+from zoo.embedding.embeddings import FiltersOf, Query, check_k, embed_query
+from zoo.embedding.search import DuplicateGroup, find_duplicates, find_nearest
+from zoo.embedding.tables import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 
@@ -28,21 +28,21 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Similar:
-    """An answer: the picture that was asked for, and those most like it."""
+class SimilarityResult:
+    """The result of a search: the query, and the pictures most like it."""
 
-    query: Row
+    query: EmbeddingRow
     matches: tuple[Match, ...]  # the nearest first
 
 
-class Joined:
+class JoinedTables:
     """Several files of one space, one after another.
 
     Args:
         tables: at least one.
     """
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[EmbeddingTable]) -> None:
         self.tables = list(tables)
         self.offsets = [0, *np.cumsum([len(table) for table in tables]).tolist()]
 
@@ -50,7 +50,7 @@ class Joined:
         return int(self.offsets[-1])
 
     def blocks(self, start: int) -> Iterator[tuple[int, np.ndarray]]:
-        """As `Table.blocks`, over all of them."""
+        """As `EmbeddingTable.blocks`, over all of them."""
         for offset, end, table in zip(self.offsets, self.offsets[1:], self.tables, strict=False):
             if start < end:
                 for first, block in table.blocks(max(0, start - offset)):
@@ -64,9 +64,9 @@ class Joined:
                 return int(offset + found)
         return None
 
-    def rows(self, wanted: Sequence[int]) -> dict[int, tuple[Row, Path]]:
+    def rows(self, wanted: Sequence[int]) -> dict[int, tuple[EmbeddingRow, Path]]:
         """What is known of some rows."""
-        found: dict[int, tuple[Row, Path]] = {}
+        found: dict[int, tuple[EmbeddingRow, Path]] = {}
         for offset, end, table in zip(self.offsets, self.offsets[1:], self.tables, strict=False):
             chosen = {row - offset for row in wanted if offset <= row < end}
             if chosen:
@@ -74,7 +74,7 @@ class Joined:
         return found
 
 
-def open_tables(paths: Path | str | Sequence[Path | str]) -> Joined:
+def open_tables(paths: Path | str | Sequence[Path | str]) -> JoinedTables:
     """Open files of embeddings that are searched together.
 
     Raises:
@@ -86,28 +86,16 @@ def open_tables(paths: Path | str | Sequence[Path | str]) -> Joined:
         raise UsageError("No file of embeddings was named.")
     tables = [open_table(path) for path in given]
     for other in tables[1:]:
-        tables[0].space.refuse_others(other.space, mine=str(tables[0].path), others=str(other.path))
-    return Joined(tables)
+        tables[0].space.check_same_space(other.space, mine=str(tables[0].path), others=str(other.path))
+    return JoinedTables(tables)
 
 
-def similar(
-    picture: Query, files: Path | str | Sequence[Path | str], *, k: int = 10, filters: Embedder | None = None
-) -> Similar:
-    """The pictures of one or several files that are most similar to one, by cosine; exact, a block at a time.
-
-    Args:
-        picture: a path in the files, any picture file (embedded by the filters that the files name), or a vector (D,).
-        files: what `zoo embed` wrote.
-        k: how many.
-        filters: to embed the picture with, where the files' own are not to be found; they must be the same.
-
-    Raises:
-        UsageError: files or filters of different spaces; no such picture; k is larger than the set.
-        FileError: a file that is missing, empty, truncated or holds no embeddings; a picture that is none.
-        ZooError: the filters cannot be loaded.
-    """
+def find_similar(
+    picture: Query, files: Path | str | Sequence[Path | str], *, k: int, filters_of: FiltersOf
+) -> SimilarityResult:
+    """As `zoo.similar`; `filters_of` gives what embeds a picture that is not in the files."""
     tables = open_tables(files)
-    itself = None if isinstance(picture, (int, np.integer, np.ndarray)) else _find(tables, str(picture))
+    itself = None if isinstance(picture, (int, np.integer, np.ndarray)) else _find_row(tables, str(picture))
     if isinstance(picture, (int, np.integer)):
         if not 0 <= picture < len(tables):
             raise UsageError(f"There is no picture {picture}; there are {len(tables)}, counted from 0.")
@@ -122,23 +110,28 @@ def similar(
         if vector.shape != (first.space.width,):
             raise UsageError(f"A vector of {first.path} is ({first.space.width},), not {vector.shape}.")
     elif Path(str(picture)).is_file():
-        vector = embed_query(str(picture), first.space, where=str(first.path), embedder=filters)
+        where = str(first.path)
+        vector = embed_query(str(picture), first.space, where=where, embedder=filters_of(first.space, where))
     else:
         raise UsageError(f"{picture} is not in {first.path}, and there is no such file.", "Check the path.")
     nearest = find_nearest(tables.blocks, vector, k, leave_out=itself)
     known = tables.rows([row for row, _ in nearest] + ([] if itself is None else [itself]))
-    query = Row(path="" if isinstance(picture, np.ndarray) else str(picture)) if itself is None else known[itself][0]
-    return Similar(query=query, matches=tuple(_match(known[row], score) for row, score in nearest))
+    query = (
+        EmbeddingRow(path="" if isinstance(picture, np.ndarray) else str(picture))
+        if itself is None
+        else known[itself][0]
+    )
+    return SimilarityResult(query=query, matches=tuple(_as_match(known[row], score) for row, score in nearest))
 
 
-def _find(tables: Joined, text: str) -> int | None:
+def _find_row(tables: JoinedTables, text: str) -> int | None:
     """The row of a path, as it was given, whole, or as seen from here."""
     whole = os.path.abspath(text)  # noqa: PTH100  # Path.resolve would follow links
     seen = os.path.relpath(whole)
     return next((row for one in dict.fromkeys((text, whole, seen)) if (row := tables.find(one)) is not None), None)
 
 
-def repeated(
+def find_near_duplicates(
     files: Path | str | Sequence[Path | str], *, threshold: float = 0.99, progress: Progress = silent
 ) -> list[tuple[Match, ...]]:
     """Near-duplicates: groups of pictures joined by pairs whose cosine is at least the threshold, the largest first.
@@ -146,20 +139,20 @@ def repeated(
     A match's score is the cosine with the most similar picture of its group.
 
     Raises:
-        UsageError, FileError: as `similar`; a threshold that is no cosine.
+        UsageError, FileError: as `find_similar`; a threshold that is no cosine.
     """
     tables = open_tables(files)
     width = tables.tables[0].space.width
-    found: list[Duplicates] = find_duplicates(
+    found: list[DuplicateGroup] = find_duplicates(
         tables.blocks, len(tables), width=width, threshold=threshold, progress=progress
     )
     known = tables.rows([row for group in found for row in group.rows])
     return [
-        tuple(_match(known[row], score) for row, score in zip(group.rows, group.cosines, strict=True))
+        tuple(_as_match(known[row], score) for row, score in zip(group.rows, group.cosines, strict=True))
         for group in found
     ]
 
 
-def _match(known: tuple[Row, Path], score: float) -> Match:
+def _as_match(known: tuple[EmbeddingRow, Path], score: float) -> Match:
     row, file = known
     return Match(path=row.path, label=row.label, group=row.group, score=score, file=file)

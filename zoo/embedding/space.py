@@ -1,4 +1,4 @@
-"""Which space a vector lies in: vectors of two spaces are never compared."""
+"""The space of a vector (filters, cut, pooling, size): vectors of two spaces are never compared."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from zoo.errors import FileError, UsageError
 
-FORMAT = "1"
+EMBEDDING_FORMAT = "1"
 PACKAGES = ("filterzoo", "torch", "torchvision", "numpy", "pillow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
+class EmbeddingSpace:
     """What a vector depends on, besides its picture.
 
     Two spaces are the same where manifest, cut, pool and size are; the rest is for people, and for loading the filters.
@@ -27,7 +27,7 @@ class Space:
     manifest: str  # its hash, "sha256:…"; of the weights themselves, "weights:…", where they are not published
     cut: str  # where they stop, "block3"
     pool: str  # "mean", "gem", "max" or "map"
-    size: int  # pixels: the side that pictures are squashed to
+    size: int  # pixels: the side that pictures are resized to
     source: str = ""  # what loads them where the name does not: "hf://…", a folder
     shape: tuple[int, ...] = ()  # of one vector: (D,), or (C, h, w) for a map, which is written flat
 
@@ -45,7 +45,7 @@ class Space:
         kind, _, digits = self.manifest.partition(":")
         return f"{self.filters} ({kind}:{digits[:12]}) at {self.cut}, {self.pool}, {self.size} px"
 
-    def refuse_others(self, other: Space, *, mine: str, others: str) -> None:
+    def check_same_space(self, other: EmbeddingSpace, *, mine: str, others: str) -> None:
         """Raises UsageError, naming both, where the two are not the same space."""
         if self.identity != other.identity:
             raise UsageError(
@@ -60,9 +60,9 @@ class Space:
             listing: the sha256 of the list of pictures, so that a finished file is known again.
         """
         return {
-            "zoo.format": FORMAT,
-            "zoo.filters": self.filters,
-            "zoo.manifest": self.manifest,
+            "zoo.format": EMBEDDING_FORMAT,
+            "zoo.models.filters": self.filters,
+            "zoo.store.manifest": self.manifest,
             "zoo.cut": self.cut,
             "zoo.pool": self.pool,
             "zoo.size": str(self.size),
@@ -73,18 +73,18 @@ class Space:
         }
 
 
-def space_of(metadata: Mapping[str, str], path: Path) -> Space:
+def read_space(metadata: Mapping[str, str], path: Path) -> EmbeddingSpace:
     """What a file's metadata says. Raises FileError where `zoo embed` did not write it."""
     again = "Write it again with `zoo embed`."
     if "zoo.format" not in metadata:
         raise FileError(path, "it does not say which filters its vectors are of", "Name a file that `zoo embed` wrote.")
-    if metadata["zoo.format"] != FORMAT:
-        newer = f"its format is {metadata['zoo.format']!r}, and this version reads {FORMAT!r}"
+    if metadata["zoo.format"] != EMBEDDING_FORMAT:
+        newer = f"its format is {metadata['zoo.format']!r}, and this version reads {EMBEDDING_FORMAT!r}"
         raise FileError(path, newer, "Upgrade filterzoo, or write it again with `zoo embed`.")
     try:
-        return Space(
-            filters=metadata["zoo.filters"],
-            manifest=metadata["zoo.manifest"],
+        return EmbeddingSpace(
+            filters=metadata["zoo.models.filters"],
+            manifest=metadata["zoo.store.manifest"],
             cut=metadata["zoo.cut"],
             pool=metadata["zoo.pool"],
             size=int(metadata["zoo.size"]),

@@ -1,4 +1,4 @@
-"""Pictures -> vectors, a stream: decoding and network overlap, and no more is read than somebody takes.
+"""Pictures -> vectors, a stream: decoding and network overlap, and reading ahead is bounded.
 
 On the CPU every thread decodes a few pictures and runs the network on them by itself. That takes 0.6 of the processor
 time of one network on all cores with decoding beside it: small batches stay in the core's cache, and no core waits for
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Cut, Input
-from zoo.embedding.pictures import Picture, Pictures
+from zoo.data import ImageEntry, ImageSource, LoadedImage, resize
 from zoo.embedding.pooling import pool_map
 from zoo.errors import PluginError, UsageError, ZooError
-from zoo.truncation import to_map
+from zoo.networks import to_feature_map
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ AHEAD = 4  # batches a thread that may wait for whoever takes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class UnreadablePicture:
     """A picture that cannot be read."""
 
     path: str
@@ -51,14 +51,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class EmbeddingChunk:
     """Some pictures in their order, their vectors, and those between them that cannot be read."""
 
     paths: tuple[str, ...]  # (n)
     labels: tuple[str | None, ...]
     groups: tuple[str | None, ...]
     vectors: np.ndarray  # (n, D) float32
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[UnreadablePicture, ...] = ()
 
     @property
     def done(self) -> int:
@@ -66,8 +66,8 @@ class Chunk:
         return len(self.paths) + len(self.faults)
 
 
-class Network(nn.Module):
-    """A copy of filters as a stream wants them: on its device, in its precision, with the pooling behind.
+class EmbeddingNetwork(nn.Module):
+    """A copy of filters for embedding: on its device, in its precision, with the pooling behind.
 
     The pixels are normalised in float32, whatever the network computes in.
 
@@ -97,24 +97,24 @@ class Network(nn.Module):
         """Shapes: images uint8 (N, 3, S, S) -> vectors float32 (N, D), on the network's device."""
         moved = images.to(self.device, non_blocking=True)
         pixels = moved.to(torch.float32, memory_format=torch.channels_last).sub_(self.mean).div_(self.std)
-        return pool_map(to_map(self.module(pixels.to(self.dtype)), self.cut), self.pool)
+        return pool_map(to_feature_map(self.module(pixels.to(self.dtype)), self.cut), self.pool)
 
 
-def stream(
-    pictures: Pictures,
-    network: Network,
+def stream_embeddings(
+    images: ImageSource,
+    network: EmbeddingNetwork,
     *,
     size: int,
     start: int = 0,
     batch: int | None = None,
     skip_unreadable: bool = False,
-) -> Iterator[Chunk]:
+) -> Iterator[EmbeddingChunk]:
     """Vectors in the pictures' order.
 
     Args:
-        pictures: what to embed.
-        network: how.
-        size: the side that pictures are squashed to, in pixels.
+        images: what to embed.
+        network: the filters on their device, with the pooling.
+        size: the side that pictures are resized to, in pixels.
         start: the number of the first picture.
         batch: pictures that go through the network at once; by the size and the device by default.
         skip_unreadable: give what cannot be read as faults, instead of stopping.
@@ -125,42 +125,46 @@ def stream(
     """
     if batch is not None and batch < 1:
         raise UsageError(f"A batch cannot be of {batch} pictures.", "Give 1 or more, or leave it out.")
-    chunks = _on_cpu if network.device.type == "cpu" else _on_gpu
-    for chunk in chunks(pictures, network, size=size, start=start, batch=batch):
+    chunks = _stream_on_cpu if network.device.type == "cpu" else _stream_on_gpu
+    for chunk in chunks(images, network, size=size, start=start, batch=batch):
         if chunk.faults and not skip_unreadable:
             raise ZooError(chunk.faults[0].text, chunk.faults[0].remedy)
         yield chunk
 
 
-def _on_cpu(pictures: Pictures, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
+def _stream_on_cpu(
+    images: ImageSource, network: EmbeddingNetwork, *, size: int, start: int, batch: int | None
+) -> Iterator[EmbeddingChunk]:
     together = batch or max(1, min(MOST, AREA // size**2))
     cores = torch.get_num_threads()
-    batches = -(-(len(pictures) - start) // together)
+    batches = -(-(len(images) - start) // together)
     workers = max(1, min(cores, batches))
 
     @torch.inference_mode()
-    def work(tokens: Sequence[Any]) -> Chunk:
-        read = [_load(pictures, token, size) for token in tokens]
-        images = _stacked(read)
-        return _chunk(read, None if images is None else network(images))
+    def work(entries: Sequence[ImageEntry]) -> EmbeddingChunk:
+        read = [_load(entry, images, size) for entry in entries]
+        pixels = _stack_images(read)
+        return _make_chunk(read, None if pixels is None else network(pixels))
 
-    with _threads(workers, torch_threads=max(1, cores // workers)) as pool:
-        yield from _ordered(pool, work, _batched(pictures.tokens(start), together), ahead=AHEAD * workers)
+    with _thread_pool(workers, torch_threads=max(1, cores // workers)) as pool:
+        yield from _map_in_order(pool, work, _batched(images.entries(start), together), ahead=AHEAD * workers)
 
 
 @torch.inference_mode()
-def _on_gpu(pictures: Pictures, network: Network, *, size: int, start: int, batch: int | None) -> Iterator[Chunk]:
+def _stream_on_gpu(
+    images: ImageSource, network: EmbeddingNetwork, *, size: int, start: int, batch: int | None
+) -> Iterator[EmbeddingChunk]:
     cores = os.cpu_count() or 1
-    load = partial(_load, pictures, size=size)
+    load = partial(_load, source=images, size=size)
     together = batch or GPU_BATCH
-    running: _InFlight | None = None
-    with _threads(cores, torch_threads=1) as pool:
-        read = _ordered(pool, load, pictures.tokens(start), ahead=AHEAD * together)
+    running: _PendingBatch | None = None
+    with _thread_pool(cores, torch_threads=1) as pool:
+        read = _map_in_order(pool, load, images.entries(start), ahead=AHEAD * together)
         for several in _batched(read, together):
-            images = _stacked(several)
-            if images is not None and network.device.type == "cuda":
-                images = images.pin_memory()
-            launched = _InFlight(several, None if images is None else network(images))
+            pixels = _stack_images(several)
+            if pixels is not None and network.device.type == "cuda":
+                pixels = pixels.pin_memory()
+            launched = _PendingBatch(several, None if pixels is None else network(pixels))
             if running is not None:
                 yield running.landed()  # waits for the last batch, while the device works at this one
             running = launched
@@ -168,10 +172,10 @@ def _on_gpu(pictures: Pictures, network: Network, *, size: int, start: int, batc
         yield running.landed()
 
 
-class _InFlight:
+class _PendingBatch:
     """A batch that the device works at; its vectors are on their way back."""
 
-    def __init__(self, read: list[Picture | Fault], vectors: Tensor | None) -> None:
+    def __init__(self, read: list[LoadedImage | UnreadablePicture], vectors: Tensor | None) -> None:
         self._read, self._vectors = read, vectors
         self._end: torch.cuda.Event | None = None
         if vectors is not None and vectors.is_cuda:
@@ -179,15 +183,15 @@ class _InFlight:
             self._end = torch.cuda.Event()
             self._end.record()
 
-    def landed(self) -> Chunk:
+    def landed(self) -> EmbeddingChunk:
         """Wait for it."""
         if self._end is not None:
             self._end.synchronize()
-        return _chunk(self._read, self._vectors)
+        return _make_chunk(self._read, self._vectors)
 
 
 @contextmanager
-def _threads(count: int, *, torch_threads: int) -> Iterator[ThreadPoolExecutor]:
+def _thread_pool(count: int, *, torch_threads: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that each use so many of torch's own; torch is as it was afterwards."""
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(count, "embed", initializer=partial(torch.set_num_threads, torch_threads))
@@ -198,7 +202,9 @@ def _threads(count: int, *, torch_threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Iterable[Any], *, ahead: int) -> Iterator[T]:
+def _map_in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Iterable[Any], *, ahead: int
+) -> Iterator[T]:
     """`map` in order with at most `ahead` results begun and not yet taken: who takes slowly holds the readers back."""
     waiting: deque[Future[T]] = deque()
     for item in items:
@@ -215,26 +221,28 @@ def _batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
         yield several
 
 
-def _load(pictures: Pictures, token: Any, size: int) -> Picture | Fault:
+def _load(entry: ImageEntry, source: ImageSource, size: int) -> LoadedImage | UnreadablePicture:
+    """One image, squashed to (3, size, size)."""
     try:
-        return pictures.load(token, size)
+        loaded = source.load(entry, size)
+        return replace(loaded, image=resize(loaded.image, size))
     except PluginError:
         raise
     except ZooError as error:
-        return Fault(path=pictures.name(token), text=error.problem, remedy=error.remedy)
+        return UnreadablePicture(path=entry.path, text=error.problem, remedy=error.remedy)
 
 
-def _stacked(read: Sequence[Picture | Fault]) -> Tensor | None:
-    images = [one.image for one in read if isinstance(one, Picture)]
+def _stack_images(read: Sequence[LoadedImage | UnreadablePicture]) -> Tensor | None:
+    images = [one.image for one in read if isinstance(one, LoadedImage)]
     return torch.stack(images) if images else None
 
 
-def _chunk(read: Sequence[Picture | Fault], vectors: Tensor | None) -> Chunk:
-    good = [one for one in read if isinstance(one, Picture)]
-    return Chunk(
+def _make_chunk(read: Sequence[LoadedImage | UnreadablePicture], vectors: Tensor | None) -> EmbeddingChunk:
+    good = [one for one in read if isinstance(one, LoadedImage)]
+    return EmbeddingChunk(
         paths=tuple(one.path for one in good),
         labels=tuple(one.label for one in good),
         groups=tuple(one.group for one in good),
         vectors=np.empty((0, 0), dtype=np.float32) if vectors is None else vectors.cpu().numpy(),
-        faults=tuple(one for one in read if isinstance(one, Fault)),
+        faults=tuple(one for one in read if isinstance(one, UnreadablePicture)),
     )

@@ -1,4 +1,4 @@
-"""Files of embeddings, read a block at a time; each is checked before anything is believed."""
+"""Files of embeddings, read a block at a time; each is checked before it is used."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from zoo.embedding.space import Space, space_of
+from zoo.embedding.space import EmbeddingSpace, read_space
 from zoo.embedding.writing import SUFFIXES, rows_beside
 from zoo.errors import FileError, UsageError
 
 BLOCK = 1 << 23  # bytes of vectors that are in memory at once
-HEADER = 1 << 20  # bytes of a safetensors header, at most
-AGAIN = "Write it again with `zoo embed`."
+LARGEST_HEADER = 1 << 20  # bytes of a safetensors header, at most
+WRITE_AGAIN = "Write it again with `zoo embed`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class EmbeddingRow:
     """What a file says of one picture."""
 
     path: str
@@ -29,7 +29,7 @@ class Row:
     group: str | None = None
 
 
-class Table(ABC):
+class EmbeddingTable(ABC):
     """A file of N vectors (N, D) float32 and what is known of their pictures.
 
     Args:
@@ -39,7 +39,7 @@ class Table(ABC):
         count: N.
     """
 
-    def __init__(self, path: Path, *, space: Space, metadata: Mapping[str, str], count: int) -> None:
+    def __init__(self, path: Path, *, space: EmbeddingSpace, metadata: Mapping[str, str], count: int) -> None:
         self.path, self.space, self.metadata = path, space, metadata
         self._count = count
 
@@ -56,7 +56,7 @@ class Table(ABC):
         """(number of the first row, vectors (n, D) float32) from row `start` on. Raises FileError: truncated."""
 
     @abstractmethod
-    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, Row]]:
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, EmbeddingRow]]:
         """The rows with their numbers, in order; all, or those wanted. Raises FileError: truncated."""
 
     def find(self, path: str) -> int | None:
@@ -69,7 +69,7 @@ class Table(ABC):
         return np.array(block[row - first])
 
 
-def open_table(path: Path | str) -> Table:
+def open_table(path: Path | str) -> EmbeddingTable:
     """Open a file of embeddings; its vectors are not read yet.
 
     Raises:
@@ -82,31 +82,31 @@ def open_table(path: Path | str) -> Table:
     if not path.is_file():
         raise FileError(path, "there is no such file", "Check the path, or write it with `zoo embed`.")
     if not path.stat().st_size:
-        raise FileError(path, "the file is empty", AGAIN)
+        raise FileError(path, "the file is empty", WRITE_AGAIN)
     opener = {".parquet": _open_parquet, ".npy": _open_array, ".safetensors": _open_safetensors}[path.suffix]
     table = opener(path)
     if not len(table):
-        raise FileError(path, "it holds no vectors", AGAIN)
+        raise FileError(path, "it holds no vectors", WRITE_AGAIN)
     return table
 
 
 # ------------------------------------------------------------------------------------------------ Parquet
 
 
-class ParquetTable(Table):
+class ParquetTable(EmbeddingTable):
     """Columns `path`, `vector`, `label`, `group`; see `zoo.embedding.writing`."""
 
     def blocks(self, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         for first, columns in self._batches(["vector"], self.step, start):
             column = columns["vector"]
             if column.null_count or column.flatten().null_count:
-                raise FileError(self.path, f"a vector after row {first} is missing", AGAIN)
+                raise FileError(self.path, f"a vector after row {first} is missing", WRITE_AGAIN)
             block = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.space.width)
             skipped = max(0, start - first)
             if skipped < len(block):
                 yield first + skipped, block[skipped:]
 
-    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, Row]]:
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, EmbeddingRow]]:
         there = [name for name in ("path", "label", "group") if name in self._names()]
         for first, columns in self._batches(there, 65_536, 0):
             length = len(columns["path"])
@@ -114,7 +114,7 @@ class ParquetTable(Table):
                 range(length) if wanted is None else sorted(n - first for n in wanted if first <= n < first + length)
             )
             for offset in chosen:
-                yield first + offset, Row(**{name: columns[name][offset].as_py() for name in there})
+                yield first + offset, EmbeddingRow(**{name: columns[name][offset].as_py() for name in there})
 
     def find(self, path: str) -> int | None:
         import pyarrow.compute as pc
@@ -149,10 +149,10 @@ class ParquetTable(Table):
                             at += batch.num_rows
                     first += rows
         except (pa.ArrowException, OSError) as error:
-            raise _damaged(self.path, error) from error
+            raise _damaged_error(self.path, error) from error
 
 
-def _open_parquet(path: Path) -> Table:
+def _open_parquet(path: Path) -> EmbeddingTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -160,28 +160,28 @@ def _open_parquet(path: Path) -> Table:
         with pq.ParquetFile(path) as opened:
             schema, count = opened.schema_arrow, opened.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged_error(path, error) from error
     if "vector" not in schema.names or "path" not in schema.names:
-        raise FileError(path, f"there is no column `vector` or `path`, only {', '.join(schema.names)}", AGAIN)
+        raise FileError(path, f"there is no column `vector` or `path`, only {', '.join(schema.names)}", WRITE_AGAIN)
     kind = schema.field("vector").type
     if not (pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)):
-        raise FileError(path, f"the column `vector` is {kind}, not a fixed-size list of float32", AGAIN)
+        raise FileError(path, f"the column `vector` is {kind}, not a fixed-size list of float32", WRITE_AGAIN)
     metadata = {key.decode(): value.decode("utf-8", "replace") for key, value in (schema.metadata or {}).items()}
-    space = _checked(path, metadata, kind.list_size)
+    space = _check_space(path, metadata, kind.list_size)
     return ParquetTable(path, space=space, metadata=metadata, count=count)
 
 
 # ------------------------------------------------------------------------------------------------ arrays
 
 
-class ArrayTable(Table):
+class ArrayTable(EmbeddingTable):
     """A mapped array (N, D) float32, and its rows as lines of JSON in the same file or beside it.
 
     Args:
         vectors: mapped.
         lines: the file of the lines.
         begin: the byte there at which they begin.
-        options: as for `Table`.
+        options: as for `EmbeddingTable`.
     """
 
     def __init__(self, path: Path, *, vectors: np.ndarray, lines: Path, begin: int, **options: Any) -> None:
@@ -193,71 +193,75 @@ class ArrayTable(Table):
         for first in range(start, len(self), self.step):
             yield first, self.vectors[first : first + self.step]
 
-    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, Row]]:
+    def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, EmbeddingRow]]:
         number = -1
         try:
             with self._lines.open("rb") as opened:
                 opened.seek(self._begin)
                 for number, line in enumerate(opened):
                     if wanted is None or number in wanted:
-                        yield number, Row(**json.loads(line))
+                        yield number, EmbeddingRow(**json.loads(line))
         except (OSError, ValueError, TypeError) as error:
-            raise _damaged(self._lines, error) from error
+            raise _damaged_error(self._lines, error) from error
         if number + 1 != len(self):
-            raise FileError(self._lines, f"it has {number + 1} rows, where there are {len(self)} vectors", AGAIN)
+            raise FileError(self._lines, f"it has {number + 1} rows, where there are {len(self)} vectors", WRITE_AGAIN)
 
 
-def _open_array(path: Path) -> Table:
+def _open_array(path: Path) -> EmbeddingTable:
     lines = rows_beside(path)
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged_error(path, error) from error
     if vectors.dtype != np.float32 or vectors.ndim != 2:
-        raise FileError(path, f"it holds {vectors.dtype} {vectors.shape}, not float32 (N, D)", AGAIN)
+        raise FileError(path, f"it holds {vectors.dtype} {vectors.shape}, not float32 (N, D)", WRITE_AGAIN)
     try:
         with lines.open("rb") as opened:
             metadata = json.loads(opened.readline())
             begin = opened.tell()
     except FileNotFoundError as error:
-        raise FileError(lines, "it says which pictures the vectors are of, and is missing", AGAIN) from error
+        raise FileError(lines, "it says which pictures the vectors are of, and is missing", WRITE_AGAIN) from error
     except (OSError, ValueError) as error:
-        raise _damaged(lines, error) from error
+        raise _damaged_error(lines, error) from error
     if not isinstance(metadata, dict):
-        raise _damaged(lines, "no metadata")
-    space = _checked(path, metadata, vectors.shape[1])
+        raise _damaged_error(lines, "no metadata")
+    space = _check_space(path, metadata, vectors.shape[1])
     return ArrayTable(path, vectors=vectors, lines=lines, begin=begin, space=space, metadata=metadata)
 
 
-def _open_safetensors(path: Path) -> Table:
+def _open_safetensors(path: Path) -> EmbeddingTable:
     try:
         with path.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
-            if length > HEADER:
+            if length > LARGEST_HEADER:
                 raise ValueError("its header is too long")
             header = json.loads(opened.read(length))
         metadata = header.get("__metadata__", {})
-        told, rows = header["vectors"], header["rows"]
+        vectors_entry, rows = header["vectors"], header["rows"]
         begin = 8 + length
-        (count, width), (first, _), (lines, end) = told["shape"], told["data_offsets"], rows["data_offsets"]
-        if told["dtype"] != "F32" or path.stat().st_size < begin + end:
+        (count, width), (first, _), (lines, end) = (
+            vectors_entry["shape"],
+            vectors_entry["data_offsets"],
+            rows["data_offsets"],
+        )
+        if vectors_entry["dtype"] != "F32" or path.stat().st_size < begin + end:
             raise ValueError("it ends too early")
         vectors = np.memmap(path, dtype="<f4", mode="r", offset=begin + first, shape=(count, width))
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from error
-    space = _checked(path, metadata, width)
+        raise _damaged_error(path, error) from error
+    space = _check_space(path, metadata, width)
     return ArrayTable(path, vectors=vectors, lines=path, begin=begin + lines, space=space, metadata=metadata)
 
 
-def _checked(path: Path, metadata: Mapping[str, str], width: int) -> Space:
-    space = space_of(metadata, path)
+def _check_space(path: Path, metadata: Mapping[str, str], width: int) -> EmbeddingSpace:
+    space = read_space(metadata, path)
     if width < 1:
-        raise FileError(path, "its vectors have no numbers", AGAIN)
+        raise FileError(path, "its vectors have no numbers", WRITE_AGAIN)
     if space.width != width:
-        raise FileError(path, f"its vectors have {width} numbers, where it says {space.width}", AGAIN)
+        raise FileError(path, f"its vectors have {width} numbers, where it says {space.width}", WRITE_AGAIN)
     return space
 
 
-def _damaged(path: Path, error: object) -> FileError:
+def _damaged_error(path: Path, error: object) -> FileError:
     reason = " ".join(str(error).split())[:160]
-    return FileError(path, f"it is truncated or damaged ({reason})", AGAIN)
+    return FileError(path, f"it is truncated or damaged ({reason})", WRITE_AGAIN)

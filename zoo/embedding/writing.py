@@ -9,10 +9,10 @@ from typing import IO
 
 import numpy as np
 
-from zoo.embedding.space import Space
-from zoo.embedding.stream import Chunk
+from zoo.embedding.space import EmbeddingSpace
+from zoo.embedding.stream import EmbeddingChunk
 from zoo.errors import UsageError
-from zoo.files import writing
+from zoo.files import atomic_write
 
 SUFFIXES = (".parquet", ".npy", ".safetensors")
 ROW_GROUP = 4096
@@ -31,7 +31,9 @@ def rows_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.rows.jsonl")
 
 
-def write_embeddings(path: Path, chunks: Iterable[Chunk], *, space: Space, rows: int, listing: str = "") -> None:
+def write_embeddings(
+    path: Path, chunks: Iterable[EmbeddingChunk], *, space: EmbeddingSpace, rows: int, listing: str = ""
+) -> None:
     """Write vectors with what is known of them.
 
     Parquet: columns `path` string, `vector` fixed-size list of float32, `label` and `group` string or null; what the
@@ -51,16 +53,16 @@ def write_embeddings(path: Path, chunks: Iterable[Chunk], *, space: Space, rows:
     """
     metadata = space.as_metadata(listing=listing)
     if check_suffix(path).suffix == ".parquet":
-        with writing(path) as part:
+        with atomic_write(path) as part:
             _write_parquet(part, chunks, metadata, space.width)
     elif path.suffix == ".npy":
         _write_array(path, chunks, metadata, (rows, space.width))
     else:
-        with writing(path) as part, part.open("wb") as opened:
+        with atomic_write(path) as part, part.open("wb") as opened:
             _write_safetensors(opened, chunks, metadata, (rows, space.width), part.parent)
 
 
-def _write_parquet(part: Path, chunks: Iterable[Chunk], metadata: dict[str, str], width: int) -> None:
+def _write_parquet(part: Path, chunks: Iterable[EmbeddingChunk], metadata: dict[str, str], width: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -80,10 +82,12 @@ def _write_parquet(part: Path, chunks: Iterable[Chunk], metadata: dict[str, str]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
-def _write_array(path: Path, chunks: Iterable[Chunk], metadata: dict[str, str], shape: tuple[int, int]) -> None:
+def _write_array(
+    path: Path, chunks: Iterable[EmbeddingChunk], metadata: dict[str, str], shape: tuple[int, int]
+) -> None:
     with (
-        writing(path) as part,
-        writing(rows_beside(path)) as beside,
+        atomic_write(path) as part,
+        atomic_write(rows_beside(path)) as beside,
         part.open("wb") as vectors,
         beside.open("wb") as lines,
     ):
@@ -96,7 +100,7 @@ def _write_array(path: Path, chunks: Iterable[Chunk], metadata: dict[str, str], 
 
 
 def _write_safetensors(
-    opened: IO[bytes], chunks: Iterable[Chunk], metadata: dict[str, str], shape: tuple[int, int], folder: Path
+    opened: IO[bytes], chunks: Iterable[EmbeddingChunk], metadata: dict[str, str], shape: tuple[int, int], folder: Path
 ) -> None:
     """The header names the sizes of all that follows, so the lines are gathered in a file of their own first."""
     import shutil
@@ -121,9 +125,9 @@ def _write_safetensors(
             shutil.copyfileobj(part, opened, 1 << 20)
 
 
-def _gathered(chunks: Iterable[Chunk], most: int) -> Iterator[Chunk]:
+def _gathered(chunks: Iterable[EmbeddingChunk], most: int) -> Iterator[EmbeddingChunk]:
     """The same rows in chunks of exactly `most`, the last one smaller."""
-    waiting: list[Chunk] = []
+    waiting: list[EmbeddingChunk] = []
     for chunk in chunks:
         if len(chunk.paths) == most and not waiting:
             yield chunk  # the usual part, without a copy
@@ -140,9 +144,9 @@ def _gathered(chunks: Iterable[Chunk], most: int) -> Iterator[Chunk]:
         yield last
 
 
-def _joined(chunks: list[Chunk]) -> Chunk:
+def _joined(chunks: list[EmbeddingChunk]) -> EmbeddingChunk:
     full = [chunk.vectors for chunk in chunks if chunk.paths]
-    return Chunk(
+    return EmbeddingChunk(
         paths=tuple(path for chunk in chunks for path in chunk.paths),
         labels=tuple(label for chunk in chunks for label in chunk.labels),
         groups=tuple(group for chunk in chunks for group in chunk.groups),
@@ -150,8 +154,8 @@ def _joined(chunks: list[Chunk]) -> Chunk:
     )
 
 
-def _part_of(chunk: Chunk, start: int, stop: int) -> Chunk:
-    return Chunk(
+def _part_of(chunk: EmbeddingChunk, start: int, stop: int) -> EmbeddingChunk:
+    return EmbeddingChunk(
         paths=chunk.paths[start:stop],
         labels=chunk.labels[start:stop],
         groups=chunk.groups[start:stop],
@@ -159,7 +163,7 @@ def _part_of(chunk: Chunk, start: int, stop: int) -> Chunk:
     )
 
 
-def _lines(chunk: Chunk) -> Iterator[bytes]:
+def _lines(chunk: EmbeddingChunk) -> Iterator[bytes]:
     for path, label, group in zip(chunk.paths, chunk.labels, chunk.groups, strict=True):
         yield _line({"path": _text(path), "label": _text(label), "group": _text(group)})
 

@@ -1,9 +1,9 @@
-"""Is a head worth having? The same seeds, weights, batches and pictures with and without it, and its rivals.
+"""Ablation of a head: variants with and without it, from the same seeds, weights, batches and pictures.
 
 An ablation is a folder:
 
 question.json        what was asked; the same command goes on where it was stopped or killed
-<arm>/<seed>/        a run each; the weights of the first seed are kept, those of the others only if wanted
+<variant>/<seed>/    a run each; the weights of the first seed are kept, those of the others only if wanted
 ablation.json        figures, comparisons, and what they were made with; written anew after every seed
 ablation.md          the same as tables and sentences
 """
@@ -15,27 +15,34 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from zoo.data.decoded import drop_decoded
+from zoo.data import remove_decoded
 from zoo.errors import FileError, UsageError
-from zoo.evaluation.arms import LOCATOR, ORDER, Arm
-from zoo.evaluation.question import SEEN, Question, ask, open_folder
-from zoo.evaluation.verdicts import AblationReport, report_ablation
-from zoo.files import write_whole
+from zoo.evaluation.ablation_plan import SEEN_SHARE, AblationPlan, open_ablation_folder, plan_ablation
+from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
+from zoo.evaluation.variants import LOCATOR, TRAINING_ORDER, Variant
+from zoo.files import write_atomically
 from zoo.progress import Progress, silent
-from zoo.training.finetune import resume, train_recipe
-from zoo.training.kept import Shelf
-from zoo.training.recipe import Recipe, recipe_text
-from zoo.training.runs import CHECKPOINT, Run, open_run
-from zoo.training.stages import unheard
+from zoo.training import (
+    CHECKPOINT_FILE,
+    FeatureCachePool,
+    Recipe,
+    Run,
+    RunRecord,
+    as_json,
+    discard_message,
+    open_run,
+    recipe_text,
+    resume,
+    train_recipe,
+)
 
-SHELVES = 6  # of frozen outputs: whole pictures, two sorts of crops, each before the heads and below the boundary
-MADE_WITH = ("device", "threads", "versions")  # of runs: best the same for all
+SHARED_CACHES = 6  # of frozen outputs: whole pictures, two sorts of crops, each before the heads and below the boundary
+ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of runs: best the same for all
 
-Runs = Mapping[tuple[str, int], Run]  # by arm and seed
+RunsByVariant = Mapping[tuple[str, int], Run]  # by variant and seed
 
 
 def ablate(
@@ -44,25 +51,25 @@ def ablate(
     *,
     without: str,
     seeds: int = 10,
-    arms: Sequence[str] | None = None,
+    variants: Sequence[str] | None = None,
     metric: str | None = None,
     keep: bool = False,
     device: str | None = None,
     progress: Progress = silent,
-    tell: Callable[[str], None] = unheard,
+    tell: Callable[[str], None] = discard_message,
 ) -> AblationReport:
-    """Train all arms from all seeds, and compare them seed by seed.
+    """Train all variants from all seeds, and compare them seed by seed.
 
     Where groups are known, a share of the training pictures is held out, so that groups that were learnt from are
     scored beside the test's. Said again with the same folder it goes on where it was; more seeds may be asked for.
-    The report has all seeds that all arms asked for were trained from, and all arms that were trained from those.
+    The report has all seeds that every requested variant was trained from, and all variants trained from those.
 
     Args:
         recipe: with all its heads; its seed is the first.
         out: the ablation's folder.
         without: the head in question, by its name in the model.
         seeds: how many.
-        arms: keys of `zoo.evaluation.arms.ARMS` beside `without`; all that can be by default.
+        variants: keys of `zoo.evaluation.variants.VARIANTS` beside `without`; all that are possible by default.
         metric: of the first other head of a weight over 0; accuracy, else what picks its best epoch, by default.
         keep: keep the weights of all runs.
         device: where; the GPU where there is one by default.
@@ -78,151 +85,156 @@ def ablate(
     if seeds < 1:
         raise UsageError(f"{seeds} seeds are none.", "Ask for 10; under six nothing can be concluded.")
     place = Path(out)
-    question = ask(recipe, without, out=place, only=arms, metric=metric, progress=progress)
-    open_folder(place, question)
-    if "seen" in question.splits and not recipe.data.seen and question.recipe.data.seen:
-        tell(f"{SEEN:.0%} of the training pictures are held out, to compare seen groups with unseen ones.")
-    work = _Work(place=place, question=question, keep=keep, device=device, shelf=Shelf(SHELVES), progress=progress)
+    plan = plan_ablation(recipe, without, out=place, only=variants, metric=metric, progress=progress)
+    open_ablation_folder(place, plan)
+    if "seen" in plan.splits and not recipe.data.seen and plan.recipe.data.seen:
+        tell(f"{SEEN_SHARE:.0%} of the training pictures are held out, to compare seen groups with unseen ones.")
+    setup = _AblationSetup(
+        place=place, plan=plan, keep=keep, device=device, cache_pool=FeatureCachePool(SHARED_CACHES), progress=progress
+    )
     try:
         with FileLock(place / ".lock", timeout=0):
-            return _run_all(work, seeds, tell)
+            return _run_all(setup, seeds, tell)
     except Timeout as error:
         raise FileError(place, "another `zoo ablate` works here", "Wait for it, or choose another `out=`.") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
+class _AblationSetup:
     place: Path
-    question: Question
+    plan: AblationPlan
     keep: bool
     device: str | None
-    shelf: Shelf
+    cache_pool: FeatureCachePool
     progress: Progress
 
 
-def _run_all(work: _Work, seeds: int, tell: Callable[[str], None]) -> AblationReport:
-    question, first = work.question, work.question.recipe.seed
-    ordered = sorted(question.arms, key=lambda arm: ORDER.index(arm.key))
+def _run_all(setup: _AblationSetup, seeds: int, tell: Callable[[str], None]) -> AblationReport:
+    plan, first = setup.plan, setup.plan.recipe.seed
+    ordered = sorted(plan.variants, key=lambda variant: TRAINING_ORDER.index(variant.key))
     total, done = seeds * len(ordered), 0
     for seed in range(first, first + seeds):
-        work.shelf.clear()  # another seed has other training pictures
-        for arm in ordered:
-            work.progress("ablating", done, total, f"seed {seed}: {arm.title}")
-            fresh = _standing(work.place / arm.key / str(seed)) is None
-            run = _run_arm(work, arm, seed)
+        setup.cache_pool.clear()  # another seed has other training pictures
+        for variant in ordered:
+            setup.progress("ablating", done, total, f"seed {seed}: {variant.title}")
+            fresh = _find_finished_run(setup.place / variant.key / str(seed)) is None
+            run = _run_variant(setup, variant, seed)
             done += 1
             if fresh:
-                tell(f"seed {seed}  {arm.title}: {_said(run, question)}  ({run.record['seconds']:.0f} s)")
-        report = _report(work)
-    work.progress("ablating", total, total, "")
+                tell(f"seed {seed}  {variant.title}: {_describe_run(run, plan)}  ({run.record.seconds:.0f} s)")
+        report = _write_report(setup)
+    setup.progress("ablating", total, total, "")
     return report
 
 
-def _run_arm(work: _Work, arm: Arm, seed: int) -> Run:
-    """A finished run of an arm: from the folder, from its checkpoint, or from the start.
+def _run_variant(setup: _AblationSetup, variant: Variant, seed: int) -> Run:
+    """A finished run of a variant: from the folder, from its checkpoint, or from the start.
 
     Raises:
         UsageError: the pictures are others than when the ablation began.
     """
-    folder, locator = work.place / arm.key / str(seed), work.place / LOCATOR / str(seed)
-    keep = work.keep or seed == work.question.recipe.seed
-    if arm.locator is not None and _standing(folder, whole=keep) is None:
-        _train(work, locator, arm.locator(seed), whole=True)
-    run = _train(work, folder, arm.recipe(seed, locator.resolve()), whole=keep)
-    if run.record["pictures"] != work.question.pictures:
+    folder, locator = setup.place / variant.key / str(seed), setup.place / LOCATOR / str(seed)
+    keep = setup.keep or seed == setup.plan.recipe.seed
+    if variant.locator is not None and _find_finished_run(folder, whole=keep) is None:
+        _train(setup, locator, variant.locator(seed), whole=True)
+    run = _train(setup, folder, variant.recipe(seed, locator.resolve()), whole=keep)
+    if run.record.pictures != setup.plan.pictures:
         raise UsageError(
             f"{folder}: its pictures are others than those that the ablation began with.",
             "Put them back and delete that folder, or choose another `out=`.",
         )
     if not keep:
         run = run.drop_weights()
-        if arm.locator is not None and (first := _standing(locator)):
+        if variant.locator is not None and (first := _find_finished_run(locator)):
             first.drop_weights()
-    if arm.locator is not None:  # crops that no other run will ask for
-        drop_decoded(run.record["fingerprint"], run.record["model"]["input"]["size"])
+    if variant.locator is not None:  # crops that no other run will ask for
+        remove_decoded(run.record.fingerprint, run.record.model.input.size)
     return run
 
 
-def _standing(folder: Path, *, whole: bool = False) -> Run | None:
+def _find_finished_run(folder: Path, *, whole: bool = False) -> Run | None:
     """The finished run in a folder, where there is one; `whole`: with its weights."""
     run = open_run(folder) if (folder / "run.json").is_file() else None
-    return run if run and run.done and not (whole and run.record.get("dropped")) else None
+    return run if run and run.done and not (whole and run.record.dropped) else None
 
 
-def _train(work: _Work, folder: Path, recipe: Recipe, *, whole: bool) -> Run:
-    if run := _standing(folder, whole=whole):
+def _train(setup: _AblationSetup, folder: Path, recipe: Recipe, *, whole: bool) -> Run:
+    if run := _find_finished_run(folder, whole=whole):
         return run
-    if (folder / "run.json").is_file() and (folder / CHECKPOINT).is_file():
-        return resume(folder, device=work.device, progress=work.progress, shelf=work.shelf)
+    if (folder / "run.json").is_file() and (folder / CHECKPOINT_FILE).is_file():
+        return resume(folder, device=setup.device, progress=setup.progress, cache_pool=setup.cache_pool)
     if folder.exists():
         shutil.rmtree(folder)  # killed before its first checkpoint, or without the weights that are wanted now
-    return train_recipe(recipe, folder, device=work.device, progress=work.progress, shelf=work.shelf)
+    return train_recipe(recipe, folder, device=setup.device, progress=setup.progress, cache_pool=setup.cache_pool)
 
 
-def _said(run: Run, question: Question) -> str:
-    judge = question.judge
-    parts = [f"{question.place(split)} {judge.value(run, split):.3f}" for split in question.splits]
-    return f"{judge.metric.replace('_', ' ')} {', '.join(parts)}"
+def _describe_run(run: Run, plan: AblationPlan) -> str:
+    primary_metric = plan.primary_metric
+    parts = [f"{plan.place(split)} {primary_metric.value(run, split):.3f}" for split in plan.splits]
+    return f"{primary_metric.metric.replace('_', ' ')} {', '.join(parts)}"
 
 
 # ------------------------------------------------------------------------------------------------ the report
 
 
-def _report(work: _Work) -> AblationReport:
+def _write_report(setup: _AblationSetup) -> AblationReport:
     """Compare what lies in the folder, and write it down."""
-    question = work.question
-    runs, seeds, arms = _collect(work)
+    plan = setup.plan
+    runs, seeds, variants = _collect_runs(setup)
     values = {
-        question.place(split): {
-            arm.key: [question.judge.value(runs[arm.key, seed], split) for seed in seeds] for arm in arms
+        plan.place(split): {
+            variant.key: [plan.primary_metric.value(runs[variant.key, seed], split) for seed in seeds]
+            for variant in variants
         }
-        for split in question.splits
+        for split in plan.splits
     }
-    report = report_ablation(
+    report = make_ablation_report(
         values,
-        arms={arm.key: arm.title for arm in arms},
+        variants={variant.key: variant.title for variant in variants},
         seeds=seeds,
-        head=question.judge.head,
-        left_out=question.left_out,
-        metric=question.judge.metric,
-        better=question.judge.better,
-        share=question.judge.share,
+        head=plan.primary_metric.head,
+        left_out=plan.left_out,
+        metric=plan.primary_metric.metric,
+        better=plan.primary_metric.better,
+        share=plan.primary_metric.share,
     )
-    _write(work, runs, report)
+    _write_files(setup, runs, report)
     return report
 
 
-def _collect(work: _Work) -> tuple[Runs, list[int], list[Arm]]:
-    """All finished runs; the seeds of which all wanted arms are; the arms that are of all those seeds."""
+def _collect_runs(setup: _AblationSetup) -> tuple[RunsByVariant, list[int], list[Variant]]:
+    """All finished runs; the seeds that all wanted variants have; the variants that have all those seeds."""
     runs = {
         (folder.parent.name, int(folder.name)): run
-        for folder in work.place.glob("*/*")
-        if folder.name.isdecimal() and (run := _standing(folder))
+        for folder in setup.place.glob("*/*")
+        if folder.name.isdecimal() and (run := _find_finished_run(folder))
     }
-    seeds = sorted({seed for _, seed in runs if all((arm.key, seed) in runs for arm in work.question.arms)})
-    arms = [arm for arm in work.question.possible if all((arm.key, seed) in runs for seed in seeds)]
-    return runs, seeds, arms
+    seeds = sorted({seed for _, seed in runs if all((variant.key, seed) in runs for variant in setup.plan.variants)})
+    variants = [variant for variant in setup.plan.possible if all((variant.key, seed) in runs for seed in seeds)]
+    return runs, seeds, variants
 
 
-def _write(work: _Work, runs: Runs, report: AblationReport) -> None:
+def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationReport) -> None:
     """The report, and all that it was made with."""
-    question = work.question
+    plan = setup.plan
     record = runs["without", report.seeds[0]].record
+    said = as_json(record)
+    others = [as_json(run.record) for run in runs.values()]
     made = {
-        "recipe": _private(question.recipe),
-        **{key: record[key] for key in ("dataset", "pictures", "splits", *MADE_WITH)},
-        "differing": [key for key in MADE_WITH if any(run.record[key] != record[key] for run in runs.values())],
+        "recipe": _recipe_without_paths(plan.recipe),
+        **{key: said[key] for key in ("dataset", "pictures", "splits", *ENVIRONMENT_KEYS)},
+        "differing": [key for key in ENVIRONMENT_KEYS if any(other[key] != said[key] for other in others)],
         "runs": [
-            {"arm": key, "seed": seed, "seconds": run.record["seconds"], "figures": _single(run)}
+            {"arm": key, "seed": seed, "seconds": run.record.seconds, "figures": _scalar_metrics(run)}
             for (key, seed), run in sorted(runs.items())
         ],
     }
-    write_whole(work.place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
-    text = f"{report.as_markdown()}\n{_made_in_words(question, record, made['differing'])}\n"
-    write_whole(work.place / "ablation.md", text)
+    write_atomically(setup.place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
+    text = f"{report.as_markdown()}\n{_describe_setup(plan, record, made['differing'])}\n"
+    write_atomically(setup.place / "ablation.md", text)
 
 
-def _single(run: Run) -> dict[str, dict[str, dict[str, float]]]:
+def _scalar_metrics(run: Run) -> dict[str, dict[str, dict[str, float]]]:
     """A run's figures by split and head, without those of single classes."""
     return {
         split: {
@@ -233,22 +245,21 @@ def _single(run: Run) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def _private(recipe: Recipe) -> str:
+def _recipe_without_paths(recipe: Recipe) -> str:
     """The recipe as others may read it, without the author's folders."""
     part = recipe.data
     crop = Path(part.crop).name if part.crop else None
     return recipe_text(recipe.model_copy(update={"data": part.model_copy(update={"root": None, "crop": crop})}))
 
 
-def _made_in_words(question: Question, record: Mapping[str, Any], differing: Sequence[str]) -> str:
-    counts = record["splits"]
-    order = ("train", "val", *question.splits)
-    said = ", ".join(f"{counts[name]:,} {question.place(name)}" for name in order)
-    model, side = record["model"], record["model"]["input"]["size"]
+def _describe_setup(plan: AblationPlan, record: RunRecord, differing: Sequence[str]) -> str:
+    order = ("train", "val", *plan.splits)
+    said = ", ".join(f"{getattr(record.splits, name):,} {plan.place(name)}" for name in order)
+    model, side = record.model, record.model.input.size
     mixed = f" Not all runs agree in: {', '.join(differing)}." if differing else ""
     return (
-        f"`{record['dataset']['name']}`: {said} pictures of {side} x {side} pixels; "
-        f"`{model['backbone']}` up to `{model['cut']['name']}`, weights: {Path(str(record['weights'])).name}; "
-        f"at most {question.recipe.training.epochs} epochs; {record['device']}, {record['threads']} threads, "
-        f"torch {record['versions']['torch']}.{mixed}"
+        f"`{record.dataset.name}`: {said} pictures of {side} x {side} pixels; "
+        f"`{model.backbone}` up to `{model.cut.name}`, weights: {Path(record.weights).name}; "
+        f"at most {plan.recipe.training.epochs} epochs; {record.device}, {record.threads} threads, "
+        f"torch {record.versions['torch']}.{mixed}"
     )

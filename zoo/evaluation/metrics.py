@@ -1,4 +1,4 @@
-"""Figures of merit, by torchmetrics; log loss as the Data Science Bowl scored it."""
+"""Metrics, by torchmetrics; log loss (mean negative log-likelihood) as the Data Science Bowl scored it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-CLIP = 1e-15  # the competition's
+CLIP_EPSILON = 1e-15  # the competition's
 
 
 class LogLoss(Metric):
@@ -34,7 +34,7 @@ class LogLoss(Metric):
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         """Shapes: probabilities (N, K) float, target (N,) int64."""
         rows = probabilities.double()
-        rows = (rows / rows.sum(dim=1, keepdim=True)).clamp(CLIP, 1 - CLIP)
+        rows = (rows / rows.sum(dim=1, keepdim=True)).clamp(CLIP_EPSILON, 1 - CLIP_EPSILON)
         self.total -= rows[torch.arange(len(target), device=rows.device), target].log().sum()
         self.count += len(target)
 
@@ -57,7 +57,7 @@ class BalancedAccuracy(MulticlassConfusionMatrix):
 
 
 def category_metrics(classes: int) -> MetricCollection:
-    """What a classifier is judged by; the first is the one to watch.
+    """The metrics of a classifier; the first one picks the best epoch.
 
     Args:
         classes: how many there are.

@@ -3,82 +3,78 @@
 from __future__ import annotations
 
 import copy
-import csv
-import io
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.contracts import Box, Categories, Multilabel
-from zoo.data.crops import Window, find_window
-from zoo.data.decoded import ordered
+from zoo import __version__
+from zoo.contracts import Box, Categories, Multilabel, PredictionTable
+from zoo.data import Window, find_window, map_in_order, open_images, read_image, resize
 from zoo.devices import pick_device, pick_precision
-from zoo.embedding import list_pictures
 from zoo.errors import UsageError, ZooError
-from zoo.files import write_whole, writing
-from zoo.images import read_image, resize
-from zoo.model import Model
+from zoo.evaluation.formats import open_format
+from zoo.models import Model
 from zoo.progress import Progress, silent
-from zoo.training.feeds import EVALUATED, Arithmetic
+from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What a model says of each picture."""
+    """A model's predictions, one for each picture."""
 
     images: tuple[str, ...]  # (N) paths as given
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: what the answer's columns are called
     skipped: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: who was asked; `filterzoo`: the version
 
-    def save(self, path: Path | str, *, head: str | None = None) -> Path:
-        """Write one row a picture: `image,<classes>` as CSV or Parquet, by the file's suffix.
+    def save(
+        self,
+        path: Path | str,
+        *,
+        format: str | None = None,
+        head: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write them to a file, a row a picture, whole or not at all.
 
         Args:
-            path: `.csv` or `.parquet`.
+            path: its suffix says which format, `.csv`, `.parquet`, `.json` or what a plugin brings.
+            format: the format's name, whatever the suffix.
             head: whose answers; all heads' side by side by default, their columns prefixed where there are several.
+            options: the format's own.
 
         Raises:
-            UsageError: another suffix, or no such head.
+            UsageError: no format has that suffix, no such head, or an option that the format has not.
+            UnknownNameError: no such format.
         """
         path = Path(path)
-        if path.suffix == ".csv":
-            write_whole(path, self.as_csv(head))
-        elif path.suffix == ".parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            columns, table = self.table(head)
-            content = {"image": pa.array(self.images), **dict(zip(columns, table.T.astype(np.float32), strict=True))}
-            with writing(path) as part:
-                pq.write_table(pa.table(content), part)
-        else:
-            raise UsageError(f"{path}: predictions are written as .csv or .parquet.")
+        open_format(format, path, options).write(self.as_table(head), path)
         return path
 
     def as_csv(self, head: str | None = None) -> str:
-        """The competitions' form: a header `image,<classes>`, then the file's name and a number a column.
+        """The text of the format `csv`, the competitions' form: a header `image,<classes>`, then a line a picture."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.save(Path(folder, "csv"), format="csv", head=head).read_text("utf-8", "surrogateescape")
 
-        Where two pictures have one name, their paths as given stand in its place.
-        """
-        columns, table = self.table(head)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["image", *columns])
-        names = [Path(image).name for image in self.images]
-        if len(set(names)) < len(names):  # the same name in several folders
-            names = list(self.images)
-        for name, row in zip(names, table.tolist(), strict=True):
-            writer.writerow([name, *(f"{value:.6g}" for value in row)])
-        return text.getvalue()
+    def as_table(self, head: str | None = None) -> PredictionTable:
+        """As a format is given them; one head's, or all heads' side by side."""
+        columns, values = self.table(head)
+        values = values.astype(np.float32)
+        values.setflags(write=False)
+        return PredictionTable(
+            images=self.images, columns=tuple(columns), values=values, sizes=self.sizes, metadata=self.metadata
+        )
 
     def table(self, head: str | None = None) -> tuple[list[str], np.ndarray]:
         """Column names, and numbers (N, columns): one head's, or all heads' side by side."""
@@ -100,11 +96,11 @@ def predict(
     skip_unreadable: bool = False,
     progress: Progress = silent,
 ) -> Predictions:
-    """Ask a model about picture files, in order.
+    """Predict picture files, in order.
 
     Args:
         model: with its heads.
-        pictures: a folder, a file, or a list of files.
+        pictures: a folder, a file, a pattern, or several of them.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out what cannot be read, instead of stopping.
@@ -115,18 +111,18 @@ def predict(
             "This model learnt from pictures cropped to their true boxes, and a new picture has none.",
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
-    paths = list_pictures(pictures)
+    paths = [entry.path for entry in open_images(pictures).entries()]
     where = pick_device(device)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
-    ask = _asked(model, arithmetic)
-    look = _window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
+    ask = _make_predictor(model, arithmetic)
+    find_crop = _make_window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
 
     def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | ZooError:
         try:
             image = read_image(paths[index])
         except ZooError as error:
             return error
-        left, top, right, bottom = window = look(image)
+        left, top, right, bottom = window = find_crop(image)
         return resize(image[:, top:bottom, left:right], model.size), (image.shape[2], image.shape[1]), window
 
     images: list[Tensor] = []
@@ -141,7 +137,7 @@ def predict(
             answers[name].append(answer)
         images.clear()
 
-    for index, result in enumerate(ordered(one, range(len(paths)))):
+    for index, result in enumerate(map_in_order(one, range(len(paths)))):
         if isinstance(result, ZooError):
             if not skip_unreadable:
                 raise result
@@ -150,8 +146,8 @@ def predict(
             images.append(result[0])
             sizes.append(result[1])
             windows.append(result[2])
-            names.append(str(paths[index]))
-        if len(images) == EVALUATED:
+            names.append(paths[index])
+        if len(images) == EVALUATION_BATCH:
             flush()
         progress("predicting", index + 1, len(paths))
     if images:
@@ -168,12 +164,13 @@ def predict(
         images=tuple(names),
         sizes=tuple(sizes),
         answers=joined,
-        columns={name: _columns(model, name, answer) for name, answer in joined.items()},
+        columns={name: _column_names(model, name, answer) for name, answer in joined.items()},
         skipped=tuple(skipped),
+        metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
 
 
-def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:
+def _make_predictor(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:
     """Pictures (N, 3, S, S) uint8 -> answers by head, on the CPU; the model itself is left where it is."""
     filters = arithmetic.frozen(model.filters)
     heads = {name: copy.deepcopy(model.head(name)).to(arithmetic.device).eval() for name in model.heads}
@@ -188,25 +185,25 @@ def _asked(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str,
     return ask
 
 
-def _window_finder(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], Window]:
-    """Picture (3, H, W) uint8 -> the part of it that the model is shown; all of it where nothing is cropped."""
+def _make_window_finder(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], Window]:
+    """Picture (3, H, W) uint8 -> the part of it that the model is given; all of it where nothing is cropped."""
     crop = model.crop
     if crop is None or crop.locator is None:
         return lambda image: (0, 0, image.shape[2], image.shape[1])
     head, margin, side = crop.head, crop.margin, crop.locator.size
-    locate, lock = _asked(crop.locator, arithmetic), threading.Lock()
+    locate, lock = _make_predictor(crop.locator, arithmetic), threading.Lock()
 
-    def look(image: Tensor) -> Window:
-        with lock:  # one net at a time: several at once would only fight for the cores
+    def find_crop(image: Tensor) -> Window:
+        with lock:  # one network at a time: several at once would compete for the cores
             box = locate(resize(image, side).unsqueeze(0))[head][0]
         height, width = image.shape[-2:]
         found = crop.in_pixels(box, width, height)
         return (0, 0, width, height) if found is None else find_window(found, width, height, margin=margin)
 
-    return look
+    return find_crop
 
 
-def _columns(model: Model, name: str, answer: np.ndarray) -> tuple[str, ...]:
+def _column_names(model: Model, name: str, answer: np.ndarray) -> tuple[str, ...]:
     target = model.head(name).target
     if isinstance(target, (Categories, Multilabel)):
         return target.names

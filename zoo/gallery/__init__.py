@@ -1,23 +1,5 @@
-"""A page that shows filters: what they are, what they look for, and a map of pictures as they see them."""
+"""A page of filters."""
 
-from zoo.gallery.layout import METHODS, Layout, lay_out, nearest_of_all
-from zoo.gallery.looks import Looks, find_looks, make_looks, read_looks
-from zoo.gallery.making import Gallery, write_gallery
-from zoo.gallery.materials import Materials, gather_dataset, gather_files, gather_table
+import lazy_loader
 
-__all__ = [
-    "METHODS",
-    "Gallery",
-    "Layout",
-    "Looks",
-    "Materials",
-    "find_looks",
-    "gather_dataset",
-    "gather_files",
-    "gather_table",
-    "lay_out",
-    "make_looks",
-    "nearest_of_all",
-    "read_looks",
-    "write_gallery",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

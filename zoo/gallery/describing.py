@@ -1,4 +1,4 @@
-"""What filters are, in facts and figures: from their manifest and metrics.json, or from a run. Strangers wrote them."""
+"""What filters are, in facts and figures: from manifest and metrics.json, or a run. Untrusted input."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError, ZooError
-from zoo.filters import Filters
-from zoo.published import Published
-from zoo.training.runs import Run
+from zoo.models import Filters
+from zoo.store import Artifact
+from zoo.training import Run
 
-LARGEST = 16 * 2**20  # bytes of a file that is read for a page
-LISTED = 60  # classes that are named
+LARGEST_FILE = 16 * 2**20  # bytes of a file that is read for a page
+MOST_CLASSES = 60  # classes that are named
 _REPOSITORY = re.compile(r"(hf://)?[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class HeadMetrics:
     """The figures of one head on one split."""
 
     split: str
@@ -32,14 +32,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class FiltersDescription:
     """What a page says of filters."""
 
     name: str
     about: str
     facts: tuple[tuple[str, str], ...]  # title and text
     classes: tuple[str, ...]  # of the first head that has any
-    scores: tuple[Score, ...]
+    scores: tuple[HeadMetrics, ...]
     headline: str  # "93.0%", empty where nothing was measured
     meaning: str  # what that figure says
     use: str  # what zoo.load is given
@@ -48,7 +48,7 @@ class Description:
     notes: tuple[str, ...] = ()  # what could not be read
 
 
-def describe(filters: Filters, *, use: str = "", run: Run | None = None) -> Description:
+def describe_filters(filters: Filters, *, use: str = "", run: Run | None = None) -> FiltersDescription:
     """Gather what is known of filters.
 
     Args:
@@ -61,20 +61,20 @@ def describe(filters: Filters, *, use: str = "", run: Run | None = None) -> Desc
     """
     manifest, notes = filters.manifest, list[str]()
     if run is not None:
-        _refuse_other_run(filters, run)
+        _check_run(filters, run)
     metrics = dict(run.metrics) if run is not None else {}
-    counts: Mapping[str, Any] = run.record.get("splits", {}) if run is not None else {}
+    counts: Mapping[str, Any] = run.record.splits.model_dump() if run is not None else {}
     if run is None and filters.published is not None:
-        metrics, counts = _published_figures(filters.published, notes)
-    scores = tuple(_scores(metrics))
+        metrics, counts = _read_artifact_metrics(filters.published, notes)
+    scores = tuple(_collect_metrics(metrics))
     heads = manifest.heads if manifest else ()
     classes = next((head.target.names for head in heads if head.target.names), ())
     headline, meaning = _headline(scores, counts, len(classes))
-    return Description(
-        name=printable(filters.name),
-        about=printable(manifest.about) if manifest else "",
-        facts=tuple((title, printable(text)) for title, text in _facts(filters, classes) if text),
-        classes=tuple(printable(name) for name in classes),
+    return FiltersDescription(
+        name=make_printable(filters.name),
+        about=make_printable(manifest.about) if manifest else "",
+        facts=tuple((title, make_printable(text)) for title, text in _facts(filters, classes) if text),
+        classes=tuple(make_printable(name) for name in classes),
         scores=scores,
         headline=headline,
         meaning=meaning,
@@ -85,17 +85,17 @@ def describe(filters: Filters, *, use: str = "", run: Run | None = None) -> Desc
     )
 
 
-def printable(text: str) -> str:
-    """Without control characters, marks that turn the writing round, and halves of characters."""
-    return "".join(one if _shown(one) else "\N{REPLACEMENT CHARACTER}" for one in text)
+def make_printable(text: str) -> str:
+    """Without control characters, bidirectional marks and lone surrogates."""
+    return "".join(one if _is_printable(one) else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
-def read_published(published: Published, name: str) -> bytes | None:
+def read_artifact_file(published: Artifact, name: str) -> bytes | None:
     """A file as its manifest promises it; None where there is none. Raises ZooError: it is another, or is gone."""
     entry = published.manifest.files.get(name)
-    if entry is None or entry.size > LARGEST:
+    if entry is None or entry.size > LARGEST_FILE:
         return None
-    content = published.source.read(name, limit=LARGEST)
+    content = published.source.read(name, limit=LARGEST_FILE)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ZooError(
             f"{name} of {published.manifest.name} is not the file that was published. Run `zoo fetch` again."
@@ -103,7 +103,7 @@ def read_published(published: Published, name: str) -> bytes | None:
     return content
 
 
-def _shown(one: str) -> bool:
+def _is_printable(one: str) -> bool:
     return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
@@ -125,9 +125,9 @@ def _facts(filters: Filters, classes: tuple[str, ...]) -> Iterator[tuple[str, st
         yield "Licence", manifest.license
 
 
-def _published_figures(published: Published, notes: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+def _read_artifact_metrics(published: Artifact, notes: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
     try:
-        raw = read_published(published, "metrics.json")
+        raw = read_artifact_file(published, "metrics.json")
         content = json.loads(raw) if raw else {}
         figures, splits = content.get("figures", {}), content.get("splits", {})
         return (figures if isinstance(figures, dict) else {}), (splits if isinstance(splits, dict) else {})
@@ -136,19 +136,19 @@ def _published_figures(published: Published, notes: list[str]) -> tuple[dict[str
         return {}, {}
 
 
-def _scores(metrics: Mapping[str, Any]) -> Iterator[Score]:
+def _collect_metrics(metrics: Mapping[str, Any]) -> Iterator[HeadMetrics]:
     for split, heads in metrics.items():
         for head, figures in heads.items() if isinstance(heads, dict) else ():
             single = tuple(
-                (printable(key.replace("_", " ")), float(value))
+                (make_printable(key.replace("_", " ")), float(value))
                 for key, value in (figures.items() if isinstance(figures, dict) else ())
                 if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             )
             if single:
-                yield Score(split=printable(split), head=printable(head), figures=single)
+                yield HeadMetrics(split=make_printable(split), head=make_printable(head), figures=single)
 
 
-def _headline(scores: tuple[Score, ...], counts: Mapping[str, Any], classes: int) -> tuple[str, str]:
+def _headline(scores: tuple[HeadMetrics, ...], counts: Mapping[str, Any], classes: int) -> tuple[str, str]:
     """The accuracy on test pictures, else on validation pictures."""
     for split, key in (("test", "test"), ("validation", "val")):
         for score in scores:
@@ -161,10 +161,10 @@ def _headline(scores: tuple[Score, ...], counts: Mapping[str, Any], classes: int
     return "", ""
 
 
-def _refuse_other_run(filters: Filters, run: Run) -> None:
-    described = run.record.get("model", {})
+def _check_run(filters: Filters, run: Run) -> None:
+    described = run.record.model
     mine = (filters.backbone, filters.cut.node)
-    theirs = (described.get("backbone"), (described.get("cut") or {}).get("node"))
+    theirs = (described.backbone, described.cut.node)
     if mine != theirs:
         raise UsageError(
             f"{run.folder} trained {theirs[0]} at {theirs[1]}, but {filters.name} is {mine[0]} at {mine[1]}. "

@@ -15,19 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from zoo.embedding.search import unit
+from zoo.embedding import normalise_rows
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 
 METHODS = ("auto", "umap", "pca")
 NEIGHBOURS = 12  # that the page shows of every picture
-FEWEST = 16  # pictures; of fewer UMAP makes no map worth the name
-AROUND, APART = 30, 0.8  # UMAP's n_neighbors and min_dist: more and wider than its own, so that thumbnails find room
-STEP = 1024  # pictures whose cosines with all others are in memory at once
+FEWEST_FOR_UMAP = 16  # pictures; of fewer UMAP makes no map worth the name
+UMAP_NEIGHBOURS, UMAP_MIN_DIST = (
+    30,
+    0.8,
+)  # UMAP's n_neighbors and min_dist: more and wider than its own, so that thumbnails find room
+ROWS_AT_ONCE = 1024  # pictures whose cosines with all others are in memory at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class MapLayout:
     """Where pictures lie on the map."""
 
     places: np.ndarray  # (N, 2) float32 in 0 to 1, right and down; the longer side of the map is 1
@@ -35,7 +38,7 @@ class Layout:
     note: str  # what the map is, a sentence
 
 
-def lay_out(vectors: np.ndarray, *, method: str = "auto", seed: int = 0, progress: Progress = silent) -> Layout:
+def lay_out_map(vectors: np.ndarray, *, method: str = "auto", seed: int = 0, progress: Progress = silent) -> MapLayout:
     """Lay vectors out in two dimensions, by the angles between them.
 
     Args:
@@ -49,19 +52,19 @@ def lay_out(vectors: np.ndarray, *, method: str = "auto", seed: int = 0, progres
     """
     if vectors.ndim != 2 or not len(vectors):
         raise UsageError(f"A map needs vectors (N, D), but was given {vectors.shape}. Embed some pictures first.")
-    chosen = _choose(method, len(vectors))
+    chosen = _choose_method(method, len(vectors))
     progress("laying out the map", 0, 1, "UMAP" if chosen == "umap" else "PCA")
-    units = unit(vectors)
+    units = normalise_rows(vectors)
     if chosen == "umap":
         flat, note = _umap(units, seed), "UMAP: pictures that lie close are alike; distances across the map say little."
     else:
         flat, share = _pca(units)
         note = f"PCA: the two directions of most variance, {100 * share:.0f}% of all."
     progress("laying out the map", 1, 1)
-    return Layout(places=_fitted(flat), method="UMAP" if chosen == "umap" else "PCA", note=note)
+    return MapLayout(places=_scale_to_unit(flat), method="UMAP" if chosen == "umap" else "PCA", note=note)
 
 
-def nearest_of_all(
+def find_nearest_of_all(
     vectors: np.ndarray, k: int = NEIGHBOURS, *, progress: Progress = silent
 ) -> tuple[np.ndarray, np.ndarray]:
     """Every picture's k nearest others by cosine, exactly; of equal ones the first.
@@ -74,43 +77,47 @@ def nearest_of_all(
     Returns:
         Rows int32 (N, k), the nearest first, and cosines float32 (N, k).
     """
-    units, count = unit(vectors), len(vectors)
+    units, count = normalise_rows(vectors), len(vectors)
     k = max(0, min(k, count - 1))
     rows, cosines = np.zeros((count, k), dtype=np.int32), np.zeros((count, k), dtype=np.float32)
-    for start in range(0, count if k else 0, STEP):
+    for start in range(0, count if k else 0, ROWS_AT_ONCE):
         progress("finding neighbours", start, count)
-        block = units[start : start + STEP] @ units.T
+        block = units[start : start + ROWS_AT_ONCE] @ units.T
         block[np.arange(len(block)), start + np.arange(len(block))] = -np.inf
         order = np.argsort(-block, axis=1, kind="stable")[:, :k]
-        rows[start : start + STEP] = order
-        cosines[start : start + STEP] = np.clip(np.take_along_axis(block, order, axis=1), -1, 1)
+        rows[start : start + ROWS_AT_ONCE] = order
+        cosines[start : start + ROWS_AT_ONCE] = np.clip(np.take_along_axis(block, order, axis=1), -1, 1)
     progress("finding neighbours", count, count)
     return rows, cosines
 
 
-def _choose(method: str, count: int) -> str:
+def _choose_method(method: str, count: int) -> str:
     if method not in METHODS:
         raise UsageError(f"The map cannot be made by {method!r}. There is {', '.join(METHODS)}.")
     there = find_spec("umap") is not None
     if method == "umap" and not there:
         raise UsageError("UMAP needs umap-learn. Run `pip install 'filterzoo[map]'`, or pass --map pca.")
     if method == "auto":
-        return "umap" if there and count >= FEWEST else "pca"
+        return "umap" if there and count >= FEWEST_FOR_UMAP else "pca"
     return method
 
 
 def _umap(units: np.ndarray, seed: int) -> np.ndarray:
     """(N, 2). On normalised vectors the Euclidean distance orders as the cosine does."""
-    if len(units) < FEWEST:
-        raise UsageError(f"UMAP needs {FEWEST} pictures or more, not {len(units)}. Pass --map pca.")
+    if len(units) < FEWEST_FOR_UMAP:
+        raise UsageError(f"UMAP needs {FEWEST_FOR_UMAP} pictures or more, not {len(units)}. Pass --map pca.")
     import umap  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        maker: Any = umap.UMAP(
-            n_components=2, n_neighbors=min(AROUND, len(units) - 1), min_dist=APART, random_state=seed, n_jobs=1
+        factory: Any = umap.UMAP(
+            n_components=2,
+            n_neighbors=min(UMAP_NEIGHBOURS, len(units) - 1),
+            min_dist=UMAP_MIN_DIST,
+            random_state=seed,
+            n_jobs=1,
         )
-        flat = np.asarray(maker.fit_transform(units), dtype=np.float64)
+        flat = np.asarray(factory.fit_transform(units), dtype=np.float64)
     return flat[:, ::-1] if np.ptp(flat[:, 1]) > np.ptp(flat[:, 0]) else flat  # screens are wider than high
 
 
@@ -126,7 +133,7 @@ def _pca(units: np.ndarray) -> tuple[np.ndarray, float]:
     return np.pad(flat, ((0, 0), (0, 2 - parts))), float(np.sum(made.explained_variance_ratio_))
 
 
-def _fitted(flat: np.ndarray) -> np.ndarray:
+def _scale_to_unit(flat: np.ndarray) -> np.ndarray:
     """Into 0 to 1, both axes alike."""
     flat = np.nan_to_num(np.asarray(flat, dtype=np.float64))
     least, reach = flat.min(axis=0), np.ptp(flat, axis=0).max()

@@ -1,4 +1,4 @@
-"""All parts of a gallery -> a folder with its page."""
+"""Writing the gallery: a folder with its page."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import FileError
-from zoo.files import write_whole
-from zoo.filters import Filters
-from zoo.gallery.describing import Description, describe
-from zoo.gallery.layout import Layout, lay_out, nearest_of_all
-from zoo.gallery.looks import Looks
-from zoo.gallery.mapping import MapData, map_data
-from zoo.gallery.materials import Materials
-from zoo.gallery.page import render
+from zoo.files import write_atomically
+from zoo.gallery.describing import FiltersDescription, describe_filters
+from zoo.gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
+from zoo.gallery.looks import FilterPlots
+from zoo.gallery.mapping import MapData, make_map_data
+from zoo.gallery.materials import MapImages
+from zoo.gallery.page import render_page
+from zoo.models import Filters
 from zoo.progress import Progress, silent
-from zoo.training.runs import Run
+from zoo.training import Run
 
-FILE = "index.html"
+PAGE_FILE = "index.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gallery:
+class WrittenGallery:
     """What was written."""
 
     page: Path
     size: int  # bytes
     pictures: int  # on the map; 0: there is none
     method: str  # of the map, "UMAP" or "PCA"; empty without one
-    description: Description
+    description: FiltersDescription
     notes: tuple[str, ...] = ()  # what is missing, and why
 
 
@@ -37,22 +37,22 @@ def write_gallery(
     filters: Filters,
     folder: Path | str,
     *,
-    materials: Materials | None = None,
-    looks: Looks | None = None,
+    map_images: MapImages | None = None,
+    plots: FilterPlots | None = None,
     run: Run | None = None,
     use: str = "",
     method: str = "auto",
     seed: int = 0,
     notes: Sequence[str] = (),
     progress: Progress = silent,
-) -> Gallery:
+) -> WrittenGallery:
     """Write `index.html`: it stands by itself, needs no server and no network, and may load nothing.
 
     Args:
         filters: to show.
         folder: to write into; made where it is missing.
-        materials: pictures for the map; without them there is none.
-        looks: the filters' pictures.
+        map_images: pictures for the map; without them there is none.
+        plots: the filters' plots.
         run: the training that they come from, for its figures.
         use: what they were loaded by.
         method: of the map; see `lay_out`.
@@ -67,20 +67,20 @@ def write_gallery(
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise FileError(folder, "this is a file", "Name a folder with --out.")
-    looks = looks or Looks(files={})
-    description = describe(filters, use=use, run=run)
-    layout: Layout | None = None
+    plots = plots or FilterPlots(files={})
+    description = describe_filters(filters, use=use, run=run)
+    layout: MapLayout | None = None
     data: MapData | None = None
-    if materials is not None:
-        layout = lay_out(materials.vectors, method=method, seed=seed, progress=progress)
-        data = map_data(materials, layout, *nearest_of_all(materials.vectors, progress=progress))
-    said = (*description.notes, *looks.notes, *notes)
-    content = render(description, looks, data, notes=said)
-    write_whole(folder / FILE, content)
-    return Gallery(
-        page=folder / FILE,
+    if map_images is not None:
+        layout = lay_out_map(map_images.vectors, method=method, seed=seed, progress=progress)
+        data = make_map_data(map_images, layout, *find_nearest_of_all(map_images.vectors, progress=progress))
+    said = (*description.notes, *plots.notes, *notes)
+    content = render_page(description, plots, data, notes=said)
+    write_atomically(folder / PAGE_FILE, content)
+    return WrittenGallery(
+        page=folder / PAGE_FILE,
         size=len(content.encode()),
-        pictures=len(materials) if materials else 0,
+        pictures=len(map_images) if map_images else 0,
         method=layout.method if layout else "",
         description=description,
         notes=said,

@@ -1,4 +1,4 @@
-"""The map's data as a page holds them: one JSON text, and thumbnails in chunks that are read after it."""
+"""The map's data in the page: one JSON text, and thumbnails in chunks that are read after it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.gallery.describing import printable
-from zoo.gallery.layout import Layout
-from zoo.gallery.materials import Materials
+from zoo.gallery.describing import make_printable
+from zoo.gallery.layout import MapLayout
+from zoo.gallery.materials import MapImages
 
-FINE = 10_000  # places and cosines are written as whole numbers of this part
-CHUNK = 250  # thumbnails
+MAP_SCALE = 10_000  # places and cosines are written as whole numbers of this part
+THUMBNAILS_PER_CHUNK = 250  # thumbnails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,62 +30,64 @@ class MapData:
     skipped: tuple[str, ...]
 
 
-def map_data(materials: Materials, layout: Layout, rows: np.ndarray, cosines: np.ndarray) -> MapData:
+def make_map_data(map_images: MapImages, layout: MapLayout, rows: np.ndarray, cosines: np.ndarray) -> MapData:
     """Put a map together.
 
     Args:
-        materials: N pictures.
+        map_images: N pictures.
         layout: their places.
         rows: int (N, k), every picture's nearest.
         cosines: float (N, k), theirs.
     """
-    places = np.rint(layout.places * FINE).astype(int)
-    labels, label = _numbered(materials.labels)
-    groups, group = _numbered(materials.groups)
+    places = np.rint(layout.places * MAP_SCALE).astype(int)
+    labels, label = _number_names(map_images.labels)
+    groups, group = _number_names(map_images.groups)
     facts = {
-        "fine": FINE,
+        "fine": MAP_SCALE,
         "x": places[:, 0].tolist(),
         "y": places[:, 1].tolist(),
-        "paths": [printable(path) for path in materials.paths],
+        "paths": [make_printable(path) for path in map_images.paths],
         "labels": labels,
         "label": label,
         "groups": groups,
         "group": group,
         "k": int(rows.shape[1]),
         "near": rows.ravel().tolist(),
-        "cosines": np.rint(cosines.ravel() * FINE).astype(int).tolist(),
-        "dimensions": int(materials.vectors.shape[1]),
+        "cosines": np.rint(cosines.ravel() * MAP_SCALE).astype(int).tolist(),
+        "dimensions": int(map_images.vectors.shape[1]),
     }
     return MapData(
-        facts=in_script(json.dumps(facts, separators=(",", ":"))),
-        chunks=tuple(_chunks(materials.thumbnails)),
-        pictures=len(materials),
-        title=printable(materials.about),
-        note=_note(materials, layout),
-        skipped=tuple(printable(line) for line in materials.skipped),
+        facts=escape_for_script(json.dumps(facts, separators=(",", ":"))),
+        chunks=tuple(_encode_chunks(map_images.thumbnails)),
+        pictures=len(map_images),
+        title=make_printable(map_images.about),
+        note=_describe_map(map_images, layout),
+        skipped=tuple(make_printable(line) for line in map_images.skipped),
     )
 
 
-def in_script(text: str) -> str:
+def escape_for_script(text: str) -> str:
     """JSON that cannot end the element it stands in, nor begin a comment there."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _numbered(names: Sequence[str | None]) -> tuple[list[str], list[int]]:
+def _number_names(names: Sequence[str | None]) -> tuple[list[str], list[int]]:
     """The names that occur, the most frequent first, and each picture's number among them, -1 for none."""
     counts = Counter(name for name in names if name is not None)
     order = sorted(counts, key=lambda name: (-counts[name], name))
     number = {name: place for place, name in enumerate(order)}
-    return [printable(name) for name in order], [-1 if name is None else number[name] for name in names]
+    return [make_printable(name) for name in order], [-1 if name is None else number[name] for name in names]
 
 
-def _chunks(thumbnails: Sequence[bytes]) -> Iterator[str]:
-    for start in range(0, len(thumbnails), CHUNK):
-        yield "\n".join(base64.b64encode(one).decode() for one in thumbnails[start : start + CHUNK])
+def _encode_chunks(thumbnails: Sequence[bytes]) -> Iterator[str]:
+    for start in range(0, len(thumbnails), THUMBNAILS_PER_CHUNK):
+        yield "\n".join(base64.b64encode(one).decode() for one in thumbnails[start : start + THUMBNAILS_PER_CHUNK])
 
 
-def _note(materials: Materials, layout: Layout) -> str:
-    some = f"{len(materials):,} of {materials.total:,}" if len(materials) < materials.total else f"{len(materials):,}"
-    pool = f", pooled by {materials.pool}" if materials.pool not in ("mean", "map") else ""
-    width = materials.vectors.shape[1]
-    return f"{some} pictures, {width:,} numbers each, at {printable(materials.cut)}{pool}. {layout.note}"
+def _describe_map(map_images: MapImages, layout: MapLayout) -> str:
+    some = (
+        f"{len(map_images):,} of {map_images.total:,}" if len(map_images) < map_images.total else f"{len(map_images):,}"
+    )
+    pool = f", pooled by {map_images.pool}" if map_images.pool not in ("mean", "map") else ""
+    width = map_images.vectors.shape[1]
+    return f"{some} pictures, {width:,} numbers each, at {make_printable(map_images.cut)}{pool}. {layout.note}"

@@ -1,10 +1,9 @@
-"""What a map is made of: vectors, thumbnails, labels and groups, row for row; broken pictures are left out."""
+"""The images of a map: vectors, thumbnails, labels and groups, row for row; broken pictures are left out."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,22 +11,20 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from zoo.embedding import DatasetPictures, FilePictures, Listing, Pictures, Row, Table, open_table
-from zoo.embedding.listing import Listed
+from zoo.data import ImageEntry, ImageSource, SomeImages, choose_images, read_image, spread
+from zoo.embedding import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import ZooError
-from zoo.filters import Filters
-from zoo.gallery.thumbnails import side_for, thumbnails_of
-from zoo.images import read_image
-from zoo.looking.albums import spread
+from zoo.gallery.thumbnails import make_thumbnails, thumbnail_side
+from zoo.models import Filters
 from zoo.progress import Progress, silent
 
-MOST = 5000  # pictures on a map
+MOST_PICTURES = 5000  # pictures on a map
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Materials:
+class MapImages:
     """N pictures."""
 
     vectors: np.ndarray  # (N, D) float32
@@ -45,69 +42,53 @@ class Materials:
         return len(self.paths)
 
 
-def gather_files(
+def gather_images(
     filters: Filters,
-    pictures: Path | str | Sequence[Path | str],
+    images: ImageSource,
     *,
-    about: str = "",
-    most: int = MOST,
+    about: str,
+    limit: int = MOST_PICTURES,
     device: str | None = None,
     progress: Progress = silent,
-) -> Materials:
-    """Embed a folder, or what else `zoo embed` takes; a folder of folders gives labels.
+) -> MapImages:
+    """Embed a source's images, with their labels and groups; a folder of folders gives labels.
 
     Args:
         filters: to embed with.
-        pictures: a folder, files, patterns.
-        about: what the pictures are called; the folder's name by default.
-        most: of more pictures so many are taken, evenly spread.
+        images: of which to make a map; see `zoo.data.image_sources.open_images`.
+        about: what they are called, "the folder photos".
+        most: of more images so many are taken, evenly spread.
         device: where.
         progress: told how far it is.
 
     Raises:
-        FileError: no such folder, or no pictures in it.
         ZooError: none of them can be read.
     """
-    with Listing() as listing:
-        listing.add_named([pictures] if isinstance(pictures, (str, Path)) else pictures)
-        total = len(listing)
-        wanted = set(spread(total, most))
-        tokens = [token for number, token in enumerate(listing.tokens()) if number in wanted]
-    side = side_for(len(tokens))
+    entries = list(choose_images(images, limit).entries())
+    side = thumbnail_side(len(entries))
 
-    def read(token: Listed) -> Tensor:
-        return read_image(token[0], smallest=side)
+    def read(entry: ImageEntry) -> Tensor:
+        return images.load(entry, side).image
 
-    kept, thumbnails, skipped = _made(tokens, read, side=side, progress=progress)
-    named = about or (f"the folder {Path(pictures).name}" if isinstance(pictures, (str, Path)) else "pictures")
-    return _embedded(filters, _Chosen(kept), thumbnails, skipped, named, total, device, progress)
-
-
-def gather_dataset(
-    filters: Filters,
-    pictures: DatasetPictures,
-    *,
-    about: str,
-    most: int = MOST,
-    device: str | None = None,
-    progress: Progress = silent,
-) -> Materials:
-    """Embed pictures of a prepared dataset, with their labels and groups; arguments and errors as `gather_files`."""
-    total = len(pictures)
-    chosen = [int(pictures.indices[place]) for place in spread(total, most)]
-    side = side_for(len(chosen))
-
-    def read(index: int) -> Tensor:
-        return pictures.dataset[index].image
-
-    kept, thumbnails, skipped = _made(chosen, read, side=side, progress=progress)
-    readable = DatasetPictures(pictures.dataset, kept, name=pictures.title, root=pictures.root)
-    return _embedded(filters, readable, thumbnails, skipped, about, total, device, progress)
+    kept, thumbnails, skipped = _read_thumbnails(entries, read, side=side, progress=progress)
+    made = filters.embed(SomeImages(images, kept), device=device, progress=progress)
+    return MapImages(
+        vectors=made.vectors,
+        thumbnails=thumbnails,
+        paths=shorten_paths(made.paths),
+        labels=made.labels,
+        groups=made.groups,
+        about=about,
+        total=len(images),
+        cut=made.cut,
+        pool=made.space.pool,
+        skipped=skipped,
+    )
 
 
 def gather_table(
-    filters: Filters, path: Path | str, *, about: str = "", most: int = MOST, progress: Progress = silent
-) -> Materials:
+    filters: Filters, path: Path | str, *, about: str = "", limit: int = MOST_PICTURES, progress: Progress = silent
+) -> MapImages:
     """Read a file that `zoo embed` wrote, and the pictures that it names, from here or beside the file.
 
     Args:
@@ -124,19 +105,19 @@ def gather_table(
     """
     table = open_table(path)
     mine = filters.space(size=table.space.size, pool=table.space.pool)
-    mine.refuse_others(table.space, mine=filters.name, others=str(path))
-    wanted = spread(len(table), most)
+    mine.check_same_space(table.space, mine=filters.name, others=str(path))
+    wanted = spread(len(table), limit)
     rows = dict(table.rows(wanted))
-    side = side_for(len(wanted))
+    side = thumbnail_side(len(wanted))
 
     def read(number: int) -> Tensor:
-        return read_image(_found(rows[number], table.path), smallest=side)
+        return read_image(_locate_picture(rows[number], table.path), smallest=side)
 
-    kept, thumbnails, skipped = _made(wanted, read, side=side, progress=progress)
-    return Materials(
-        vectors=_vectors(table, kept),
+    kept, thumbnails, skipped = _read_thumbnails(wanted, read, side=side, progress=progress)
+    return MapImages(
+        vectors=_read_vectors(table, kept),
         thumbnails=thumbnails,
-        paths=shortened([rows[number].path for number in kept]),
+        paths=shorten_paths([rows[number].path for number in kept]),
         labels=tuple(rows[number].label for number in kept),
         groups=tuple(rows[number].group for number in kept),
         about=about or f"the pictures of {table.path.name}",
@@ -147,8 +128,8 @@ def gather_table(
     )
 
 
-def shortened(paths: Sequence[str]) -> tuple[str, ...]:
-    """Without the folders that all of them share: where they lie is nobody's business."""
+def shorten_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """Without the folders that all of them share: so that no private path is published."""
     folders = [os.path.dirname(path) for path in paths]  # noqa: PTH120  # a Path would lose what is no path
     try:
         shared = os.path.commonpath(folders) if folders else ""
@@ -159,29 +140,12 @@ def shortened(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(os.path.relpath(path, shared) for path in paths)
 
 
-class _Chosen(FilePictures):
-    """Some files of a listing, in memory."""
-
-    def __init__(self, kept: Sequence[Listed]) -> None:
-        self._kept = kept
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @property
-    def identity(self) -> str:
-        return hashlib.sha256("\0".join(path for path, _ in self._kept).encode(errors="surrogateescape")).hexdigest()
-
-    def tokens(self, start: int = 0) -> Iterator[Listed]:
-        return iter(self._kept[start:])
-
-
-def _made(
+def _read_thumbnails(
     tokens: Sequence[T], read: Callable[[T], Tensor], *, side: int, progress: Progress
 ) -> tuple[list[T], tuple[bytes, ...], tuple[str, ...]]:
     """The tokens that can be read with their thumbnails, and a line for each of the others."""
     kept, thumbnails, skipped = list[T](), list[bytes](), list[str]()
-    for token, made in thumbnails_of(tokens, read, side=side, progress=progress):
+    for token, made in make_thumbnails(tokens, read, side=side, progress=progress):
         if isinstance(made, str):
             skipped.append(made)
         else:
@@ -192,32 +156,7 @@ def _made(
     return kept, tuple(thumbnails), tuple(skipped)
 
 
-def _embedded(
-    filters: Filters,
-    pictures: Pictures,
-    thumbnails: tuple[bytes, ...],
-    skipped: tuple[str, ...],
-    about: str,
-    total: int,
-    device: str | None,
-    progress: Progress,
-) -> Materials:
-    made = filters.embed(pictures, device=device, progress=progress)
-    return Materials(
-        vectors=made.vectors,
-        thumbnails=thumbnails,
-        paths=shortened(made.paths),
-        labels=made.labels,
-        groups=made.groups,
-        about=about,
-        total=total,
-        cut=made.cut,
-        pool=made.space.pool,
-        skipped=skipped,
-    )
-
-
-def _vectors(table: Table, wanted: Sequence[int]) -> np.ndarray:
+def _read_vectors(table: EmbeddingTable, wanted: Sequence[int]) -> np.ndarray:
     """Some rows, in order, read a block at a time."""
     numbers = np.asarray(wanted)
     vectors = np.empty((len(numbers), table.space.width), dtype=np.float32)
@@ -227,7 +166,7 @@ def _vectors(table: Table, wanted: Sequence[int]) -> np.ndarray:
     return vectors
 
 
-def _found(row: Row, table: Path) -> Path:
+def _locate_picture(row: EmbeddingRow, table: Path) -> Path:
     """The picture as its path says, else beside the file of embeddings."""
     beside = table.parent / row.path
     return beside if not Path(row.path).is_file() and beside.is_file() else Path(row.path)

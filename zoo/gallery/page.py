@@ -10,17 +10,16 @@ from importlib.resources import files
 
 from PIL import Image
 
-from zoo.gallery.describing import LISTED, Description, Score, printable
-from zoo.gallery.looks import TITLED, Looks, ordered
+from zoo.gallery.describing import MOST_CLASSES, FiltersDescription, HeadMetrics, make_printable
+from zoo.gallery.looks import SELF_TITLED, FilterPlots, order_plots
 from zoo.gallery.mapping import MapData
-from zoo.pictures.page import STYLE
-from zoo.pictures.style import DENSITY
+from zoo.plots import DENSITY, page_style
 
-NARROW = 620  # CSS pixels: figures up to this stand side by side
-LEGIBLE = 0.6  # of a figure's own size; were it narrower, it is scrolled
-TOLD = 20  # pictures that could not be read, by name
+NARROW_FIGURE = 620  # CSS pixels: figures up to this stand side by side
+LEGIBLE_SCALE = 0.6  # of a figure's own size; were it narrower, it is scrolled
+MOST_LISTED = 20  # pictures that could not be read, by name
 
-FRAME = """\
+PAGE_TEMPLATE = """\
 <!doctype html>
 <html lang="en">
 <head>
@@ -44,23 +43,25 @@ FRAME = """\
 """
 
 
-def render(description: Description, looks: Looks, data: MapData | None, *, notes: tuple[str, ...] = ()) -> str:
+def render_page(
+    description: FiltersDescription, plots: FilterPlots, data: MapData | None, *, notes: tuple[str, ...] = ()
+) -> str:
     """The whole page. All text that is not ours is escaped."""
-    style = f"{STYLE}{_asset('page.css')}"
-    script = _asset("page.js")
+    style = f"{page_style()}{_read_asset('page.css')}"
+    script = _read_asset("page.js")
     parts = [
-        _head(description),
-        _map(data) if data else "",
-        _figures(looks, "The filters", training=False),
-        _training(description, looks),
-        _use(description),
-        _foot(data, notes),
+        _render_header(description),
+        _render_map(data) if data else "",
+        _render_plots(plots, "The filters", training=False),
+        _render_training(description, plots),
+        _render_usage(description),
+        _render_footer(data, notes),
     ]
     policy = (
-        f"default-src 'none'; img-src data:; script-src '{_pin(script)}'; style-src '{_pin(style)}'; "
+        f"default-src 'none'; img-src data:; script-src '{_policy_hash(script)}'; style-src '{_policy_hash(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return FRAME.format(
+    return PAGE_TEMPLATE.format(
         policy=policy,
         title=escape(f"{description.name}: gallery"),
         style=style,
@@ -73,15 +74,15 @@ def render(description: Description, looks: Looks, data: MapData | None, *, note
     )
 
 
-def _asset(name: str) -> str:
+def _read_asset(name: str) -> str:
     return files("zoo.gallery").joinpath(name).read_text(encoding="utf-8")
 
 
-def _pin(text: str) -> str:
+def _policy_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _head(said: Description) -> str:
+def _render_header(said: FiltersDescription) -> str:
     headline = (
         f'<p class="headline"><strong>{escape(said.headline)}</strong> <span>{escape(said.meaning)}</span></p>'
         if said.headline
@@ -94,11 +95,11 @@ def _head(said: Description) -> str:
     return f'<header><h1>{escape(said.name)}</h1>{headline}{about}<dl class="facts">{facts}</dl></header>'
 
 
-def _map(data: MapData) -> str:
-    return MAP.format(title=escape(data.title), note=escape(data.note), count=f"{data.pictures:,}")
+def _render_map(data: MapData) -> str:
+    return MAP_TEMPLATE.format(title=escape(data.title), note=escape(data.note), count=f"{data.pictures:,}")
 
 
-MAP = """\
+MAP_TEMPLATE = """\
 <section class="atlas" aria-labelledby="map-title">
 <h2 id="map-title">The map: <bdi>{title}</bdi></h2>
 <p class="caption lead">{note}</p>
@@ -140,16 +141,16 @@ map in focus: arrows go from picture to picture, Shift and arrows move the map, 
 </section>"""
 
 
-def _figures(looks: Looks, title: str, *, training: bool) -> str:
-    shown = "".join(_figure(*one) for one in ordered(looks, training=training))
+def _render_plots(plots: FilterPlots, title: str, *, training: bool) -> str:
+    shown = "".join(_render_plot(*one) for one in order_plots(plots, training=training))
     return f'<h2 class="part">{escape(title)}</h2><div class="figures">{shown}</div>' if shown else ""
 
 
-def _figure(name: str, title: str, caption: str, content: bytes) -> str:
+def _render_plot(name: str, title: str, caption: str, content: bytes) -> str:
     with Image.open(io.BytesIO(content)) as opened:
         width, height = (round(side / DENSITY) for side in opened.size)
-    least = "wide" if width > NARROW else "small"
-    quiet = ' class="hidden"' if name.startswith(TITLED) else ""
+    least = "wide" if width > NARROW_FIGURE else "small"
+    quiet = ' class="hidden"' if name.startswith(SELF_TITLED) else ""
     data = base64.b64encode(content).decode()
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
@@ -160,17 +161,17 @@ def _figure(name: str, title: str, caption: str, content: bytes) -> str:
     )
 
 
-def _training(said: Description, looks: Looks) -> str:
-    figures = _figures(looks, "The training", training=True)
-    return figures + (_scores(said.scores) if said.scores else "")
+def _render_training(said: FiltersDescription, plots: FilterPlots) -> str:
+    figures = _render_plots(plots, "The training", training=True)
+    return figures + (_render_metrics(said.scores) if said.scores else "")
 
 
-def _scores(scores: tuple[Score, ...]) -> str:
+def _render_metrics(scores: tuple[HeadMetrics, ...]) -> str:
     columns = list(dict.fromkeys(key for score in scores for key, _ in score.figures))
     header = "".join(f'<th scope="col" class="right">{escape(column)}</th>' for column in columns)
     rows = "".join(
         f"<tr><td>{escape(score.split)}: {escape(score.head)}</td>"
-        + "".join(f'<td class="right">{_value(dict(score.figures), column)}</td>' for column in columns)
+        + "".join(f'<td class="right">{_format_value(dict(score.figures), column)}</td>' for column in columns)
         + "</tr>"
         for score in scores
     )
@@ -179,11 +180,11 @@ def _scores(scores: tuple[Score, ...]) -> str:
     return f"<section><h3>Scores</h3>{scroll}</section>"
 
 
-def _value(figures: dict[str, float], column: str) -> str:
+def _format_value(figures: dict[str, float], column: str) -> str:
     return f"{figures[column]:.4f}" if column in figures else "-"
 
 
-def _use(said: Description) -> str:
+def _render_usage(said: FiltersDescription) -> str:
     cut = f', cut="{said.cut}"' if said.cut else ""
     stop = f" --cut {said.cut}" if said.cut else ""
     python = (
@@ -193,8 +194,8 @@ def _use(said: Description) -> str:
     shell = f"zoo embed photos/ --filters {said.use}{stop} -o photos.parquet"
     classes = ""
     if said.classes:
-        more = f" and {len(said.classes) - LISTED} more" if len(said.classes) > LISTED else ""
-        listed = ", ".join(f"<bdi>{escape(name)}</bdi>" for name in said.classes[:LISTED])
+        more = f" and {len(said.classes) - MOST_CLASSES} more" if len(said.classes) > MOST_CLASSES else ""
+        listed = ", ".join(f"<bdi>{escape(name)}</bdi>" for name in said.classes[:MOST_CLASSES])
         summary = f"<summary>The {len(said.classes)} classes</summary>"
         classes = f'<details>{summary}<p class="caption">{listed}{more}</p></details>'
     return (
@@ -204,11 +205,11 @@ def _use(said: Description) -> str:
     )
 
 
-def _foot(data: MapData | None, notes: tuple[str, ...]) -> str:
-    lines = [f"<p><bdi>{escape(printable(note))}</bdi></p>" for note in notes]
+def _render_footer(data: MapData | None, notes: tuple[str, ...]) -> str:
+    lines = [f"<p><bdi>{escape(make_printable(note))}</bdi></p>" for note in notes]
     if data and data.skipped:
-        told = "".join(f"<li><bdi>{escape(line)}</bdi></li>" for line in data.skipped[:TOLD])
-        more = f"<li>{len(data.skipped) - TOLD} more</li>" if len(data.skipped) > TOLD else ""
+        told = "".join(f"<li><bdi>{escape(line)}</bdi></li>" for line in data.skipped[:MOST_LISTED])
+        more = f"<li>{len(data.skipped) - MOST_LISTED} more</li>" if len(data.skipped) > MOST_LISTED else ""
         lines.append(
             f"<details><summary>{len(data.skipped)} pictures could not be read, and are left out</summary>"
             f"<ul>{told}{more}</ul></details>"

@@ -15,29 +15,29 @@ from torch import Tensor
 from zoo.errors import ZooError
 from zoo.progress import Progress, silent
 
-SIDES = ((3000, 160), (6000, 128), (12_000, 96))  # pictures, and their thumbnails' side: pages under 30 MB
-SMALLEST = 64  # pixels
-TINY = 48  # pixels: smaller pictures are enlarged by whole pixels, so that they stay sharp
+SIDES_BY_COUNT = ((3000, 160), (6000, 128), (12_000, 96))  # pictures, and their thumbnails' side: pages under 30 MB
+SMALLEST_SIDE = 64  # pixels
+TINY_SIDE = 48  # pixels: smaller pictures are enlarged by whole pixels, so that they stay sharp
 QUALITY = 82
-AHEAD = 256  # pictures that are decoded before the first of them is asked for
+READ_AHEAD = 256  # pictures that are decoded before the first of them is asked for
 
 T = TypeVar("T")
 
 
-def side_for(count: int) -> int:
+def thumbnail_side(count: int) -> int:
     """How large thumbnails of so many pictures are, in pixels."""
-    return next((side for most, side in SIDES if count <= most), SMALLEST)
+    return next((side for most, side in SIDES_BY_COUNT if count <= most), SMALLEST_SIDE)
 
 
-def as_thumbnail(image: Tensor, side: int) -> bytes:
+def make_thumbnail(image: Tensor, side: int) -> bytes:
     """A JPEG of the whole picture in its proportions, its longer side `side` pixels or less.
 
     Shapes: image uint8 (3, H, W).
     """
     picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
     longest = max(picture.size)
-    if longest < TINY:
-        times = -(-SMALLEST // longest)
+    if longest < TINY_SIDE:
+        times = -(-SMALLEST_SIDE // longest)
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
     elif longest > side:
         width, height = (max(1, round(length * side / longest)) for length in picture.size)
@@ -47,7 +47,7 @@ def as_thumbnail(image: Tensor, side: int) -> bytes:
     return held.getvalue()
 
 
-def thumbnails_of(
+def make_thumbnails(
     tokens: Sequence[T], read: Callable[[T], Tensor], *, side: int, progress: Progress = silent
 ) -> Iterator[tuple[T, bytes | str]]:
     """Each token with its thumbnail, or with the line that says why it cannot be read; decoded by threads.
@@ -61,13 +61,13 @@ def thumbnails_of(
 
     def make(token: T) -> bytes | str:
         try:
-            return as_thumbnail(read(token), side)
+            return make_thumbnail(read(token), side)
         except ZooError as error:
             return error.problem
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for start in range(0, len(tokens), AHEAD):
+        for start in range(0, len(tokens), READ_AHEAD):
             progress("reading pictures", start, len(tokens))
-            part = tokens[start : start + AHEAD]
+            part = tokens[start : start + READ_AHEAD]
             yield from zip(part, pool.map(make, part), strict=True)
     progress("reading pictures", len(tokens), len(tokens))

@@ -1,4 +1,4 @@
-"""What lies in the Hub's cache, and among the parts that are kept.
+"""Listing of the Hub's cache, and of the cached byte ranges.
 
 The listing is our own: the client's leaves out a whole repository where one link of it is broken, and stops at the
 first file that it may not read.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.files import zoo_home
-from zoo.hub.parts import INDEX, KeptParts, Range
+from zoo.hub.range_cache import RANGE_INDEX_SUFFIX, ByteRange, RangeCache
 
 INCOMPLETE = ".incomplete"  # behind a blob's name
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -55,8 +55,8 @@ class CachedRevision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenOff:
-    """A download that is not whole."""
+class IncompleteDownload:
+    """An interrupted download, or one that is running."""
 
     repo: str
     path: Path
@@ -71,20 +71,20 @@ class CachedRepo:
     name: str
     folder: Path
     revisions: tuple[CachedRevision, ...]
-    broken_off: tuple[BrokenOff, ...]
+    incomplete_downloads: tuple[IncompleteDownload, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptFile:
-    """Ranges of a remote file that are on this disk."""
+class PartialFile:
+    """A remote file of which byte ranges are on this disk."""
 
     repo: str
     commit: str
     name: str
     path: Path
-    refs: tuple[Path, ...]  # files that remember a branch which meant this commit
+    refs: tuple[Path, ...]  # files that record that a branch meant this commit
     size: int | None  # bytes of the whole file; None where the index is damaged, and nothing of it is used
-    ranges: tuple[Range, ...]
+    ranges: tuple[ByteRange, ...]
 
     @property
     def kept(self) -> int:
@@ -97,9 +97,9 @@ class KeptFile:
         return tuple(path.as_posix().rpartition("/refs/")[2] for path in self.refs)
 
     @property
-    def parts(self) -> KeptParts:
+    def parts(self) -> RangeCache:
         """To read them."""
-        return KeptParts(path=self.path)
+        return RangeCache(path=self.path)
 
 
 # ------------------------------------------------------------------------------------------------ listing
@@ -113,33 +113,33 @@ def list_cached(cache: Path, problems: list[str]) -> list[CachedRepo]:
         problems: what could not be read is added here, a line each.
     """
     found = []
-    with _noting(problems, cache):
+    with _collecting_problems(problems, cache):
         for folder in sorted(cache.glob("models--*--*")):
-            with _noting(problems, folder):
-                repo = _repo(folder, cache)
-                if repo.revisions or repo.broken_off:
+            with _collecting_problems(problems, folder):
+                repo = _read_cached_repo(folder, cache)
+                if repo.revisions or repo.incomplete_downloads:
                     found.append(repo)
     return found
 
 
-def list_parts(problems: list[str]) -> list[KeptFile]:
+def list_partial_files(problems: list[str]) -> list[PartialFile]:
     """Every file of which ranges are kept under `ZOO_HOME`."""
     root, found = zoo_home() / "parts", []
-    with _noting(problems, root):
-        for path in sorted(files_below(root)):
+    with _collecting_problems(problems, root):
+        for path in sorted(walk_files(root)):
             inner = path.relative_to(root).parts
-            kept = len(inner) > 2 and _COMMIT.fullmatch(inner[1]) and not path.name.endswith(INDEX)
+            kept = len(inner) > 2 and _COMMIT.fullmatch(inner[1]) and not path.name.endswith(RANGE_INDEX_SUFFIX)
             if not kept or path.name.startswith("."):
                 continue
-            parts = KeptParts(path=path)
+            parts = RangeCache(path=path)
             size = parts.size()
             found.append(
-                KeptFile(
+                PartialFile(
                     repo=inner[0].replace("--", "/"),
                     commit=inner[1],
                     name="/".join(inner[2:]),
                     path=path,
-                    refs=tuple(_meaning(root / inner[0] / "refs", inner[1])),
+                    refs=tuple(_refs_naming(root / inner[0] / "refs", inner[1])),
                     size=size,
                     ranges=tuple(parts.ranges()) if size is not None else (),
                 )
@@ -147,18 +147,18 @@ def list_parts(problems: list[str]) -> list[KeptFile]:
     return found
 
 
-def damaged_ranges(kept: KeptFile) -> int:
-    """How many of the kept ranges are not what was kept; one where the index cannot be read."""
+def count_damaged_ranges(kept: PartialFile) -> int:
+    """How many of the cached ranges are damaged; one where the index cannot be read."""
     return 1 if kept.size is None else sum(one not in kept.parts.find([one]) for one in kept.ranges)
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
-def _repo(folder: Path, cache: Path) -> CachedRepo:
+def _read_cached_repo(folder: Path, cache: Path) -> CachedRepo:
     name = folder.name.removeprefix("models--").replace("--", "/")
     refs: dict[str, list[str]] = {}
-    for ref in sorted(files_below(folder / "refs")):
+    for ref in sorted(walk_files(folder / "refs")):
         commit = ref.read_bytes()[:100].decode("ascii", "replace").strip()
         refs.setdefault(commit, []).append(ref.relative_to(folder / "refs").as_posix())
     snapshots, roots = folder / "snapshots", (cache.resolve(), folder.resolve())  # the folder may be a link itself
@@ -168,13 +168,13 @@ def _repo(folder: Path, cache: Path) -> CachedRepo:
             commit=one.name,
             folder=one,
             refs=tuple(refs.get(one.name, ())),
-            files=tuple(_file(path, one, roots) for path in sorted(files_below(one))),
+            files=tuple(_read_cached_file(path, one, roots) for path in sorted(walk_files(one))),
         )
         for one in sorted(snapshots.iterdir() if snapshots.is_dir() else ())
         if one.is_dir() and _COMMIT.fullmatch(one.name)
     ]
-    broken_off = [
-        BrokenOff(
+    incomplete_downloads = [
+        IncompleteDownload(
             repo=name,
             path=path,
             size=path.lstat().st_size,
@@ -182,13 +182,15 @@ def _repo(folder: Path, cache: Path) -> CachedRepo:
         )
         for path in sorted((folder / "blobs").glob(f"*{INCOMPLETE}"))
     ]
-    return CachedRepo(name=name, folder=folder, revisions=tuple(revisions), broken_off=tuple(broken_off))
+    return CachedRepo(
+        name=name, folder=folder, revisions=tuple(revisions), incomplete_downloads=tuple(incomplete_downloads)
+    )
 
 
-def _file(path: Path, snapshot: Path, roots: Sequence[Path]) -> CachedFile:
+def _read_cached_file(path: Path, snapshot: Path, roots: Sequence[Path]) -> CachedFile:
     """A file of a snapshot: a link to its blob, or a copy where the disk has no links."""
     name = path.relative_to(snapshot).as_posix()
-    blob = real_path(path) or path
+    blob = resolve_links(path) or path
     try:
         status = blob.stat()
     except OSError:
@@ -200,22 +202,22 @@ def _file(path: Path, snapshot: Path, roots: Sequence[Path]) -> CachedFile:
     return CachedFile(name=name, path=path, size=size, etag=etag, blob=blob, used=used)
 
 
-def _meaning(refs: Path, commit: str) -> Iterator[Path]:
+def _refs_naming(refs: Path, commit: str) -> Iterator[Path]:
     """The files of a folder of branches that name a commit."""
-    for path in sorted(files_below(refs)):
+    for path in sorted(walk_files(refs)):
         with contextlib.suppress(OSError):
             if path.read_bytes()[:100].strip() == commit.encode():
                 yield path
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """All that is no folder below a folder; links to folders are not followed."""
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if Path(place, name).is_symlink()]
         yield from (Path(place, name) for name in (*files, *links))
 
 
-def real_path(path: Path) -> Path | None:
+def resolve_links(path: Path) -> Path | None:
     """Where the links of a path end, None where they lead round in a circle."""
     try:
         return path.resolve()
@@ -224,7 +226,7 @@ def real_path(path: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def _noting(problems: list[str], path: Path) -> Iterator[None]:
+def _collecting_problems(problems: list[str], path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:

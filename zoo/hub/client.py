@@ -1,4 +1,4 @@
-"""Requests to the Hub: the endpoint, patience with a busy server, and every failure as one line."""
+"""Requests to the Hub: the endpoint, retries, and every failure as one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 4  # of one request
 BACK_OFF = 0.5  # seconds before the second attempt; twice that before each further one
-PATIENCE = 5.0  # seconds after which no further attempt is made; with the timeouts: 15 s for a dead network
+PATIENCE = 5.0  # seconds after which nothing is retried; with the timeouts 15 s for a network that is down
 CONNECT, READ = 5.0, 8.0  # seconds
 ANSWER = 120.0  # seconds that a push waits for one answer
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
@@ -29,11 +29,11 @@ REMEDY = (
 
 _SECRET = re.compile(r"(?<=Bearer )[^'\"]+|\bhf_[A-Za-z0-9]{16,}")
 
-Explain = Callable[[BaseException], ZooError]
+TranslateError = Callable[[BaseException], ZooError]
 
 
-class DroppedError(OSError):
-    """A body that ended before its time."""
+class ConnectionDroppedError(OSError):
+    """A response that ended early."""
 
 
 def endpoint() -> str:
@@ -43,8 +43,8 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)).rstrip("/")
 
 
-def api(token: str | None = None) -> Any:
-    """The client's `HfApi` at our endpoint. Raises UsageError as `requested` does."""
+def client_api(token: str | None = None) -> Any:
+    """The client's `HfApi` at our endpoint. Raises UsageError as `stream_request` does."""
     from huggingface_hub import HfApi
 
     _check_token(token)
@@ -63,39 +63,41 @@ def uses_xet() -> bool:
     return not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
 
 
-def utils() -> Any:
+def client_utils() -> Any:
     """The client's helpers."""
     return importlib.import_module("huggingface_hub.utils")
 
 
 def file_lock(path: Path) -> contextlib.AbstractContextManager[Any]:
     """A lock between processes, by the client's own means; it ends with the process that holds it."""
-    lock: contextlib.AbstractContextManager[Any] = utils().WeakFileLock(path)
+    lock: contextlib.AbstractContextManager[Any] = client_utils().WeakFileLock(path)
     return lock
 
 
 @contextlib.contextmanager
-def requested(url: str, *, token: str | bool | None, headers: dict[str, str]) -> Iterator[Any]:
+def stream_request(url: str, *, token: str | bool | None, headers: dict[str, str]) -> Iterator[Any]:
     """A streamed GET with the Hub's headers; `token=False` sends none, None the one that is stored.
 
     Where a redirect leads to another host or port the session's http client takes the token off.
 
     Raises:
         UsageError: the token has characters that no header can carry.
-        The client's own errors; `patiently` translates them.
+        The client's own errors; `with_retries` translates them.
     """
     _check_token(token)
-    sent = utils().build_hf_headers(token=token, library_name="zoo", headers={"Accept-Encoding": "identity", **headers})
+    sent = client_utils().build_hf_headers(
+        token=token, library_name="zoo", headers={"Accept-Encoding": "identity", **headers}
+    )
     timeout = _http().Timeout(READ, connect=CONNECT)
-    with utils().get_session().stream("GET", url, headers=sent, timeout=timeout) as response:
-        utils().hf_raise_for_status(response)
+    with client_utils().get_session().stream("GET", url, headers=sent, timeout=timeout) as response:
+        client_utils().hf_raise_for_status(response)
         yield response
 
 
 @contextlib.contextmanager
-def bounded() -> Iterator[None]:
+def bounded_timeouts() -> Iterator[None]:
     """Inside, a server that accepts a request and never answers is given up: the client's POSTs wait for good."""
-    session = utils().get_session()
+    session = client_utils().get_session()
     before = session.timeout
     session.timeout = _http().Timeout(ANSWER, connect=CONNECT)
     try:
@@ -104,19 +106,19 @@ def bounded() -> Iterator[None]:
         session.timeout = before
 
 
-def patiently(
+def with_retries(
     work: Callable[[], T],
     *,
-    explain: Explain,
+    explain: TranslateError,
     progressed: Callable[[], int] = lambda: 0,
     statuses_only: bool = False,
 ) -> T:
-    """Do it again while the server is busy or the connection breaks, for a bounded time.
+    """Call `work`, and again while the server is busy or the connection breaks, for a bounded time.
 
     Args:
         work: what is tried.
         explain: the last error -> what is raised.
-        progressed: the bytes received; while they grow the patience starts anew.
+        progressed: the bytes received; while they grow the time limit starts again.
         statuses_only: whether broken connections are final (the work itself has tried them again, or must not be
             done twice).
     """
@@ -124,7 +126,7 @@ def patiently(
     while True:
         try:
             return work()
-        except _foreign() as error:
+        except _client_errors() as error:
             attempt += 1
             if progressed() > before:
                 began, attempt, before = time.monotonic(), 1, progressed()
@@ -135,7 +137,7 @@ def patiently(
             time.sleep(wait)
 
 
-def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
+def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooError:
     """The client's error as one line with the real cause and the remedy.
 
     Args:
@@ -145,7 +147,7 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
     """
     kind = type(error).__name__
     if kind == "LocalEntryNotFoundError" and error.__cause__ is not None:
-        return explained(where, error.__cause__, name=name)
+        return translate_error(where, error.__cause__, name=name)
     status = status_of(error)
     if kind == "GatedRepoError" or (status in (401, 403) and kind != "RepositoryNotFoundError"):
         return FetchError(
@@ -161,26 +163,26 @@ def explained(where: str, error: BaseException, *, name: str = "") -> ZooError:
     if "EntryNotFound" in kind or status == 404:
         return MissingFileError(where, name) if name else FetchError(f"{where}: HTTP 404.", "Check HF_ENDPOINT.")
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return disk_full(where)
+        return disk_full_error(where)
     what = f"{where}/{name}" if name else where
     file = getattr(error, "filename", None)
     if isinstance(error, OSError) and file and getattr(error, "errno", None) is not None:
         return FileError(
             str(file), f"it cannot be read or written ({error.strerror})", "Choose another with `cache_dir=`."
         )
-    cause = f"HTTP {status}" if status else without_secrets((str(error).strip().splitlines() or [kind])[0])
+    cause = f"HTTP {status}" if status else mask_secrets((str(error).strip().splitlines() or [kind])[0])
     said = _said_by_server(error)
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
     return FetchError(f"{what} could not be fetched ({cause}).", REMEDY)
 
 
-def without_secrets(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """A foreign error's text without the tokens that it may quote."""
     return _SECRET.sub("…", text)
 
 
-def disk_full(where: str, needed: int | None = None) -> FetchError:
+def disk_full_error(where: str, needed: int | None = None) -> FetchError:
     """What is said where a file does not fit."""
     more = f" ({needed / 1e6:,.0f} MB are needed)" if needed else ""
     return FetchError(f"{where}: the disk is full{more}.", "Free some room, or choose another with `cache_dir=`.")
@@ -199,7 +201,7 @@ def is_unreachable(error: BaseException | None) -> bool:
 
 def _said_by_server(error: BaseException) -> str:
     said = getattr(error, "server_message", None)
-    return f": {without_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
+    return f": {mask_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
 
 
 def _check_token(token: str | bool | None) -> None:
@@ -213,7 +215,7 @@ def _http() -> Any:
     return getattr(client, "httpx2", None) or client.httpx
 
 
-def _foreign() -> tuple[type[BaseException], ...]:
+def _client_errors() -> tuple[type[BaseException], ...]:
     """What the client may raise: its own errors, the http library's, the system's."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -234,5 +236,5 @@ def _wait_before_retry(error: BaseException, attempt: int, statuses_only: bool) 
     http = _http()
     if isinstance(error, http.UnsupportedProtocol | http.LocalProtocolError):  # ours: nothing was sent
         return None
-    dropped = isinstance(error, http.TransportError | DroppedError) and not statuses_only
+    dropped = isinstance(error, http.TransportError | ConnectionDroppedError) and not statuses_only
     return back_off if dropped else None

@@ -1,8 +1,8 @@
 """Files of the Hub -> its cache on this disk: resumed where they broke off, checked before they are put in place.
 
 The layout is the client's own, `blobs/<etag>` and `snapshots/<commit>/<file>` pointing there; so is the lock. A file
-that is not whole yet is `blobs/<etag>.incomplete`, and stays there for the next attempt. The client itself starts anew
-after a kill and takes any bytes of the right length.
+that is not whole yet is `blobs/<etag>.incomplete`, and stays there for the next attempt. The client itself starts again
+after a kill and accepts any bytes of the right length.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from zoo.errors import IntegrityError
-from zoo.files import set_usual_mode, sync_folder
+from zoo.files import set_default_mode, sync_folder
 from zoo.hub.client import (
-    DroppedError,
-    disk_full,
+    ConnectionDroppedError,
+    client_utils,
+    disk_full_error,
     endpoint,
-    explained,
     file_lock,
-    patiently,
-    requested,
-    utils,
+    stream_request,
+    translate_error,
+    with_retries,
 )
 from zoo.progress import Progress, silent
 
@@ -61,7 +61,7 @@ class RemoteFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Places:
+class _CachePaths:
     """Where a file goes in the cache."""
 
     blob: Path
@@ -94,7 +94,7 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
         file: what to bring.
         cache: the Hub's cache.
         progress: told the bytes.
-        again: look at the bytes that are there, and fetch them anew where they are wrong.
+        again: check the bytes that are there, and fetch them again where they are wrong.
 
     Returns:
         The file's path in its snapshot.
@@ -104,19 +104,19 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
         IntegrityError: twice its bytes were not those that the Hub promises.
         FileError: the cache cannot be written.
     """
-    places = _places(file, cache)
+    places = _cache_paths(file, cache)
     if file.xet:
-        return _download_by_xet(file, cache, progress, again=again and not _is_whole(places.blob, file))
+        return _download_by_xet(file, cache, progress, again=again and not _matches_etag_and_size(places.blob, file))
     try:
         for folder in (places.blob.parent, places.pointer.parent, places.lock.parent):
             folder.mkdir(parents=True, exist_ok=True)
         with file_lock(places.lock):
-            whole = _is_whole(places.blob, file) if again else _has_size(places.blob, file)
+            whole = _matches_etag_and_size(places.blob, file) if again else _has_size(places.blob, file)
             if not whole:
-                _receive(file, places, progress)
-            _point(places)
+                _download_blob(file, places, progress)
+            _link_snapshot_file(places)
     except OSError as error:
-        raise explained(file.where, error, name=file.name) from error
+        raise translate_error(file.where, error, name=file.name) from error
     return places.pointer
 
 
@@ -131,15 +131,15 @@ def matches_etag(path: Path, etag: str | None = None) -> bool | None:
     etag = etag or (blob.name if blob.parent.name == "blobs" else "")
     if not etag:
         return None
-    promise = Etag(etag, blob.stat().st_size)
+    promise = EtagCheck(etag, blob.stat().st_size)
     with blob.open("rb") as opened:
-        for piece in _pieces(opened):
+        for piece in _read_pieces(opened):
             promise.update(piece)
     return promise.kept()
 
 
-class Etag:
-    """What an etag promises of a file, while its bytes come in.
+class EtagCheck:
+    """Checks a file's bytes against its etag while they arrive.
 
     The Hub's etag is the sha256 of a large file and git's own sha1 of any other; some mirrors give the plain sha1.
     """
@@ -163,16 +163,16 @@ class Etag:
         return any(digest.hexdigest() == self.etag for digest in self._digests) if self._digests else None
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
-def _places(file: RemoteFile, cache: Path) -> _Places:
+def _cache_paths(file: RemoteFile, cache: Path) -> _CachePaths:
     # The etag is the server's word: it never leaves the folder, and one that is no digest stands for one file only.
     key = (
         file.etag if _DIGEST.fullmatch(file.etag) else hashlib.sha256(f"{file.name}\0{file.etag}".encode()).hexdigest()
     )
     folder = repo_folder(file.repo, cache)
-    return _Places(
+    return _CachePaths(
         blob=folder / "blobs" / key,
         part=folder / "blobs" / f"{key}.incomplete",
         pointer=folder / "snapshots" / file.commit / file.name,
@@ -180,18 +180,18 @@ def _places(file: RemoteFile, cache: Path) -> _Places:
     )
 
 
-def _receive(file: RemoteFile, places: _Places, progress: Progress) -> None:
+def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) -> None:
     """Fill the part, check it, and put it in the blob's place; wrong bytes are asked for once more from the start."""
     for _ in range(2):
         have = places.part.stat().st_size if places.part.is_file() else 0
         if shutil.disk_usage(places.part.parent).free < file.size - have:
-            raise disk_full(file.where, file.size - have)
+            raise disk_full_error(file.where, file.size - have)
         with places.part.open("ab") as opened:
             kept = _Download(file, opened, progress).run()
             opened.flush()
             os.fsync(opened.fileno())
         if kept is not False:
-            set_usual_mode(places.part)
+            set_default_mode(places.part)
             places.part.replace(places.blob)
             sync_folder(places.blob.parent)
             return
@@ -209,72 +209,72 @@ class _Download:
     def __init__(self, file: RemoteFile, opened: BinaryIO, progress: Progress) -> None:
         self.file, self.opened, self.progress = file, opened, progress
         self.have = 0
-        self.promise = Etag(file.etag, file.size)
+        self.promise = EtagCheck(file.etag, file.size)
 
     def run(self) -> bool | None:
         """Whether the whole is what was promised, None where the Hub promises nothing."""
-        self._take_up()
-        patiently(
+        self._resume_partial()
+        with_retries(
             self._receive,
-            explain=lambda error: explained(self.file.where, error, name=self.file.name),
+            explain=lambda error: translate_error(self.file.where, error, name=self.file.name),
             progressed=lambda: self.have,
         )
         return self.promise.kept()
 
-    def _take_up(self) -> None:
+    def _resume_partial(self) -> None:
         """What an earlier attempt left; more than the file has is thrown away."""
         if self.opened.tell() > self.file.size:
-            self._start_anew()
+            self._restart()
         with Path(self.opened.name).open("rb") as before:
-            for piece in _pieces(before):
+            for piece in _read_pieces(before):
                 self._count(piece)
 
     def _receive(self) -> None:
         if self.have == self.file.size:
             return
         headers = {"Range": f"bytes={self.have}-"} if self.have else {}
-        with requested(self.file.url, token=self.file.token, headers=headers) as response:
+        with stream_request(self.file.url, token=self.file.token, headers=headers) as response:
             said = response.headers.get("Content-Range", "")
             if self.have and (response.status_code != 206 or not said.startswith(f"bytes {self.have}-")):
-                self._start_anew()
+                self._restart()
                 if response.status_code == 206:
-                    raise DroppedError(f"asked for the bytes from {self.have}, got {said!r}")
+                    raise ConnectionDroppedError(f"asked for the bytes from {self.have}, got {said!r}")
             for piece in response.iter_bytes():
                 if self.have + len(piece) > self.file.size:
-                    self._start_anew()
-                    raise DroppedError(f"the server sent more than the {self.file.size} bytes of the file")
+                    self._restart()
+                    raise ConnectionDroppedError(f"the server sent more than the {self.file.size} bytes of the file")
                 self.opened.write(piece)
                 self._count(piece)
                 self.progress(f"fetching {self.file.name}", self.have, self.file.size)
         if self.have < self.file.size:
-            raise DroppedError(f"the connection ended after {self.have} of {self.file.size} bytes")
+            raise ConnectionDroppedError(f"the connection ended after {self.have} of {self.file.size} bytes")
 
     def _count(self, piece: bytes) -> None:
         self.have += len(piece)
         self.promise.update(piece)
 
-    def _start_anew(self) -> None:
+    def _restart(self) -> None:
         self.opened.seek(0)
         self.opened.truncate()
-        self.have, self.promise = 0, Etag(self.file.etag, self.file.size)
+        self.have, self.promise = 0, EtagCheck(self.file.etag, self.file.size)
 
 
 def _has_size(path: Path, file: RemoteFile) -> bool:
     return path.is_file() and path.stat().st_size == file.size
 
 
-def _is_whole(path: Path, file: RemoteFile) -> bool:
+def _matches_etag_and_size(path: Path, file: RemoteFile) -> bool:
     """Whether a blob is what its etag says; False where the etag says nothing."""
     return _has_size(path, file) and matches_etag(path, file.etag) is True
 
 
-def _pieces(opened: BinaryIO) -> Iterator[bytes]:
+def _read_pieces(opened: BinaryIO) -> Iterator[bytes]:
     while piece := opened.read(PIECE):
         yield piece
 
 
-def _point(places: _Places) -> None:
-    """Let the snapshot's file be a link to the blob, or a copy where the disk has no links."""
+def _link_snapshot_file(places: _CachePaths) -> None:
+    """Make the snapshot's file a link to the blob, or a copy where the disk has no links."""
     goal = os.path.relpath(places.blob, places.pointer.parent)
     if places.pointer.is_symlink() and str(places.pointer.readlink()) == goal:
         return
@@ -298,20 +298,20 @@ def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again
         "token": file.token,
         "endpoint": endpoint(),
         "force_download": again,
-        "tqdm_class": _bar(progress, f"fetching {file.name}", file.size),
+        "tqdm_class": _progress_bar_class(progress, f"fetching {file.name}", file.size),
     }
     return Path(
-        patiently(
+        with_retries(
             lambda: hf_hub_download(file.repo, file.name, **options),
-            explain=lambda error: explained(file.where, error, name=file.name),
+            explain=lambda error: translate_error(file.where, error, name=file.name),
             statuses_only=True,
         )
     )
 
 
-def _bar(progress: Progress, what: str, size: int) -> type[Any]:
-    """A progress bar for the client that draws nothing and tells `progress`."""
-    quiet = utils().tqdm
+def _progress_bar_class(progress: Progress, what: str, size: int) -> type[Any]:
+    """A progress bar class for the client that draws nothing and calls `progress`."""
+    quiet = client_utils().tqdm
 
     def update(bar: Any, n: float | None = 1) -> None:
         bar.told = getattr(bar, "told", bar.initial) + int(n or 0)

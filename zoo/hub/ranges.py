@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.errors import FetchError, IntegrityError
-from zoo.hub.client import DroppedError, explained, patiently, requested, status_of
+from zoo.hub.client import ConnectionDroppedError, status_of, stream_request, translate_error, with_retries
 
 
 @dataclass(slots=True, kw_only=True)
 class Address:
-    """Where a file's bytes are asked for; it learns where the Hub sends us: only the first range is redirected."""
+    """A file's URL; it remembers the Hub's redirect, so that only the first range is redirected."""
 
     url: str
     token: str | None = field(repr=False)
-    storage: str | None = field(default=None, repr=False)  # behind the Hub, signed for a while; it gets no token
+    storage: str | None = field(default=None, repr=False)  # where the Hub redirects, signed; it is sent no token
 
 
-def read_span(address: Address, start: int, end: int, *, where: str, name: str) -> bytearray:
+def read_byte_range(address: Address, start: int, end: int, *, where: str, name: str) -> bytearray:
     """One range of a file, [start, end) in bytes; what came before a connection broke is not asked for again.
 
     Raises:
@@ -33,7 +33,7 @@ def read_span(address: Address, start: int, end: int, *, where: str, name: str) 
 
     def receive() -> bytearray:
         first = start + len(content)
-        with _asked(address, f"bytes={first}-{end - 1}") as response:
+        with _request_range(address, f"bytes={first}-{end - 1}") as response:
             said = response.headers.get("Content-Range", "")
             if response.status_code != 206 or not said.startswith(f"bytes {first}-{end - 1}/"):
                 if response.status_code == 206:
@@ -46,26 +46,28 @@ def read_span(address: Address, start: int, end: int, *, where: str, name: str) 
                 if len(content) > end - start:
                     raise IntegrityError(f"{where}/{name}: the server sent more than was asked for.", "Try again.")
         if len(content) < end - start:
-            raise DroppedError(f"the connection ended after {len(content)} of {end - start} bytes")
+            raise ConnectionDroppedError(f"the connection ended after {len(content)} of {end - start} bytes")
         return content
 
-    return patiently(receive, explain=lambda error: explained(where, error, name=name), progressed=lambda: len(content))
+    return with_retries(
+        receive, explain=lambda error: translate_error(where, error, name=name), progressed=lambda: len(content)
+    )
 
 
 @contextlib.contextmanager
-def _asked(address: Address, span: str) -> Iterator[Any]:
-    """The storage's answer where we know it, the Hub's otherwise, or where the storage knows us no more."""
+def _request_range(address: Address, span: str) -> Iterator[Any]:
+    """The response of the storage where its address is known and still valid, else of the Hub."""
     headers = {"Range": span}
     if address.storage is not None:
         try:
-            with requested(address.storage, token=False, headers=headers) as response:
+            with stream_request(address.storage, token=False, headers=headers) as response:
                 yield response
                 return
         except Exception as error:
             if status_of(error) not in (400, 401, 403, 404, 410):
                 raise
             address.storage = None
-    with requested(address.url, token=address.token, headers=headers) as response:
+    with stream_request(address.url, token=address.token, headers=headers) as response:
         if response.history:
             address.storage = str(response.url)
         yield response

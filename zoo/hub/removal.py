@@ -1,4 +1,4 @@
-"""How what lies in the caches is taken away.
+"""Removal from the caches.
 
 Revisions go by the Hub client's own strategy, which keeps the blobs that other revisions share; every path of it is
 looked at first, so that no link leads the removal out of the cache.
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import FileError
-from zoo.files import explained, zoo_home
-from zoo.hub.cache import BrokenOff, CachedRepo, CachedRevision, KeptFile, files_below, real_path
-from zoo.hub.client import utils
+from zoo.files import as_file_error, zoo_home
+from zoo.hub.cache import CachedRepo, CachedRevision, IncompleteDownload, PartialFile, resolve_links, walk_files
+from zoo.hub.client import client_utils
 
 IN_USE = 0.05  # seconds that another process's lock is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Something that will go."""
+    """Something that will be removed."""
 
     what: str
     path: Path
@@ -32,10 +32,10 @@ class Removal:
     run: Callable[[], None]
 
 
-def scan_by_client(cache: Path) -> Any:
+def scan_with_client(cache: Path) -> Any:
     """What the Hub's client makes of the cache; None where it cannot read it."""
     try:
-        return utils().scan_cache_dir(cache) if cache.is_dir() else None
+        return client_utils().scan_cache_dir(cache) if cache.is_dir() else None
     except (OSError, ValueError, RuntimeError):
         return None
 
@@ -47,14 +47,14 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
         repo: where they lie.
         revisions: those that go.
         cache: the Hub's cache.
-        scanned: of `scan_by_client`, once for all repositories.
+        scanned: from `scan_with_client`, once for all repositories.
 
     Raises:
         FileError: a link leads out of the cache; one of its files is being downloaded; the client cannot read what
-            lies there, and not all of it is to go.
+            is there, and not all of it is to be removed.
     """
-    for one in repo.broken_off:
-        if is_running(one):
+    for one in repo.incomplete_downloads:
+        if is_download_running(one):
             raise FileError(one.path, "it is being downloaded now", "Wait for that, or stop it, and try again.")
     commits = sorted(one.commit for one in revisions)
     whole = len(commits) == len(repo.revisions)
@@ -65,7 +65,7 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
             problem = "the Hub's client cannot read this folder, and removes no single revision of it"
             raise FileError(repo.folder, problem, f"Remove all of it: `zoo cache remove {repo.name}`.")
         _check_inside(repo.folder, cache)
-        size = sum(path.lstat().st_size for path in files_below(repo.folder) if not path.is_symlink())
+        size = sum(path.lstat().st_size for path in walk_files(repo.folder) if not path.is_symlink())
         return Removal(what=what, path=repo.folder, size=size, run=lambda: remove_tree(repo.folder, cache))
     files = {*strategy.refs, *strategy.blobs}
     paths = {*strategy.repos, *strategy.snapshots, *files}
@@ -82,14 +82,14 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
     return Removal(what=what, path=folder, size=strategy.expected_freed_size, run=run)
 
 
-def is_running(broken: BrokenOff) -> bool:
+def is_download_running(broken: IncompleteDownload) -> bool:
     """Whether a download is going on in another process."""
     return _is_held(broken.lock)
 
 
-def plan_broken_off(broken: BrokenOff, cache: Path) -> Removal | None:
+def plan_incomplete_download(broken: IncompleteDownload, cache: Path) -> Removal | None:
     """Take away what is left of a download; None where it is going on."""
-    if is_running(broken):
+    if is_download_running(broken):
         return None
     _check_inside(broken.path, cache)
     return Removal(
@@ -100,7 +100,7 @@ def plan_broken_off(broken: BrokenOff, cache: Path) -> Removal | None:
     )
 
 
-def plan_parts(kept: KeptFile) -> Removal:
+def plan_partial_file(kept: PartialFile) -> Removal:
     """Take away the kept parts of a file."""
     root = zoo_home() / "parts"
     for path in (kept.path, *kept.refs):
@@ -128,10 +128,10 @@ def remove_tree(folder: Path, root: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise explained(error, folder) from error
+        raise as_file_error(error, folder) from error
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
@@ -154,7 +154,7 @@ def _strategy(repo: CachedRepo, commits: Sequence[str], scanned: Any) -> Any:
 
 def _check_inside(path: Path, root: Path, *, may_be_link: bool = False) -> None:
     """Refuse what a link leads out of the root, and a folder that is a link."""
-    real = real_path(path)
+    real = resolve_links(path)
     inside = real is not None and real != root.resolve() and real.is_relative_to(root.resolve())
     if not inside or (path.is_symlink() and not may_be_link):
         raise FileError(path, "it is a link, or leads out of the cache", "Nothing of it was removed; do so by hand.")
@@ -165,7 +165,7 @@ def _is_held(lock: Path) -> bool:
     if not lock.is_file():
         return False
     try:
-        with utils().WeakFileLock(lock, timeout=IN_USE):
+        with client_utils().WeakFileLock(lock, timeout=IN_USE):
             return False
     except TimeoutError:
         return True

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from zoo.errors import FetchError
-from zoo.hub.cards import OWN
-from zoo.hub.client import endpoint, explained, patiently, requested
+from zoo.hub.card_metadata import ZOO_METADATA_KEY
+from zoo.hub.client import endpoint, stream_request, translate_error, with_retries
 
-TAG = "feature-filters"  # what every card that zoo writes carries
+SEARCH_TAG = "feature-filters"  # what every card that zoo writes carries
 SORTS = {
     "downloads": "downloads",
     "likes": "likes",
@@ -95,17 +95,17 @@ def search_hub(
         FetchError: the Hub could not be reached, or answered with something else.
     """
     wanted = sorted({word.lower() for word in words}, key=lambda word: (len(word), word))
-    query = {"filter": TAG, "sort": SORTS[sort], "full": "true", "cardData": "true"}
+    query = {"filter": SEARCH_TAG, "sort": SORTS[sort], "full": "true", "cardData": "true"}
     query |= {"author": author} if author else {}
     query |= {"search": wanted.pop()} if wanted else {}
     query["limit"] = str(PAGE if wanted else min(limit, PAGE))
     url, found = f"{endpoint()}/api/models?{urlencode(query)}", dict[str, HubModel]()
     for _ in range(PAGES):
-        said, following = _asked(url, token=token, where=endpoint())
+        said, following = _request_json(url, token=token, where=endpoint())
         if not isinstance(said, list):
-            raise _no_answer(endpoint())
+            raise _unexpected_answer_error(endpoint())
         for one in map(_model, said):
-            if one is not None and all(word in _searched(one) for word in wanted):
+            if one is not None and all(word in _searchable_text(one) for word in wanted):
                 found.setdefault(one.repo, one)
         if len(found) >= limit or not following:
             break
@@ -113,7 +113,7 @@ def search_hub(
     return list(found.values())[:limit]
 
 
-def describe_model(repo: str, revision: str, *, token: str | None = None) -> HubModel:
+def fetch_model_info(repo: str, revision: str, *, token: str | None = None) -> HubModel:
     """What the Hub says of a repository at a revision; none of its files is read.
 
     Raises:
@@ -121,29 +121,29 @@ def describe_model(repo: str, revision: str, *, token: str | None = None) -> Hub
     """
     where = f"hf://{repo}@{revision}"
     url = f"{endpoint()}/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
-    model = _model(_asked(url, token=token, where=where)[0])
+    model = _model(_request_json(url, token=token, where=where)[0])
     if model is None:
-        raise _no_answer(where)
+        raise _unexpected_answer_error(where)
     return model
 
 
 def list_refs(repo: str, *, token: str | None = None) -> HubRefs:
     """The branches and tags of a repository. Raises FetchError."""
     where = f"hf://{repo}"
-    said, _ = _asked(f"{endpoint()}/api/models/{repo}/refs", token=token, where=where)
+    said, _ = _request_json(f"{endpoint()}/api/models/{repo}/refs", token=token, where=where)
     if not isinstance(said, dict):
-        raise _no_answer(where)
+        raise _unexpected_answer_error(where)
     return HubRefs(branches=_commits(said.get("branches")), tags=_commits(said.get("tags")))
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
-def _asked(url: str, *, token: str | None, where: str) -> tuple[Any, str]:
+def _request_json(url: str, *, token: str | None, where: str) -> tuple[Any, str]:
     """The answer's JSON, and the address of the next page if there is one."""
 
     def receive() -> tuple[bytes, str]:
-        with requested(url, token=token, headers={}) as response:
+        with stream_request(url, token=token, headers={}) as response:
             content = bytearray()
             for piece in response.iter_bytes():
                 content += piece
@@ -151,13 +151,13 @@ def _asked(url: str, *, token: str | None, where: str) -> tuple[Any, str]:
                     raise FetchError(f"{where}: the answer has over {LARGEST:,} bytes.", "Check HF_ENDPOINT.")
             return bytes(content), response.links.get("next", {}).get("url", "")
 
-    raw, following = patiently(receive, explain=lambda error: explained(where, error))
+    raw, following = with_retries(receive, explain=lambda error: translate_error(where, error))
     if urlsplit(following)[:2] != urlsplit(url)[:2]:  # the token is for this server only
         following = ""
     try:
         return json.loads(raw), following
     except (ValueError, RecursionError) as error:
-        raise _no_answer(where) from error
+        raise _unexpected_answer_error(where) from error
 
 
 def _model(said: Any) -> HubModel | None:
@@ -168,7 +168,7 @@ def _model(said: Any) -> HubModel | None:
     tags = _texts(said.get("tags"))
     card = said.get("cardData")
     card = card if isinstance(card, dict) else {}
-    own = card.get(OWN)
+    own = card.get(ZOO_METADATA_KEY)
     own = own if isinstance(own, dict) else {}
     weights = said.get("safetensors")
     weights = weights if isinstance(weights, dict) else {}
@@ -183,8 +183,8 @@ def _model(said: Any) -> HubModel | None:
         likes=_count(said.get("likes")),
         private=said.get("private") is True,
         gated=_text(gated) or ("auto" if gated is True else ""),
-        license=_text(card.get("license")) or _tagged(tags, "license:"),
-        base_model=", ".join(_texts(card.get("base_model"))) or _tagged(tags, "base_model:"),
+        license=_text(card.get("license")) or _find_tag_value(tags, "license:"),
+        base_model=", ".join(_texts(card.get("base_model"))) or _find_tag_value(tags, "base_model:"),
         backbone=_text(own.get("backbone")),
         cut=_text(own.get("cut")),
         library=_text(said.get("library_name")),
@@ -197,13 +197,13 @@ def _model(said: Any) -> HubModel | None:
     )
 
 
-def _searched(model: HubModel) -> str:
+def _searchable_text(model: HubModel) -> str:
     """Where words are looked for."""
     own = (model.repo, model.license, model.base_model, model.backbone, model.cut, model.library, model.task)
     return "\n".join((*own, *model.datasets, *model.tags)).lower()
 
 
-def _tagged(tags: Sequence[str], start: str) -> str:
+def _find_tag_value(tags: Sequence[str], start: str) -> str:
     """What follows `license:` among the tags; `base_model:finetune:…` says nothing new."""
     rest = (tag.removeprefix(start) for tag in tags if tag.startswith(start))
     return next((one for one in rest if ":" not in one), "")
@@ -233,5 +233,5 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
 
 
-def _no_answer(where: str) -> FetchError:
+def _unexpected_answer_error(where: str) -> FetchError:
     return FetchError(f"{where}: the server does not answer as the Hub does.", "Check HF_ENDPOINT.")

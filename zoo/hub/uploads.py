@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from zoo.hub.client import api, endpoint, patiently, requested, status_of, uses_xet, utils
-from zoo.hub.meter import Meter, MeteredFile
-from zoo.hub.remotes import PushError, Remote, RemoteEntry, list_files, look_at, pushed_meanwhile
+from zoo.hub.client import client_api, client_utils, endpoint, status_of, stream_request, uses_xet, with_retries
+from zoo.hub.repositories import (
+    PushError,
+    RemoteEntry,
+    RemoteRepository,
+    inspect_repository,
+    list_repository_files,
+    pushed_meanwhile_error,
+)
+from zoo.hub.upload_progress import Meter, MeteredFile
 from zoo.progress import Progress, silent
 
 ATTRIBUTES = ".gitattributes"  # all that a new repository holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class FileChange:
     """What becomes of one file."""
 
     name: str
@@ -29,14 +36,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """What a push made."""
+class PushedCommit:
+    """The commit that a push made."""
 
     sha: str
     pull_request: str | None = None  # its page
 
 
-def compare(remote: Remote, files: Mapping[str, Path], *, remove: Collection[str] = ()) -> tuple[Change, ...]:
+def plan_changes(
+    remote: RemoteRepository, files: Mapping[str, Path], *, remove: Collection[str] = ()
+) -> tuple[FileChange, ...]:
     """What a push would change.
 
     Args:
@@ -49,21 +58,21 @@ def compare(remote: Remote, files: Mapping[str, Path], *, remove: Collection[str
         there = remote.files.get(name)
         same = there is not None and there.is_file(path)
         what: Literal["new", "changed", "same"] = "new" if there is None else "same" if same else "changed"
-        changes.append(Change(name=name, size=path.stat().st_size, what=what))
-    gone = [Change(name=name, size=remote.files[name].size, what="removed") for name in sorted(remove)]
+        changes.append(FileChange(name=name, size=path.stat().st_size, what=what))
+    gone = [FileChange(name=name, size=remote.files[name].size, what="removed") for name in sorted(remove)]
     return (*changes, *gone)
 
 
-def send(
-    remote: Remote,
+def commit_changes(
+    remote: RemoteRepository,
     files: Mapping[str, Path],
-    changes: Collection[Change],
+    changes: Collection[FileChange],
     *,
     private: bool | None = None,
     create_pr: bool = False,
     message: str,
     progress: Progress = silent,
-) -> Commit:
+) -> PushedCommit:
     """Make the repository and the branch where they are missing, and commit the changes: all of them, or none.
 
     Where nothing changes there is no commit.
@@ -71,7 +80,7 @@ def send(
     Args:
         remote: as it was found, and as it must still be.
         files: by name.
-        changes: of `compare`.
+        changes: from `plan_changes`.
         private: whether a new repository is seen by its owner only.
         create_pr: open a pull request instead of changing the branch.
         message: of the commit.
@@ -80,27 +89,27 @@ def send(
     Raises:
         PushError: the Hub refused it, cannot be reached, or somebody pushed meanwhile.
     """
-    with _quiet():
-        remote = _prepared(remote, private=private)
+    with _silence_client():
+        remote = _ensure_branch(remote, private=private)
         if all(one.what == "same" for one in changes):
-            return Commit(sha=str(remote.head))
+            return PushedCommit(sha=str(remote.head))
         with contextlib.ExitStack() as stack:
-            sending = _Sending(remote, files, changes, create_pr=create_pr, message=message)
+            sending = _CommitUpload(remote, files, changes, create_pr=create_pr, message=message)
             sending.open(stack, progress)
             sending.upload()
             return sending.commit()
 
 
-# ------------------------------------------------------------------------------------------------ how
+# ------------------------------------------------------------------------------------------------ helpers
 
 
 @dataclass
-class _Sending:
+class _CommitUpload:
     """One commit on its way."""
 
-    remote: Remote
+    remote: RemoteRepository
     files: Mapping[str, Path]
-    changes: Collection[Change]
+    changes: Collection[FileChange]
     create_pr: bool
     message: str
     operations: list[Any] = field(default_factory=list)
@@ -126,7 +135,7 @@ class _Sending:
 
         def work() -> None:
             try:
-                api(self.remote.token).preupload_lfs_files(
+                client_api(self.remote.token).preupload_lfs_files(
                     self.remote.repo,
                     additions,
                     revision=self.remote.branch,
@@ -136,7 +145,7 @@ class _Sending:
             except RuntimeError as error:  # the client's threads, or Xet
                 raise error.__cause__ or ConnectionError(str(error)) from error
 
-        patiently(work, explain=self.remote.explain, progressed=lambda: sum(one._is_uploaded for one in additions))
+        with_retries(work, explain=self.remote.explain, progressed=lambda: sum(one._is_uploaded for one in additions))
         ignored = [one.path_in_repo for one in additions if getattr(one, "_should_ignore", False)]
         if ignored:
             raise PushError(
@@ -144,16 +153,16 @@ class _Sending:
                 "Change it there and run it again.",
             )
 
-    def commit(self) -> Commit:
+    def commit(self) -> PushedCommit:
         """The one commit. Where an answer was lost, the repository is looked at before it is tried again."""
         tried = False
 
-        def work() -> Commit:
+        def work() -> PushedCommit:
             nonlocal tried
-            if tried and (landed := self._landed()):
+            if tried and (landed := self._find_landed_commit()):
                 return landed
             tried = True
-            info = api(self.remote.token).create_commit(
+            info = client_api(self.remote.token).create_commit(
                 self.remote.repo,
                 self.operations,
                 commit_message=self.message,
@@ -161,27 +170,29 @@ class _Sending:
                 create_pr=self.create_pr,
                 parent_commit=self.remote.head,
             )
-            return Commit(sha=info.oid, pull_request=info.pr_url)
+            return PushedCommit(sha=info.oid, pull_request=info.pr_url)
 
         try:
-            return patiently(work, explain=self.remote.explain)
+            return with_retries(work, explain=self.remote.explain)
         except PushError:
-            landed = self._landed()
+            landed = self._find_landed_commit()
             if landed is None:
                 raise
             return landed
 
-    def _landed(self) -> Commit | None:
+    def _find_landed_commit(self) -> PushedCommit | None:
         """The commit, where it was made although its answer never came."""
-        now = look_at(self.remote.repo, branch=self.remote.branch, token=self.remote.token)
+        now = inspect_repository(self.remote.repo, branch=self.remote.branch, token=self.remote.token)
         if self.create_pr:
             for ref, sha in now.pulls.items():
-                if ref not in self.remote.pulls and self._is_done(list_files(now.repo, sha, token=now.token)):
-                    return Commit(sha=sha, pull_request=f"{now.url}/discussions/{ref.rpartition('/')[2]}")
+                if ref not in self.remote.pulls and self._is_done(
+                    list_repository_files(now.repo, sha, token=now.token)
+                ):
+                    return PushedCommit(sha=sha, pull_request=f"{now.url}/discussions/{ref.rpartition('/')[2]}")
             return None
         if now.head is None or now.head == self.remote.head:
             return None
-        return Commit(sha=now.head) if self._is_done(now.files) else None
+        return PushedCommit(sha=now.head) if self._is_done(now.files) else None
 
     def _is_done(self, there: Mapping[str, RemoteEntry]) -> bool:
         gone = {one.name for one in self.changes if one.what == "removed"}
@@ -196,35 +207,39 @@ class _Sending:
 
         def ask() -> bool:
             try:
-                with requested(url + ("?create_pr=1" if self.create_pr else ""), token=self.remote.token, headers={}):
+                with stream_request(
+                    url + ("?create_pr=1" if self.create_pr else ""), token=self.remote.token, headers={}
+                ):
                     return True
             except OSError as error:
                 if status_of(error) in (400, 404, 405, 501):
                     return False
                 raise
 
-        return patiently(ask, explain=self.remote.explain)
+        return with_retries(ask, explain=self.remote.explain)
 
 
-def _prepared(remote: Remote, *, private: bool | None) -> Remote:
+def _ensure_branch(remote: RemoteRepository, *, private: bool | None) -> RemoteRepository:
     """The repository and the branch, made where they are missing; both may be tried twice."""
-    asked = api(remote.token)
+    asked = client_api(remote.token)
     if not remote.exists:
-        patiently(lambda: asked.create_repo(remote.repo, private=private, exist_ok=True), explain=remote.explain)
+        with_retries(lambda: asked.create_repo(remote.repo, private=private, exist_ok=True), explain=remote.explain)
     if remote.head is not None:
         return remote
     if remote.branch != "main":
-        patiently(lambda: asked.create_branch(remote.repo, branch=remote.branch, exist_ok=True), explain=remote.explain)
-    found = look_at(remote.repo, branch=remote.branch, token=remote.token)
+        with_retries(
+            lambda: asked.create_branch(remote.repo, branch=remote.branch, exist_ok=True), explain=remote.explain
+        )
+    found = inspect_repository(remote.repo, branch=remote.branch, token=remote.token)
     if (remote.start and found.head != remote.start) or not found.files.keys() <= {*remote.files, ATTRIBUTES}:
-        raise pushed_meanwhile(remote.repo)
+        raise pushed_meanwhile_error(remote.repo)
     return found
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The client's own bars, warnings and log lines are not ours to show."""
-    said, log = utils(), logging.getLogger("huggingface_hub")
+def _silence_client() -> Iterator[None]:
+    """Silence the client's own progress bars, warnings and log lines."""
+    said, log = client_utils(), logging.getLogger("huggingface_hub")
     level, shown = log.level, not said.are_progress_bars_disabled()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

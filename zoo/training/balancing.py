@@ -1,4 +1,4 @@
-"""Several heads on the same features: how their losses become one step, and whether they pull together."""
+"""Several heads on the same features: combining their losses, and the cosines between their gradients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from zoo.contracts import Balancer
 from zoo.errors import PluginError
-from zoo.model import Model
+from zoo.models import Model
 from zoo.plugins import find_plugin
 
-MEASURED = 4  # steps of an epoch at which the heads' gradients are compared
+COSINES_PER_EPOCH = 4  # steps of an epoch at which the heads' gradients are compared
 
 
 def build_balancer(name: str, model: Model) -> Balancer:
@@ -23,23 +23,23 @@ def build_balancer(name: str, model: Model) -> Balancer:
         UnknownNameError: no such balancer.
         PluginError: what the plugin brings is none.
     """
-    maker = find_plugin("balancer", name).load()
-    if not (isinstance(maker, type) and issubclass(maker, Balancer)):
+    factory = find_plugin("balancer", name).load()
+    if not (isinstance(factory, type) and issubclass(factory, Balancer)):
         raise PluginError(f"The balancer {name!r} is no zoo.Balancer.", "Upgrade or uninstall its package.")
-    return maker({name: spec.weight for name, spec in model.specs.items() if spec.weight})
+    return factory({name: spec.weight for name, spec in model.specs.items() if spec.weight})
 
 
-def works_on_gradients(balancer: Balancer) -> bool:
+def overrides_backward(balancer: Balancer) -> bool:
     """Whether a balancer does the backward pass itself, and does not merely combine losses."""
     return type(balancer).backward is not Balancer.backward
 
 
-def measures_at(step: int, steps: int) -> bool:
+def compares_gradients_at(step: int, steps: int) -> bool:
     """Whether the gradients are compared at this step of an epoch: `MEASURED` times, evenly spread."""
-    return step % max(1, steps // MEASURED) == 0
+    return step % max(1, steps // COSINES_PER_EPOCH) == 0
 
 
-def last_layer(shared: Sequence[nn.Parameter]) -> nn.Parameter:
+def last_weight_matrix(shared: Sequence[nn.Parameter]) -> nn.Parameter:
     """The weights at which gradients are compared: the last of the shared ones, biases and norms aside."""
     return next((one for one in reversed(shared) if one.ndim > 1), shared[-1])
 
@@ -47,9 +47,9 @@ def last_layer(shared: Sequence[nn.Parameter]) -> nn.Parameter:
 def gradient_cosines(losses: Mapping[str, Tensor], weights: Tensor) -> dict[str, float]:
     """The cosines between the gradients of each two losses at a shared layer's weights, over a whole batch.
 
-    1: the heads want the same of the layer; 0: they do not touch; below 0: what helps one harms the other (Du and
+    1: the gradients agree; 0: they are orthogonal; below 0: a step that helps one head harms the other (Du and
     others 2018). It costs a backward pass through the heads and that layer for each, not through the filters. At the
-    features themselves it would say little: a pooled head pulls all cells alike, one that sees where pulls them apart.
+    features themselves it would say little: a pooled head has the same gradient in all cells, a spatial one has not.
 
     Args:
         losses: scalars by head, with their graphs.
@@ -77,7 +77,7 @@ def mean_cosines(sums: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def describe_cosines(cosines: Mapping[str, float]) -> str:
-    """`pull together +0.12`, with the heads' names where there are several pairs; empty without any."""
+    """`gradient cosine +0.12`, with the heads' names where there are several pairs; empty without any."""
     if len(cosines) == 1:
-        return f"pull together {next(iter(cosines.values())):+.2f}"
-    return "  ".join(f"{pair.replace('/', ' and ')} pull together {value:+.2f}" for pair, value in cosines.items())
+        return f"gradient cosine {next(iter(cosines.values())):+.2f}"
+    return "  ".join(f"{pair.replace('/', ' and ')} gradient cosine {value:+.2f}" for pair, value in cosines.items())

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from zoo.errors import FileError
-from zoo.files import writing
+from zoo.files import atomic_write
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -27,7 +27,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
         state: what JSON can say.
     """
     ready = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with writing(path) as part:
+    with atomic_write(path) as part:
         try:
             save_file(ready, part, metadata={"state": json.dumps(state)})
         except SafetensorError as error:  # a full disk is told in words only
@@ -75,12 +75,12 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": state, "param_groups": content["param_groups"]})
 
 
-def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under `prefix/name`."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def select_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What `prefixed` put under that prefix."""
     start = f"{prefix}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

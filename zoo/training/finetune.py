@@ -1,4 +1,4 @@
-"""From a recipe, or a model in hand, to a finished run: stages, checkpoints, calibration, figures."""
+"""From a recipe, or a model in hand, to a finished run: stages, checkpoints, calibration, metrics."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ import torch
 from pydantic import ValidationError
 
 from zoo.contracts import Dataset
-from zoo.data.datasets import OpenDataset, open_dataset
+from zoo.data import OpenDataset, open_dataset
 from zoo.devices import describe_device, pick_device, pick_precision
 from zoo.errors import UsageError
-from zoo.filters import Filters, build_filters, load
-from zoo.model import HeadSpec, Model, assemble
+from zoo.models import Filters, HeadSpec, Model, assemble, build_filters, load
 from zoo.progress import Progress, silent
 from zoo.training.balancing import build_balancer
-from zoo.training.checkpoints import load_checkpoint, under
-from zoo.training.feeds import Arithmetic
-from zoo.training.kept import Shelf
-from zoo.training.locating import find_cropping, warn_of_learnt
-from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, say_faults
-from zoo.training.reopening import reopen_dataset, wrapped
+from zoo.training.checkpoints import load_checkpoint, select_prefix
+from zoo.training.cropping import Cropping, find_cropping, warn_of_leakage
+from zoo.training.feature_cache import FeatureCachePool
+from zoo.training.inputs import Arithmetic
+from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, describe_faults
+from zoo.training.record import BaseRecord, DatasetRecord, RunRecord, SplitsRecord
+from zoo.training.run_data import reopen_dataset, wrap_dataset
 from zoo.training.runs import (
-    CHECKPOINT,
-    LOCATOR,
+    CHECKPOINT_FILE,
+    LOCATOR_FOLDER,
     Run,
     build_model,
+    check_run_folder,
+    count_threads,
     create_run,
     describe_model,
-    keep_model,
     open_run,
-    refuse_existing,
-    thread_count,
-    versions,
+    package_versions,
+    save_model,
 )
 from zoo.training.schedule import plan_stages
 from zoo.training.session import Position, make_accelerator
-from zoo.training.stages import Crew, Work, fit, model_is_fresh, save_state, unheard
-from zoo.training.targets import check_boxes, plan_lessons
+from zoo.training.stages import ComputeSetup, TrainingSetup, discard_message, fit, save_progress
+from zoo.training.targets import check_boxes, make_head_targets
 
 
 def train_recipe(
@@ -50,8 +50,8 @@ def train_recipe(
     *,
     device: str | None = None,
     progress: Progress = silent,
-    tell: Callable[[str], None] = unheard,
-    shelf: Shelf | None = None,
+    tell: Callable[[str], None] = discard_message,
+    cache_pool: FeatureCachePool | None = None,
 ) -> Run:
     """Train what a recipe describes.
 
@@ -61,23 +61,23 @@ def train_recipe(
         device: `cuda`, `cpu`; the GPU where there is one by default.
         progress: told how far the work is.
         tell: told in a line what was taken of a checkpoint and what was left out, and how every epoch went.
-        shelf: where trainings of one process share the outputs of frozen filters.
+        cache_pool: where trainings of one process share the outputs of frozen filters.
 
     Raises:
         StoppedError: a signal asked to stop; `resume` goes on.
         ZooError: whatever is wrong with the recipe, the data or the disk.
     """
-    crew = _muster(device, recipe)
-    if crew.accelerator.is_main_process:
-        refuse_existing(Path(out))
-    with crew.accelerator.main_process_first():
+    compute = _make_compute_setup(device, recipe)
+    if compute.accelerator.is_main_process:
+        check_run_folder(Path(out))
+    with compute.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
-    filters = start_from(recipe, progress)
-    if filters.start is not None:
-        pinned = recipe.filters.model_copy(update={"weights": filters.start.text})
+    filters = load_starting_filters(recipe, progress)
+    if filters.initialization is not None:
+        pinned = recipe.filters.model_copy(update={"weights": filters.initialization.text})
         recipe = recipe.model_copy(update={"filters": pinned})
-        if crew.accelerator.is_main_process:
-            tell(f"Starting from {filters.start.text}: {filters.start}.")
+        if compute.accelerator.is_main_process:
+            tell(f"Starting from {filters.initialization.text}: {filters.initialization}.")
     model = assemble(
         filters,
         dataset=data.dataset,
@@ -85,7 +85,9 @@ def train_recipe(
         size=recipe.size,
         seed=recipe.seed,
     )
-    return _begin(recipe, model, data, Path(out), crew=crew, progress=progress, tell=tell, shelf=shelf)
+    return _start_run(
+        recipe, model, data, Path(out), compute=compute, progress=progress, tell=tell, cache_pool=cache_pool
+    )
 
 
 def train(
@@ -109,7 +111,7 @@ def train(
         progress: told how far the work is.
         training: what a recipe's `[training]` takes: `epochs`, `rate`, `retrain`, `augment`, …
     """
-    data = dataset if isinstance(dataset, OpenDataset) else wrapped(dataset)
+    data = dataset if isinstance(dataset, OpenDataset) else wrap_dataset(dataset)
     if isinstance(model, Filters):
         model = assemble(model, dataset=data.dataset, seed=seed)
     try:
@@ -117,13 +119,13 @@ def train(
             seed=seed,
             size=model.size,
             data=DataPart(dataset=data.name, root=str(data.root), options=dict(data.options)),
-            filters=_where_from(model.filters),
+            filters=_filters_part(model.filters),
             heads=tuple(_head_part(spec) for spec in model.specs.values()),
             training=TrainingPart(**training),
         )
     except ValidationError as error:
-        raise UsageError(f"This cannot be trained: {say_faults(error)}.") from error
-    return _begin(recipe, model, data, Path(out), crew=_muster(device, recipe), progress=progress)
+        raise UsageError(f"This cannot be trained: {describe_faults(error)}.") from error
+    return _start_run(recipe, model, data, Path(out), compute=_make_compute_setup(device, recipe), progress=progress)
 
 
 def resume(
@@ -132,8 +134,8 @@ def resume(
     dataset: Dataset | None = None,
     device: str | None = None,
     progress: Progress = silent,
-    tell: Callable[[str], None] = unheard,
-    shelf: Shelf | None = None,
+    tell: Callable[[str], None] = discard_message,
+    cache_pool: FeatureCachePool | None = None,
 ) -> Run:
     """Go on with a run that was stopped or killed, as if nothing had happened.
 
@@ -143,7 +145,7 @@ def resume(
         device: where; as the run began by default.
         progress: told how far the work is.
         tell: told in a line how every epoch went.
-        shelf: as `train_recipe` takes it.
+        cache_pool: as `train_recipe` takes it.
 
     Raises:
         UsageError: the dataset has changed since.
@@ -153,25 +155,25 @@ def resume(
     if run.done:
         return run
     recipe = run.recipe
-    crew = _muster(device or run.record["device_type"], recipe)
-    run = replace(run, writes=crew.accelerator.is_main_process)
-    tensors, state = load_checkpoint(run.folder / CHECKPOINT)
-    data = reopen_dataset(run, dataset=dataset, device=crew.arithmetic.device, progress=progress)
-    if data.fingerprint() != run.record["fingerprint"]:
+    compute = _make_compute_setup(device or run.record.device_type, recipe)
+    run = replace(run, writes=compute.accelerator.is_main_process)
+    tensors, state = load_checkpoint(run.folder / CHECKPOINT_FILE)
+    data = reopen_dataset(run, dataset=dataset, device=compute.arithmetic.device, progress=progress)
+    if data.fingerprint() != run.record.fingerprint:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began.",
             "Put it back, or train anew with another `out=`.",
         )
-    if crew.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(run.record["threads"])  # the same bits need the same number
+    if compute.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(run.record.threads)  # the same bits need the same number
     run = run.note(status="training")
-    model = build_model(run.record, under("filters", tensors), under("heads", tensors))
-    work = _prepare(run, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
-    work.balancer.load_state_dict(under("balancer", tensors))
-    return fit(work, Position(**state), tensors, progress)
+    model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
+    setup = _prepare_setup(recipe, model, data, compute=compute, progress=progress, tell=tell, cache_pool=cache_pool)
+    setup.balancer.load_state_dict(select_prefix("balancer", tensors))
+    return fit(run, setup, Position(**state), tensors, progress)
 
 
-def _muster(device: str | None, recipe: Recipe) -> Crew:
+def _make_compute_setup(device: str | None, recipe: Recipe) -> ComputeSetup:
     """The device and the precision of this process; with torchrun, one GPU a process."""
     where = pick_device(device)
     if where.type == "cuda" and where.index is None and "LOCAL_RANK" in os.environ:
@@ -179,25 +181,25 @@ def _muster(device: str | None, recipe: Recipe) -> Crew:
     if where.index is not None:
         torch.cuda.set_device(where)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
-    return Crew(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
+    return ComputeSetup(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
 
 
-def start_from(recipe: Recipe, progress: Progress = silent) -> Filters:
+def load_starting_filters(recipe: Recipe, progress: Progress = silent) -> Filters:
     """The filters that a recipe begins with."""
-    start = recipe.filters
-    if start.backbone is None:
-        return load(start.name or "", cut=start.cut)
+    initialization = recipe.filters
+    if initialization.backbone is None:
+        return load(initialization.name or "", cut=initialization.cut)
     return build_filters(
-        start.backbone,
-        cut=start.cut or "",
-        weights=start.weights,
+        initialization.backbone,
+        cut=initialization.cut or "",
+        weights=initialization.weights,
         size=recipe.size,
         seed=recipe.seed,
         progress=progress,
     )
 
 
-def _where_from(filters: Filters) -> FiltersPart:
+def _filters_part(filters: Filters) -> FiltersPart:
     if filters.published is not None:
         return FiltersPart(name=filters.published.source.text, cut=filters.cut.name)
     return FiltersPart(backbone=filters.backbone, weights=filters.weights, cut=filters.cut.name)
@@ -208,98 +210,104 @@ def _head_part(spec: HeadSpec) -> HeadPart:
     return HeadPart(plugin=spec.plugin, name=name, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _begin(
+def _start_run(
     recipe: Recipe,
     model: Model,
     data: OpenDataset,
     out: Path,
     *,
-    crew: Crew,
+    compute: ComputeSetup,
     progress: Progress,
-    tell: Callable[[str], None] = unheard,
-    shelf: Shelf | None = None,
+    tell: Callable[[str], None] = discard_message,
+    cache_pool: FeatureCachePool | None = None,
 ) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
-    cropping, pictures = find_cropping(recipe.data, data.targets), data.fingerprint()
-    where, fingerprint = crew.arithmetic.device, pictures
+    cropping, whole = find_cropping(recipe.data, data.targets), data
+    locator = cropping.crop.locator if cropping else None
     if cropping is not None:
-        data = cropping.apply(data, where, progress)
-        model.crop, fingerprint = cropping.crop, data.fingerprint()
-    manifest = model.filters.manifest
-    record = {
-        "status": "training",
-        "model": describe_model(model),
-        "weights": model.filters.weights,
-        "base": None
-        if manifest is None
-        else {
-            "name": manifest.name,
-            "license": manifest.license,
-            "dataset_license": manifest.lineage.dataset_license,
-        },
-        "base_manifest": model.filters.published.digest if model.filters.published else None,
-        "dataset": {
-            "name": data.name,
-            "package": data.package,
-            "version": data.version,
-            "options": {**data.options},
-            "license": data.dataset.license,
-        },
-        "root": str(data.root),
-        "fingerprint": fingerprint,
-        "pictures": pictures,  # the same for whole and for cropped ones
-        "crop": cropping.record if cropping else None,
-        "device": describe_device(where),
-        "device_type": where.type,
-        "threads": thread_count(),
-        "versions": versions(),
-        "seconds": 0.0,
-    }
-    draft = Run(folder=out, recipe=recipe, record=record)  # nothing is written before all that can be wrong is known
-    plan_stages(recipe.training, model.filters, fresh=model_is_fresh(draft))
-    work = _prepare(draft, model, data, crew=crew, progress=progress, tell=tell, shelf=shelf)
-    facts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in work.splits.by_name.items()}
-    known: dict[str, Any] = {"splits": {**facts, "how": work.splits.how}, "skipped": list(work.decoded.skipped)}
-    if cropping is not None and cropping.crop.locator is not None:
-        learnt = warn_of_learnt(cropping, data, work.decoded, work.splits, pictures=pictures)
-        known["crop"] = {**cropping.record, "learnt": learnt}
-    run = create_run(out, recipe, {**record, **known}, writes=crew.accelerator.is_main_process)
-    if cropping is not None and cropping.crop.locator is not None and crew.accelerator.is_main_process:
-        keep_model(out / LOCATOR, cropping.crop.locator)
+        data = cropping.apply(data, compute.arithmetic.device, progress)
+        model.crop = cropping.crop
+    # nothing is written before all that can be wrong is known
+    plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
+    setup = _prepare_setup(recipe, model, data, compute=compute, progress=progress, tell=tell, cache_pool=cache_pool)
+    record = _describe(setup, cropping, whole)
+    run = create_run(out, recipe, record, writes=compute.accelerator.is_main_process)
+    if locator is not None and run.writes:
+        save_model(out / LOCATOR_FOLDER, locator)
     model.filters.published = None  # what is trained now is no longer what was published
-    work = replace(work, run=run)
-    save_state(work, {}, Position())
-    crew.accelerator.wait_for_everyone()  # the others may need the folder
-    return fit(work, Position(), {}, progress)
+    save_progress(run, setup, {}, Position())
+    compute.accelerator.wait_for_everyone()  # the others may need the folder
+    return fit(run, setup, Position(), {}, progress)
 
 
-def _prepare(
-    run: Run,
+def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDataset) -> RunRecord:
+    """What run.json says at the start; a warning where the locator knows pictures that the run is judged by."""
+    filters, data, splits, device = setup.model.filters, setup.data, setup.splits, setup.compute.arithmetic.device
+    manifest, published, crop = filters.manifest, filters.published, None
+    fingerprint = pictures = setup.decoded.fingerprint
+    if cropping is not None:
+        crop, pictures = cropping.record, whole.fingerprint()
+        if cropping.crop.locator is not None:
+            learnt = warn_of_leakage(cropping, data, setup.decoded, splits, pictures=pictures)
+            crop = crop.model_copy(update={"learnt": learnt})
+    base = None
+    if manifest is not None:
+        base = BaseRecord(
+            name=manifest.name, license=manifest.license, dataset_license=manifest.lineage.dataset_license
+        )
+    counts = {"train": 0, "val": 0, "test": 0} | {name: len(rows) for name, rows in splits.by_name.items()}
+    return RunRecord(
+        status="training",
+        model=describe_model(setup.model),
+        weights=filters.weights,
+        base=base,
+        base_manifest=published.digest if published else None,
+        dataset=DatasetRecord(
+            name=data.name,
+            package=data.package,
+            version=data.version,
+            options=dict(data.options),
+            license=data.dataset.license,
+        ),
+        root=str(data.root),
+        fingerprint=fingerprint,
+        pictures=pictures,
+        crop=crop,
+        device=describe_device(device),
+        device_type=device.type,
+        threads=count_threads(),
+        versions=package_versions(),
+        seconds=0.0,
+        splits=SplitsRecord(**counts, how=splits.how),
+        skipped=tuple(setup.decoded.skipped),
+    )
+
+
+def _prepare_setup(
+    recipe: Recipe,
     model: Model,
     data: OpenDataset,
     *,
-    crew: Crew,
+    compute: ComputeSetup,
     progress: Progress,
     tell: Callable[[str], None],
-    shelf: Shelf | None,
-) -> Work:
-    recipe = run.recipe
-    balancer = build_balancer(recipe.training.balance, model).to(crew.arithmetic.device)
-    with crew.accelerator.main_process_first():
+    cache_pool: FeatureCachePool | None,
+) -> TrainingSetup:
+    balancer = build_balancer(recipe.training.balance, model).to(compute.arithmetic.device)
+    with compute.accelerator.main_process_first():
         decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     check_boxes(model, decoded)
     splits = recipe.split(data, decoded)
     shuffled = [head.spec().name for head in recipe.heads if head.shuffled]
-    return Work(
-        run=run,
-        crew=crew,
-        model=model.to(crew.arithmetic.device),
+    return TrainingSetup(
+        compute=compute,
+        model=model.to(compute.arithmetic.device),
         data=data,
         decoded=decoded,
         splits=splits,
-        lessons=plan_lessons(model, decoded, shuffled=shuffled, rows=splits.train, seed=recipe.seed),
+        head_targets=make_head_targets(model, decoded, shuffled=shuffled, rows=splits.train, seed=recipe.seed),
         balancer=balancer,
-        shelf=shelf or Shelf(),
+        cache_pool=cache_pool or FeatureCachePool(),
         tell=tell,
     )

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.training.balancing import gradient_cosines, last_layer, works_on_gradients
-from zoo.training.feeds import Feed
-from zoo.training.scoring import Upper
+from zoo.training.balancing import gradient_cosines, last_weight_matrix, overrides_backward
+from zoo.training.inputs import StageInputs
+from zoo.training.scoring import TrainablePart
 from zoo.training.session import Session
 
 
@@ -21,17 +21,17 @@ class Gradients:
         session: what the stages share.
         upper: what is trained.
         wrapped: the same as Accelerate prepared it: with several processes it averages gradients as they come.
-        feed: the inputs.
+        stage_inputs: the inputs.
     """
 
-    def __init__(self, session: Session, upper: Upper, wrapped: Any, feed: Feed) -> None:
-        self.session, self.upper, self.wrapped, self.feed = session, upper, wrapped, feed
-        self.complete = {name: bool(lesson.known.all()) for name, lesson in session.lessons.items()}
+    def __init__(self, session: Session, upper: TrainablePart, wrapped: Any, stage_inputs: StageInputs) -> None:
+        self.session, self.upper, self.wrapped, self.stage_inputs = session, upper, wrapped, stage_inputs
+        self.complete = {name: bool(one_head.known.all()) for name, one_head in session.head_targets.items()}
         self.shared = [parameter for parameter in upper.rest.parameters() if parameter.requires_grad]
-        self.balances = bool(self.shared) and works_on_gradients(session.balancer)
-        upper.shows = self.balances
+        self.balances = bool(self.shared) and overrides_backward(session.balancer)
+        upper.keeps_features = self.balances
         compares = len(session.balancer.weights) > 1 and bool(self.shared)
-        self.compared = last_layer(self.shared) if compares else None
+        self.compared = last_weight_matrix(self.shared) if compares else None
 
     def add(
         self, rows: Tensor, generator: torch.Generator, *, share: float, cosines: dict[str, float] | None
@@ -48,11 +48,11 @@ class Gradients:
             The share of the sum of all losses, weighted as the user said; a scalar without a graph.
         """
         session = self.session
-        inputs, moved = self.feed.train(rows, generator)
+        inputs, moved = self.stage_inputs.train(rows, generator)
         outputs = self.upper(inputs) if self.balances else self.wrapped(inputs)
         losses, idle = self._losses(outputs, rows, moved)
-        pulling = {name: loss for name, loss in losses.items() if name not in session.watching}
-        rest = [*(loss for name, loss in losses.items() if name in session.watching), *idle]
+        pulling = {name: loss for name, loss in losses.items() if name not in session.detached_heads}
+        rest = [*(loss for name, loss in losses.items() if name in session.detached_heads), *idle]
         features, self.upper.features = self.upper.features, None
         if self.compared is not None and cosines is not None and not cosines:
             cosines |= gradient_cosines(pulling, self.compared)
@@ -73,11 +73,11 @@ class Gradients:
         session, device = self.session, self.session.arithmetic.device
         losses: dict[str, Tensor] = {}
         idle: list[Tensor] = []
-        for name, lesson in session.lessons.items():
-            wanted = moved.get(name, lesson.values[rows]).to(device, non_blocking=True)
+        for name, one_head in session.head_targets.items():
+            wanted = moved.get(name, one_head.values[rows]).to(device, non_blocking=True)
             output = outputs[name]
             if not self.complete[name]:
-                known = lesson.known[rows]
+                known = one_head.known[rows]
                 if not bool(known.any()):
                     idle.append(output.sum() * 0)  # keeps every parameter in the graph
                     continue
@@ -86,7 +86,7 @@ class Gradients:
         return losses, idle
 
     def finish(self) -> None:
-        """Average over processes what has not been, and clip: heads that only watch by themselves.
+        """Average over processes what has not been, and clip; detached heads (weight 0) are clipped on their own.
 
         So a head of weight 0 leaves the bits of all the others as they would be without it.
         """
@@ -97,8 +97,8 @@ class Gradients:
                 if parameter.requires_grad:
                     given = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
                     parameter.grad = session.accelerator.reduce(given, reduction="mean")
-        watchers = {id(one) for name in session.watching for one in session.model.head(name).parameters()}
+        watchers = {id(one) for name in session.detached_heads for one in session.model.head(name).parameters()}
         every = list(self.upper.parameters())
-        session.accelerator.clip_grad_norm_([one for one in every if id(one) not in watchers], session.how.clip)
+        session.accelerator.clip_grad_norm_([one for one in every if id(one) not in watchers], session.options.clip)
         if watchers:
-            session.accelerator.clip_grad_norm_([one for one in every if id(one) in watchers], session.how.clip)
+            session.accelerator.clip_grad_norm_([one for one in every if id(one) in watchers], session.options.clip)

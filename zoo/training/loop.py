@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.data.batches import draw_batches, even_parts, generator_for
+from zoo.data import draw_batches, generator_for, split_evenly
 from zoo.errors import ZooError
-from zoo.model import Model
-from zoo.training.balancing import describe_cosines, mean_cosines, measures_at
-from zoo.training.checkpoints import optimizer_tensors, prefixed, restore_optimizer, under
-from zoo.training.feeds import Feed
+from zoo.models import Model
+from zoo.training.balancing import compares_gradients_at, describe_cosines, mean_cosines
+from zoo.training.checkpoints import optimizer_tensors, restore_optimizer, select_prefix, with_prefix
 from zoo.training.gradients import Gradients
+from zoo.training.inputs import StageInputs
 from zoo.training.schedule import Stage, depth_of_parameters, parameter_groups, rate_factor
-from zoo.training.scoring import Upper, collect_outputs, score, watched
+from zoo.training.scoring import TrainablePart, collect_outputs, monitored_value, score_outputs
 from zoo.training.session import Position, Session
 
 
 class StoppedError(ZooError):
-    """Somebody asked the training to stop; its checkpoint is written."""
+    """The training was asked to stop by a signal; its checkpoint is written."""
 
 
 class StageLoop:
@@ -34,7 +34,7 @@ class StageLoop:
         session: what the stages share.
         stage: which.
         upper: what is trained; shares its parameters with the session's model.
-        feed: its inputs.
+        stage_inputs: its inputs.
         restored: a checkpoint's tensors, empty at a stage's start.
         position: where the training is; moved along.
     """
@@ -43,34 +43,37 @@ class StageLoop:
         self,
         session: Session,
         stage: Stage,
-        upper: Upper,
-        feed: Feed,
+        upper: TrainablePart,
+        stage_inputs: StageInputs,
         *,
         restored: Mapping[str, Tensor],
         position: Position,
     ) -> None:
-        self.session, self.stage, self.feed, self.position = session, stage, feed, position
+        self.session, self.stage, self.stage_inputs, self.position = session, stage, stage_inputs, position
         self.upper = upper.to(session.arithmetic.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.upper).eval().requires_grad_(False)
         rest = self.upper.rest
         names = [name for name, _ in rest.named_parameters()]
         depths = depth_of_parameters(session.model.filters, names) if names else {}
-        groups = parameter_groups(rest, self.upper.heads, depths, stage=stage, weight_decay=session.how.weight_decay)
+        groups = parameter_groups(
+            rest, self.upper.heads, depths, stage=stage, weight_decay=session.options.weight_decay
+        )
         learnt = list(session.balancer.parameters())
         if learnt:
-            rate = session.how.head_rate
+            rate = session.options.head_rate
             groups.append({"params": learnt, "lr": rate, "base_rate": rate, "weight_decay": 0.0})
         fused = session.arithmetic.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.AdamW(groups, fused=fused)
-        averaged = under("average", restored)
+        averaged = select_prefix("average", restored)
         if averaged:  # a checkpoint from between two stages has none
             self.average.load_state_dict(averaged)
-            restore_optimizer(self.optimizer, under("optimizer", restored))
-        self.best = under("best", restored) or _copied(self.average)
+            restore_optimizer(self.optimizer, select_prefix("optimizer", restored))
+        self.best = select_prefix("best", restored) or _copy_state(self.average)
         wrapped, self.prepared = session.accelerator.prepare(self.upper, self.optimizer)
-        self.gradients = Gradients(session, self.upper, wrapped, feed)
-        self.pairs = _pairs(self.average, self.upper)
-        self.micro = session.how.batch
+        self.gradients = Gradients(session, self.upper, wrapped, stage_inputs)
+        self.weights = tuple([one.detach() for one in module.parameters()] for module in (self.average, self.upper))
+        self.buffers = list(zip(self.average.buffers(), self.upper.buffers(), strict=True))
+        self.micro = session.options.batch
         self.steps = len(self._draw(position.stage, 0))
         self.saved_at = time.monotonic()
 
@@ -97,10 +100,10 @@ class StageLoop:
         session = self.session
         fewest = 2 * session.accelerator.num_processes
         rows, seed = session.splits.train, session.seed + 1000 * stage
-        return draw_batches(rows, max(session.how.batch, fewest), seed=seed, epoch=epoch, fewest=fewest)
+        return draw_batches(rows, max(session.options.batch, fewest), seed=seed, epoch=epoch, fewest=fewest)
 
     def _is_stale(self) -> bool:
-        return self.position.epoch - 1 - self.position.best_epoch >= self.session.how.patience
+        return self.position.epoch - 1 - self.position.best_epoch >= self.session.options.patience
 
     def _run_epoch(self) -> None:
         session, position = self.session, self.position
@@ -134,15 +137,15 @@ class StageLoop:
         key = (session.seed, position.stage, position.epoch, position.step, rank)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_rate"] * rate_factor(
-                position.epoch * self.steps + position.step, self.stage.epochs * self.steps, session.how.warmup
+                position.epoch * self.steps + position.step, self.stage.epochs * self.steps, session.options.warmup
             )
         while True:
             try:
                 torch.manual_seed(generator_for(*key, 1).initial_seed())  # dropout
                 generator = generator_for(*key, 2)  # views
                 loss = torch.zeros((), device=session.arithmetic.device)
-                cosines: dict[str, float] | None = {} if measures_at(position.step, self.steps) else None
-                for part in even_parts(rows, self.micro):
+                cosines: dict[str, float] | None = {} if compares_gradients_at(position.step, self.steps) else None
+                for part in split_evenly(rows, self.micro):
                     loss += self.gradients.add(part, generator, share=len(part) / len(rows), cosines=cosines)
                 break
             except torch.OutOfMemoryError:
@@ -161,12 +164,17 @@ class StageLoop:
         return loss
 
     def _average_weights(self) -> None:
+        """Move the average towards the weights; buffers are copied, as running statistics are averages already.
+
+        torch's `AveragedModel` groups the tensors anew at every step: 0.2 ms in place of 0.02 for heads on cached
+        features, 5 in place of 1.6 for VGG16 up to block 3 (CPU). Its first step copies, and its decay is constant.
+        """
         taken = self.position.epoch * self.steps + self.position.step + 1
-        decay = min(self.session.how.ema, (1 + taken) / (10 + taken))
-        any_parameters, ours, theirs, buffers = self.pairs
-        if any_parameters:
-            torch._foreach_lerp_(ours, theirs, 1 - decay)
-        for mine, other in buffers:
+        decay = min(self.session.options.ema, (1 + taken) / (10 + taken))
+        average, trained = self.weights
+        if average:
+            torch._foreach_lerp_(average, trained, 1 - decay)
+        for mine, other in self.buffers:
             mine.copy_(other)
 
     def _judge(self, *, epoch: int, seconds: float) -> None:
@@ -174,28 +182,28 @@ class StageLoop:
         session, position = self.session, self.position
         rows = session.splits.val
         outputs = self._validate(rows)
-        figures = score(session.model, outputs, session.decoded, rows, calibrated=False)
-        first = next((name for name in figures if name not in session.watching), None)
+        metrics = score_outputs(session.model, outputs, session.decoded, rows, calibrated=False)
+        first = next((name for name in metrics if name not in session.detached_heads), None)
         if first is None:
             raise ZooError("None of the validation pictures has a target.", "Say another seed, or label more pictures.")
-        value = self._agreed(watched(session.model, first, outputs, figures[first], session.decoded, rows))
+        value = self._agreed(monitored_value(session.model, first, outputs, metrics[first], session.decoded, rows))
         if epoch < 0 and math.isnan(value):
             raise ZooError(
                 f"The validation pictures say nothing of how good the head {first!r} is.",
                 "Say another seed, label more pictures, or name another head first.",
             )
-        trained = epoch >= 0 or position.stage > 0  # new heads say nothing, however low their figure
+        trained = epoch >= 0 or position.stage > 0  # untrained heads do not count, however low their loss
         improved = trained and math.isfinite(value) and value < position.best
         if improved:
             position.best, position.best_epoch = value, epoch
-            self.best = _copied(self.average)
+            self.best = _copy_state(self.average)
         entry: dict[str, Any] = {
             "stage": self.stage.name,
             "epoch": epoch + 1,
             "train_loss": position.loss / self.steps if epoch >= 0 else None,
             "validation": {
-                name: {key: value for key, value in figure.items() if isinstance(value, float)}
-                for name, figure in figures.items()
+                name: {key: value for key, value in values.items() if isinstance(value, float)}
+                for name, values in metrics.items()
             },
             "seconds": round(seconds, 3),
             "best": improved,
@@ -218,20 +226,20 @@ class StageLoop:
 
         def run(batch: Tensor) -> Mapping[str, Tensor]:
             with self.session.arithmetic.autocast():
-                return self.average(self.feed.plain(batch))
+                return self.average(self.stage_inputs.plain(batch))
 
         return collect_outputs(run, rows)
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self.saved_at >= self.session.how.checkpoint_seconds
+        return time.monotonic() - self.saved_at >= self.session.options.checkpoint_seconds
 
     def _save_if_due(self, *, force: bool = False) -> None:
         if not force and not self._is_due():
             return
         tensors = {
-            **prefixed("average", self.average.state_dict()),
-            **prefixed("best", self.best),
-            **prefixed("optimizer", optimizer_tensors(self.optimizer)),
+            **with_prefix("average", self.average.state_dict()),
+            **with_prefix("best", self.best),
+            **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
         }
         self.session.save(tensors, self.position)
         self.saved_at = time.monotonic()
@@ -239,43 +247,30 @@ class StageLoop:
             raise StoppedError("stopped")
 
     def _title(self) -> str:
-        return "training the heads" if self.stage.whole else "fine-tuning"
+        return "training the heads" if self.stage.heads_only else "fine-tuning"
 
     def _note(self) -> str:
         last = self.position.history[-1] if self.position.history else {}
-        return f"epoch {self.position.epoch + 1}/{self.stage.epochs}  {_said(last, self.session.model)}"
+        return f"epoch {self.position.epoch + 1}/{self.stage.epochs}  {_describe_entry(last, self.session.model)}"
 
     def _epoch_line(self, entry: Mapping[str, Any]) -> str:
         """`fine-tuning 3/15  loss 0.412  accuracy 0.931  best`."""
         best = "  best" if entry["best"] else ""
         start = f"{self._title()} {entry['epoch']}/{self.stage.epochs}  loss {entry['train_loss']:.3f}"
-        return f"{start}  {_said(entry, self.session.model)}{best}"
+        return f"{start}  {_describe_entry(entry, self.session.model)}{best}"
 
 
-def _said(entry: Mapping[str, Any], model: Model) -> str:
-    """Two figures of every head on the validation pictures, the watched one first, and whether heads pull together."""
+def _describe_entry(entry: Mapping[str, Any], model: Model) -> str:
+    """Two metrics of every head on the validation pictures, the monitored one first, and the gradient cosines."""
     by_head = entry.get("validation", {})
     parts = []
-    for head, figures in by_head.items():
-        chosen = sorted(figures, key=lambda key: key != model.head(head).watch)[:2]
-        said = [f"{key.replace('_', ' ')} {figures[key]:.3f}" for key in chosen]
+    for head, metrics in by_head.items():
+        chosen = sorted(metrics, key=lambda key: key != model.head(head).watch)[:2]
+        said = [f"{key.replace('_', ' ')} {metrics[key]:.3f}" for key in chosen]
         parts.append(f"{head}: {', '.join(said)}" if len(by_head) > 1 else "  ".join(said))
     cosines = describe_cosines(entry.get("cosines", {}))
     return "  ".join([*parts, cosines] if cosines else parts)
 
 
-def _pairs(
-    average: torch.nn.Module, trained: torch.nn.Module
-) -> tuple[bool, list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
-    """The tensors of two equal modules side by side: parameters to average, and buffers to copy.
-
-    Buffers are running statistics, averages already: averaging them again would lag behind the weights.
-    """
-    ours, theirs = average.state_dict(), trained.state_dict()
-    names = [name for name, _ in average.named_parameters()]
-    buffers = [(ours[name], theirs[name]) for name in ours if name not in set(names)]
-    return bool(names), [ours[name] for name in names], [theirs[name] for name in names], buffers
-
-
-def _copied(module: torch.nn.Module) -> dict[str, Tensor]:
+def _copy_state(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import FileError, UnknownNameError
-from zoo.model import HeadSpec
+from zoo.models import HeadSpec
 
 if TYPE_CHECKING:
-    from zoo.data.datasets import OpenDataset
-    from zoo.data.decoded import Decoded
-    from zoo.data.splits import Splits
+    from zoo.data import DecodedDataset, OpenDataset, Splits
 
 
-class _Part(BaseModel):
+class _RecipePart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class DataPart(_Part):
+class DataPart(_RecipePart):
     """Which pictures."""
 
     dataset: str
@@ -36,7 +34,7 @@ class DataPart(_Part):
     margin: float = Field(default=0.1, ge=0, le=2)  # around the crop, a share of the box's longer side on every side
 
 
-class FiltersPart(_Part):
+class FiltersPart(_RecipePart):
     """What to start from: published filters by name, or a backbone with weights and a cut."""
 
     name: str | None = None
@@ -53,7 +51,7 @@ class FiltersPart(_Part):
         return self
 
 
-class HeadPart(_Part):
+class HeadPart(_RecipePart):
     """One head."""
 
     plugin: str
@@ -70,7 +68,7 @@ class HeadPart(_Part):
         )
 
 
-class TrainingPart(_Part):
+class TrainingPart(_RecipePart):
     """How. Rates are for AdamW with a cosine schedule after a linear warm-up."""
 
     retrain: str = "auto"  # none | all | a block, from which on the filters are retrained | auto: the upper half
@@ -92,7 +90,7 @@ class TrainingPart(_Part):
     checkpoint_seconds: float = Field(default=30.0, ge=0)
 
 
-class Recipe(_Part):
+class Recipe(_RecipePart):
     """All of it."""
 
     format: Literal[1] = 1
@@ -103,7 +101,7 @@ class Recipe(_Part):
     heads: tuple[HeadPart, ...] = Field(default=(HeadPart(plugin="classify"),), min_length=1, strict=False)
     training: TrainingPart = TrainingPart()
 
-    def split(self, data: OpenDataset, decoded: Decoded) -> Splits:
+    def split(self, data: OpenDataset, decoded: DecodedDataset) -> Splits:
         """The rows that it trains on, validates and scores; always the same for the same pictures."""
         return data.split(decoded, seed=self.seed, seen=self.data.seen, limit=self.data.limit)
 
@@ -137,18 +135,18 @@ def parse_recipe(content: Mapping[str, Any], *, where: Path | str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise FileError(where, say_faults(error), "Mend the recipe.") from error
+        raise FileError(where, describe_faults(error), "Mend the recipe.") from error
 
 
-def say_faults(error: ValidationError) -> str:
+def describe_faults(error: ValidationError) -> str:
     """All that is wrong with a part of a recipe, in one line."""
-    return "; ".join(_say(fault) for fault in error.errors())
+    return "; ".join(_describe_fault(fault) for fault in error.errors())
 
 
-def _say(fault: Any) -> str:
+def _describe_fault(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        parts: dict[str, type[_Part]] = {
+        parts: dict[str, type[_RecipePart]] = {
             "data": DataPart,
             "filters": FiltersPart,
             "heads": HeadPart,
@@ -156,12 +154,12 @@ def _say(fault: Any) -> str:
         }
         owner = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
         known = (owner or Recipe).model_fields
-        return str(UnknownNameError("key", place, [_beside(fault["loc"], name) for name in known])).rstrip(".")
+        return str(UnknownNameError("key", place, [_sibling_key(fault["loc"], name) for name in known])).rstrip(".")
     message = str(fault["msg"]).removeprefix("Value error, ")
     return f"{place or 'the recipe'}: {message[0].lower()}{message[1:]} (got {fault['input']!r:.60})"
 
 
-def _beside(place: tuple[Any, ...], name: str) -> str:
+def _sibling_key(place: tuple[Any, ...], name: str) -> str:
     return ".".join([*(str(part) for part in place[:-1]), name])
 
 
@@ -172,27 +170,27 @@ def recipe_text(recipe: Recipe) -> str:
     if recipe.size is not None:
         lines.append(f"size = {recipe.size}")
     for name in ("data", "filters"):
-        lines += ["", f"[{name}]", *_pairs(content[name])]
+        lines += ["", f"[{name}]", *_toml_pairs(content[name])]
     for head in content["heads"]:
-        lines += ["", "[[heads]]", *_pairs(head)]
-    lines += ["", "[training]", *_pairs(content["training"])]
+        lines += ["", "[[heads]]", *_toml_pairs(head)]
+    lines += ["", "[training]", *_toml_pairs(content["training"])]
     return "\n".join(lines) + "\n"
 
 
-def _pairs(part: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in part.items() if value is not None]
+def _toml_pairs(part: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml_value(value)}" for key, value in part.items() if value is not None]
 
 
-def _value(value: Any) -> str:
+def _toml_value(value: Any) -> str:
     import json
 
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(str(k))} = {_value(v)}" for k, v in value.items() if v is not None)
+        inner = ", ".join(f"{json.dumps(str(k))} = {_toml_value(v)}" for k, v in value.items() if v is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_value(item) for item in value)}]"
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return repr(value)

@@ -2,8 +2,8 @@
 
 recipe.toml            what was asked for
 run.json               what it was made of: versions, device, dataset, splits, classes, status
-history.json           every epoch's figures
-metrics.json           the figures on validation and test pictures, once done
+history.json           every epoch's metrics
+metrics.json           the metrics on validation and test pictures, once done
 filters.safetensors    the trained filters, once done
 heads.safetensors      the trained heads, once done
 checkpoint.safetensors the state to go on from, until done
@@ -12,12 +12,10 @@ locator/               of a run whose pictures are cropped first: run.json and t
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,22 +23,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.contracts import Cut, Input
 from zoo.errors import FileError
-from zoo.families import find_backbone
-from zoo.files import write_whole
-from zoo.filters import Filters, fill, required_backbone
-from zoo.loading import with_heads
-from zoo.manifest import HeadEntry
-from zoo.model import Crop, Model, describe_head
-from zoo.sources import FolderSource
+from zoo.files import write_atomically
+from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
+from zoo.networks import find_backbone
+from zoo.store import FolderSource, read_tensors, write_tensors
 from zoo.training.recipe import Recipe, read_recipe, recipe_text
-from zoo.weights import bytes_of, read_tensors, write_tensors
+from zoo.training.record import (
+    RECORD_FILE,
+    Epoch,
+    HeadRecord,
+    LocatorRecord,
+    Metrics,
+    ModelRecord,
+    RunRecord,
+    read_history,
+    read_metrics,
+    read_record,
+    write_record,
+)
 
-CHECKPOINT = "checkpoint.safetensors"
-FILTERS = "filters.safetensors"
-HEADS = "heads.safetensors"
-LOCATOR = "locator"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+FILTERS_FILE = "filters.safetensors"
+HEADS_FILE = "heads.safetensors"
+METRICS = "metrics.json"
+HISTORY = "history.json"
+LOCATOR_FOLDER = "locator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,31 +57,29 @@ class Run:
 
     folder: Path
     recipe: Recipe
-    record: Mapping[str, Any]  # run.json
+    record: RunRecord  # run.json
     writes: bool = True  # False in all but the first of several processes
 
     @property
     def done(self) -> bool:
         """Whether the training came to its end."""
-        return self.record.get("status") == "done"
+        return self.record.status == "done"
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """Figures by split and head; empty until done."""
-        path = self.folder / "metrics.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+    def metrics(self) -> Metrics:
+        """Figures by split and head; empty until done. Raises FileError where the file is damaged."""
+        return read_metrics(self.folder / METRICS)
 
     @property
-    def history(self) -> list[dict[str, Any]]:
-        """Every epoch's figures."""
-        path = self.folder / "history.json"
-        return json.loads(path.read_text()) if path.is_file() else []
+    def history(self) -> list[Epoch]:
+        """Every epoch's figures. Raises FileError where the file is damaged."""
+        return read_history(self.folder / HISTORY)
 
     def note(self, **facts: Any) -> Run:
         """Add facts to run.json; gives back the run that knows them."""
-        record = {**self.record, **facts}
+        record = self.record.model_copy(update=facts)
         if self.writes:
-            write_whole(self.folder / "run.json", json.dumps(record, indent=1) + "\n")
+            write_record(self.folder, record)
         return replace(self, record=record)
 
     def load_model(self) -> Model:
@@ -85,7 +91,7 @@ class Run:
         """
         if not self.done:
             raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
-        if self.record.get("dropped"):
+        if self.record.dropped:
             raise FileError(
                 self.folder, "this run's weights were not kept", "Take the first seed's, or say `zoo ablate … --keep`."
             )
@@ -94,47 +100,47 @@ class Run:
         return model
 
     @property
-    def told_boxes(self) -> bool:
-        """Whether its pictures are cropped to the true boxes, which new pictures have not."""
-        return bool(self.record.get("crop")) and not self.record["crop"].get("weights")
+    def uses_true_boxes(self) -> bool:
+        """Whether its pictures are cropped to the true boxes; new pictures have none."""
+        return self.record.crop is not None and not self.record.crop.weights
 
     def drop_weights(self) -> Run:
         """Remove the tensors and keep all figures; gives back the run that knows it."""
-        if self.record.get("dropped"):
+        if self.record.dropped:
             return self
         run = self.note(dropped=True)
-        for name in (FILTERS, HEADS):
+        for name in (FILTERS_FILE, HEADS_FILE):
             (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / LOCATOR, ignore_errors=True)
+        shutil.rmtree(self.folder / LOCATOR_FOLDER, ignore_errors=True)
         return run
 
-    def crop(self) -> Crop | None:
+    def crop(self) -> Cropper | None:
         """What its pictures are cropped to first."""
-        facts = self.record.get("crop")
-        if not facts:
+        facts = self.record.crop
+        if facts is None:
             return None
-        locator = None
-        if (self.folder / LOCATOR / "run.json").is_file():
-            locator = _read_model(self.folder / LOCATOR, _read_record(self.folder / LOCATOR))
-        elif facts.get("weights"):
-            raise FileError(self.folder / LOCATOR, "what says where to crop is missing", "Train again.")
-        return Crop(locator=locator, head=facts["head"], margin=facts["margin"])
+        locator, place = None, self.folder / LOCATOR_FOLDER
+        if (place / RECORD_FILE).is_file():
+            locator = _read_model(place, read_record(place, LocatorRecord))
+        elif facts.weights:
+            raise FileError(place, "what says where to crop is missing", "Train again.")
+        return Cropper(locator=locator, head=facts.head, margin=facts.margin)
 
 
-def create_run(folder: Path, recipe: Recipe, record: Mapping[str, Any], *, writes: bool = True) -> Run:
+def create_run(folder: Path, recipe: Recipe, record: RunRecord, *, writes: bool = True) -> Run:
     """Start a run's folder. Raises FileError where there is something already."""
-    if not writes:
-        return Run(folder=folder, recipe=recipe, record=record, writes=False)
-    refuse_existing(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "recipe.toml", recipe_text(recipe))
-    return Run(folder=folder, recipe=recipe, record={}).note(**record)
+    if writes:
+        check_run_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "recipe.toml", recipe_text(recipe))
+        write_record(folder, record)
+    return Run(folder=folder, recipe=recipe, record=record, writes=writes)
 
 
-def refuse_existing(folder: Path) -> None:
+def check_run_folder(folder: Path) -> None:
     """Say so, before any work is done, where a folder is taken."""
-    if (folder / "run.json").is_file():
-        done = json.loads((folder / "run.json").read_text()).get("status") == "done"
+    if (folder / RECORD_FILE).is_file():
+        done = read_record(folder, RunRecord).status == "done"
         remedy = "Choose another `out=`" if done else f"Go on with `zoo resume {folder}`, or choose another `out=`"
         raise FileError(folder, "there is a run already", f"{remedy}.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -144,79 +150,48 @@ def refuse_existing(folder: Path) -> None:
 def open_run(folder: Path | str) -> Run:
     """Open a run's folder. Raises FileError where it is none."""
     folder = Path(folder)
-    return Run(folder=folder, record=_read_record(folder), recipe=read_recipe(folder / "recipe.toml"))
+    return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / "recipe.toml"))
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads((folder / "run.json").read_text())
-    except FileNotFoundError as error:
-        raise FileError(folder, "no run lies here", "Name a folder that `zoo train` wrote.") from error
-    except (OSError, ValueError) as error:
-        raise FileError(folder / "run.json", f"it cannot be read ({error})", "Train again.") from error
-    return record
-
-
-def keep_model(folder: Path, model: Model) -> None:
+def save_model(folder: Path, model: Model) -> None:
     """Write a model that another run needs into a folder of that run's."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / FILTERS, model.filters.module.state_dict())
-    write_tensors(folder / HEADS, model.heads.state_dict())
-    record = {"status": "done", "model": describe_model(model), "weights": model.filters.weights}
-    write_whole(folder / "run.json", json.dumps(record, indent=1) + "\n")
+    write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
+    write_tensors(folder / HEADS_FILE, model.heads.state_dict())
+    write_record(folder, LocatorRecord(status="done", model=describe_model(model), weights=model.filters.weights))
 
 
-def _read_model(folder: Path, record: Mapping[str, Any]) -> Model:
+def _read_model(folder: Path, record: LocatorRecord) -> Model:
     source = FolderSource(folder)
-    return build_model(record, read_tensors(source, FILTERS), read_tensors(source, HEADS))
+    return build_model(record, read_tensors(source, FILTERS_FILE), read_tensors(source, HEADS_FILE))
 
 
-def describe_model(model: Model) -> dict[str, Any]:
+def describe_model(model: Model) -> ModelRecord:
     """What run.json says of a model, enough to build it again without weights."""
     filters = model.filters
-    return {
-        "name": filters.name,
-        "backbone": filters.backbone,
-        "backbone_package": find_backbone(filters.backbone).plugin.package,
-        "cut": asdict(filters.cut),
-        "input": asdict(replace(filters.input, size=model.size)),
-        "heads": [describe_head(model, name).model_dump(mode="json") for name in model.heads],
-    }
+    return ModelRecord(
+        name=filters.name,
+        backbone=filters.backbone,
+        backbone_package=find_backbone(filters.backbone).plugin.package,
+        cut=filters.cut,
+        input=replace(filters.input, size=model.size),
+        heads=tuple(HeadRecord(**describe_head(model, name).model_dump()) for name in model.heads),
+    )
 
 
-def build_model(record: Mapping[str, Any], filters: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -> Model:
+def build_model(record: LocatorRecord, filters: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -> Model:
     """A model from run.json's description and its tensors. Raises MissingPluginError."""
-    described = record["model"]
-    backbone = required_backbone(
-        described["backbone"], package=described["backbone_package"], needed_by=f"{described['name']!r}"
-    )
-    cut = Cut(**described["cut"])
-    given = described["input"]
-    feed = Input(size=given["size"], mean=tuple(given["mean"]), std=tuple(given["std"]))
-    module = backbone.truncated(cut, fresh=False)
-    fill(module, filters, where=described["name"])
+    said = record.model
+    backbone = find_required_backbone(said.backbone, package=said.backbone_package, needed_by=f"{said.name!r}")
+    module = backbone.truncated(said.cut, fresh=False)
+    assign_tensors(module, filters, where=said.name)
     built = Filters(
-        module,
-        backbone=described["backbone"],
-        cut=cut,
-        input=feed,
-        weights=record["weights"],
-        name=described["name"],
+        module, backbone=said.backbone, cut=said.cut, input=said.input, weights=record.weights, name=said.name
     )
-    entries = [HeadEntry.model_validate_json(json.dumps(facts)) for facts in described["heads"]]
-    return with_heads(built, entries, heads)
+    return add_heads(built, said.heads, heads)
 
 
-def digest_of(model: torch.nn.Module) -> str:
-    """64 hex digits of all tensors, in their order."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(bytes_of(tensor))
-    return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Python and the packages that figures depend on."""
     found = {"python": platform.python_version()}
     for package in ("filterzoo", "torch", "torchvision", "accelerate", "torchmetrics", "numpy", "pillow"):
@@ -227,6 +202,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def thread_count() -> int:
+def count_threads() -> int:
     """How many threads torch computes with; on the CPU the same bits need the same number."""
     return torch.get_num_threads()

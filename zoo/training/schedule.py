@@ -11,9 +11,9 @@ from torch import nn
 
 from zoo.contracts import Cut
 from zoo.errors import UnknownNameError
-from zoo.filters import Filters
+from zoo.models import Filters
+from zoo.networks import truncate
 from zoo.training.recipe import TrainingPart
-from zoo.truncation import truncate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,32 +24,34 @@ class Stage:
     epochs: int
     rate: float
     frozen: Cut | None  # the last cut that stays as it is; None: everything is trained
-    whole: bool = False  # True: no part of the filters is trained
-    decay: float = 1.0  # of the rate, a block further down; random weights have no lower blocks to spare
+    heads_only: bool = False  # True: no part of the filters is trained
+    decay: float = 1.0  # of the rate, a block further down; random weights have no lower blocks that are good already
 
 
-def plan_stages(how: TrainingPart, filters: Filters, *, fresh: bool) -> list[Stage]:
+def plan_stages(options: TrainingPart, filters: Filters, *, fresh: bool) -> list[Stage]:
     """The stages of a recipe.
 
     Args:
-        how: the recipe's part.
+        options: the recipe's `[training]`.
         filters: what is trained.
         fresh: True: the weights are random, so that everything is trained at once.
 
     Raises:
         UnknownNameError: `retrain` names no block of these filters.
     """
-    frozen, whole = _boundary(how.retrain, filters, fresh=fresh)
+    frozen, heads_only = _find_boundary(options.retrain, filters, fresh=fresh)
     stages = []
-    if not fresh or whole:
-        stages.append(Stage(name="heads", epochs=how.head_epochs, rate=how.head_rate, frozen=filters.cut, whole=True))
-    if not whole:
-        decay = 1.0 if fresh else how.layer_decay
-        stages.append(Stage(name="filters", epochs=how.epochs, rate=how.rate, frozen=frozen, decay=decay))
+    if not fresh or heads_only:
+        stages.append(
+            Stage(name="heads", epochs=options.head_epochs, rate=options.head_rate, frozen=filters.cut, heads_only=True)
+        )
+    if not heads_only:
+        decay = 1.0 if fresh else options.layer_decay
+        stages.append(Stage(name="filters", epochs=options.epochs, rate=options.rate, frozen=frozen, decay=decay))
     return [stage for stage in stages if stage.epochs]
 
 
-def _boundary(retrain: str, filters: Filters, *, fresh: bool) -> tuple[Cut | None, bool]:
+def _find_boundary(retrain: str, filters: Filters, *, fresh: bool) -> tuple[Cut | None, bool]:
     """The last frozen cut (None: nothing is frozen), and whether all is."""
     cuts = filters.cuts
     if retrain == "none":

@@ -1,4 +1,4 @@
-"""Outputs and figures of merit over many pictures."""
+"""Outputs and metrics over many pictures."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Head
-from zoo.data.batches import plain_batches
-from zoo.data.decoded import Decoded
+from zoo.data import DecodedDataset, sequential_batches
 from zoo.errors import PluginError
-from zoo.model import Model
+from zoo.models import Model
 from zoo.progress import Progress, silent
-from zoo.training.feeds import EVALUATED, Arithmetic
+from zoo.training.inputs import EVALUATION_BATCH, Arithmetic
 
-PRIOR = 10  # pictures
-Figures = dict[str, float | list[float] | list[list[float]]]
+PRIOR_PICTURES = 10  # pictures
+MetricValues = dict[str, float | list[float] | list[list[float]]]
 
 
-class Upper(nn.Module):
+class TrainablePart(nn.Module):
     """The trained part of a model: what lies above the frozen boundary, and the heads.
 
     Args:
         rest: from the boundary to the cut; None: heads only, on cached features.
         heads: by name.
         finish: turns the rest's output into a map (N, C, h, w).
-        watching: heads that learn from the features and push nothing back into them.
+        detached_heads: trained on detached features: no gradient of theirs reaches the filters.
     """
 
     def __init__(
@@ -37,11 +36,11 @@ class Upper(nn.Module):
         heads: Mapping[str, Head],
         finish: Callable[[Tensor], Tensor],
         *,
-        watching: frozenset[str] = frozenset(),
+        detached_heads: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
-        self.watching = watching
-        self.shows = False
+        self.detached_heads = detached_heads
+        self.keeps_features = False
         """Whether the features of the last training batch are kept in `features`, with their graph."""
         self.features: Tensor | None = None
         self.rest = rest if rest is not None else nn.Identity()
@@ -54,9 +53,9 @@ class Upper(nn.Module):
         if isinstance(inputs, dict):
             return {name: head(inputs[name]) for name, head in heads.items()}
         features = self.finish(self.rest(inputs))
-        self.features = features if self.shows and features.requires_grad else None
+        self.features = features if self.keeps_features and features.requires_grad else None
         return {
-            name: head(head.reduce(features.detach() if name in self.watching else features))
+            name: head(head.reduce(features.detach() if name in self.detached_heads else features))
             for name, head in heads.items()
         }
 
@@ -68,7 +67,7 @@ def collect_outputs(
     collected: dict[str, list[Tensor]] = {}
     done = 0
     with torch.no_grad():
-        for batch in plain_batches(rows, EVALUATED):
+        for batch in sequential_batches(rows, EVALUATION_BATCH):
             for name, output in run(batch).items():
                 collected.setdefault(name, []).append(output.float().cpu())
             done += len(batch)
@@ -78,7 +77,7 @@ def collect_outputs(
 
 
 def model_outputs(
-    model: Model, decoded: Decoded, rows: Tensor, *, arithmetic: Arithmetic, progress: Progress = silent
+    model: Model, decoded: DecodedDataset, rows: Tensor, *, arithmetic: Arithmetic, progress: Progress = silent
 ) -> dict[str, Tensor]:
     """Raw outputs of a whole model for rows of the decoded pictures."""
     filters = arithmetic.frozen(model.filters)
@@ -92,9 +91,9 @@ def model_outputs(
     return collect_outputs(run, rows, progress=progress, what="predicting")
 
 
-def score(
-    model: Model, outputs: Mapping[str, Tensor], decoded: Decoded, rows: Tensor, *, calibrated: bool = True
-) -> dict[str, Figures]:
+def score_outputs(
+    model: Model, outputs: Mapping[str, Tensor], decoded: DecodedDataset, rows: Tensor, *, calibrated: bool = True
+) -> dict[str, MetricValues]:
     """Every head's metrics over the rows whose target is known.
 
     Args:
@@ -104,7 +103,7 @@ def score(
         rows: which pictures.
         calibrated: divide by the temperatures first.
     """
-    figures: dict[str, Figures] = {}
+    figures: dict[str, MetricValues] = {}
     for name, output in outputs.items():
         head, target = model.head(name), model.specs[name].target or ""
         known = decoded.known[target][rows]
@@ -113,17 +112,24 @@ def score(
         divisor = model.temperatures.get(name, 1.0) if calibrated else 1.0
         metrics = head.metrics()
         for metric in metrics.values():
-            metric.distributed_available_fn = _never  # every process scores all rows; sums would count them twice
+            metric.distributed_available_fn = (
+                _not_distributed  # every process scores all rows; sums would count them twice
+            )
         metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
-        computed = {key: _plain(value) for key, value in metrics.compute().items()}
+        computed = {key: _as_python(value) for key, value in metrics.compute().items()}
         figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to judge by
     return figures
 
 
-def watched(
-    model: Model, name: str, outputs: Mapping[str, Tensor], figures: Mapping[str, Any], decoded: Decoded, rows: Tensor
+def monitored_value(
+    model: Model,
+    name: str,
+    outputs: Mapping[str, Tensor],
+    figures: Mapping[str, Any],
+    decoded: DecodedDataset,
+    rows: Tensor,
 ) -> float:
-    """The figure of a head that picks the best epoch, turned so that lower is better."""
+    """The monitored metric of a head, which picks the best epoch; its sign is turned so that lower is better."""
     head, target = model.head(name), model.specs[name].target or ""
     if head.watch:
         if head.watch not in figures:
@@ -139,18 +145,18 @@ def watched(
     return float(head.loss(outputs[name][known], decoded.targets[target][rows][known]))
 
 
-def _never() -> bool:
+def _not_distributed() -> bool:
     return False
 
 
-def _plain(value: Tensor) -> Any:
+def _as_python(value: Tensor) -> Any:
     return value.item() if value.ndim == 0 else value.tolist()
 
 
 def fit_temperature(logits: Tensor, target: Tensor) -> float:
     """The divisor of the logits that minimises cross-entropy (Guo 2017), 1/3 to 3.
 
-    Few pictures say little: the logarithm is drawn to 0 as if by `PRIOR` pictures, so that a handful of right
+    Few pictures say little: the logarithm is drawn to 0 as if by `PRIOR_PICTURES` pictures, so that a handful of right
     answers does not make the net sure of everything.
 
     Shapes: logits (N, K) float, target (N,) int64.
@@ -161,7 +167,7 @@ def fit_temperature(logits: Tensor, target: Tensor) -> float:
 
     def loss(log_temperature: float) -> float:
         fit = float(nn.functional.cross_entropy(rows / math.exp(log_temperature), labels))
-        return fit + PRIOR / len(labels) * log_temperature**2
+        return fit + PRIOR_PICTURES / len(labels) * log_temperature**2
 
     best = minimize_scalar(loss, bounds=(-math.log(3), math.log(3)), method="bounded")
     return math.exp(float(best.x))

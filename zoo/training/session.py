@@ -1,4 +1,4 @@
-"""What the stages of a training share, and how far it is."""
+"""What the stages of a training share, and its position."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from zoo.contracts import Balancer
-from zoo.data.decoded import Decoded
-from zoo.data.splits import Splits
-from zoo.model import Model
+from zoo.data import DecodedDataset, Splits
+from zoo.models import Model
 from zoo.progress import Progress
-from zoo.training.feeds import Arithmetic
-from zoo.training.kept import Shelf
+from zoo.training.feature_cache import FeatureCachePool
+from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import TrainingPart
-from zoo.training.targets import Lesson
+from zoo.training.targets import HeadTargets
 
 
 @dataclass(kw_only=True)
@@ -43,11 +42,11 @@ class Session:
 
     model: Model
     balancer: Balancer
-    decoded: Decoded
+    decoded: DecodedDataset
     splits: Splits
-    lessons: Mapping[str, Lesson]  # by head
-    shelf: Shelf
-    how: TrainingPart
+    head_targets: Mapping[str, HeadTargets]  # by head
+    cache_pool: FeatureCachePool
+    options: TrainingPart
     seed: int
     arithmetic: Arithmetic
     accelerator: Accelerator
@@ -57,14 +56,14 @@ class Session:
     tell: Callable[[str], None]
 
     @property
-    def watching(self) -> frozenset[str]:
-        """Heads of weight 0: they learn, and push nothing back into the filters."""
+    def detached_heads(self) -> frozenset[str]:
+        """Heads of weight 0: trained on detached features, so that no gradient of theirs reaches the filters."""
         return frozenset(name for name, spec in self.model.specs.items() if not spec.weight)
 
     @property
     def limit(self) -> float:
         """Bytes of frozen features that stay in memory, at most."""
-        asked = self.how.memory * 1e9
+        asked = self.options.memory * 1e9
         if self.arithmetic.device.type != "cuda":
             return asked
         return max(asked, torch.cuda.mem_get_info(self.arithmetic.device)[0] / 4)

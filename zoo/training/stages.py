@@ -1,4 +1,4 @@
-"""All stages of a training, one after the other: checkpoints, signals, calibration, figures."""
+"""All stages of a training, one after the other: checkpoints, signals, calibration, metrics."""
 
 from __future__ import annotations
 
@@ -16,32 +16,29 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from zoo.contracts import Balancer
-from zoo.data.augment import choose_augmentation
-from zoo.data.datasets import OpenDataset
-from zoo.data.decoded import Decoded
-from zoo.data.splits import Splits
-from zoo.files import write_whole
-from zoo.model import Model
+from zoo.data import DecodedDataset, OpenDataset, Splits, choose_augmentation
+from zoo.files import write_atomically
+from zoo.models import Model
+from zoo.networks import split_after_pooling, to_feature_map
 from zoo.progress import Progress
-from zoo.training.checkpoints import prefixed, save_checkpoint
-from zoo.training.feeds import Arithmetic, CachedFeatures, Pictures
-from zoo.training.kept import Kept, Shelf
+from zoo.store import digest_of, write_tensors
+from zoo.training.checkpoints import save_checkpoint, with_prefix
+from zoo.training.feature_cache import FeatureCache, FeatureCachePool
+from zoo.training.inputs import Arithmetic, FeatureInputs, ImageInputs
 from zoo.training.loop import StageLoop, StoppedError
-from zoo.training.runs import CHECKPOINT, FILTERS, HEADS, Run, describe_model, digest_of
+from zoo.training.runs import CHECKPOINT_FILE, FILTERS_FILE, HEADS_FILE, HISTORY, METRICS, Run, describe_model
 from zoo.training.schedule import Stage, plan_stages
-from zoo.training.scoring import Upper, fit_temperature, model_outputs, score
+from zoo.training.scoring import TrainablePart, fit_temperature, model_outputs, score_outputs
 from zoo.training.session import Position, Session
-from zoo.training.targets import Lesson
-from zoo.truncation import split_below, to_map
-from zoo.weights import write_tensors
+from zoo.training.targets import HeadTargets
 
 
-def unheard(text: str) -> None:
-    """The listener to lines that does not listen."""
+def discard_message(text: str) -> None:
+    """Discard a line of text; the default where nobody asked for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
+class ComputeSetup:
     """Where a training computes: this process, or one of several that torchrun started."""
 
     arithmetic: Arithmetic
@@ -49,158 +46,160 @@ class Crew:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A training, ready to go."""
+class TrainingSetup:
+    """What a training needs beside its run, ready to go."""
 
-    run: Run
     model: Model
     data: OpenDataset
-    decoded: Decoded
+    decoded: DecodedDataset
     splits: Splits
-    crew: Crew
+    compute: ComputeSetup
     balancer: Balancer
-    lessons: Mapping[str, Lesson]
-    shelf: Shelf = field(default_factory=Shelf)
-    tell: Callable[[str], None] = unheard
+    head_targets: Mapping[str, HeadTargets]
+    cache_pool: FeatureCachePool = field(default_factory=FeatureCachePool)
+    tell: Callable[[str], None] = discard_message
 
 
-def fit(work: Work, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
-    """All stages that remain, then calibration and figures."""
-    run, model, recipe = work.run, work.model, work.run.recipe
+def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
+    """All stages that remain, then calibration and metrics."""
+    model, recipe = setup.model, run.recipe
     begun = time.monotonic()
-    stages = plan_stages(recipe.training, model.filters, fresh=model_is_fresh(run))
+    stages = plan_stages(recipe.training, model.filters, fresh=run.record.weights == "random")
     with _stop_on_signals() as stop:
         session = Session(
             model=model,
-            balancer=work.balancer,
-            decoded=work.decoded,
-            splits=work.splits,
-            lessons=work.lessons,
-            shelf=work.shelf,
-            how=recipe.training,
+            balancer=setup.balancer,
+            decoded=setup.decoded,
+            splits=setup.splits,
+            head_targets=setup.head_targets,
+            cache_pool=setup.cache_pool,
+            options=recipe.training,
             seed=recipe.seed,
-            arithmetic=work.crew.arithmetic,
-            accelerator=work.crew.accelerator,
-            save=lambda extra, at: save_state(work, extra, at),
+            arithmetic=setup.compute.arithmetic,
+            accelerator=setup.compute.accelerator,
+            save=lambda extra, at: save_progress(run, setup, extra, at),
             stop=stop,
             progress=progress,
-            tell=work.tell,
+            tell=setup.tell,
         )
         try:
             while position.stage < len(stages):
-                _run_stage(session, stages[position.stage], work, tensors, position)
+                _run_stage(session, stages[position.stage], run, setup, tensors, position)
                 tensors = {}
                 position = Position(stage=position.stage + 1, history=position.history)
-                save_state(work, {}, position)
+                save_progress(run, setup, {}, position)
                 if stop():  # asked after the stage's last step
                     raise StoppedError("stopped")
         except StoppedError as error:
-            run.note(status="stopped", seconds=run.record["seconds"] + time.monotonic() - begun)
+            run.note(status="stopped", seconds=run.record.seconds + time.monotonic() - begun)
             raise StoppedError(
                 "Stopped; the checkpoint is written.", f"Go on with `zoo resume {run.folder}`."
             ) from error
     if run.writes:
-        run = _finish(work, position, run.record["seconds"] + time.monotonic() - begun, progress)
-    work.crew.accelerator.wait_for_everyone()
+        run = _finish_run(run, setup, position, run.record.seconds + time.monotonic() - begun, progress)
+    setup.compute.accelerator.wait_for_everyone()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return run
 
 
-def model_is_fresh(run: Run) -> bool:
-    """Whether the run began with random weights, so that everything is trained at once."""
-    return run.record["weights"] == "random"
-
-
-def _run_stage(session: Session, stage: Stage, work: Work, tensors: Mapping[str, Tensor], position: Position) -> None:
+def _run_stage(
+    session: Session, stage: Stage, run: Run, setup: TrainingSetup, tensors: Mapping[str, Tensor], position: Position
+) -> None:
     model, splits = session.model, session.splits
     heads = {name: model.head(name) for name in model.heads}
-    feed: CachedFeatures | Pictures
-    if stage.whole:
+    stage_inputs: FeatureInputs | ImageInputs
+    if stage.heads_only:
         rows = torch.cat([splits.train, splits.val]).sort().values
-        feed = CachedFeatures(
+        stage_inputs = FeatureInputs(
             model,
             session.decoded,
             rows,
             arithmetic=session.arithmetic,
-            limit=session.limit - session.shelf.in_memory,
-            folder=work.run.folder,
+            limit=session.limit - session.cache_pool.in_memory,
+            folder=run.folder,
             progress=session.progress,
-            kept=_shelved(session, "heads", rows),
+            cache=_shared_cache(session, "heads", rows),
         )
-        upper = Upper(None, heads, _unchanged)
+        upper = TrainablePart(None, heads, _identity)
     else:
         module, cut = model.filters.module, model.filters.cut
-        prefix, rest = (None, module) if stage.frozen is None else split_below(module, stage.frozen, size=model.size)
-        how = choose_augmentation(work.data.dataset.symmetry, session.how.augment)
-        often = torch.cat([splits.train, splits.val]).sort().values if how.does_nothing else splits.val
-        feed = Pictures(
+        prefix, rest = (
+            (None, module) if stage.frozen is None else split_after_pooling(module, stage.frozen, size=model.size)
+        )
+        augmentation = choose_augmentation(setup.data.dataset.symmetry, session.options.augment)
+        cached_rows = torch.cat([splits.train, splits.val]).sort().values if augmentation.does_nothing else splits.val
+        stage_inputs = ImageInputs(
             model,
             prefix,
             session.decoded,
-            often,
-            how=how,
-            lessons=session.lessons,
+            cached_rows,
+            augmentation=augmentation,
+            head_targets=session.head_targets,
             arithmetic=session.arithmetic,
-            limit=session.limit - session.shelf.in_memory,
+            limit=session.limit - session.cache_pool.in_memory,
             progress=session.progress,
-            kept=None if prefix is None else _shelved(session, f"below {stage.frozen}", often, prefix),
+            cache=None if prefix is None else _shared_cache(session, f"below {stage.frozen}", cached_rows, prefix),
         )
-        upper = Upper(rest, heads, lambda features: to_map(features, cut), watching=session.watching)
-    StageLoop(session, stage, upper, feed, restored=tensors, position=position).run()
+        upper = TrainablePart(
+            rest, heads, lambda features: to_feature_map(features, cut), detached_heads=session.detached_heads
+        )
+    StageLoop(session, stage, upper, stage_inputs, restored=tensors, position=position).run()
 
 
-def _shelved(session: Session, what: str, rows: Tensor, module: nn.Module | None = None) -> Kept | None:
+def _shared_cache(session: Session, what: str, rows: Tensor, module: nn.Module | None = None) -> FeatureCache | None:
     """Where the outputs of frozen filters are shared with other trainings; None: nowhere."""
-    if not session.shelf.places:
+    if not session.cache_pool.capacity:
         return None
     decoded, arithmetic = session.decoded, session.arithmetic
     weights = digest_of(session.model.filters if module is None else module)
     key = f"{what} {decoded.fingerprint} {decoded.size} {weights} {arithmetic.device} {arithmetic.dtype}"
-    return session.shelf.find(key, len(decoded), rows)
+    return session.cache_pool.find(key, len(decoded), rows)
 
 
-def _unchanged(features: Tensor) -> Tensor:
+def _identity(features: Tensor) -> Tensor:
     return features
 
 
-def save_state(work: Work, extra: Mapping[str, Tensor], position: Position) -> None:
+def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], position: Position) -> None:
     """Write a checkpoint: the whole model, the balancer, what a stage adds to it, and how far the training is."""
-    run, model = work.run, work.model
+    model = setup.model
     if not run.writes:
         return
     tensors = {
-        **prefixed("filters", model.filters.module.state_dict()),
-        **prefixed("heads", model.heads.state_dict()),
-        **prefixed("balancer", work.balancer.state_dict()),
+        **with_prefix("filters", model.filters.module.state_dict()),
+        **with_prefix("heads", model.heads.state_dict()),
+        **with_prefix("balancer", setup.balancer.state_dict()),
         **extra,
     }
-    save_checkpoint(run.folder / CHECKPOINT, tensors, asdict(position))
-    write_whole(run.folder / "history.json", json.dumps(position.history, indent=1) + "\n")
+    save_checkpoint(run.folder / CHECKPOINT_FILE, tensors, asdict(position))
+    write_atomically(run.folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
 
 
-def _finish(work: Work, position: Position, seconds: float, progress: Progress) -> Run:
+def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: float, progress: Progress) -> Run:
     """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
-    run, model, decoded, splits = work.run, work.model, work.decoded, work.splits
-    figures: dict[str, Any] = {}
+    model, decoded, splits = setup.model, setup.decoded, setup.splits
+    metrics: dict[str, Any] = {}
     for name, rows in (("validation", splits.val), ("seen", splits.seen), ("test", splits.test)):
         if not len(rows):
             continue
-        outputs = model_outputs(model, decoded, rows, arithmetic=work.crew.arithmetic, progress=progress)
+        outputs = model_outputs(model, decoded, rows, arithmetic=setup.compute.arithmetic, progress=progress)
         if name == "validation":
-            model.temperatures = _calibrate(model, outputs, decoded, rows)
-        figures[name] = score(model, outputs, decoded, rows)
+            model.temperatures = _fit_temperatures(model, outputs, decoded, rows)
+        metrics[name] = score_outputs(model, outputs, decoded, rows)
     folder = run.folder
-    write_tensors(folder / FILTERS, model.filters.module.state_dict())
-    write_tensors(folder / HEADS, model.heads.state_dict())
-    write_whole(folder / "metrics.json", json.dumps(figures, indent=1) + "\n")
-    write_whole(folder / "history.json", json.dumps(position.history, indent=1) + "\n")
+    write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
+    write_tensors(folder / HEADS_FILE, model.heads.state_dict())
+    write_atomically(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
+    write_atomically(folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
     done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     return done
 
 
-def _calibrate(model: Model, outputs: Mapping[str, Tensor], decoded: Decoded, rows: Tensor) -> dict[str, float]:
+def _fit_temperatures(
+    model: Model, outputs: Mapping[str, Tensor], decoded: DecodedDataset, rows: Tensor
+) -> dict[str, float]:
     temperatures = {}
     for name, output in outputs.items():
         head, target = model.head(name), model.specs[name].target or ""

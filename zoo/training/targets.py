@@ -1,4 +1,4 @@
-"""What every head is taught, and what is wrong with it, said before anything is trained on it."""
+"""The training targets of every head, and checks of them before anything is trained."""
 
 from __future__ import annotations
 
@@ -9,48 +9,47 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Box
-from zoo.data.batches import generator_for
-from zoo.data.decoded import Decoded
+from zoo.data import DecodedDataset, generator_for
 from zoo.errors import ZooError
-from zoo.model import Model
+from zoo.models import Model
 
-PLACEBO = 77  # of the seeds: apart from those of batches and views
+SHUFFLE_STREAM = 77  # of the seeds: apart from those of batches and views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
-    """What one head learns from: its target of every decoded picture."""
+class HeadTargets:
+    """The training targets of one head, one for every decoded picture."""
 
-    values: Tensor  # as `Decoded.targets` has them
+    values: Tensor  # as `DecodedDataset.targets` has them
     known: Tensor  # bool (N,)
 
 
-def plan_lessons(
-    model: Model, decoded: Decoded, *, shuffled: Collection[str], rows: Tensor, seed: int
-) -> dict[str, Lesson]:
-    """The lessons of all heads.
+def make_head_targets(
+    model: Model, decoded: DecodedDataset, *, shuffled: Collection[str], rows: Tensor, seed: int
+) -> dict[str, HeadTargets]:
+    """The training targets of all heads.
 
     Args:
         model: for its heads' targets.
         decoded: the pictures.
-        shuffled: heads that are taught another training picture's target, none its own: a placebo. The targets as
+        shuffled: heads that are trained on another training picture's target, none on its own: a placebo. They as
             a whole stay what they are, and have nothing to do with the pictures any more.
         rows: the training pictures; all others keep their own targets.
         seed: of the shuffling.
     """
-    lessons = {}
+    head_targets = {}
     for name, spec in model.specs.items():
         values, known = decoded.targets[spec.target or ""], decoded.known[spec.target or ""]
         if name in shuffled:
             members = rows[known[rows]]
-            turned = members[torch.randperm(len(members), generator=generator_for(seed, PLACEBO))]
+            turned = members[torch.randperm(len(members), generator=generator_for(seed, SHUFFLE_STREAM))]
             values = values.clone()
             values[turned] = values[turned.roll(1)]
-        lessons[name] = Lesson(values=values, known=known)
-    return lessons
+        head_targets[name] = HeadTargets(values=values, known=known)
+    return head_targets
 
 
-def check_boxes(model: Model, decoded: Decoded) -> None:
+def check_boxes(model: Model, decoded: DecodedDataset) -> None:
     """Refuse boxes that are none, of the targets that a head learns.
 
     A box may reach over the picture's edge. Four NaN, like None, say that there is nothing in the picture.

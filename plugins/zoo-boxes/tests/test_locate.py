@@ -8,10 +8,10 @@ import pytest
 import torch
 from drawn_boxes import DrawnBoxes
 from zoo_boxes import Locate
-from zoo_boxes.metrics import box_metrics, overlap
+from zoo_boxes.metrics import box_metrics, paired_iou
 
 import zoo
-from zoo.model import HeadSpec
+from zoo.models.model import HeadSpec
 from zoo.testing import check_head
 
 NAN = float("nan")
@@ -67,7 +67,7 @@ def test_it_sees_where_and_finds_spots_it_has_not_seen():
     maps, boxes = spots(64, seed=1)
     with torch.no_grad():
         found = head.eval().predict(head(maps))
-    assert overlap(found[:, :4], boxes).mean() > 0.7
+    assert paired_iou(found[:, :4], boxes).mean() > 0.7
 
 
 @pytest.mark.parametrize("nothing", [NOTHING, [0.2, 0.2, 0.2, 0.5], [1.0, 0.3, 1.0, 0.6]])
@@ -124,7 +124,7 @@ def test_figures_are_over_the_pictures_with_a_box_and_presence_is_over_all():
 def test_boxes_apart_or_of_no_size_do_not_overlap():
     one = torch.tensor([[0.0, 0.0, 0.2, 0.2], [0.3, 0.3, 0.3, 0.3]])
     other = torch.tensor([[0.5, 0.5, 0.9, 0.9], [0.3, 0.3, 0.3, 0.3]])
-    assert overlap(one, other).tolist() == [0, 0]
+    assert paired_iou(one, other).tolist() == [0, 0]
 
 
 def test_without_any_box_there_is_no_figure_but_presence():

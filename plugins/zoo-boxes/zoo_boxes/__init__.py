@@ -1,4 +1,4 @@
-"""A head that says where in a picture a thing is."""
+"""A head that predicts the box of a thing in a picture."""
 
 from zoo_boxes.locate import Locate
 

@@ -1,4 +1,4 @@
-"""The head that says where: it looks at the map itself, not at a mean over it."""
+"""The head `locate`: predicts a box from the feature map itself, not from a mean over it."""
 
 from __future__ import annotations
 
@@ -90,23 +90,23 @@ class Locate(zoo.Head):
         return torch.cat([box, self.presence(summary).float()], dim=1)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """The weighted parts; a picture without a box teaches presence only.
+        """The weighted parts; a picture without a box counts for presence only.
 
         Shapes: output (N, 5), target (N, 4) in 0 to 1, NaN or empty where there is nothing -> scalar.
         """
         from torchvision.ops import generalized_box_iou_loss
 
-        from zoo_boxes.metrics import there
+        from zoo_boxes.metrics import has_box
 
         output, target = output.float(), target.float()
-        has = there(target)
+        has = has_box(target)
         loss = self.parts["presence"] * functional.binary_cross_entropy_with_logits(output[:, 4], has.float())
         if not bool(has.any()):
             return loss + output[:, :4].sum() * 0
         box, truth = output[has, :4], target[has].clamp(0, 1)
-        far = functional.smooth_l1_loss(box, truth, beta=KNEE, reduction="none").sum(dim=1).mean()
-        apart = generalized_box_iou_loss(box, truth, reduction="mean")
-        return loss + self.parts["l1"] * far + self.parts["giou"] * apart
+        distance = functional.smooth_l1_loss(box, truth, beta=KNEE, reduction="none").sum(dim=1).mean()
+        giou_loss = generalized_box_iou_loss(box, truth, reduction="mean")
+        return loss + self.parts["l1"] * distance + self.parts["giou"] * giou_loss
 
     def predict(self, output: Tensor) -> Tensor:
         """Shapes: (N, 5) -> x1, y1, x2, y2 and the probability that there is anything, all in 0 to 1, float32."""

@@ -1,4 +1,4 @@
-"""How good boxes are: small sums, kept by torchmetrics."""
+"""Metrics of predicted boxes, as torchmetrics."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 
-def there(boxes: Tensor) -> Tensor:
+def has_box(boxes: Tensor) -> Tensor:
     """Which pictures have a box: finite, with width and height. Shapes: (N, 4) -> bool (N,)."""
     x1, y1, x2, y2 = boxes.unbind(dim=1)
     return boxes.isfinite().all(dim=1) & (x2 > x1) & (y2 > y1)
 
 
-def overlap(one: Tensor, other: Tensor) -> Tensor:
+def paired_iou(one: Tensor, other: Tensor) -> Tensor:
     """Intersection over union, row by row. Shapes: x1 y1 x2 y2 (N, 4) each -> (N,) in 0 to 1."""
     inside = (torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2])).clamp_min(0)
     shared = inside.prod(dim=1)
@@ -44,35 +44,35 @@ class Mean(Metric):
         return self.total / self.count
 
 
-class MeanOverlap(Mean):
+class MeanIoU(Mean):
     """The mean intersection over union, over the pictures that have a box."""
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Shapes: boxes and presence (N, 5), boxes (N, 4), in 0 to 1."""
-        has = there(target)
-        self.add(overlap(prediction[has, :4], target[has].clamp(0, 1)))
+        has = has_box(target)
+        self.add(paired_iou(prediction[has, :4], target[has].clamp(0, 1)))
 
 
-class ShareOverHalf(Mean):
+class ShareOfIoUOverHalf(Mean):
     """The share of the pictures with a box whose overlap is over 0.5."""
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Shapes: boxes and presence (N, 5), boxes (N, 4), in 0 to 1."""
-        has = there(target)
-        self.add(overlap(prediction[has, :4], target[has].clamp(0, 1)) > 0.5)
+        has = has_box(target)
+        self.add(paired_iou(prediction[has, :4], target[has].clamp(0, 1)) > 0.5)
 
 
 class PresenceAccuracy(Mean):
-    """The share of pictures of which it is rightly said whether there is anything."""
+    """The accuracy of presence: whether there is anything in a picture."""
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Shapes: boxes and presence (N, 5), boxes (N, 4)."""
-        self.add((prediction[:, 4] > 0.5) == there(target))
+        self.add((prediction[:, 4] > 0.5) == has_box(target))
 
 
 def box_metrics() -> MetricCollection:
     """Mean IoU, the share over 0.5, and how often presence is right."""
     return MetricCollection(
-        {"iou": MeanOverlap(), "iou_over_half": ShareOverHalf(), "presence_accuracy": PresenceAccuracy()},
+        {"iou": MeanIoU(), "iou_over_half": ShareOfIoUOverHalf(), "presence_accuracy": PresenceAccuracy()},
         compute_groups=False,
     )

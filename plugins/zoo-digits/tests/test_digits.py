@@ -13,8 +13,9 @@ import torch
 from zoo_digits import DigitNets, Digits
 
 import zoo
+from zoo.networks.tracing import on_meta
+from zoo.networks.truncation import describe_cut, find_cuts
 from zoo.testing import check_backbones, check_dataset
-from zoo.truncation import describe_cut, find_cuts, on_meta
 
 NAME = "mnist-convnet"
 

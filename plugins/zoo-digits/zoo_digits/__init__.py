@@ -1,4 +1,4 @@
-"""Handwritten digits, and the small network that everybody starts with."""
+"""Handwritten digits, and the small convolutional network of the Keras examples."""
 
 from zoo_digits.dataset import Digits
 from zoo_digits.network import DigitNets

@@ -1,7 +1,7 @@
 """The MNIST network of the Keras examples, as a family of backbones that knows its own cuts.
 
 Most families need `names`, `build` and `input` only: the core traces a network to find where it can be cut.
-This one shows the other way. It says where its cuts are and chops itself, which a network that cannot be
+This one shows the other way. It lists its cuts and truncates itself, which a network that cannot be
 traced must do, and which is faster for any other.
 """
 

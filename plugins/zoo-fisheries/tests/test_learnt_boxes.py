@@ -6,7 +6,7 @@ import pytest
 
 import zoo
 from zoo.data.datasets import open_dataset
-from zoo.model import HeadSpec
+from zoo.models.model import HeadSpec
 
 
 @pytest.mark.slow

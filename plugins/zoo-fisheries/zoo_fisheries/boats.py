@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.errors import FileError, UnknownNameError
-from zoo.files import write_whole, zoo_home
+from zoo.files import write_atomically, zoo_home
 from zoo.progress import Progress, silent
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "seen": "seen"}
@@ -30,14 +30,14 @@ REMEDY = "Give it the columns image and boat, and maybe split."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Berth:
+class Origin:
     """What is known of a picture's origin."""
 
     boat: str | None
     split: str | None = None
 
 
-def read_table(path: Path) -> dict[str, Berth]:
+def read_table(path: Path) -> dict[str, Origin]:
     """Read a CSV of pictures and boats, by the picture's name (the last part of what it says).
 
     Raises:
@@ -52,7 +52,7 @@ def read_table(path: Path) -> dict[str, Berth]:
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileError(path, f"not a table ({error})", REMEDY) from error
-    table: dict[str, Berth] = {}
+    table: dict[str, Origin] = {}
     for row in rows:
         image, boat = row.get("image") or row.get("filename"), row.get("boat") or row.get("group")
         if image is None or boat is None:
@@ -62,15 +62,15 @@ def read_table(path: Path) -> dict[str, Berth]:
                 raise UnknownNameError("split", split, SPLITS)
             split = SPLITS[split]
         name = PurePosixPath(image.replace("\\", "/")).name
-        berth = Berth(boat=boat or None, split=split or None)
-        if table.setdefault(name, berth) != berth:
+        origin = Origin(boat=boat or None, split=split or None)
+        if table.setdefault(name, origin) != origin:
             raise FileError(path, f"{name} stands in it twice, with two boats or splits", "Remove one of the lines.")
     if not table:
         raise FileError(path, "there is no picture in it", REMEDY)
     return table
 
 
-def hold_out(berths: Sequence[Berth], kinds: Sequence[str | None], *, share: float, seed: int) -> list[Berth]:
+def hold_out(origins: Sequence[Origin], kinds: Sequence[str | None], *, share: float, seed: int) -> list[Origin]:
     """Move a share of every kind's training pictures to the split `seen`: of boats that are learnt from, yet new.
 
     Args:
@@ -79,18 +79,18 @@ def hold_out(berths: Sequence[Berth], kinds: Sequence[str | None], *, share: flo
         share: 0 to 1.
         seed: of the choice.
     """
-    held = list(berths)
+    held = list(origins)
     rng = np.random.default_rng([seed, 0x5EE])
     for kind in sorted({kind for kind in kinds if kind is not None}):
-        members = [at for at, berth in enumerate(held) if kinds[at] == kind and berth.split == "train"]
+        members = [at for at, origin in enumerate(held) if kinds[at] == kind and origin.split == "train"]
         for at in rng.permutation(members)[: round(share * len(members))].tolist():
-            held[int(at)] = Berth(boat=held[int(at)].boat, split="seen")
+            held[int(at)] = Origin(boat=held[int(at)].boat, split="seen")
     return held
 
 
 def guess_boats(
     pictures: Sequence[Path], sizes: Sequence[tuple[int, int]], progress: Progress = silent
-) -> dict[str, Berth]:
+) -> dict[str, Origin]:
     """Group pictures by size and look; kept under `ZOO_HOME/boats`, so that it is done once.
 
     Args:
@@ -101,24 +101,24 @@ def guess_boats(
     Returns:
         By the picture's name, boats named after their size: `1280x720-03`.
     """
-    kept = zoo_home() / "boats" / f"{_mark(pictures)}.csv"
+    kept = zoo_home() / "boats" / f"{_cache_key(pictures)}.csv"
     if kept.is_file():
         return read_table(kept)
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-    looks = np.zeros((len(pictures), 2 * (ACROSS - 1) * (DOWN - 1)), dtype=np.float32)
+    structures = np.zeros((len(pictures), 2 * (ACROSS - 1) * (DOWN - 1)), dtype=np.float32)
     for index, (path, size) in enumerate(zip(pictures, sizes, strict=True)):
         by_size[size].append(index)
-        looks[index] = look(path)
+        structures[index] = describe_structure(path)
         progress("guessing boats", index + 1, len(pictures))
-    boats: dict[str, Berth] = {}
+    boats: dict[str, Origin] = {}
     for size, members in sorted(by_size.items()):
-        for index, number in zip(members, _join(looks[members]), strict=True):
-            boats[pictures[index].name] = Berth(boat=f"{size[0]}x{size[1]}-{number + 1:02}")
-    write_whole(kept, _as_table(boats))
+        for index, number in zip(members, _cluster(structures[members]), strict=True):
+            boats[pictures[index].name] = Origin(boat=f"{size[0]}x{size[1]}-{number + 1:02}")
+    write_atomically(kept, _as_table(boats))
     return boats
 
 
-def look(path: Path) -> NDArray[np.float32]:
+def describe_structure(path: Path) -> NDArray[np.float32]:
     """The coarse structure of a picture: the direction of light and dark in each of its cells, of length 1 in all.
 
     Brightness, contrast and colour cast leave it alone, so that the hour of the day counts for less than the deck.
@@ -138,13 +138,13 @@ def look(path: Path) -> NDArray[np.float32]:
     return flat / (np.linalg.norm(flat) + 1e-6)
 
 
-def _join(looks: NDArray[np.float32]) -> NDArray[np.int64]:
+def _cluster(structures: NDArray[np.float32]) -> NDArray[np.int64]:
     """Groups of like looks, numbered from the largest on."""
-    if len(looks) < 2:
-        return np.zeros(len(looks), dtype=np.int64)
+    if len(structures) < 2:
+        return np.zeros(len(structures), dtype=np.int64)
     from sklearn.cluster import AgglomerativeClustering
 
-    distances = np.clip(1 - looks @ looks.T, 0, 2)
+    distances = np.clip(1 - structures @ structures.T, 0, 2)
     model = AgglomerativeClustering(n_clusters=None, distance_threshold=ALIKE, metric="precomputed", linkage="average")
     found = model.fit_predict(distances)
     counts = np.bincount(found)
@@ -153,7 +153,7 @@ def _join(looks: NDArray[np.float32]) -> NDArray[np.int64]:
     return rank[found]
 
 
-def _mark(pictures: Sequence[Path]) -> str:
+def _cache_key(pictures: Sequence[Path]) -> str:
     digest = hashlib.sha256(f"{ACROSS} {DOWN} {ALIKE}".encode())
     for path in pictures:
         status = path.stat()
@@ -161,9 +161,9 @@ def _mark(pictures: Sequence[Path]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _as_table(boats: Mapping[str, Berth]) -> str:
+def _as_table(boats: Mapping[str, Origin]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image", "boat"))
-    table.writerows((name, berth.boat) for name, berth in boats.items())
+    table.writerows((name, origin.boat) for name, origin in boats.items())
     return text.getvalue()

@@ -14,7 +14,7 @@ import zoo
 from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 from zoo_fisheries.art.kinds import KINDS
-from zoo_fisheries.boats import Berth, guess_boats, hold_out, read_table
+from zoo_fisheries.boats import Origin, guess_boats, hold_out, read_table
 from zoo_fisheries.boxes import ABSENT, Corners, Listed, Several, choose_box, choose_entries, read_box_files
 from zoo_fisheries.drawn.making import BOATS, draw_set, find_record
 from zoo_fisheries.drawn.plan import Options, plan
@@ -26,11 +26,11 @@ UNMATCHED = "the table of boats names a picture that is not there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catch:
+class LabelledPicture:
     """One picture and what is known of it."""
 
     picture: Picture
-    berth: Berth
+    origin: Origin
     box: Corners | None = None
     box_known: bool = False  # with no box: it is known that there is none
 
@@ -81,7 +81,7 @@ class Fisheries(zoo.Dataset):
         self.seen = seen
         self.groups = groups
         self.problems: tuple[str, ...] = ()
-        self._catches: Sequence[Catch] = ()
+        self._labelled_pictures: Sequence[LabelledPicture] = ()
 
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """Read what lies below `root`, or draw a set there; of real pictures only the headers are read.
@@ -97,7 +97,7 @@ class Fisheries(zoo.Dataset):
             self._draw(root, recorded, finished, progress)
             self.license = "cc0-1.0"  # of real pictures the publisher must say it
         pictures, problems = list_pictures(root)
-        self._catches = self._sort_out(root, pictures, problems, progress)
+        self._labelled_pictures = self._match_targets(root, pictures, problems, progress)
         found = {picture.kind for picture in pictures}
         names = tuple(kind for kind in KINDS if kind in found)
         self._number = {name: number for number, name in enumerate(names)}
@@ -120,9 +120,9 @@ class Fisheries(zoo.Dataset):
             problem = f"{len(missing)} of its {len(planned)} drawn pictures are missing ({missing[0].name}, …)"
             raise FileError(root, problem, "Delete the folder, and it is drawn again.")
 
-    def _sort_out(
+    def _match_targets(
         self, root: Path, pictures: Sequence[Picture], problems: list[Problem], progress: Progress
-    ) -> list[Catch]:
+    ) -> list[LabelledPicture]:
         """Boxes and boats to the pictures."""
         listed, faults = read_box_files(root)
         problems += faults
@@ -132,18 +132,18 @@ class Fisheries(zoo.Dataset):
             if (size := size_of(picture.path)) is not None:
                 sizes[picture.path] = size
             progress("reading headers", done, len(labelled))
-        table = self._find_berths(root, sizes, problems, progress)
+        table = self._find_origins(root, sizes, problems, progress)
         kinds = [picture.kind for picture in pictures]
-        known = [table.get(one.path.name, Berth(boat=None)) if one.kind else Berth(boat=None) for one in pictures]
-        berths = hold_out(known, kinds, share=self.seen, seed=self.options.seed)
-        catches = []
-        for picture, berth in zip(pictures, berths, strict=True):
+        known = [table.get(one.path.name, Origin(boat=None)) if one.kind else Origin(boat=None) for one in pictures]
+        origins = hold_out(known, kinds, share=self.seen, seed=self.options.seed)
+        labelled_pictures = []
+        for picture, origin in zip(pictures, origins, strict=True):
             found: tuple[bool, Corners | None] = (False, None)
             if picture.kind is not None and (listed or picture.kind == "NoF"):
                 found = self._find_box(picture, sizes.get(picture.path), listed, problems)
-            catches.append(Catch(picture=picture, berth=berth, box=found[1], box_known=found[0]))
+            labelled_pictures.append(LabelledPicture(picture=picture, origin=origin, box=found[1], box_known=found[0]))
         problems += _absent(labelled, listed)
-        return catches
+        return labelled_pictures
 
     def _find_box(
         self, picture: Picture, size: tuple[int, int] | None, listed: Listed, problems: list[Problem]
@@ -158,38 +158,40 @@ class Fisheries(zoo.Dataset):
         box = choose_box(entries, size, where=f"{kind}/{name}", several=self.several, problems=problems)
         return box is not None, box
 
-    def _find_berths(
+    def _find_origins(
         self, root: Path, sizes: Mapping[Path, tuple[int, int]], problems: list[Problem], progress: Progress
-    ) -> Mapping[str, Berth]:
+    ) -> Mapping[str, Origin]:
         """The boats, by the pictures' names."""
         table = root / BOATS if self.groups == "auto" else root / self.groups
         if self.groups == "none":
             return {}
         if self.groups == "look" or (self.groups == "auto" and not table.is_file()):
             return guess_boats(list(sizes), list(sizes.values()), progress)
-        berths = read_table(table)
+        origins = read_table(table)
         names = {path.name for path in sizes}
-        problems += [Problem(sort=UNLISTED, where=name) for name in sorted(names - set(berths))]
-        problems += [Problem(sort=UNMATCHED, where=name) for name in sorted(set(berths) - names)]
-        return berths
+        problems += [Problem(sort=UNLISTED, where=name) for name in sorted(names - set(origins))]
+        problems += [Problem(sort=UNMATCHED, where=name) for name in sorted(set(origins) - names)]
+        return origins
 
     def __len__(self) -> int:
-        return len(self._catches)
+        return len(self._labelled_pictures)
 
     def __getitem__(self, index: int) -> zoo.Sample:
-        catch = self._catches[index]
-        path, kind = catch.picture.path, catch.picture.kind
+        labelled_picture = self._labelled_pictures[index]
+        path, kind = labelled_picture.picture.path, labelled_picture.picture.kind
         targets: dict[str, Any] = {} if kind is None else {"label": self._number[kind]}
-        if catch.box_known:
-            targets["box"] = None if catch.box is None else torch.tensor(catch.box)
-        return zoo.Sample(image=zoo.read_image(path), targets=targets, group=catch.berth.boat, path=str(path))
+        if labelled_picture.box_known:
+            targets["box"] = None if labelled_picture.box is None else torch.tensor(labelled_picture.box)
+        return zoo.Sample(
+            image=zoo.read_image(path), targets=targets, group=labelled_picture.origin.boat, path=str(path)
+        )
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:
         """What the table of boats says; the test stages' pictures are `unlabelled`."""
         known: dict[str, list[int]] = {}
-        for index, catch in enumerate(self._catches):
-            split = "unlabelled" if catch.picture.kind is None else catch.berth.split
+        for index, labelled_picture in enumerate(self._labelled_pictures):
+            split = "unlabelled" if labelled_picture.picture.kind is None else labelled_picture.origin.split
             if split is not None:
                 known.setdefault(split, []).append(index)
         return known

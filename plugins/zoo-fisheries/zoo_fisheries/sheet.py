@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from zoo.errors import FileError, ZooWarning
-from zoo.files import writing
+from zoo.files import atomic_write
 from zoo_fisheries.art.kinds import KINDS
 from zoo_fisheries.boxes import Listed, choose_box, choose_entries, read_box_files
 from zoo_fisheries.layout import list_pictures, size_of
@@ -68,7 +68,7 @@ def main(words: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZooWarning)
         sheet = draw_sheet(Path(words[0]))
-    with writing(Path(words[1])) as part:
+    with atomic_write(Path(words[1])) as part:
         sheet.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG).save(
             part, "PNG", optimize=True
         )

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import FileError
-from zoo.files import explained, write_whole
+from zoo.files import as_file_error, write_atomically
 from zoo.progress import Progress, silent
 from zoo_plankton.drawing import HAULS, VERSION, photograph
 from zoo_plankton.kinds import COMMON, KINDS, OTHER, Kind
@@ -125,7 +125,7 @@ def draw_set(root: Path, options: Options, progress: Progress = silent) -> None:
         FileError: the folder cannot be written.
     """
     before, _ = find_record(root)
-    write_whole(root / UNFINISHED, json.dumps(asdict(options)))
+    write_atomically(root / UNFINISHED, json.dumps(asdict(options)))
     try:
         if before not in (None, options):
             shutil.rmtree(root / "train", ignore_errors=True)  # half drawn, and otherwise
@@ -133,8 +133,8 @@ def draw_set(root: Path, options: Options, progress: Progress = silent) -> None:
             (root / "train" / kind.name).mkdir(parents=True, exist_ok=True)
         _share_out(root, options, progress)
     except OSError as error:
-        raise explained(error, root) from error
-    write_whole(root / FINISHED, json.dumps(asdict(options), indent=2) + "\n")
+        raise as_file_error(error, root) from error
+    write_atomically(root / FINISHED, json.dumps(asdict(options), indent=2) + "\n")
     (root / UNFINISHED).unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from zoo_torchjd import UPGrad
 
 import zoo
-from zoo.model import HeadSpec
+from zoo.models.model import HeadSpec
 from zoo.training.finetune import resume
 from zoo.training.loop import StoppedError
 

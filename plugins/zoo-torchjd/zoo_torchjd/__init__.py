@@ -1,4 +1,4 @@
-"""Steps that harm none of several heads."""
+"""A balancer whose steps increase no head's loss, to first order."""
 
 from zoo_torchjd.upgrad import UPGrad
 

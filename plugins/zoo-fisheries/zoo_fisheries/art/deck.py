@@ -143,8 +143,8 @@ def _fixtures(boat: Boat, rng: Generator, size: tuple[int, int], unit: float) ->
         away = rng.uniform(0.55, 1.05) * np.array(size) / 2
         heading = rng.uniform(0, 2 * np.pi)
         centre = np.array(size) / 2 + away * np.array([np.cos(heading), np.sin(heading)])
-        maker = makers[int(rng.integers(len(makers)))]
-        things.append(maker(boat, rng, centre, unit))
+        factory = makers[int(rng.integers(len(makers)))]
+        things.append(factory(boat, rng, centre, unit))
     return things
 
 

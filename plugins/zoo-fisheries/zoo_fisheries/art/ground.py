@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from zoo_fisheries.art.boat import Boat
 from zoo_fisheries.art.curves import lump
 from zoo_fisheries.art.deck import MARGIN, deck
-from zoo_fisheries.art.lying import ghost
+from zoo_fisheries.art.placement import ghost
 from zoo_fisheries.art.texture import cloud, row, tile, window
 from zoo_fisheries.art.things import SHADE, Colour, plate_for, shade
 

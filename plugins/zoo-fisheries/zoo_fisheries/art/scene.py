@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw
 
 from zoo_fisheries.art.boat import Boat
 from zoo_fisheries.art.clutter import LOW, OVER, Maker
-from zoo_fisheries.art.crew import person
 from zoo_fisheries.art.ground import on_deck, soil, todays_deck
 from zoo_fisheries.art.light import Hour, add_glare, expose, hour, illuminate, look_through
-from zoo_fisheries.art.lying import FINE, Fish, lay_fish, lay_out, seen_pixels
+from zoo_fisheries.art.people import person
+from zoo_fisheries.art.placement import FINE, Fish, lay_fish, lay_out, seen_pixels
 from zoo_fisheries.art.texture import tile, window
 from zoo_fisheries.art.things import Thing, cast_shadows
 
@@ -86,8 +86,8 @@ def _lay(canvas: Image.Image, things: list[Thing], when: Hour) -> Image.Image:
 def _somewhere(makers: Sequence[Maker], boat: Boat, rng: Generator, beyond: Image.Image, unit: float) -> Thing:
     """One of the things, somewhere on the deck, of any size."""
     own = np.random.default_rng(rng.integers(2**63))  # so that one more stroke of one thing moves no other
-    maker = makers[int(rng.integers(len(makers)))]
-    return maker(boat, own, on_deck(own, beyond), unit * float(rng.lognormal(0, 0.25)))
+    factory = makers[int(rng.integers(len(makers)))]
+    return factory(boat, own, on_deck(own, beyond), unit * float(rng.lognormal(0, 0.25)))
 
 
 def _over(boat: Boat, rng: Generator, fish: Fish, unit: float, hidden: float) -> list[Thing]:
@@ -95,8 +95,8 @@ def _over(boat: Boat, rng: Generator, fish: Fish, unit: float, hidden: float) ->
     things = []
     for _ in range(int(rng.poisson(1.2 * hidden))):
         own = np.random.default_rng(rng.integers(2**63))
-        maker = OVER[int(rng.integers(len(OVER)))]
-        thing = maker(
+        factory = OVER[int(rng.integers(len(OVER)))]
+        thing = factory(
             boat, own, fish.anywhere(own) + rng.normal(0, 18 * unit, 2), unit * float(rng.lognormal(-0.1, 0.3))
         )
         if fish.hide(thing):

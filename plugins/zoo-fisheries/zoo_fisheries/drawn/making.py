@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import FileError
-from zoo.files import explained, write_whole
+from zoo.files import as_file_error, write_atomically
 from zoo.progress import Progress, silent
 from zoo_fisheries.art.boat import Boat, boat
 from zoo_fisheries.art.kinds import ARTISTS, KINDS
@@ -59,7 +59,7 @@ def draw_set(root: Path, options: Options, progress: Progress = silent) -> None:
         FileError: the folder cannot be written.
     """
     before, _ = find_record(root)
-    write_whole(root / UNFINISHED, json.dumps(asdict(options)))
+    write_atomically(root / UNFINISHED, json.dumps(asdict(options)))
     try:
         if before not in (None, options):
             shutil.rmtree(root / "train", ignore_errors=True)  # half drawn, and otherwise
@@ -67,12 +67,12 @@ def draw_set(root: Path, options: Options, progress: Progress = silent) -> None:
             (root / "train" / kind).mkdir(parents=True, exist_ok=True)
         boxes = _share_out(root, options, progress)
     except OSError as error:
-        raise explained(error, root) from error
+        raise as_file_error(error, root) from error
     pictures = plan(options)
     for kind in ARTISTS:
-        write_whole(root / "boxes" / f"{kind.lower()}_labels.json", _box_file(pictures, boxes, kind))
-    write_whole(root / BOATS, _boat_table(pictures))
-    write_whole(root / FINISHED, json.dumps(asdict(options), indent=2) + "\n")
+        write_atomically(root / "boxes" / f"{kind.lower()}_labels.json", _box_file(pictures, boxes, kind))
+    write_atomically(root / BOATS, _boat_table(pictures))
+    write_atomically(root / FINISHED, json.dumps(asdict(options), indent=2) + "\n")
     (root / UNFINISHED).unlink(missing_ok=True)
 
 

@@ -1,0 +1,27 @@
+from .augmentation import Augmentation as Augmentation, augment as augment, choose_augmentation as choose_augmentation
+from .batches import (
+    draw_batches as draw_batches,
+    generator_for as generator_for,
+    sequential_batches as sequential_batches,
+    split_evenly as split_evenly,
+)
+from .checks import DatasetReport as DatasetReport, examine_dataset as examine_dataset
+from .crops import Window as Window, find_window as find_window
+from .datasets import OpenDataset as OpenDataset, open_dataset as open_dataset
+from .decoded import DecodedDataset as DecodedDataset, map_in_order as map_in_order, remove_decoded as remove_decoded
+from .image_files import find_images as find_images, is_image as is_image
+from .image_sources import (
+    DatasetImages as DatasetImages,
+    ImageFiles as ImageFiles,
+    ImageReader as ImageReader,
+    ImageSource as ImageSource,
+    LoadedImage as LoadedImage,
+    SomeImages as SomeImages,
+    TensorImages as TensorImages,
+    choose_images as choose_images,
+    open_images as open_images,
+    spread as spread,
+)
+from .images import UNREADABLE as UNREADABLE, read_image as read_image, resize as resize
+from .listing import ImageEntry as ImageEntry, Listing as Listing
+from .splits import Splits as Splits

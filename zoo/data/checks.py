@@ -1,0 +1,127 @@
+"""What is wrong with a dataset: pictures that cannot be read, rare classes, exact duplicates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.contracts import Categories, Sample
+from zoo.data.datasets import open_dataset
+from zoo.data.decoded import map_in_order
+from zoo.errors import PluginError, ZooError
+from zoo.progress import Progress, silent
+
+FEW = 10  # pictures of a class, under which a note is due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetReport:
+    """What was found in a dataset."""
+
+    pictures: int
+    groups: int
+    splits: str
+    smallest: str  # "31x40"
+    largest: str
+    classes: Mapping[str, Mapping[str, int]]  # by target, pictures a class
+    faults: tuple[str, ...]  # what stops a training
+    warnings: tuple[str, ...]  # what a person should know
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def examine_dataset(
+    name: str, root: Path | str | None, *, options: Mapping[str, Any], progress: Progress = silent
+) -> DatasetReport:
+    """Decode every picture of a dataset.
+
+    Args:
+        name: the plugin's.
+        root: its folder.
+        options: its own.
+        progress: told how far the work is.
+    """
+    data = open_dataset(name, root, options=options, progress=progress)
+    dataset = data.dataset
+    faults: list[str] = []
+    sizes: list[tuple[int, int]] = []
+    groups: set[str | None] = set()
+    counts: dict[str, Counter[int]] = {target: Counter() for target in dataset.targets}
+    duplicates: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+
+    def one(index: int) -> Sample | str:
+        try:
+            return dataset[index]
+        except PluginError:
+            raise
+        except ZooError as error:
+            return str(error)
+
+    for index, sample in enumerate(map_in_order(one, range(len(dataset)))):
+        progress("examining pictures", index + 1, len(dataset))
+        if isinstance(sample, str):
+            faults.append(sample)
+            continue
+        height, width = sample.image.shape[-2:]
+        sizes.append((width, height))
+        groups.add(sample.group)
+        for target, value in sample.targets.items():
+            if target not in dataset.targets:
+                raise PluginError(
+                    f"{sample.path or f'Picture {index}'}: the target {target!r} is not one of the dataset's: "
+                    f"{', '.join(dataset.targets)}.",
+                    "Correct the plugin.",
+                )
+            if isinstance(dataset.targets[target], Categories) and value is not None:
+                counts[target][int(value)] += 1
+        digest = hashlib.sha256(sample.image.numpy().tobytes()).hexdigest()
+        duplicates[digest].append((sample.path or str(index), dict(sample.targets)))
+    classes, rare = _count_classes(dataset.targets, counts)
+    ordered_sizes = sorted(sizes, key=lambda size: size[0] * size[1]) or [(0, 0)]
+    return DatasetReport(
+        pictures=len(sizes),
+        groups=len(groups - {None}),
+        splits=", ".join(f"{split} {len(rows)}" for split, rows in dataset.splits.items()),
+        smallest="x".join(map(str, ordered_sizes[0])),
+        largest="x".join(map(str, ordered_sizes[-1])),
+        classes=classes,
+        faults=tuple(faults + [line for line, fatal in rare if fatal]),
+        warnings=tuple([line for line, fatal in rare if not fatal] + _describe_duplicates(duplicates)),
+    )
+
+
+def _count_classes(
+    targets: Mapping[str, Any], counts: Mapping[str, Counter[int]]
+) -> tuple[dict[str, dict[str, int]], list[tuple[str, bool]]]:
+    classes: dict[str, dict[str, int]] = {}
+    lines: list[tuple[str, bool]] = []
+    for target, kind in targets.items():
+        if not isinstance(kind, Categories):
+            continue
+        classes[target] = {one: counts[target][index] for index, one in enumerate(kind.names)}
+        single = [one for one, count in classes[target].items() if count < 2]
+        few = [one for one, count in classes[target].items() if 2 <= count < FEW]
+        if single:
+            lines.append((f"classes with fewer than two pictures: {', '.join(single)}", True))
+        if few:
+            lines.append((f"classes with fewer than {FEW} pictures: {', '.join(few)}", False))
+    return classes, lines
+
+
+def _describe_duplicates(duplicates: Mapping[str, list[tuple[str, Any]]]) -> list[str]:
+    same = [group for group in duplicates.values() if len(group) > 1]
+    if not same:
+        return []
+    mixed = [group for group in same if len({repr(sorted(labels.items(), key=str)) for _, labels in group}) > 1]
+    lines = [f"{len(same)} pictures are there more than once, for instance {same[0][0][0]} and {same[0][1][0]}"]
+    if mixed:
+        lines.append(
+            f"{len(mixed)} of these carry different labels, for instance {mixed[0][0][0]} and {mixed[0][1][0]}"
+        )
+    return lines

@@ -1,0 +1,110 @@
+"""Formats of predictions: found by name or by a file's suffix, and asked to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.contracts import Format, PredictionTable
+from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError
+from zoo.files import atomic_write
+from zoo.options import check_options
+from zoo.plugins import CORE, Plugin, find_plugin, find_plugins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFormat:
+    """A format, made with its options."""
+
+    plugin: Plugin
+    format: Format
+
+    def write(self, predictions: PredictionTable, path: Path) -> None:
+        """Write a file, which is there whole or not at all.
+
+        Raises:
+            FileError: the disk is full, or the folder cannot be written.
+            PluginError: the format breaks.
+        """
+        with atomic_write(path) as part:
+            try:
+                self.format.write(predictions, part)
+            except (ZooError, OSError):
+                raise
+            except Exception as error:  # a plugin may raise anything
+                cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+                raise PluginError(
+                    f"{path}: the format {self.plugin.name!r} of the package {self.plugin.package} cannot write it: "
+                    f"{cause}.",
+                    "Choose another format.",
+                ) from error
+
+
+def open_format(name: str | None, path: Path | None = None, options: Mapping[str, Any] | None = None) -> OpenFormat:
+    """The format of that name, or else the one for a file's suffix, made with options.
+
+    Args:
+        name: a plugin's, or `package:name`; None: by the suffix, the core's formats before those of packages.
+        path: the file that is to be written; without a name and without a file it is `csv`.
+        options: the format's own.
+
+    Raises:
+        UsageError: no format has that suffix, or an option is none of the format's.
+        UnknownNameError: none has that name.
+        AmbiguousNameError: several packages have the name, or the suffix.
+        PluginError: the format is broken, or might be the one and does not import.
+    """
+    if name is None and path is not None:
+        plugin = _by_suffix(path)
+    else:
+        name = name or "csv"
+        try:
+            plugin = find_plugin("format", name)
+        except UnknownNameError as error:
+            raise UnknownNameError("format", name, [one.name for one in find_plugins("format")]) from error
+    factory = _maker(plugin)
+    checked = check_options(factory, options or {}, of=f"the format {plugin.name!r}")
+    return OpenFormat(plugin=plugin, format=factory(**checked))
+
+
+def _by_suffix(path: Path) -> Plugin:
+    found: list[tuple[Plugin, type[Format]]] = []
+    broken: list[PluginError] = []
+    for plugin in find_plugins("format"):  # the core's first
+        try:
+            found.append((plugin, _maker(plugin)))
+        except PluginError as error:
+            broken.append(error)
+            continue
+        if plugin.package == CORE and _ends(path, found[-1][1]):
+            return plugin
+    fitting = [plugin for plugin, factory in found if _ends(path, factory)]
+    if len(fitting) > 1:
+        raise AmbiguousNameError("format", path.suffix, [plugin.full_name for plugin in fitting])
+    if not fitting and broken:
+        raise broken[0]
+    if not fitting:
+        listed = ", ".join(_described(found))
+        raise UsageError(f"{path}: no format has that suffix. There is {listed}.", "Name the file so, or the format.")
+    return fitting[0]
+
+
+def _maker(plugin: Plugin) -> type[Format]:
+    factory = plugin.load()
+    if not (isinstance(factory, type) and issubclass(factory, Format)):
+        raise PluginError(
+            f"The format {plugin.name!r} of the package {plugin.package} is no zoo.Format.",
+            f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
+        )
+    return factory
+
+
+def _ends(path: Path, factory: type[Format]) -> bool:
+    return any(path.name.lower().endswith(suffix) for suffix in factory.suffixes)
+
+
+def _described(found: list[tuple[Plugin, type[Format]]]) -> Iterator[str]:
+    for plugin, factory in found:
+        yield f"{plugin.name} ({' '.join(factory.suffixes)})" if factory.suffixes else plugin.name

@@ -1,0 +1,65 @@
+"""A finished run's metrics on a split of its dataset, computed again from its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.devices import pick_device, pick_precision
+from zoo.errors import UsageError
+from zoo.progress import Progress, silent
+from zoo.training import Arithmetic, MetricValues, Run, model_outputs, reopen_dataset, score_outputs
+
+
+def evaluate(
+    run: Run,
+    *,
+    root: Path | str | None = None,
+    split: str = "test",
+    device: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, MetricValues]:
+    """Score a finished run.
+
+    Args:
+        run: finished.
+        root: another folder of the same dataset; the one it was trained on by default.
+        split: `train`, `val`, `seen`, `test`, or `all`, as the run's seed draws them.
+        device: where; the GPU where there is one by default.
+        progress: told how far the work is.
+
+    Returns:
+        Metrics by head.
+
+    Raises:
+        UsageError: no such split, or the dataset's classes are not the model's.
+    """
+    model = run.load_model()
+    recipe = run.recipe
+    where = pick_device(device)
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
+    data = reopen_dataset(run, root, device=where, progress=progress)
+    for name, spec in model.specs.items():
+        found = data.dataset.targets.get(spec.target or "")
+        if found != model.head(name).target:
+            raise UsageError(
+                f"The head {name!r} has learnt {spec.target!r} with other classes than the dataset in {data.root} has."
+            )
+    decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
+    if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record.fingerprint:
+        raise UsageError(
+            f"{data.root}: these are not the pictures of the training as they were then, so that {split!r} could hold "
+            "some that were learnt.",
+            "Score all of them with `split='all'`.",
+        )
+    rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}
+    if split != "all":
+        splits = recipe.split(data, decoded)
+        rows_by_split |= splits.by_name
+    if split not in rows_by_split:
+        raise UsageError(f"There is no split {split!r} with pictures; there is {', '.join(reversed(rows_by_split))}.")
+    rows = rows_by_split[split]
+    outputs = model_outputs(model.to(where), decoded, rows, arithmetic=arithmetic, progress=progress)
+    return score_outputs(model, outputs, decoded, rows)

@@ -1,0 +1,1 @@
+"""Where to cut, and which filters to take: scored on a dataset without any training."""

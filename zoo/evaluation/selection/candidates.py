@@ -1,0 +1,228 @@
+"""The candidates of a probe (cuts, the same cuts with random weights, raw pixels), and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from zoo.contracts import Cut, Dataset
+from zoo.data import DecodedDataset, OpenDataset
+from zoo.devices import pick_device, pick_precision
+from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
+from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
+from zoo.evaluation.selection.scores import FeatureScores, score_features
+from zoo.evaluation.selection.tasks import ProbeTask
+from zoo.models import Filters
+from zoo.progress import Progress
+from zoo.training import Arithmetic
+
+RAW_PIXELS = f"raw pixels, {PIXEL_SIDE} x {PIXEL_SIDE}"
+RANDOM_SUFFIX = ", random weights"  # the end of a candidate's title
+CandidateKind = Literal["cut", "random", "pixels"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One set of features, and its per-sample scores."""
+
+    title: str  # "block3", "block3, random weights", "raw pixels, 16 x 16"
+    kind: CandidateKind
+    feature_scores: FeatureScores
+    cut: Cut | None = None
+    megabytes: float = 0.0  # of weights to fetch, 10^6 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateScore:
+    """One set of features as it is reported."""
+
+    title: str
+    kind: CandidateKind
+    score: float  # the mean of k-NN's and LDA's accuracy, or R²
+    low: float  # 95% interval
+    high: float
+    logme: float
+    knn: float | None
+    lda: float | None
+    r2: float | None
+    cut: Cut | None
+    fetch_megabytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreDifference:
+    """How much better one set of features is than another, on the same pictures."""
+
+    over: str  # the other's title
+    difference: float
+    low: float  # 95% interval of the paired difference
+    high: float
+    error: float  # its standard error
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the whole interval is above 0."""
+        return self.low > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSetup:
+    """Where and how features are computed and scored; the same for all that is compared."""
+
+    arithmetic: Arithmetic
+    seed: int
+    progress: Progress
+
+
+class CandidateComparison:
+    """Candidates on the same pictures, with one set of bootstrap draws for all of them.
+
+    Args:
+        candidates: with scores of the same pictures.
+        groups: int (N,), what is drawn together.
+        seed: of the draws.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], groups: np.ndarray, *, seed: int) -> None:
+        self.candidates, self.groups = list(candidates), groups
+        self.feature_scores = np.column_stack([candidate.feature_scores.per_sample for candidate in candidates])
+        self.means = resample_means(self.feature_scores, groups, seed=seed)
+
+    def result(self, index: int) -> CandidateScore:
+        """One candidate with its interval."""
+        candidate = self.candidates[index]
+        low, high = percentile_interval(self.means[:, index])
+        return CandidateScore(
+            title=candidate.title,
+            kind=candidate.kind,
+            score=candidate.feature_scores.score,
+            low=low,
+            high=high,
+            logme=candidate.feature_scores.logme,
+            knn=candidate.feature_scores.knn,
+            lda=candidate.feature_scores.lda,
+            r2=candidate.feature_scores.r2,
+            cut=candidate.cut,
+            fetch_megabytes=candidate.megabytes,
+        )
+
+    def gap(self, better: int, other: int) -> ScoreDifference:
+        """The paired difference of two candidates."""
+        difference = self.feature_scores[:, better] - self.feature_scores[:, other]
+        low, high = percentile_interval(self.means[:, better] - self.means[:, other])
+        return ScoreDifference(
+            over=self.candidates[other].title,
+            difference=float(difference.mean()),
+            low=low,
+            high=high,
+            error=standard_error(difference, self.groups),
+        )
+
+
+def make_probe_setup(*, device: str | None, precision: str, seed: int, progress: Progress) -> ProbeSetup:
+    """Raises UsageError for a device or a precision that is not there."""
+    where = pick_device(device)
+    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
+    return ProbeSetup(arithmetic=arithmetic, seed=seed, progress=progress)
+
+
+def as_open_dataset(data: OpenDataset | Dataset) -> OpenDataset:
+    """A dataset object as an opened dataset."""
+    if isinstance(data, OpenDataset):
+        return data
+    from pathlib import Path
+
+    name = type(data).__name__.lower()
+    return OpenDataset(dataset=data, name=name, package="", version="", root=Path().resolve(), options={})
+
+
+def score_cuts(
+    filters: Filters,
+    cuts: Sequence[Cut],
+    decoded: DecodedDataset,
+    task: ProbeTask,
+    setup: ProbeSetup,
+    *,
+    kind: CandidateKind = "cut",
+) -> list[Candidate]:
+    """One pass over the pictures, then the scores of every cut.
+
+    Args:
+        filters: what runs.
+        cuts: theirs.
+        decoded: the pictures at the filters' size.
+        task: which of them, with targets and folds.
+        setup: where and how.
+        kind: what the candidates are.
+    """
+    whose = f" of {filters.name}" if kind == "cut" else " of random weights"
+    features = pool_features(
+        filters,
+        cuts,
+        decoded,
+        task.rows,
+        arithmetic=setup.arithmetic,
+        progress=setup.progress,
+        what=f"computing features{whose}",
+    )
+    feature_scores = _score_all(features, task, setup, what=f"scoring cuts{whose}")
+    return [
+        Candidate(
+            title=cut.name if kind == "cut" else cut.name + RANDOM_SUFFIX,
+            kind=kind,
+            feature_scores=feature_scores[cut.name],
+            cut=cut,
+            megabytes=download_megabytes(filters, cut) if kind == "cut" else 0.0,
+        )
+        for cut in cuts
+    ]
+
+
+def score_pixels(decoded: DecodedDataset, task: ProbeTask, setup: ProbeSetup) -> Candidate:
+    """The baseline without any filters: the pixels themselves."""
+    feature_scores = _score_all({RAW_PIXELS: shrink_pixels(decoded, task.rows)}, task, setup, what="scoring raw pixels")
+    return Candidate(title=RAW_PIXELS, kind="pixels", feature_scores=feature_scores[RAW_PIXELS])
+
+
+def _score_all(
+    features: Mapping[str, np.ndarray], task: ProbeTask, setup: ProbeSetup, *, what: str
+) -> dict[str, FeatureScores]:
+    done, total = 0, task.folds * len(features)
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        setup.progress(what, done, total)
+
+    return {name: score_features(found, task, seed=setup.seed, step=step) for name, found in features.items()}
+
+
+def score_as_dict(result: CandidateScore) -> dict[str, Any]:
+    """A result as JSON has it."""
+    cut = result.cut
+    costs = (
+        {}
+        if cut is None
+        else {
+            "node": cut.node,
+            "channels": cut.channels,
+            "stride": cut.stride,
+            "parameters": cut.parameters,
+            "megabytes": cut.megabytes,
+            "gflop": cut.gflop,
+            "fetch_megabytes": result.fetch_megabytes,
+        }
+    )
+    scores = {name: value for name in ("knn", "lda", "r2") if (value := getattr(result, name)) is not None}
+    return {
+        "title": result.title,
+        "kind": result.kind,
+        "score": result.score,
+        "interval": [result.low, result.high],
+        **scores,
+        "logme": result.logme,
+        **costs,
+    }

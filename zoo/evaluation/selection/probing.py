@@ -1,0 +1,238 @@
+"""Where to cut: every cut of a network scored on a dataset, and the cheapest that is as good as the best."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.contracts import Dataset
+from zoo.data import OpenDataset
+from zoo.errors import UsageError, ZooError
+from zoo.evaluation.selection.candidates import (
+    CandidateComparison,
+    CandidateScore,
+    ScoreDifference,
+    as_open_dataset,
+    make_probe_setup,
+    score_as_dict,
+    score_cuts,
+    score_pixels,
+)
+from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
+from zoo.evaluation.selection.intervals import standard_error
+from zoo.evaluation.selection.summary import describe_baselines, explain_choice, training_command
+from zoo.evaluation.selection.tasks import PER_CLASS, make_probe_task, pick_target
+from zoo.files import write_atomically
+from zoo.models import Filters, build_filters, load
+from zoo.networks import find_backbone
+from zoo.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """The scores of a network's cuts on a dataset, and the recommended one."""
+
+    dataset: str
+    filters: str  # their name, or the backbone's with its weights
+    size: int  # pixels
+    target: str
+    measure: str  # "accuracy" or "R²"
+    pictures: int
+    classes: int  # 0 for boxes and numbers
+    folds: str  # in words
+    neighbours: int  # k of k-NN
+    cuts: tuple[CandidateScore, ...]  # the shallowest first
+    baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels
+    best: str  # the cut of the highest score
+    recommended: str
+    why: str  # one sentence
+    gaps: tuple[ScoreDifference, ...]  # the recommended cut over random weights, raw pixels and the deepest cut
+    verdict: str  # whether it beats the baselines, in words
+    train: str  # the line to copy
+    notes: tuple[str, ...]
+    seconds: float  # of all of it, decoding included
+
+    def result(self, title: str) -> CandidateScore:
+        """One row by its title. Raises KeyError."""
+        return {one.title: one for one in (*self.cuts, *self.baselines)}[title]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        gaps = [
+            {"over": gap.over, "difference": gap.difference, "interval": [gap.low, gap.high], "beyond": gap.beyond}
+            for gap in self.gaps
+        ]
+        plain = ("dataset", "filters", "size", "target", "measure", "pictures", "classes", "folds", "neighbours")
+        said = ("best", "recommended", "why", "verdict", "train", "seconds")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "cuts": [score_as_dict(one) for one in self.cuts],
+            "baselines": [score_as_dict(one) for one in self.baselines],
+            "gaps": gaps,
+            **{name: getattr(self, name) for name in said},
+            "notes": list(self.notes),
+        }
+
+    def save(self, path: Path | str) -> Path:
+        """Write it as JSON."""
+        write_atomically(Path(path), json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        return Path(path)
+
+
+def probe(
+    data: OpenDataset | Dataset,
+    filters: Filters | str | Path | None = None,
+    *,
+    backbone: str | None = None,
+    weights: str = "imagenet",
+    cuts: Sequence[str] | None = None,
+    size: int | None = None,
+    target: str | None = None,
+    per_class: int | None = PER_CLASS,
+    folds: int = 5,
+    neighbours: int | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    precision: str = "auto",
+    skip_unreadable: bool = False,
+    progress: Progress = silent,
+) -> Probe:
+    """Score every cut without training, and recommend one.
+
+    One pass over the pictures gives mean-pooled features at every cut, a second one those of the same network with
+    random weights. Every cut's features are standardised, reduced to 64 dimensions and scored by k-NN and shrinkage
+    LDA under cross-validation split by group; `zoo.evaluation.selection.scores` says how. The score is the mean of
+    both accuracies (R² of ridge regression for boxes and numbers).
+
+    Recommended is the cheapest cut, by GFLOP, whose score is within one standard error of the best cut's; `choose`
+    says which standard error. The test pictures of `zoo train` with the same seed are not looked at.
+
+    Args:
+        data: from `zoo.open_dataset`, or a prepared `Dataset` of your own.
+        filters: published filters by name, or in hand; either these or a backbone.
+        backbone: a network by name; all its cuts are scored.
+        weights: the backbone's: `imagenet`, `random`, a safetensors file, a folder or an `hf://` source.
+        cuts: only these, blocks or nodes' paths; all by default.
+        size: the pictures' side in pixels; the network's own by default.
+        target: one of the dataset's; its first by default.
+        per_class: at most so many pictures of each class; None: all.
+        folds: of the cross-validation; fewer where a class or the groups do not bear so many.
+        neighbours: k of k-NN; by default the root of the mean class's pictures in a training part, 1 to 20.
+        seed: of the folds, the random weights and the bootstrap.
+        device: where; the GPU where there is one by default.
+        precision: `auto`, `bf16` or `fp32`.
+        skip_unreadable: leave out pictures that cannot be read, instead of stopping.
+        progress: told how far the work is.
+
+    Raises:
+        UsageError: neither or both of filters and backbone; no such target; k larger than a training part.
+        UnknownNameError: no such filters, backbone or cut.
+        ZooError: one class only, too few pictures, unreadable ones, features that are not finite.
+    """
+    begun = time.perf_counter()
+    opened_data = as_open_dataset(data)
+    chosen = pick_target(opened_data, target)
+    setup = make_probe_setup(device=device, precision=precision, seed=seed, progress=progress)
+    network = _load_network(filters, backbone, weights, size=size, seed=seed, progress=progress)
+    side = size or network.input.size
+    priced = measure_cut_costs(network, cuts, size=side)
+    if not priced:
+        raise ZooError(f"{network.name!r} has no cuts.", "Name a node: `zoo info` and `zoo cuts` list them.")
+    decoded = opened_data.decode(side, skip_unreadable=skip_unreadable, progress=progress)
+    task = make_probe_task(
+        opened_data, decoded, target=chosen, per_class=per_class, folds=folds, neighbours=neighbours, seed=seed
+    )
+    notes = list(task.notes)
+    if decoded.skipped:
+        notes.append(f"{len(decoded.skipped)} unreadable pictures were left out, the first: {decoded.skipped[0]}")
+    candidates = score_cuts(network, priced, decoded, task, setup)
+    if network.weights == "random":
+        notes.append("The weights are random themselves: there is no baseline of random weights.")
+    else:
+        twin = randomly_initialized(network, seed=seed)
+        candidates += score_cuts(twin, priced, decoded, task, setup, kind="random")
+    candidates.append(score_pixels(decoded, task, setup))
+    table = CandidateComparison(candidates, task.groups, seed=seed)
+    count = len(priced)
+    best, picked = choose_cut(table.feature_scores[:, :count], [cut.gflop for cut in priced], task.groups)
+    gaps = _baseline_differences(table, picked, count)
+    deepest = table.gap(picked, count - 1) if picked != count - 1 else None
+    measure = "accuracy" if task.labels is not None else "R²"
+    results = [table.result(index) for index in range(len(candidates))]
+    return Probe(
+        dataset=opened_data.name,
+        filters=network.name if backbone is None else f"{backbone} ({network.weights} weights)",
+        size=side,
+        target=chosen,
+        measure=measure,
+        pictures=len(task.rows),
+        classes=len(task.names),
+        folds=task.how,
+        neighbours=task.neighbours,
+        cuts=tuple(results[:count]),
+        baselines=tuple(results[count:]),
+        best=priced[best].name,
+        recommended=priced[picked].name,
+        why=explain_choice(priced[best].name, priced[picked].name, table.gap(best, picked), measure, count),
+        gaps=(*gaps, *([deepest] if deepest else [])),
+        verdict=describe_baselines(gaps, priced[picked].name, measure, deepest=deepest),
+        train=training_command(opened_data, network, priced[picked], chosen, given=filters, size=size, seed=seed),
+        notes=tuple(notes),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def choose_cut(feature_scores: np.ndarray, costs: Sequence[float], groups: np.ndarray) -> tuple[int, int]:
+    """The best cut, and the cheapest within one standard error of it.
+
+    The standard error is that of the difference between the two cuts, over the same pictures: the scores of the best
+    less those of the other, picture by picture, summed by group where groups are known. The error of either score
+    alone would not do: most of it is that some pictures are hard for every cut, which says nothing of which cut is
+    better, and it would let cuts pass that are worse on nearly every picture that tells them apart.
+
+    Shapes: feature_scores (N, M) float, costs of M cuts, groups (N,) int from 0.
+
+    Returns:
+        (best, recommended), indices of cuts. Where two have the same score, the cheaper is the best.
+    """
+    scores = feature_scores.mean(axis=0)
+    best = min(range(len(scores)), key=lambda cut: (-scores[cut], costs[cut]))
+    near = [
+        cut
+        for cut in range(len(scores))
+        if scores[best] - scores[cut] <= standard_error(feature_scores[:, best] - feature_scores[:, cut], groups)
+    ]
+    return best, min(near, key=lambda cut: costs[cut])
+
+
+def _baseline_differences(table: CandidateComparison, picked: int, count: int) -> list[ScoreDifference]:
+    """The chosen cut over random weights there, where there are any, and over raw pixels, which stand last."""
+    twins = [index for index in range(count, len(table.candidates)) if table.candidates[index].kind == "random"]
+    return [table.gap(picked, other) for other in (*([twins[picked]] if twins else []), len(table.candidates) - 1)]
+
+
+def _load_network(
+    filters: Filters | str | Path | None,
+    backbone: str | None,
+    weights: str,
+    *,
+    size: int | None,
+    seed: int,
+    progress: Progress,
+) -> Filters:
+    if (filters is None) == (backbone is None):
+        raise UsageError("Say what to cut: either filters or a backbone, not both.")
+    if isinstance(filters, Filters):
+        return filters
+    if backbone is None:
+        return load(str(filters))
+    deepest = find_backbone(backbone).cuts()
+    if not deepest:
+        raise ZooError(f"The backbone {backbone!r} has no blocks.", "Cut it at a node, and probe the filters.")
+    return build_filters(backbone, cut=deepest[-1].name, weights=weights, size=size, seed=seed, progress=progress)

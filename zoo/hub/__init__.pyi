@@ -1,0 +1,72 @@
+from .cache import (
+    CachedFile as CachedFile,
+    CachedRepo as CachedRepo,
+    CachedRevision as CachedRevision,
+    IncompleteDownload as IncompleteDownload,
+    PartialFile as PartialFile,
+    count_damaged_ranges as count_damaged_ranges,
+    list_cached as list_cached,
+    list_partial_files as list_partial_files,
+)
+from .card_metadata import (
+    CardMetadata as CardMetadata,
+    EvaluationResult as EvaluationResult,
+    format_front_matter as format_front_matter,
+    read_card_tags as read_card_tags,
+    validate_card as validate_card,
+)
+from .client import (
+    READ as READ,
+    bounded_timeouts as bounded_timeouts,
+    client_api as client_api,
+    endpoint as endpoint,
+    is_offline as is_offline,
+    is_unreachable as is_unreachable,
+    stream_request as stream_request,
+    translate_error as translate_error,
+    uses_xet as uses_xet,
+    with_retries as with_retries,
+)
+from .commit_checks import (
+    check_tag_is_free as check_tag_is_free,
+    create_tag as create_tag,
+    verify_commit as verify_commit,
+)
+from .downloads import (
+    RemoteFile as RemoteFile,
+    cache_folder as cache_folder,
+    download as download,
+    matches_etag as matches_etag,
+    repo_folder as repo_folder,
+)
+from .range_cache import RangeCache as RangeCache, record_commit as record_commit, recorded_commit as recorded_commit
+from .ranges import Address as Address, read_byte_range as read_byte_range
+from .removal import (
+    Removal as Removal,
+    is_download_running as is_download_running,
+    plan_incomplete_download as plan_incomplete_download,
+    plan_partial_file as plan_partial_file,
+    plan_revisions as plan_revisions,
+    remove_tree as remove_tree,
+    scan_with_client as scan_with_client,
+)
+from .repositories import (
+    RemoteRepository as RemoteRepository,
+    check_login as check_login,
+    inspect_repository as inspect_repository,
+    login_tokens as login_tokens,
+    read_licence as read_licence,
+)
+from .search import (
+    HubModel as HubModel,
+    HubRefs as HubRefs,
+    fetch_model_info as fetch_model_info,
+    list_refs as list_refs,
+    search_hub as search_hub,
+)
+from .uploads import (
+    FileChange as FileChange,
+    PushedCommit as PushedCommit,
+    commit_changes as commit_changes,
+    plan_changes as plan_changes,
+)

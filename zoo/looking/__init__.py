@@ -1,1 +1,0 @@
-"""What filters see: the patches that excite them, the pictures they dream of, their maps, and how far they moved."""

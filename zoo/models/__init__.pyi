@@ -1,0 +1,23 @@
+from .fetching import fetch as fetch
+from .filters import (
+    Filters as Filters,
+    assign_tensors as assign_tensors,
+    build_filters as build_filters,
+    embed as embed,
+    find_required_backbone as find_required_backbone,
+    load as load,
+)
+from .golden import (
+    GOLDEN_FILE as GOLDEN_FILE,
+    check_golden as check_golden,
+    compute_golden_features as compute_golden_features,
+)
+from .loading import add_heads as add_heads, load_model as load_model
+from .model import (
+    Cropper as Cropper,
+    HeadSpec as HeadSpec,
+    Model as Model,
+    assemble as assemble,
+    describe_head as describe_head,
+)
+from .queries import read_embeddings as read_embeddings, similar as similar

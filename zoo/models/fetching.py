@@ -1,0 +1,65 @@
+"""Published filters onto this disk: whole, or only the tensors up to an earlier cut."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.progress import Progress, silent
+from zoo.store import Artifact, fetch_artifact as fetch_published
+
+if TYPE_CHECKING:
+    from zoo.store import Manifest
+
+
+def fetch(
+    text: str | Path,
+    *,
+    cut: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: Path | str | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Artifact:
+    """Bring published filters to this disk, verified; a folder or an installed package is verified in place.
+
+    Whole filters of the Hub go into its shared cache. With a cut only the manifest and that cut's tensors come, by
+    ranges, each compared with its own sha256; they are kept under `ZOO_HOME`, and `zoo.load(text, cut=cut,
+    offline=True)` needs nothing else. A deeper cut later brings only what is missing.
+
+    Args:
+        text: a name of `zoo list`, `owner/name[@revision]`, `hf://…`, `package:module/folder` or a folder.
+        cut: stop earlier than they were published: `block2`.
+        revision: a branch, tag or commit, where the text is a repository of the Hub.
+        token: for private repositories; `HF_TOKEN` or the stored login where not given.
+        cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
+        offline: use what is on this disk only.
+        progress: told the bytes.
+
+    Returns:
+        The published filters; `folder` is None where not all of them lie on this disk.
+
+    Raises:
+        UnknownNameError: no such name, no such cut.
+        UsageError: the text names nothing that filters could be.
+        FetchError: no source could be reached; every cause is said.
+        IntegrityError: a file or a tensor is not what the manifest promises, also when read once more.
+        FileError: the disk is full, or cannot be written.
+    """
+    return fetch_published(
+        text,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        offline=offline,
+        tensors=partial(_tensors_up_to, cut=cut) if cut else None,
+        progress=progress,
+    )
+
+
+def _tensors_up_to(manifest: Manifest, cut: str) -> list[str]:
+    from zoo.models.filters import build_meta_network  # imports torch
+
+    return list(build_meta_network(manifest, cut)[1].state_dict())

@@ -1,0 +1,412 @@
+"""Filters: a truncated backbone with weights and preprocessing; what is published, fetched and loaded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.contracts import Cut, FeatureShape, Input
+from zoo.data import open_images
+from zoo.devices import pick_device, pick_precision
+from zoo.embedding import (
+    EmbeddingNetwork,
+    Embeddings,
+    EmbeddingSpace,
+    EmbeddingSummary,
+    check_pool,
+    embed_into,
+    embed_pictures,
+)
+from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError
+from zoo.models.initialization import Initialization, read_initial_weights
+from zoo.networks import Backbone, find_backbone, find_cuts, to_feature_map, truncate
+from zoo.progress import Progress, silent
+from zoo.store import (
+    MODEL_FILE,
+    Artifact,
+    Manifest,
+    digest_of,
+    open_artifact,
+    read_backbone_tensors,
+    warn_if_not_finite,
+)
+
+
+class Filters(nn.Module):
+    """A truncated backbone that turns pictures into feature maps.
+
+    Args:
+        module: the truncated network; forward (N, 3, H, W) float, normalised -> its node's output.
+        backbone: the backbone's full name, `torchvision/vgg16`.
+        cut: where it stops.
+        input: how pictures are fed.
+        weights: where the weights came from, `random` or a source at its commit.
+        name: what they are called, for messages and cards.
+        published: where they were loaded from, None for fresh ones.
+        initialization: what was read of a checkpoint, and what was left out; None where there was none.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        backbone: str,
+        cut: Cut,
+        input: Input,
+        weights: str = "random",
+        name: str | None = None,
+        published: Artifact | None = None,
+        initialization: Initialization | None = None,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.backbone, self.cut, self.input = backbone, cut, input
+        self.weights = weights
+        self.name = name or f"{backbone.rpartition('/')[2]}-{cut.name}"
+        self.published, self.initialization = published, initialization
+        self.register_buffer("mean", torch.tensor(input.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(input.std).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Their manifest, where they were published."""
+        return self.published.manifest if self.published else None
+
+    @property
+    def cuts(self) -> list[Cut]:
+        """Where they can be cut once more, the deepest last."""
+        known = find_backbone(self.backbone).cuts()
+        names = [cut.node for cut in known]
+        if self.cut.node in names:
+            return known[: names.index(self.cut.node) + 1]
+        return find_cuts(self.module, size=self.input.size)
+
+    def truncate(self, cut: str) -> Filters:
+        """The same filters, cut earlier; the weights are shared, not copied.
+
+        Raises:
+            UnknownNameError: they have no such cut.
+        """
+        cuts = self.cuts
+        found = next((known for known in cuts if cut in (known.name, known.node)), None)
+        if found is None:
+            raise UnknownNameError("cut", cut, [known.name for known in cuts], listing=f"zoo info {self.name}")
+        module = self.module if found.node == self.cut.node else truncate(self.module, found, size=self.input.size)
+        return Filters(
+            module,
+            backbone=self.backbone,
+            cut=found,
+            input=self.input,
+            weights=self.weights,
+            name=self.name,
+            published=self.published,
+        )
+
+    def __getitem__(self, name: str) -> Tensor:
+        """A filter bank by its layer, `filters["features.0"]` -> (64, 3, 3, 3), or any parameter by its name.
+
+        Raises:
+            UnknownNameError: no such layer with weights.
+        """
+        parameters: Mapping[str, Tensor] = self.module.state_dict()
+        for key in (name, f"{name}.weight"):
+            if key in parameters:
+                return parameters[key].detach()
+        raise UnknownNameError("layer", name, {key.rpartition(".")[0] for key in parameters})
+
+    @property
+    def first_bank(self) -> Tensor | None:
+        """The kernels of the first convolution, float32 (K, C, h, w) on the CPU; None where there is none."""
+        first = next((one for one in self.module.parameters() if one.ndim == 4), None)
+        return None if first is None else first.detach().float().cpu()
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Shapes: images (N, 3, H, W) uint8, or float in 0 to 1 -> float, less the mean, over the deviation."""
+        scaled = images.to(self.mean.dtype) / 255 if images.dtype == torch.uint8 else images
+        return (scaled - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The feature map.
+
+        Shapes: images (N, 3, H, W) uint8, or float in 0 to 1 -> features (N, C, h, w) float.
+
+        Raises:
+            UsageError: not a batch of RGB pictures.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise UsageError(
+                f"Filters take pictures (N, 3, H, W), but were given {tuple(images.shape)}.",
+                "For one picture add a first axis: image.unsqueeze(0).",
+            )
+        return to_feature_map(self.module(self.normalise(images)), self.cut)
+
+    @torch.no_grad()
+    def feature_shape(self, size: int | None = None) -> FeatureShape:
+        """What leaves them for one picture of `size` pixels; computed without arithmetic, on the meta device.
+
+        Raises:
+            UsageError: they do not take pictures of that size.
+        """
+        side = size or self.input.size
+        try:
+            meta_copy = copy.deepcopy(self.module).to("meta").eval()
+            shape = to_feature_map(meta_copy(torch.empty(2, 3, side, side, device="meta")), self.cut).shape
+        except RuntimeError:
+            training = self.module.training
+            parameter = next(self.module.parameters())
+            probe = torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype)
+            try:
+                shape = to_feature_map(self.module.eval()(probe), self.cut).shape
+            except (RuntimeError, AssertionError) as error:  # too small for its pools, or tokens of one size only
+                raise UsageError(
+                    f"{self.name!r} take no pictures of {side} x {side} pixels.",
+                    f"Give their own size, {self.input.size}.",
+                ) from error
+            finally:
+                self.module.train(training)
+        return FeatureShape(channels=shape[1], height=shape[2], width=shape[3])
+
+    def embed(
+        self,
+        pictures: Any,
+        *,
+        size: int | None = None,
+        pool: str = "mean",
+        device: str | None = None,
+        precision: str = "auto",
+        batch: int | None = None,
+        skip_unreadable: bool = False,
+        progress: Progress = silent,
+    ) -> Embeddings:
+        """A vector for every picture, in memory.
+
+        Args:
+            pictures: a folder (searched all the way down), a file, a pattern (`photos/**/*.jpg`), several of them, or
+                a prepared dataset.
+            size: the side that pictures are resized to; the filters' own by default.
+            pool: how a map becomes a vector: `mean`, `gem`, `max`, or `map` for all of it.
+            device: where; the GPU where there is one by default.
+            precision: `auto`, `bf16` or `fp32`.
+            batch: pictures that go through the network at once; by size and device by default.
+            skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
+            progress: told how far the work is.
+
+        Raises:
+            FileError: no such file, a folder without pictures.
+            ZooError: a picture that cannot be read.
+        """
+        space = self.space(size=size, pool=pool)
+        return embed_pictures(
+            self._network(pool, device, precision),
+            open_images(pictures),
+            space=space,
+            batch=batch,
+            skip_unreadable=skip_unreadable,
+            embedder=self,
+            progress=progress,
+        )
+
+    def embed_into(
+        self,
+        out: Path | str,
+        pictures: Any,
+        *,
+        size: int | None = None,
+        pool: str = "mean",
+        device: str | None = None,
+        precision: str = "auto",
+        **options: Any,
+    ) -> EmbeddingSummary:
+        """As `embed`, into a file, with memory that does not grow with the pictures.
+
+        Args:
+            out: `.parquet`, `.npy` or `.safetensors`.
+            pictures: as for `embed`, and so are `size`, `pool`, `device` and `precision`.
+            options: `resume`, `batch`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_into`.
+        """
+        return embed_into(
+            Path(out),
+            lambda: self._network(pool, device, precision),
+            open_images(pictures),
+            space=self.space(size=size, pool=pool),
+            **options,
+        )
+
+    def space(self, *, size: int | None = None, pool: str = "mean") -> EmbeddingSpace:
+        """The embedding space of these filters: only vectors of one space are compared.
+
+        Raises:
+            UsageError: no such pooling, or a size under one pixel.
+        """
+        side = self.input.size if size is None else size
+        if side < 1:
+            raise UsageError(
+                f"Pictures cannot be resized to {side} pixels.", "Give a size of 1 or more, or leave it out."
+            )
+        shape = self.feature_shape(side)
+        whole = (shape.channels, shape.height, shape.width)
+        return EmbeddingSpace(
+            filters=self.name,
+            manifest=self.published.digest if self.published else f"weights:{digest_of(self.module)}",
+            cut=self.cut.name,
+            pool=check_pool(pool),
+            size=side,
+            source=self.published.source.text if self.published else "",
+            shape=whole if pool == "map" else whole[:1],
+        )
+
+    def _network(self, pool: str, device: str | None, precision: str) -> EmbeddingNetwork:
+        where = pick_device(device)
+        dtype = pick_precision(where, precision)
+        return EmbeddingNetwork(self.module, cut=self.cut, input=self.input, pool=pool, device=where, dtype=dtype)
+
+
+def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **where: Any) -> Filters:
+    """Load published filters by name, `owner/name`, `hf://…` or folder; only the tensors needed are read.
+
+    Args:
+        name: what to load.
+        cut: stop earlier than they were published: `block2`.
+        verify: compare every tensor that is read with its hash.
+        where: `revision`, `token`, `cache_dir`, `offline`, as `fetch` takes them.
+
+    Raises:
+        UnknownNameError: no such name, no such cut.
+        IntegrityError: the bytes are not the published ones.
+        MissingPluginError: the backbone comes from a package that is not installed.
+    """
+    published = open_artifact(str(name), **where)
+    manifest = published.manifest
+    wanted, module = build_meta_network(manifest, cut)
+    tensors = read_backbone_tensors(published, list(module.state_dict()), verify=verify)
+    where_text = f"{published.source.text}/{MODEL_FILE}"
+    if verify:
+        warn_if_not_finite(tensors, where_text)
+    assign_tensors(module, tensors, where=where_text)
+    network_input = Input(size=manifest.input.size, mean=manifest.input.mean, std=manifest.input.std)
+    filters = Filters(
+        module,
+        backbone=manifest.backbone,
+        cut=wanted,
+        input=network_input,
+        weights=published.source.text,
+        name=manifest.name,
+        published=published,
+    )
+    return filters.eval()
+
+
+def embed(filters: Filters | str | Path, pictures: Any, **options: Any) -> Embeddings:
+    """`filters.embed(pictures)`, where filters may also be a name to load."""
+    loaded = filters if isinstance(filters, Filters) else load(filters)
+    return loaded.embed(pictures, **options)
+
+
+def find_required_backbone(name: str, *, package: str, needed_by: str) -> Backbone:
+    """The backbone that published filters or a run name. Raises MissingPluginError naming its package."""
+    try:
+        return find_backbone(name)
+    except UnknownNameError as error:
+        raise MissingPluginError("backbone", name, package=package, needed_by=needed_by) from error
+
+
+def build_meta_network(manifest: Manifest, cut: str | None = None) -> tuple[Cut, nn.Module]:
+    """The network that published filters are, or an earlier cut of it, with parameters on the meta device.
+
+    Raises:
+        UnknownNameError: they have no such cut.
+        MissingPluginError: the backbone comes from a package that is not installed.
+    """
+    name = manifest.name
+    backbone = find_required_backbone(manifest.backbone, package=manifest.backbone_package, needed_by=f"{name!r}")
+    last = Cut(**{field: getattr(manifest.cut, field) for field in ("name", "node", "channels", "stride", "layout")})
+    wanted = last
+    if cut and cut not in (last.name, last.node):
+        kept = _cuts_up_to(backbone, last)
+        by_name = {text: one for one in kept for text in (one.name, one.node)}
+        if cut not in by_name:
+            listed = ", ".join(one.name for one in kept)
+            raise UnknownNameError(
+                f"cut of {name!r} ({listed})", cut, [one.name for one in kept], listing=f"zoo cuts {backbone.name}"
+            )
+        wanted = by_name[cut]
+    return wanted, backbone.truncated(wanted, fresh=False)
+
+
+def _cuts_up_to(backbone: Backbone, last: Cut) -> list[Cut]:
+    """The cuts of filters that end at `last`; where that is inside a block, those before it and itself."""
+    known = backbone.cuts()
+    nodes = [one.node for one in known]
+    if last.node in nodes:
+        return known[: nodes.index(last.node) + 1]
+    whole = set(backbone.truncated(last, fresh=False).state_dict())
+    return [one for one in known if set(backbone.truncated(one, fresh=False).state_dict()) < whole] + [last]
+
+
+def build_filters(
+    backbone: str,
+    *,
+    cut: str,
+    weights: str,
+    size: int | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Filters:
+    """Truncate a backbone and give it weights.
+
+    Args:
+        backbone: its name.
+        cut: a block, or a node's path.
+        weights: `random`, a tag of the family's (`imagenet`), a safetensors file, a folder or an `hf://` source; see
+            `zoo.models.checkpoint`. Only the tensors that remain are read.
+        size: the pictures' side in pixels; the backbone's own by default.
+        seed: of the random weights.
+        progress: told how far the reading is.
+
+    Raises:
+        FetchError: the weights cannot be reached. Nothing is ever replaced by random weights.
+        IntegrityError: they are another network's.
+    """
+    found = find_backbone(backbone)
+    where = found.find_cut(cut)
+    given = found.input
+    network_input = Input(size=size or given.size, mean=given.mean, std=given.std)
+    initialization: Initialization | None = None
+    if weights == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = found.truncated(where, fresh=True)
+    else:
+        module = found.truncated(where, fresh=False)
+        initialization, tensors = read_initial_weights(found, weights, module, progress=progress)
+        counters = {name: torch.tensor(0) for name in module.state_dict() if name not in tensors}
+        assign_tensors(module, tensors | counters, where=initialization.text)
+    text = initialization.text if initialization else "random"
+    return Filters(
+        module, backbone=found.full_name, cut=where, input=network_input, weights=text, initialization=initialization
+    )
+
+
+def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Give a module on the meta device its tensors, in float32. Raises IntegrityError where they do not fit."""
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            raise IntegrityError(
+                f"{where}: {name} holds complex numbers, which no network takes.", "Take other weights."
+            )
+    ready = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    try:
+        module.load_state_dict(ready, strict=True, assign=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise IntegrityError(f"{where}: the weights do not fit the network: {first}", "Fetch them again.") from error
+    for parameter in module.parameters():
+        parameter.requires_grad_(True)

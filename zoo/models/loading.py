@@ -1,0 +1,163 @@
+"""Models that were published, or described by a run: heads built again and filled with their tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.contracts import TARGETS, Box, Categories, FeatureShape, Head, Multilabel, Number, Target
+from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError, ZooError
+from zoo.models.filters import Filters, load
+from zoo.models.model import Cropper, HeadSpec, Model, build_head
+from zoo.plugins import find_plugin
+from zoo.store import HeadEntry, Manifest, open_artifact, read_head_tensors
+
+BUILD_ERRORS = (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, ZeroDivisionError)  # of odd options
+
+
+def add_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[str, Tensor]) -> Model:
+    """Filters with the heads that were described, filled with their tensors, `<head>.<parameter>`.
+
+    Raises:
+        MissingPluginError: a head comes from a package that is not installed.
+        IntegrityError: the tensors do not fit.
+    """
+    heads: dict[str, Head] = {}
+    specs: dict[str, HeadSpec] = {}
+    for entry in entries:
+        spec = HeadSpec(
+            plugin=entry.plugin,
+            target=entry.target_name,
+            weight=entry.weight,
+            options=entry.options,
+            called=entry.name,
+        )
+        try:
+            find_plugin("head", spec.plugin)
+        except UnknownNameError as error:
+            raise MissingPluginError(
+                "head", spec.plugin, package=entry.package, needed_by=f"{filters.name!r}"
+            ) from error
+        made = TARGETS[entry.target.kind]
+        target: Target
+        if made in (Categories, Multilabel):
+            target = made(entry.target.names)
+        else:
+            target = Number(entry.target.unit) if made is Number else Box()
+        shape = FeatureShape(channels=entry.shape.channels, height=entry.shape.height, width=entry.shape.width)
+        _check_shapes(filters, entry, spec, target, shape, tensors)
+        try:
+            heads[entry.name], specs[entry.name] = build_head(spec, targets={entry.target_name: target}, shape=shape)
+        except BUILD_ERRORS as error:
+            raise _build_error(filters, entry, error) from error
+    try:
+        model = Model(filters, heads, specs, size=filters.input.size)
+    except KeyError as error:  # torch's own attributes cannot be names
+        raise IntegrityError(f"{filters.name}: a head cannot have that name ({error}).", "Do not use it.") from error
+    try:
+        model.heads.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise IntegrityError(
+            f"{filters.name}: the heads' weights do not fit: {reason}.", "Fetch them again."
+        ) from error
+    model.temperatures = {entry.name: entry.temperature for entry in entries if entry.temperature is not None}
+    return model.eval()
+
+
+def _check_shapes(
+    filters: Filters,
+    entry: HeadEntry,
+    spec: HeadSpec,
+    target: Target,
+    shape: FeatureShape,
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Hold a described head against its tensors before it is built: its options may ask for any amount of memory.
+
+    A head that computes with its tensors while it is made cannot be built on the meta device, and is not held
+    against anything here.
+
+    Raises:
+        IntegrityError: the head as described has other tensors than were published.
+    """
+    try:
+        with torch.device("meta"):
+            meta_head, _ = build_head(spec, targets={entry.target_name: target}, shape=shape)
+    except NotImplementedError:
+        return
+    except BUILD_ERRORS as error:
+        if "meta" in str(error):
+            return
+        raise _build_error(filters, entry, error) from error
+    prefix = f"{entry.name}."
+    wanted = {name: tuple(tensor.shape) for name, tensor in meta_head.state_dict().items()}
+    given = {name.removeprefix(prefix): tuple(one.shape) for name, one in tensors.items() if name.startswith(prefix)}
+    if wanted != given:
+        differ = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+        first = differ[0]
+        raise IntegrityError(
+            f"{filters.name}: the heads' weights do not fit: {prefix}{first} is {_format_shape(given.get(first))}, and "
+            f"the head as described needs {_format_shape(wanted.get(first))} ({len(differ)} differ).",
+            "Fetch them again.",
+        )
+
+
+def _format_shape(shape: tuple[int, ...] | None) -> str:
+    return "not there" if shape is None else f"({', '.join(map(str, shape))})"
+
+
+def _build_error(filters: Filters, entry: HeadEntry, error: BaseException) -> IntegrityError:
+    reason = " ".join(str(error).split())[:120]
+    return IntegrityError(
+        f"{filters.name}: the head {entry.name!r} cannot be built as described: {reason}.", "Do not use it."
+    )
+
+
+def load_model(name: str | Path, **where: Any) -> Model:
+    """Load published filters together with their heads.
+
+    Args:
+        name: as `zoo.load` takes it.
+        where: likewise.
+
+    Raises:
+        ZooError: they were published without heads.
+        MissingPluginError: a head comes from a package that is not installed; the filters alone load all the same.
+    """
+    if where.get("cut"):
+        raise UsageError(f"The heads of {str(name)!r} stand on its last cut.", "Load the filters alone with zoo.load.")
+    filters = load(name, **where)
+    published = filters.published
+    if published is None or not published.manifest.heads:
+        raise ZooError(
+            f"{filters.name!r} was published without heads.", "Use its features: `zoo embed`, or train a head."
+        )
+    model = add_heads(filters, published.manifest.heads, read_head_tensors(published))
+    if published.manifest.crop is not None:
+        model.crop = _load_cropper(
+            published.manifest, {key: value for key, value in where.items() if key != "revision"}
+        )
+    return model
+
+
+def _load_cropper(manifest: Manifest, where: Mapping[str, Any]) -> Cropper:
+    """What published heads' pictures are cropped to first: other published filters, held against their hash."""
+    entry = manifest.crop
+    if entry is None or entry.locator is None or entry.head is None:
+        return Cropper(locator=None, head="", margin=entry.margin if entry else 0.0)
+    published = open_artifact(entry.locator, **where)
+    if published.digest != entry.manifest or published.manifest.crop is not None:
+        raise IntegrityError(
+            f"{manifest.name}: its pictures are cropped first by {entry.locator}, and what lies there is not what it "
+            f"was made with.",
+            f"Load the filters alone: zoo.load({manifest.name!r}).",
+        )
+    locator = load_model(entry.locator, **where)
+    if entry.head not in locator.heads or not isinstance(locator.head(entry.head).target, Box):
+        raise IntegrityError(f"{manifest.name}: {entry.locator} has no head {entry.head!r} that says a box.")
+    return Cropper(locator=locator, head=entry.head, margin=entry.margin)

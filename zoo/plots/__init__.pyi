@@ -1,0 +1,34 @@
+from .ablation import draw_ablation as draw_ablation
+from .confusion import draw_confusion as draw_confusion
+from .contact_sheet import draw_neighbours as draw_neighbours, draw_sheet as draw_sheet
+from .curves import draw_curves as draw_curves
+from .filter_sheets import (
+    FilterSheetOptions as FilterSheetOptions,
+    FilterSheets as FilterSheets,
+    show_filters as show_filters,
+)
+from .grid import draw_filters as draw_filters
+from .page import (
+    PageBar as PageBar,
+    PageBars as PageBars,
+    PageCommand as PageCommand,
+    PageContent as PageContent,
+    PageFigure as PageFigure,
+    PageTable as PageTable,
+    write_page as write_page,
+)
+from .page_template import page_style as page_style
+from .png import LARGEST_PNG as LARGEST_PNG, save_png as save_png
+from .probe import draw_probe as draw_probe
+from .style import (
+    DENSITY as DENSITY,
+    INK as INK,
+    MUTED as MUTED,
+    PAPER as PAPER,
+    RULE as RULE,
+    ImageLike as ImageLike,
+    as_image as as_image,
+    fit_text as fit_text,
+    font as font,
+    text_width as text_width,
+)

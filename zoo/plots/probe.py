@@ -1,0 +1,139 @@
+"""The plot of a probe: the score of each cut, its interval, and its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from zoo.errors import UsageError
+from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, render_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from zoo.evaluation import CandidateScore, Probe
+
+CUT_WIDTH = 190  # pixels a cut
+
+
+def draw_probe(probe: Probe) -> Image.Image:
+    """Draw the scores of all cuts with their 95% intervals, the baselines, and each cut's cost below its name.
+
+    The recommended cut is filled and named. Random weights at the same cuts are grey, raw pixels a dashed line.
+
+    Args:
+        probe: from `zoo.probe`.
+
+    Returns:
+        RGB, from 1,100 pixels wide.
+
+    Raises:
+        UsageError: there are no cuts.
+    """
+    if not probe.cuts:
+        raise UsageError("There are no cuts to draw.", "Probe a network that has some.")
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    width = max(1100, 330 + CUT_WIDTH * len(probe.cuts))
+    layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12)
+    figure = Figure(figsize=(width / DPI, 720 / DPI), dpi=DPI, facecolor=PAPER, layout=layout)
+    axes = figure.subplots()
+    names = [one.title for one in probe.cuts]
+    _draw_cuts(axes, probe.cuts, colour=ACCENT, label=probe.filters)
+    _draw_random(axes, probe, names)
+    _draw_pixels(axes, probe)
+    _mark_recommended(axes, probe, names.index(probe.recommended))
+    _style_axes(axes, probe, names)
+    return render_figure(figure)
+
+
+def _draw_cuts(
+    axes: Axes, results: Sequence[CandidateScore], *, colour: str, label: str, places: Sequence[float] | None = None
+) -> None:
+    across = list(places) if places is not None else list(range(len(results)))
+    scores = [one.score for one in results]
+    reach = [[one.score - one.low for one in results], [one.high - one.score for one in results]]
+    axes.errorbar(
+        across,
+        scores,
+        yerr=reach,
+        color=colour,
+        linewidth=1.6,
+        elinewidth=1.3,
+        capsize=4,
+        marker="o",
+        markersize=6,
+        markerfacecolor=PAPER,
+        markeredgewidth=1.6,
+        label=label,
+        zorder=3,
+    )
+
+
+def _draw_random(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
+    random = [one for one in probe.baselines if one.kind == "random"]
+    if random:
+        places = [names.index(one.cut.name) + 0.07 for one in random if one.cut]
+        _draw_cuts(axes, random, colour=MUTED, label="random weights", places=places)
+
+
+def _draw_pixels(axes: Axes, probe: Probe) -> None:
+    for one in probe.baselines:
+        if one.kind == "pixels":
+            axes.axhspan(one.low, one.high, color=WARM, alpha=0.09, linewidth=0, zorder=1)
+            axes.axhline(one.score, color=WARM, linewidth=1.4, linestyle=(0, (5, 3)), label=one.title, zorder=2)
+
+
+def _mark_recommended(axes: Axes, probe: Probe, place: int) -> None:
+    chosen = probe.cuts[place]
+    axes.plot([place], [chosen.score], "o", color=ACCENT, markersize=10, zorder=4)
+    axes.annotate(
+        "recommended",
+        (place, chosen.high),
+        (0, 9),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+        color=ACCENT,
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def _style_axes(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    costs = [
+        f"{one.title}\n{one.cut.gflop:.3g} GFLOP\n{one.cut.megabytes:.3g} MB" if one.cut else one.title
+        for one in probe.cuts
+    ]
+    axes.set_xticks(range(len(names)), costs, fontsize=8.5, color=INK, parse_math=False, linespacing=1.5)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.margins(y=0.16)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+    if probe.measure == "accuracy":
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
+    what = "mean accuracy of k-NN and LDA" if probe.measure == "accuracy" else "R² of ridge regression"
+    axes.set_title(
+        f"Where to cut {probe.filters} for {probe.dataset}",
+        loc="left", fontsize=12, color=INK, fontweight="bold", pad=40, parse_math=False,
+    )  # fmt: skip
+    axes.annotate(
+        f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}",
+        (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points",
+        fontsize=8.5, color=MUTED, parse_math=False, annotation_clip=False, linespacing=1.4,
+    )  # fmt: skip
+    axes.tick_params(axis="y", labelsize=8.5, colors=MUTED, length=0)
+    axes.tick_params(axis="x", length=0, pad=8)
+    axes.grid(axis="y", color=RULE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+    legend = axes.legend(
+        frameon=False, fontsize=8.5, labelcolor=INK, handlelength=2.2, loc="center left", bbox_to_anchor=(1.0, 0.5)
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)

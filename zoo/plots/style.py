@@ -1,0 +1,62 @@
+"""What all drawn pictures share: colours, type, and how a plot becomes an image."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageFont
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK = "#1d2b34"
+MUTED = "#65757f"
+RULE = "#dfe5e8"
+PAPER = "#ffffff"
+ACCENT = "#13707a"  # what is right, what is ours
+WARM = "#c4513a"  # what is wrong
+DPI = 150  # per inch
+DENSITY = 1.5  # dots for each pixel of an ordinary screen, so that text is sharp on a better one
+
+ImageLike = Image.Image | np.ndarray
+"""A PIL image, or uint8 (H, W, 3) RGB or (H, W) grey."""
+
+
+def as_image(picture: ImageLike) -> Image.Image:
+    """RGB, whatever it was."""
+    return (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("RGB")
+
+
+@cache
+def font(pixels: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Matplotlib's DejaVu Sans, so that text is measured as it will be drawn."""
+    from matplotlib import get_data_path
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", name)), pixels)
+
+
+def text_width(text: str, pixels: int, *, bold: bool = False) -> float:
+    """How wide a line of text is, in pixels."""
+    return font(pixels, bold=bold).getlength(text)
+
+
+def fit_text(text: str, pixels: int, room: float) -> str:
+    """The text, cut with an ellipsis where it is wider than `room` pixels."""
+    if text_width(text, pixels) <= room:
+        return text
+    while text and text_width(text + "…", pixels) > room:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def render_figure(figure: Figure) -> Image.Image:
+    """Draw a matplotlib figure in memory, RGB."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -1,0 +1,250 @@
+"""The card of published filters: README.md with the Hub's metadata on top, and a checksum that shows edits."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.contracts import Box, Categories, Cut, Multilabel, Target
+from zoo.files import write_atomically
+from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
+from zoo.store import CARD_FILE
+from zoo.training import DatasetRecord, SplitsRecord
+
+README = CARD_FILE
+CARD_TAG = "feature-filters"  # what a search asks for
+CARD_TAGS = ("zoo", CARD_TAG)
+TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
+
+_CHECKSUM = re.compile(
+    r"\n<!-- zoo wrote this card ([0-9a-f]{16}); once it is edited, `zoo push` leaves it alone -->\n\Z"
+)
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_DATASET = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9](?:[\w.-]*\w)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CardPicture:
+    """A kind of picture that a card shows."""
+
+    file: str  # a pattern; its group is the layer
+    title: str
+    alt: str
+    about: str = ""
+
+
+CARD_PICTURES = (
+    _CardPicture(
+        file=r"confusion\.png",
+        title="Confusion",
+        alt="Confusion matrix: a row for every true class, a column for every predicted one",
+    ),
+    _CardPicture(
+        file=r"curves\.png",
+        title="Training",
+        alt="Curves of loss and score, epoch by epoch, in training and on validation pictures",
+    ),
+    _CardPicture(
+        file=r"patches-(.+)\.png",
+        title="What {layer} looks for",
+        alt="Channels of {layer}, a row each: its visualisation, then the nine patches of validation pictures that "
+        "excite the channel most",
+        about="Left the picture that excites a channel most, found by climbing its gradient (Olah, Mordvintsev and "
+        "Schubert 2017); right the patches that excite it most, at most one of a picture.",
+    ),
+    _CardPicture(
+        file=r"dreams-(.+)\.png",
+        title="What {layer} looks for",
+        alt="Feature visualisations of channels of {layer}, one each",
+        about="For some channels the picture that excites them most, found by climbing the gradient (Olah, Mordvintsev "
+        "and Schubert 2017).",
+    ),
+    _CardPicture(
+        file=r"activations\.png",
+        title="One picture through the layers",
+        alt="A validation picture, and for every block the mean of its maps and its four strongest channels",
+    ),
+    _CardPicture(
+        file=r"drift\.png",
+        title="Drift from the base",
+        alt="Bars of how far every layer's weights moved and how alike its maps stayed, and the first filters that "
+        "moved most, before and after",
+    ),
+    _CardPicture(file=r"filters\.png", title="First filters", alt="The filters of the first layer, side by side"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What a card says."""
+
+    name: str
+    license: str
+    about: str
+    backbone: str
+    cut: Cut
+    size: int
+    dtype: str
+    parameters: int
+    use: str  # the argument of zoo.load in the example: "owner/name"
+    base: str | None  # published filters, by name
+    base_repo: str | None  # where the weights began, "owner/name" of the Hub
+    base_license: str | None
+    weights: str
+    dataset: DatasetRecord
+    dataset_license: str | None
+    splits: SplitsRecord
+    device: str
+    versions: Mapping[str, str]
+    crop: str  # in words; empty: whole pictures
+    uses_true_boxes: bool  # cropped to the true boxes: the scores are no answers to new pictures
+    seed: int
+    seconds: float
+    heads: Mapping[str, Target]
+    targets: Mapping[str, Target]  # of all heads that were trained
+    figures: Mapping[str, Any]
+
+
+def write_card(path: Path, card: ModelCard) -> None:
+    """Write the card; every figure in it comes from the run."""
+    pictures = {found.name for found in path.parent.glob("*.png")}
+    write_atomically(path, _with_checksum(f"{format_front_matter(_metadata(card))}\n{_body(card, pictures)}"))
+
+
+def is_generated_card(content: bytes) -> bool:
+    """Whether a README is a card as zoo wrote it: with its checksum, and not edited since."""
+    text = content.decode("utf-8", "replace")
+    seal = _CHECKSUM.search(text)
+    return bool(seal and seal[1] == _digest(text[: seal.start()]))
+
+
+def has_body(content: bytes) -> bool:
+    """Whether a README says anything below its metadata; those that the Hub itself makes do not."""
+    return bool(_FRONT_MATTER.sub("", content.decode("utf-8", "replace"), count=1).strip())
+
+
+def _with_checksum(text: str) -> str:
+    return f"{text}\n<!-- zoo wrote this card {_digest(text)}; once it is edited, `zoo push` leaves it alone -->\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _metadata(card: ModelCard) -> CardMetadata:
+    dataset = card.dataset.name.rpartition(":")[2]
+    return CardMetadata(
+        name=card.name,
+        license=card.license,
+        library="zoo",
+        tags=CARD_TAGS,
+        task="image-feature-extraction",
+        base_model=card.base_repo,
+        datasets=(dataset,) if _can_be_dataset(dataset) else (),
+        results=() if card.uses_true_boxes else tuple(_results(card, dataset)),
+        own={"backbone": card.backbone.rpartition("/")[2], "cut": card.cut.name},
+    )
+
+
+def _results(card: ModelCard, dataset: str) -> Iterator[EvaluationResult]:
+    for split, by_head in card.figures.items():
+        for head, metrics in by_head.items():
+            task = TASKS.get(type(card.targets[head]), "other") if head in card.targets else "other"
+            for metric, value in metrics.items():
+                if isinstance(value, float) and math.isfinite(value):
+                    yield EvaluationResult(
+                        task=task, head=head, dataset=dataset, split=split, metric=metric, value=value
+                    )
+
+
+def _can_be_dataset(name: str) -> bool:
+    """Whether the Hub takes the text for a dataset's name; it refuses the whole card for one that cannot be."""
+    fits = _DATASET.fullmatch(name) is not None and len(name) <= 96
+    return fits and "--" not in name and ".." not in name and not name.endswith(".git")
+
+
+def _body(card: ModelCard, pictures: set[str]) -> str:
+    short = card.backbone.rpartition("/")[2]
+    began = _describe_origin(card)
+    options = ", ".join(f"{key} = {value}" for key, value in card.dataset.options.items())
+    parts = [
+        f"# {card.name}",
+        card.about,
+        f"Feature filters: `{short}` cut after `{card.cut.name}` (`{card.cut.node}`), {card.parameters:,} parameters, "
+        f"{card.cut.channels} channels, one cell for every {card.cut.stride} x {card.cut.stride} pixels. "
+        f"The weights {began}.",
+        "## Use",
+        "```python\nimport zoo\n"
+        f'filters = zoo.load("{card.use}")\n'
+        'vectors = filters.embed("photos/").vectors  # (N, ' + str(card.cut.channels) + ")\n```",
+        f"`model.safetensors` holds the parameters under `{short}`'s own names: "
+        "`load_state_dict(..., strict=False)` puts them into the plain backbone.",
+        "## Scores",
+        _scores(card),
+        "## How it was made",
+        f"- data: `{card.dataset.name}` of the package `{card.dataset.package}` "
+        f"{card.dataset.version}" + (f" ({options})" if options else ""),
+        f"- licence of the pictures: {card.dataset_license or 'unknown'}",
+        f"- pictures: {card.splits.train:,} to train, {card.splits.val:,} to validate, "
+        f"{card.splits.test:,} to test, resized to {card.size} x {card.size} pixels ({card.splits.how})"
+        + (f"; {card.crop}" if card.crop else ""),
+        f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds",
+        f"- weights published as {card.dtype}"
+        + ("" if card.dtype == "float32" else "; scored in float32, before they were rounded"),
+        "- " + ", ".join(f"{package} {number}" for package, number in card.versions.items()),
+        "- `recipe.toml` trains it again; `metrics.json` has every epoch",
+    ]
+    for name, target in card.heads.items():
+        if isinstance(target, Categories):
+            parts += [f"## Classes of the head `{name}`", ", ".join(f"`{one}`" for one in target.names)]
+    for picture, file in _pictures_to_show(pictures):
+        parts += [f"## {picture.title}", picture.about, f"![{picture.alt}]({file})"]
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    return text.replace("\n\n- ", "\n- ").replace("## How it was made\n- ", "## How it was made\n\n- ")
+
+
+def _pictures_to_show(pictures: set[str]) -> Iterator[tuple[_CardPicture, str]]:
+    """What the card has to show, each with its file; files that it does not know stay unmentioned."""
+    for picture in CARD_PICTURES:
+        for file in sorted(pictures):
+            if found := re.fullmatch(picture.file, file):
+                layer = (found.groups() or ("",))[0]
+                words = {field: getattr(picture, field).format(layer=layer) for field in ("title", "alt", "about")}
+                yield replace(picture, **words), file
+
+
+def _describe_origin(card: ModelCard) -> str:
+    """`were fine-tuned from ...`, and where that is not on the Hub, which the metadata can name, that it is not."""
+    if card.base:
+        what = f"were fine-tuned from `{card.base}`"
+        what += f" (`{card.base_repo}`)" if card.base_repo else ", which has no repository of its own on the Hub"
+    elif card.weights == "random":
+        return "began as random numbers"
+    else:
+        what = f"began with `{card.weights}` weights" + (f" (`{card.base_repo}`)" if card.base_repo else "")
+    return what + (f", licence {card.base_license}" if card.base_license else "")
+
+
+def _scores(card: ModelCard) -> str:
+    rows = []
+    for split, by_head in card.figures.items():
+        for head, metrics in by_head.items():
+            figures = {key: value for key, value in metrics.items() if isinstance(value, float)}
+            rows.append((f"{split}, {head}", figures))
+    if not rows:
+        return "None were measured."
+    columns = list(dict.fromkeys(column for _, figures in rows for column in figures))
+    lines = [
+        "| pictures, head | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
+        "|---|" + "---:|" * len(columns),
+    ]
+    lines += [
+        f"| {title} | " + " | ".join(f"{figures[column]:.4f}" if column in figures else "" for column in columns) + " |"
+        for title, figures in rows
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+"""What filters are made from, and under which licence they may go out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import UsageError, ZooError
+from zoo.networks import find_backbone
+from zoo.publish.licences import Origin, check_licence, check_lineage
+from zoo.store import Manifest
+from zoo.training import RunRecord
+
+_REPO = re.compile(r"hf://([^/@\s]+/[^/@\s]+)")
+
+LookUpLicence = Callable[[str], str | None]  # a repository of the Hub -> what its card says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ancestry:
+    """Where the weights came from, and what they were trained on."""
+
+    base: str | None  # published filters, by name
+    weights: str  # "random", or where they came from
+    repo: str | None  # of the Hub, "owner/name", where they came from one
+    base_license: str | None
+    base_dataset_license: str | None
+    dataset: str | None
+    dataset_license: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledLicences:
+    """What was settled; None where nobody knows."""
+
+    own: str
+    base: str | None
+    dataset: str | None
+
+
+def ancestry_of_run(record: RunRecord) -> Ancestry:
+    """What run.json says."""
+    base = record.base
+    return Ancestry(
+        base=base.name if base else None,
+        weights=record.weights,
+        repo=_find_repository(record.weights, record.model.backbone),
+        base_license=base.license if base else None,
+        base_dataset_license=base.dataset_license if base else None,
+        dataset=record.dataset.name,
+        dataset_license=record.dataset.license,
+    )
+
+
+def ancestry_of_manifest(manifest: Manifest) -> Ancestry:
+    """What config.json says."""
+    lineage = manifest.lineage
+    return Ancestry(
+        base=lineage.base,
+        weights=lineage.weights,
+        repo=_find_repository(lineage.weights, manifest.backbone),
+        base_license=lineage.base_license,
+        base_dataset_license=None,
+        dataset=lineage.dataset,
+        dataset_license=lineage.dataset_license,
+    )
+
+
+def settle_licences(
+    ancestry: Ancestry,
+    *,
+    license: str | None,
+    base_license: str | None = None,
+    dataset_license: str | None = None,
+    ask: LookUpLicence | None = None,
+) -> SettledLicences:
+    """Find the licence to publish under, and check that the lineage allows it.
+
+    Args:
+        ancestry: of the filters.
+        license: as the publisher asks; the base's own where not given.
+        base_license, dataset_license: what the publisher knows better.
+        ask: reads the licence in a repository's card on the Hub; None: offline, where weights of unknown licence pass.
+
+    Raises:
+        UsageError: no licence is known, a word is no licence, or the lineage does not allow it.
+    """
+    fresh = ancestry.base is None and ancestry.weights == "random"
+    base = check_licence(base_license, argument="base_license") if base_license else ancestry.base_license
+    if not base and not fresh and ancestry.repo and ask:
+        base = ask(ancestry.repo)
+    dataset = (
+        check_licence(dataset_license, argument="dataset_license") if dataset_license else ancestry.dataset_license
+    )
+    wanted = license or base
+    if not wanted:
+        raise UsageError("No licence is known to publish under.", "Say `license='apache-2.0'`, cc-by-4.0 or another.")
+    own = check_licence(wanted)
+    what = (
+        f"the base filters {ancestry.base!r}"
+        if ancestry.base
+        else f"the weights {_without_folders(ancestry.weights)!r}"
+    )
+    must = ancestry.base is not None or ask is not None
+    check_lineage(
+        own,
+        base=None if fresh else Origin(what=what, license=base, argument="base_license", must_be_known=must),
+        dataset=Origin(
+            what=f"the pictures of {ancestry.dataset!r}",
+            license=dataset,
+            argument="dataset_license",
+            must_be_known=False,
+        ),
+        base_dataset=Origin(
+            what="the pictures that the base was trained on",
+            license=ancestry.base_dataset_license,
+            argument="",
+            must_be_known=False,
+        ),
+    )
+    return SettledLicences(own=own, base=base or None, dataset=dataset or None)
+
+
+def _without_folders(weights: str) -> str:
+    """Without the author's folders."""
+    return Path(weights).name if Path(weights).is_absolute() else weights
+
+
+def _find_repository(weights: str, backbone: str) -> str | None:
+    """The Hub's repository that weights came from, where they did."""
+    found = _REPO.match(weights)
+    if found is None and "/" not in weights and weights != "random":  # a tag of the backbone's own family
+        try:
+            factory = find_backbone(backbone)
+        except ZooError:
+            return None
+        found = _REPO.match(factory.factory.weights(factory.name).get(weights, ""))
+    return found[1] if found else None

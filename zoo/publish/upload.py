@@ -1,0 +1,291 @@
+"""A run, or a folder of published filters -> a folder, a repository of the Hub, or both."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import get_args
+
+from zoo.errors import UsageError
+from zoo.files import sha256_of, write_atomically
+from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, read_licence
+from zoo.progress import Progress, silent
+from zoo.publish.export import (
+    DTYPES,
+    ExportOptions,
+    PicturePolicy,
+    check_target_folder,
+    export_run,
+    move_into_place,
+    staging_folder,
+)
+from zoo.publish.lineage import Ancestry, SettledLicences, ancestry_of_manifest, ancestry_of_run, settle_licences
+from zoo.publish.repository import PushResult, RepositoryUpload, UploadOptions
+from zoo.store import CARD_FILE, MANIFEST_FILE, NAME_PATTERN, Artifact, FileEntry, fetch_artifact, manifest_to_bytes
+from zoo.training import Run, open_run
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PushOptions:
+    """The options of a push, without those of the upload."""
+
+    to: Path | None
+    repo: str | None
+    name: str | None
+    license: str | None
+    about: str
+    dataset_license: str | None
+    base_license: str | None
+    dtype: str
+    heads: bool
+    pictures: PicturePolicy
+    revision: str
+    token: str | None = field(repr=False)
+
+    @property
+    def called(self) -> str:
+        """The filters' name: as given, else the repository's, else the folder's."""
+        return self.name or (self.repo.rpartition("/")[2] if self.repo else self.to.name if self.to else "")
+
+
+def push(
+    run: Run | Artifact | Path | str,
+    *,
+    to: Path | str | None = None,
+    repo: str | None = None,
+    name: str | None = None,
+    license: str | None = None,
+    about: str = "",
+    dataset_license: str | None = None,
+    base_license: str | None = None,
+    dtype: str = "float32",
+    heads: bool = True,
+    pictures: PicturePolicy = "open",
+    private: bool | None = None,
+    create_pr: bool = False,
+    revision: str | None = None,
+    tag: str | None = None,
+    message: str | None = None,
+    token: str | None = None,
+    replace_existing: bool = False,
+    allow: tuple[str, ...] = (),
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> PushResult | Artifact:
+    """Publish a finished run: as a folder, to a repository of the Hub as one commit, or both.
+
+    All that can be checked is checked before anything is written or sent: names, licences, the tag, the login, and
+    that nothing private goes along. What the Hub then has is read back and compared.
+
+    Args:
+        run: finished; or a folder of published filters, which goes to the Hub as it is.
+        to: the folder; it appears whole or not at all.
+        repo: `owner/name`, made where it is missing.
+        name: what the filters are called; the repository's or the folder's name by default.
+        license: a word of the Hub's, `apache-2.0`; the base's own by default.
+        about: a sentence for listings.
+        dataset_license: the pictures' licence, where known.
+        base_license: the licence of what the weights began as, where nothing says it.
+        dtype: of the published weights, `float32`, `float16` (half the bytes) or `bfloat16`.
+        heads: whether the heads go along.
+        pictures: of what the filters see in the card: `none`; `open`, patches only of pictures whose dataset says an
+            open licence; `all`, patches of any pictures, for everybody to see.
+        private: whether a new repository is seen by its owner only.
+        create_pr: open a pull request instead of changing the branch.
+        revision: the branch, made where it is missing; `main` by default.
+        tag: a name for the new commit.
+        message: of the commit.
+        token: `HF_TOKEN` or the stored login where not given.
+        replace_existing: replace what is there already, a README that a person wrote included.
+        allow: texts that are not private.
+        dry_run: check all, say what would be sent, and send nothing.
+        progress: told how far the work is.
+
+    Returns:
+        `PushResult` where a repository was named, else the folder, verified by reading it back.
+
+    Raises:
+        UsageError: no licence is known, or not one that the lineage allows; a wrong name, dtype or revision.
+        PrivacyError: something private would have been published.
+        PushError: nobody is logged in, the Hub refused it, or somebody pushed meanwhile.
+        FileError: the run is not done; the folder is taken; the disk is full.
+        IntegrityError: what the Hub has is not what was sent.
+    """
+    options = _PushOptions(
+        to=Path(to).resolve() if to is not None else None,
+        repo=repo.removeprefix("hf://") if repo else None,
+        name=name,
+        license=license,
+        about=about,
+        dataset_license=dataset_license,
+        base_license=base_license,
+        dtype=dtype,
+        heads=heads,
+        pictures=pictures,
+        revision=revision or "main",
+        token=token,
+    )
+    upload_options = UploadOptions(
+        private=private,
+        create_pr=create_pr,
+        tag=tag,
+        message=message,
+        replace_existing=replace_existing,
+        allow=tuple(allow),
+        dry_run=dry_run,
+    )
+    _check_push_options(options, upload_options, revision)
+    source = _open_run_or_artifact(run, progress)
+    work = _push_artifact if isinstance(source, Artifact) else _push_run
+    with bounded_timeouts() if options.repo else contextlib.nullcontext():
+        return work(source, options, upload_options, progress)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------------------ checks
+
+
+def _check_push_options(options: _PushOptions, upload_options: UploadOptions, revision: str | None) -> None:
+    if options.to is None and options.repo is None:
+        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
+    hub_only: dict[str, object] = {
+        "private=True": upload_options.private,
+        "create_pr=True": upload_options.create_pr,
+        "revision=": revision,
+    }
+    hub_only |= {"tag=": upload_options.tag, "message=": upload_options.message, "dry_run=True": upload_options.dry_run}
+    if options.repo is None and any(hub_only.values()):
+        given = ", ".join(f"`{argument}`" for argument, value in hub_only.items() if value)
+        raise UsageError(f"{given}: only for the Hub.", "Say `repo='owner/name'` too, or leave it out.")
+    faults = []
+    repo, called = options.repo, options.called
+    if repo is not None and (
+        not _REPO.fullmatch(repo) or len(repo) > 96 or "--" in repo or ".." in repo or repo.endswith(".git")
+    ):
+        faults.append(
+            f"{repo!r} is no repository: say `repo='owner/name'`, of letters, digits, dots, dashes, underscores"
+        )
+    elif not NAME_PATTERN.fullmatch(called):
+        faults.append(f"filters cannot be called {called!r}: letters, digits, dots, dashes and underscores only")
+    if options.dtype not in DTYPES:
+        faults.append(f"the dtype cannot be {options.dtype!r}: {', '.join(DTYPES)}")
+    if options.pictures not in get_args(PicturePolicy):
+        faults.append(f"pictures cannot be {options.pictures!r}: {', '.join(get_args(PicturePolicy))}")
+    for key, value in (("revision", options.revision), ("tag", upload_options.tag or "v1")):
+        if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", value, re.ASCII) or ".." in value or value.endswith(("/", ".lock")):
+            faults.append(f"`{key}=` cannot be {value!r}")
+    if faults:
+        raise UsageError(f"This cannot be published: {'; '.join(faults)}.")
+
+
+def _open_run_or_artifact(run: Run | Artifact | Path | str, progress: Progress) -> Run | Artifact:
+    """A run, or published filters whose every byte was compared with their manifest."""
+    if isinstance(run, Artifact):
+        return run if run.folder is not None else fetch_artifact(run.source.text, progress=progress)
+    if isinstance(run, Run):
+        return run
+    folder = Path(run)
+    if (folder / MANIFEST_FILE).is_file() and not (folder / "run.json").is_file():
+        return fetch_artifact(folder.resolve().as_uri(), progress=progress)
+    return open_run(folder)
+
+
+def _inspect_repository(options: _PushOptions, upload_options: UploadOptions) -> RemoteRepository | None:
+    """The repository as it is, once it is sure that this login may push there."""
+    if options.repo is None:
+        return None
+    check_login(options.repo, token=options.token, create_pr=upload_options.create_pr)
+    remote = inspect_repository(options.repo, branch=options.revision, token=options.token)
+    if remote.exists and upload_options.private and not remote.private:
+        raise UsageError(
+            f"{options.repo} is there already, and public.",
+            f"Change that on its page {remote.url}/settings, or leave `private=True` out.",
+        )
+    return remote
+
+
+def _settle_licences(ancestry: Ancestry, options: _PushOptions, license: str | None) -> SettledLicences:
+    asks = options.repo is not None
+    return settle_licences(
+        ancestry,
+        license=license,
+        base_license=options.base_license,
+        dataset_license=options.dataset_license,
+        ask=(lambda repo: read_licence(repo, token=options.token)) if asks else None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ a run, a folder
+
+
+def _push_run(
+    run: Run, options: _PushOptions, upload_options: UploadOptions, progress: Progress
+) -> PushResult | Artifact:
+    if not run.done:
+        run.load_model()  # says what is missing
+    if options.to:
+        check_target_folder(options.to, run.folder.resolve(), replace_existing=upload_options.replace_existing)
+    ancestry = ancestry_of_run(run.record)
+    remote = _inspect_repository(options, upload_options)
+    licences = _settle_licences(ancestry, options, options.license)
+    particulars = ExportOptions(
+        name=options.called,
+        license=licences.own,
+        about=options.about,
+        use=options.repo or "",
+        base_repo=ancestry.repo,
+        base_license=licences.base,
+        dataset_license=licences.dataset,
+        dtype=options.dtype,
+        heads=options.heads,
+        pictures=options.pictures,
+    )
+    with staging_folder(None if upload_options.dry_run else options.to) as part:
+        manifest = export_run(part, run, particulars, progress=progress)
+        if remote is None:
+            return move_into_place(part, options.to or part, progress=progress)
+        files = {name: part / name for name in (*manifest.files, MANIFEST_FILE)}
+        pushed = RepositoryUpload(remote, upload_options, manifest, files, part).run(progress)
+        if options.to and not upload_options.dry_run:
+            return replace(pushed, published=move_into_place(part, options.to, progress=progress))
+        return pushed
+
+
+def _push_artifact(
+    source: Artifact, options: _PushOptions, upload_options: UploadOptions, progress: Progress
+) -> PushResult:
+    manifest, folder = source.manifest, source.folder
+    given: dict[str, object] = {
+        "name=": options.name,
+        "license=": options.license,
+        "about=": options.about,
+        "to=": options.to,
+        "dtype=": options.dtype != "float32",
+        "heads=False": not options.heads,
+        f"pictures={options.pictures!r}": options.pictures != "open",
+    }
+    wrong = [f"`{argument}`" for argument, value in given.items() if value]
+    if wrong or folder is None:
+        raise UsageError(
+            f"{source.source.text} is published already and goes up as it is.",
+            f"Leave {', '.join(wrong)} out, or push the run that it came from.",
+        )
+    remote = _inspect_repository(options, upload_options)
+    if remote is None:
+        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`.")
+    licences = _settle_licences(ancestry_of_manifest(manifest), options, manifest.license)
+    lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
+    pinned = dict(manifest.files)
+    if CARD_FILE in pinned:  # somebody may have edited it on the Hub that it came from
+        card = folder / CARD_FILE
+        pinned[CARD_FILE] = FileEntry(size=card.stat().st_size, sha256=sha256_of(card))
+    stated = manifest.model_copy(update={"lineage": lineage, "files": pinned})
+    files = {name: folder / name for name in (*manifest.files, MANIFEST_FILE)}
+    with staging_folder(None) as part:
+        if stated != manifest:
+            write_atomically(part / MANIFEST_FILE, manifest_to_bytes(stated))
+            files[MANIFEST_FILE] = part / MANIFEST_FILE
+        return RepositoryUpload(remote, upload_options, stated, files, part).run(progress)

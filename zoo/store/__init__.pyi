@@ -1,0 +1,60 @@
+from .artifact import (
+    Artifact as Artifact,
+    fetch_artifact as fetch_artifact,
+    open_artifact as open_artifact,
+    open_artifact_at as open_artifact_at,
+    read_artifact_header as read_artifact_header,
+    read_backbone_tensors as read_backbone_tensors,
+    read_head_tensors as read_head_tensors,
+    verify as verify,
+)
+from .cache.contents import (
+    CacheContents as CacheContents,
+    CachedWeights as CachedWeights,
+    DerivedFolder as DerivedFolder,
+    is_zoo_manifest as is_zoo_manifest,
+    list_caches as list_caches,
+)
+from .cache.removal import (
+    plan_downloads as plan_downloads,
+    plan_filters as plan_filters,
+    plan_folders as plan_folders,
+    plan_named as plan_named,
+    plan_partial_files as plan_partial_files,
+)
+from .cache.selectors import parse_selector as parse_selector
+from .cache.verification import (
+    suggest_repair as suggest_repair,
+    verify_cached_weights as verify_cached_weights,
+    verify_partial_file as verify_partial_file,
+)
+from .hub_source import HubSource as HubSource
+from .local_source import FolderSource as FolderSource
+from .manifest import (
+    CARD_FILE as CARD_FILE,
+    HEADS_FILE as HEADS_FILE,
+    MANIFEST_FILE as MANIFEST_FILE,
+    MANIFEST_LIMIT as MANIFEST_LIMIT,
+    MODEL_FILE as MODEL_FILE,
+    CropEntry as CropEntry,
+    FileEntry as FileEntry,
+    HeadEntry as HeadEntry,
+    Lineage as Lineage,
+    Manifest as Manifest,
+    manifest_to_bytes as manifest_to_bytes,
+    read_manifest as read_manifest,
+)
+from .registry import all_entries as all_entries, find as find, user_registry as user_registry
+from .registry_editing import add_entry as add_entry, format_entry as format_entry, remove_entry as remove_entry
+from .registry_file import NAME_PATTERN as NAME_PATTERN, RegistryEntry as RegistryEntry, read_registry as read_registry
+from .safetensors import (
+    Header as Header,
+    TensorEntry as TensorEntry,
+    digest_of as digest_of,
+    read_header as read_header,
+    read_tensors as read_tensors,
+    warn_if_not_finite as warn_if_not_finite,
+    write_tensors as write_tensors,
+)
+from .source import Source as Source, check_file_name as check_file_name
+from .source_parsing import parse_source as parse_source

@@ -1,0 +1,124 @@
+"""All registries together: names -> entries.
+
+Four kinds of file, the earlier winning: those named in `ZOO_REGISTRY`, the user's own, those of installed
+packages (entry points of the group `zoo.registries`), and the core's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from zoo.errors import PluginError, UnknownNameError, ZooError
+from zoo.files import zoo_home
+from zoo.plugins import Plugin, find_plugins
+from zoo.store.registry_file import FILE, RegistryEntry, read_registry
+
+
+def user_registry() -> Path:
+    """Where `zoo registry add` writes."""
+    return zoo_home() / FILE
+
+
+def all_entries(*, problems: list[ZooError] | None = None) -> dict[str, RegistryEntry]:
+    """Every name from every registry, sorted.
+
+    Where two files give one name to the same manifest their sources are joined; where the manifests differ the
+    first wins and notes the other in `shadows`.
+
+    Args:
+        problems: where given, a registry that cannot be read is added here instead of being raised.
+    """
+    merged: dict[str, RegistryEntry] = {}
+    for found in _read_registries(problems):
+        if not merged:
+            merged = found
+            continue
+        for name, entry in found.items():
+            first = merged.get(name)
+            merged[name] = entry if first is None else _merge_entries(first, entry)
+    return dict(sorted(merged.items()))
+
+
+def find(name: str) -> RegistryEntry:
+    """The entry of that name.
+
+    Raises:
+        UnknownNameError: there is none; the nearest name is offered.
+        FileError: there is none, and a registry that might have it cannot be read.
+    """
+    problems: list[ZooError] = []
+    entries = all_entries(problems=problems)
+    if name in entries:
+        return entries[name]
+    if problems:
+        raise problems[0]
+    raise UnknownNameError("set of filters", name, entries, listing="zoo list")
+
+
+def _read_registries(problems: list[ZooError] | None) -> Iterator[dict[str, RegistryEntry]]:
+    """What each registry says, the first in precedence first."""
+    for read in _registry_readers():
+        try:
+            yield read()
+        except ZooError as error:
+            if problems is None:
+                raise
+            problems.append(error)
+
+
+def _registry_readers() -> Iterator[Callable[[], dict[str, RegistryEntry]]]:
+    """What reads each registry, not called yet."""
+    for given in filter(None, os.environ.get("ZOO_REGISTRY", "").split(os.pathsep)):
+        yield partial(read_registry, Path(given).expanduser())
+    if user_registry().is_file():
+        yield partial(read_registry, user_registry())
+    for plugin in find_plugins("registry"):
+        yield partial(_read_plugin, plugin)
+    own = Path(__file__).with_name(FILE)
+    if not own.is_file():  # an editable install: the repository's own file
+        own = Path(__file__).parents[1] / FILE
+    if own.is_file():
+        yield partial(read_registry, own, origin="zoo")
+
+
+def _read_plugin(plugin: Plugin) -> dict[str, RegistryEntry]:
+    """The registry.toml in the package that an entry point names."""
+    if plugin.mismatch:
+        raise PluginError(plugin.mismatch)
+    for folder in package_folders(plugin.target.partition(":")[0]):
+        if (folder / FILE).is_file():
+            return read_registry(folder / FILE, origin=plugin.package)
+    raise PluginError(
+        f"The registry {plugin.name!r} of the package {plugin.package} names {plugin.target!r}, which has no {FILE}.",
+        f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
+    )
+
+
+def package_folders(module: str) -> list[Path]:
+    """The folders of an installed package, none where it is not installed; nothing of it is imported."""
+    top, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    folders = (Path(folder, *inner) for folder in (spec.submodule_search_locations if spec else None) or ())
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _merge_entries(first: RegistryEntry, other: RegistryEntry) -> RegistryEntry:
+    if first.manifest != other.manifest:
+        return replace(first, shadows=(*first.shadows, other.origin))
+    sources = (*_absolute_sources(first, first.base), *_absolute_sources(other, first.base))
+    return replace(first, sources=tuple(dict.fromkeys(sources)))
+
+
+def _absolute_sources(entry: RegistryEntry, base: Path) -> tuple[str, ...]:
+    """The entry's sources as they read from another base: relative folders become absolute."""
+    if entry.base == base:
+        return entry.sources
+    return tuple(str(entry.base / s) if s.startswith(("./", "../")) else s for s in entry.sources)

@@ -1,0 +1,113 @@
+"""Text -> Source: a folder, an installed package or the Hugging Face Hub; whole files and byte ranges.
+
+folder          /data/filters, ./filters, ../filters, file:///data/filters
+package         package:zoo_filters/vgg16-plankton
+the Hub         owner/name, owner/name@revision, hf://owner/name@revision
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from zoo.errors import MissingFileError, UsageError
+from zoo.store.hub_source import HubSource
+from zoo.store.local_source import FolderSource, PackageSource
+from zoo.store.source import ByteRange, Source, check_file_name
+
+__all__ = [
+    "ByteRange",
+    "FolderSource",
+    "HubSource",
+    "MissingFileError",
+    "PackageSource",
+    "Source",
+    "check_file_name",
+    "parse_source",
+]
+
+_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+LONGEST_TEXT = 1_000  # characters
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+def parse_source(
+    text: str,
+    *,
+    base: Path | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: Path | None = None,
+    offline: bool = False,
+) -> Source:
+    """Say where files lie; nothing is read yet.
+
+    Args:
+        text: a folder, `package:module/folder`, `owner/name[@revision]` or `hf://owner/name[@revision]`.
+        base: the folder that relative ones belong to; the current one where not given.
+        revision: a branch, tag or commit of the Hub, where the text names none.
+        token: for private repositories; `HF_TOKEN` or the stored login where not given.
+        cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
+        offline: use the Hub's cache only, as with `HF_HUB_OFFLINE`.
+
+    Raises:
+        UsageError: the text is none of these, or names two revisions.
+    """
+    if len(text) > LONGEST_TEXT or any(one < " " or one == "\x7f" or "\ud800" <= one <= "\udfff" for one in text):
+        raise UsageError(f"{ascii(text)[:100]} names no filters: it is too long, or has characters that none has.")
+    base = base or Path()
+    source = _parse_local(text, base)
+    if source is None:
+        given, at, own = text.removeprefix("hf://").partition("@")
+        if not _REPO.fullmatch(given) or ".." in given or "--" in given or (at and not own):
+            raise UsageError(
+                f"{text[:200]!r} names no filters.",
+                f"Give a name of `zoo list`, owner/name[@revision], hf://owner/name, "
+                f"package:module/folder or a folder (such as ./{PurePosixPath(text).name[:100] or 'filters'}).",
+            )
+        if own and revision and own != revision:
+            raise UsageError(
+                f"{ascii(text)[:100]} and `revision=` {ascii(revision)[:100]} name two revisions.", "Give one."
+            )
+        wanted = own or revision or "main"
+        if not _REVISION.fullmatch(wanted) or ".." in wanted:
+            raise UsageError(f"{ascii(wanted)[:100]} is no revision.", "Give a branch, a tag or a commit.")
+        return HubSource(repo=given, revision=wanted, token=token, cache_dir=cache_dir, offline=offline)
+    if revision:
+        raise UsageError(f"{source.text} has no revisions.", "Leave `revision=` out.")
+    return source
+
+
+def _parse_local(text: str, base: Path) -> Source | None:
+    if text.startswith("package:"):
+        module, _, inner = text.removeprefix("package:").partition("/")
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise UsageError(f"{text!r} names no package.", "Give package:module/folder.")
+        if inner:
+            check_file_name(inner, text)
+        return PackageSource(module=module, inner=inner)
+    if text.startswith("file:"):
+        try:
+            url = urlsplit(text)
+        except ValueError as error:  # file://[
+            raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.") from error
+        if url.netloc not in ("", "localhost") or not url.path:
+            raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.")
+        from urllib.request import url2pathname  # a long import
+
+        return FolderSource(folder=base / url2pathname(url.path))
+    if text.startswith("hf://") or not text or "\0" in text:
+        return None
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise UsageError(
+            f"{text!r}: there is no such user on this machine.", "Give the folder's whole path."
+        ) from error
+    if path.is_absolute() or text.startswith(("./", "../", "~")) or text in (".", ".."):
+        return FolderSource(folder=base / path)
+    try:
+        return FolderSource(folder=base / path) if (base / path).is_dir() else None
+    except (OSError, ValueError):  # too long for the disk, or half a surrogate pair
+        return None

@@ -1,0 +1,66 @@
+"""The dataset of a run, opened again as the run sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from zoo.contracts import Dataset
+from zoo.data import OpenDataset, open_dataset
+from zoo.errors import UsageError
+from zoo.progress import Progress, silent
+from zoo.training.cropping import Cropping
+from zoo.training.runs import Run
+
+
+def reopen_dataset(
+    run: Run,
+    root: Path | str | None = None,
+    *,
+    dataset: Dataset | None = None,
+    device: torch.device | None = None,
+    progress: Progress = silent,
+) -> OpenDataset:
+    """The dataset that a run was trained on, or another folder of it, cropped as the run crops.
+
+    Args:
+        run: whose.
+        root: another folder; the run's own by default.
+        dataset: the same one in hand, where no plugin brought it.
+        device: where a locator runs; the CPU by default.
+        progress: told how far the work is.
+
+    Raises:
+        UsageError: it was one in hand, which no plugin brings.
+        MissingPluginError: its package is not installed.
+    """
+    data = wrap_dataset(dataset) if dataset is not None else _reopen(run, root, progress)
+    crop, record = run.crop(), run.record.crop
+    if crop is None or record is None:
+        return data
+    cropping = Cropping(crop=crop, record=record, skip_unreadable=run.recipe.data.skip_unreadable)
+    return cropping.apply(data, device or torch.device("cpu"), progress)
+
+
+def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDataset:
+    package = run.record.dataset.package
+    if not package:
+        raise UsageError(
+            f"{run.folder}: the dataset {run.recipe.data.dataset!r} was made in Python, and no plugin brings it.",
+            "Go on in Python: zoo.resume(folder, dataset=…).",
+        )
+    own = run.recipe.data.root is None and not Path(run.record.root).is_dir()  # ZOO_HOME is elsewhere now
+    return open_dataset(
+        run.recipe.data.dataset,
+        root or (None if own else run.record.root),
+        options=run.recipe.data.options,
+        package=package,
+        progress=progress,
+    )
+
+
+def wrap_dataset(dataset: Dataset) -> OpenDataset:
+    """A dataset in hand, which no plugin brought."""
+    name = type(dataset).__name__.lower()
+    return OpenDataset(dataset=dataset, name=name, package="", version="", root=Path().resolve(), options={})

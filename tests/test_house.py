@@ -27,6 +27,7 @@ HOUSE = (
     ("manifest",),
     ("weights",),
     ("published", "cached"),
+    ("verification",),
     ("tracing",),
     ("levels",),
     ("truncation",),

@@ -35,6 +35,7 @@ from .page import (
     write_page as write_page,
 )
 from .page_template import page_style as page_style
+from .page_template import render_page as render_page
 from .png import LARGEST_PNG as LARGEST_PNG
 from .png import save_png as save_png
 from .probe import draw_probe as draw_probe

@@ -1,6 +1,5 @@
 from .export import draw_run_plots as draw_run_plots
 from .repository import PushResult as PushResult
-from .repository import make_registry_entry as make_registry_entry
 from .run_plots import load_base as load_base
 from .run_plots import validation_pictures as validation_pictures
 from .upload import push as push

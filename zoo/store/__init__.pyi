@@ -2,7 +2,7 @@ from .artifact import (
     Artifact as Artifact,
 )
 from .artifact import (
-    fetch_artifact as fetch_artifact,
+    entry_of as entry_of,
 )
 from .artifact import (
     open_artifact as open_artifact,
@@ -11,16 +11,16 @@ from .artifact import (
     open_artifact_at as open_artifact_at,
 )
 from .artifact import (
-    read_artifact_header as read_artifact_header,
-)
-from .artifact import (
     read_backbone_tensors as read_backbone_tensors,
 )
 from .artifact import (
     read_head_tensors as read_head_tensors,
 )
 from .artifact import (
-    verify as verify,
+    read_published_header as read_published_header,
+)
+from .artifact import (
+    try_sources as try_sources,
 )
 from .cache.contents import (
     CacheContents as CacheContents,
@@ -62,7 +62,6 @@ from .cache.verification import (
 from .cache.verification import (
     verify_partial_file as verify_partial_file,
 )
-from .hub_source import HubSource as HubSource
 from .local_source import FolderSource as FolderSource
 from .manifest import (
     CARD_FILE as CARD_FILE,
@@ -133,3 +132,6 @@ from .safetensors import (
 from .source import Source as Source
 from .source import check_file_name as check_file_name
 from .source_parsing import parse_source as parse_source
+from .verification import download as download
+from .verification import download_tensors as download_tensors
+from .verification import verify as verify

@@ -148,7 +148,7 @@ def test_a_package_brings_a_registry_without_being_imported(tmp_path: Path, monk
     add_entry(entry("whales"), tmp_path / "zoo_whales" / "registry.toml")
     write(tmp_path / "zoo_whales-1.0.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: zoo-whales\nVersion: 1.0\n")
     write(tmp_path / "zoo_whales-1.0.dist-info" / "entry_points.txt", "[zoo.registries]\nwhales = zoo_whales\n")
-    code = "from zoo.store.registry import find_entry; e = find_entry('whales'); print(e.origin, e.base.name)"
+    code = "from zoo.store.registry import find; e = find('whales'); print(e.origin, e.base.name)"
     environment = {"PYTHONPATH": str(tmp_path), "ZOO_HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "zoo-whales zoo_whales\n", done.stderr
@@ -314,9 +314,9 @@ def test_a_large_registry_is_read_where_nothing_can_be_kept(tmp_path: Path, monk
 def test_twelve_names_added_at_once_are_all_kept(tmp_path: Path) -> None:
     code = (
         "import sys, filelock, tomlkit;"
-        "from zoo.store.registry_editing import add_entry; from zoo.store.registry_file import Entry;"
+        "from zoo.store.registry_editing import add_entry; from zoo.store.registry_file import RegistryEntry;"
         "print('ready', flush=True); sys.stdin.readline();"
-        "add_entry(Entry(name=sys.argv[1], sources=('hf://owner/name',)))"
+        "add_entry(RegistryEntry(name=sys.argv[1], sources=('hf://owner/name',)))"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     names = {f"name-{number}" for number in range(12)}

@@ -120,8 +120,8 @@ def test_only_the_command_line_speaks_of_flags(path):
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_hubs_client_is_imported_in_two_rooms(path):
-    if room_of(path) == "hub" or path == ROOT / "sources" / "hub.py":
+def test_the_hubs_client_is_imported_in_one_room(path):
+    if room_of(path) == "hub":
         return
     assert "huggingface_hub" not in path.read_text()
 

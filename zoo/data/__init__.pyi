@@ -19,9 +19,18 @@ from .crops import Window as Window
 from .crops import find_window as find_window
 from .datasets import OpenDataset as OpenDataset
 from .datasets import open_dataset as open_dataset
-from .decoded import DecodedDataset as DecodedDataset
-from .decoded import map_in_order as map_in_order
-from .decoded import remove_decoded as remove_decoded
+from .decoded import (
+    DecodedDataset as DecodedDataset,
+)
+from .decoded import (
+    in_order as in_order,
+)
+from .decoded import (
+    map_in_order as map_in_order,
+)
+from .decoded import (
+    remove_decoded as remove_decoded,
+)
 from .image_files import find_images as find_images
 from .image_files import is_image as is_image
 from .image_sources import (

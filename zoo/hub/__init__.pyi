@@ -38,16 +38,13 @@ from .card_metadata import (
     validate_card as validate_card,
 )
 from .client import (
-    READ as READ,
-)
-from .client import (
     bounded_timeouts as bounded_timeouts,
 )
 from .client import (
-    client_api as client_api,
+    endpoint as endpoint,
 )
 from .client import (
-    endpoint as endpoint,
+    file_url as file_url,
 )
 from .client import (
     is_offline as is_offline,
@@ -56,16 +53,13 @@ from .client import (
     is_unreachable as is_unreachable,
 )
 from .client import (
-    stream_request as stream_request,
+    read_small as read_small,
 )
 from .client import (
     translate_error as translate_error,
 )
 from .client import (
     uses_xet as uses_xet,
-)
-from .client import (
-    with_retries as with_retries,
 )
 from .commit_checks import (
     check_tag_is_free as check_tag_is_free,
@@ -89,7 +83,22 @@ from .downloads import (
     matches_etag as matches_etag,
 )
 from .downloads import (
+    read_digest as read_digest,
+)
+from .downloads import (
     repo_folder as repo_folder,
+)
+from .listing import (
+    COMMIT as COMMIT,
+)
+from .listing import (
+    ListedFile as ListedFile,
+)
+from .listing import (
+    describe_file as describe_file,
+)
+from .listing import (
+    read_listing as read_listing,
 )
 from .range_cache import RangeCache as RangeCache
 from .range_cache import record_commit as record_commit

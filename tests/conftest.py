@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+from zoo.plugins import clear_plugin_cache
 
 KINDS = ("bar", "disc", "ring")
 
@@ -48,6 +51,33 @@ def home(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("ZOO_REGISTRY", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     return place
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Write installed packages: a module, and beside it the metadata that pip would have left."""
+    place = tmp_path / "installed"
+    place.mkdir()
+    before = set(sys.modules)
+
+    def write(
+        package: str, points: str, *, module: str = "", code: str = "", version: str = "1.2", header: str = ""
+    ) -> None:
+        info = place / f"{package.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n{header}\n")
+        (info / "entry_points.txt").write_text(points)
+        if module:
+            (place / f"{module}.py").write_text(code)
+        clear_plugin_cache()
+
+    monkeypatch.syspath_prepend(str(place))
+    yield write
+    monkeypatch.undo()
+    clear_plugin_cache()
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(place) in str(sys.modules[name].__file__):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

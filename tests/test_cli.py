@@ -502,7 +502,12 @@ def test_a_run_that_was_trained_is_scored_asked_and_published(command, shapes):
     table = pq.read_table("answers.parquet").to_pylist()
     assert [Path(row["image"]).name for row in table] == [row[0] for row in rows[1:]]
     assert sum(table[0][name] for name in rows[0][1:]) == pytest.approx(1, abs=1e-5)
-    assert ".csv or .parquet" in command("predict", "run", shapes / "disc", "-o", "answers.txt").fault
+    command("predict", "run", shapes / "disc", "-o", "answers.json")
+    assert [row["image"] for row in json.loads(Path("answers.json").read_text())] == [row["image"] for row in table]
+    assert (
+        "There is csv (.csv), json (.json), parquet (.parquet)"
+        in command("predict", "run", shapes / "disc", "-o", "answers.txt").fault
+    )
     assert "There is no head 'x'" in command("predict", "run", shapes / "disc", "--head", "x").fault
 
 

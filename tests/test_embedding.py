@@ -26,7 +26,6 @@ import zoo
 from zoo.data.image_files import expand, walk
 from zoo.data.image_sources import DatasetImages, ImageFiles
 from zoo.data.listing import Listing
-from zoo.embedding.embeddings import read_embeddings
 from zoo.embedding.parts import PartsFolder, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
 from zoo.embedding.stream import EmbeddingChunk, stream_embeddings
@@ -320,13 +319,13 @@ def test_a_folder_of_which_nothing_can_be_read_is_said(tmp_path, filters):
 def test_what_was_written_is_read_back(folder, filters, tmp_path, suffix):
     out = tmp_path / f"vectors{suffix}"
     written = filters.embed_into(out, folder, device="cpu")
-    there, here = read_embeddings(out), filters.embed(folder, device="cpu")
+    there, here = zoo.read_embeddings(out), filters.embed(folder, device="cpu")
     assert np.array_equal(there.vectors, here.vectors)
     assert (there.paths, there.labels, there.groups) == (here.paths, here.labels, here.groups)
     assert there.space == here.space == written.space
     assert not list(tmp_path.glob(".*"))
     there.save(tmp_path / f"again{suffix}")
-    assert np.array_equal(read_embeddings(tmp_path / f"again{suffix}").vectors, here.vectors)
+    assert np.array_equal(zoo.read_embeddings(tmp_path / f"again{suffix}").vectors, here.vectors)
 
 
 def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folder, filters, tmp_path):
@@ -342,7 +341,7 @@ def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folde
 
 def test_a_whole_map_is_written_flat_with_its_shape(folder, filters, tmp_path):
     filters.embed_into(tmp_path / "maps.parquet", folder / "bar", pool="map")
-    embeddings = read_embeddings(tmp_path / "maps.parquet")
+    embeddings = zoo.read_embeddings(tmp_path / "maps.parquet")
     assert embeddings.space.shape == (64, 32, 32)
     assert embeddings.vectors.shape == (8, 64 * 32 * 32)
 
@@ -350,7 +349,7 @@ def test_a_whole_map_is_written_flat_with_its_shape(folder, filters, tmp_path):
 def test_vectors_of_arrays_are_mapped_and_not_read(folder, filters, tmp_path):
     for suffix in (".npy", ".safetensors"):
         filters.embed(folder).save(tmp_path / f"vectors{suffix}")
-        assert isinstance(read_embeddings(tmp_path / f"vectors{suffix}").vectors, np.memmap)
+        assert isinstance(zoo.read_embeddings(tmp_path / f"vectors{suffix}").vectors, np.memmap)
 
 
 def test_numpy_and_safetensors_read_the_files_as_they_are(folder, filters, tmp_path):
@@ -373,7 +372,9 @@ def test_names_that_are_no_utf8_are_written_all_the_same(folder, filters, tmp_pa
     shutil.copy(folder / "bar" / "bar-000.png", os.fsencode(folder) + b"/bar/\xff.png")
     for suffix in (".parquet", ".npy", ".safetensors"):
         filters.embed_into(tmp_path / f"vectors{suffix}", folder / "bar")
-        assert read_embeddings(tmp_path / f"vectors{suffix}").paths[-1].endswith("/bar/\N{REPLACEMENT CHARACTER}.png")
+        assert (
+            zoo.read_embeddings(tmp_path / f"vectors{suffix}").paths[-1].endswith("/bar/\N{REPLACEMENT CHARACTER}.png")
+        )
 
 
 def test_rows_are_gathered_into_groups_of_some_thousands(tmp_path, filters):
@@ -384,7 +385,7 @@ def test_rows_are_gathered_into_groups_of_some_thousands(tmp_path, filters):
     write_embeddings(tmp_path / "vectors.parquet", chunks, space=space, rows=10_000)
     opened = pq.ParquetFile(tmp_path / "vectors.parquet")
     assert [opened.metadata.row_group(group).num_rows for group in range(3)] == [4096, 4096, 1808]
-    assert read_embeddings(tmp_path / "vectors.parquet").vectors[:, 0].tolist() == list(range(10_000))
+    assert zoo.read_embeddings(tmp_path / "vectors.parquet").vectors[:, 0].tolist() == list(range(10_000))
 
 
 # ------------------------------------------------------------------------------------------------ damaged files
@@ -403,7 +404,7 @@ def test_a_truncated_file_is_named_with_its_remedy(folder, filters, tmp_path, su
     filters.embed_into(path, folder)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(FileError, match=r"vectors\.\w+: .*(truncated|empty).*Write it again with `zoo embed`"):
-        read_embeddings(path)
+        zoo.read_embeddings(path)
 
 
 @pytest.mark.parametrize(
@@ -417,7 +418,7 @@ def test_a_truncated_file_is_named_with_its_remedy(folder, filters, tmp_path, su
 def test_a_parquet_file_of_something_else_is_refused(tmp_path, table, message):
     pq.write_table(pa.table(table), tmp_path / "other.parquet")
     with pytest.raises(FileError, match=message):
-        read_embeddings(tmp_path / "other.parquet")
+        zoo.read_embeddings(tmp_path / "other.parquet")
 
 
 @pytest.mark.parametrize(
@@ -432,7 +433,7 @@ def test_metadata_that_cannot_be_believed_is_refused(parquet, change, message):
     table = pq.read_table(parquet)
     pq.write_table(table.replace_schema_metadata(table.schema.metadata | change), parquet)
     with pytest.raises(FileError, match=message):
-        read_embeddings(parquet)
+        zoo.read_embeddings(parquet)
 
 
 def test_vectors_without_numbers_are_refused(tmp_path, filters):
@@ -440,13 +441,13 @@ def test_vectors_without_numbers_are_refused(tmp_path, filters):
     said = dataclasses.replace(filters.space(), shape=(0,)).as_metadata()
     (tmp_path / "vectors.npy.rows.jsonl").write_text(json.dumps(said) + 3 * '\n{"path": "a.png"}')
     with pytest.raises(FileError, match="its vectors have no numbers"):
-        read_embeddings(tmp_path / "vectors.npy")
+        zoo.read_embeddings(tmp_path / "vectors.npy")
 
 
 def test_a_file_without_rows_is_refused(parquet):
     pq.write_table(pq.read_table(parquet).slice(0, 0), parquet)
     with pytest.raises(FileError, match="it holds no vectors"):
-        read_embeddings(parquet)
+        zoo.read_embeddings(parquet)
 
 
 def test_an_array_without_the_file_of_its_rows_is_refused(folder, filters, tmp_path):
@@ -455,17 +456,17 @@ def test_an_array_without_the_file_of_its_rows_is_refused(folder, filters, tmp_p
     lines = rows.read_text().splitlines(keepends=True)
     rows.write_text("".join(lines[:5]))
     with pytest.raises(FileError, match="it has 4 rows, where there are 24 vectors"):
-        read_embeddings(tmp_path / "vectors.npy")
+        zoo.read_embeddings(tmp_path / "vectors.npy")
     rows.unlink()
     with pytest.raises(FileError, match="says which pictures the vectors are of, and is missing"):
-        read_embeddings(tmp_path / "vectors.npy")
+        zoo.read_embeddings(tmp_path / "vectors.npy")
 
 
 def test_a_file_that_is_not_there_or_of_another_kind_is_said(tmp_path):
     with pytest.raises(FileError, match="there is no such file"):
-        read_embeddings(tmp_path / "vectors.parquet")
+        zoo.read_embeddings(tmp_path / "vectors.parquet")
     with pytest.raises(UsageError, match=r"embeddings are read from \.parquet"):
-        read_embeddings(tmp_path / "vectors.csv")
+        zoo.read_embeddings(tmp_path / "vectors.csv")
 
 
 # ------------------------------------------------------------------------------------------------ resuming
@@ -497,7 +498,7 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
     written = filters.embed_into(begun, folder, batch=1, device="cpu", resume=True)
     assert 10 <= written.resumed < 24
     whole = filters.embed(folder, batch=1, device="cpu")
-    there = read_embeddings(begun)
+    there = zoo.read_embeddings(begun)
     assert np.array_equal(there.vectors, whole.vectors)
     assert (there.paths, there.labels) == (whole.paths, whole.labels)
     assert not PartsFolder(begun).folder.exists()
@@ -523,7 +524,7 @@ def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, fil
     first.write_bytes(content)
     written = filters.embed_into(begun, folder, batch=1, device="cpu", resume=True)
     assert written.resumed == 0
-    assert np.array_equal(read_embeddings(begun).vectors, filters.embed(folder, batch=1, device="cpu").vectors)
+    assert np.array_equal(zoo.read_embeddings(begun).vectors, filters.embed(folder, batch=1, device="cpu").vectors)
 
 
 def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
@@ -642,9 +643,9 @@ def test_the_command_takes_patterns_lists_and_datasets(command, folder, monkeypa
     monkeypatch.setattr(sys, "stdin", listed)
     assert "24 vectors" in command(*base, "-", "--null", "-o", "b.npy").err
     command(*base, "--dataset", "digits:test", "-o", "c.parquet")
-    assert set(read_embeddings("c.parquet").labels) == set("0123456789")
+    assert set(zoo.read_embeddings("c.parquet").labels) == set("0123456789")
     command(*base, "--dataset", "image-folder:val", "--data", "photos", "-o", "d.parquet")
-    drawn = read_embeddings("d.parquet")
+    drawn = zoo.read_embeddings("d.parquet")
     assert 0 < len(drawn) < 12
     assert Path(drawn.paths[0]).is_file()
 
@@ -667,13 +668,13 @@ def test_a_split_that_is_drawn_leaves_out_what_cannot_be_read(command, folder):
     words += ("--dataset", "image-folder:val", "--data", "photos")
     assert "pass --skip-unreadable" in command(*words).fault
     assert command(*words, "--skip-unreadable").status == 0
-    assert 0 < len(read_embeddings("a.parquet")) < 12
+    assert 0 < len(zoo.read_embeddings("a.parquet")) < 12
 
 
 def test_all_is_a_split_of_every_dataset(command, folder):
     words = ("embed", "--filters", "vgg16-plankton", "--cut", "block1", "--size", 16, "--data", "photos")
     command(*words, "--dataset", "image-folder:all", "-o", "a.parquet")
-    assert len(read_embeddings("a.parquet")) == 24
+    assert len(zoo.read_embeddings("a.parquet")) == 24
 
 
 def test_one_picture_that_cannot_be_read_is_one(command, folder):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import site
 import subprocess
 import sys
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -17,14 +14,14 @@ import click
 import pytest
 import torch
 from command_line import CommandLine
+from fresh_environment import Environment
 from torch import nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 import zoo
 from zoo.errors import AmbiguousNameError, FileError, PluginError, UnknownNameError, UsageError
-from zoo.options import check_options, describe_options
-from zoo.plugins import clear_plugin_cache, find_plugin, find_plugins
+from zoo.plugins import check_options, clear_plugin_cache, describe_options, find_plugin, find_plugins
 from zoo.testing import check_backbones, check_dataset, check_head, check_plugin, write_plugin
 
 ROOT = Path(__file__).parent.parent
@@ -36,31 +33,6 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def command(monkeypatch, capsys):
     return CommandLine(monkeypatch, capsys)
-
-
-@pytest.fixture
-def packages(tmp_path, monkeypatch):
-    """Write installed packages: a module, and beside it the metadata that pip would have left."""
-    place = tmp_path / "installed"
-    place.mkdir()
-    before = set(sys.modules)
-
-    def write(package: str, points: str, *, module: str = "", code: str = "", version: str = "1.2") -> None:
-        info = place / f"{package.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(points)
-        if module:
-            (place / f"{module}.py").write_text(code)
-        clear_plugin_cache()
-
-    monkeypatch.syspath_prepend(str(place))
-    yield write
-    monkeypatch.undo()
-    clear_plugin_cache()
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and str(place) in str(sys.modules[name].__file__):
-            del sys.modules[name]
 
 
 WORKING = '''
@@ -158,7 +130,7 @@ def test_the_listing_shows_every_plugin_and_who_clashes(packages, command):
     packages("zoo-whales", "[zoo.datasets]\nwhales = zoo_whales:Whales\n")
     packages("other-whales", "[zoo.datasets]\nwhales = other_whales:Whales\n")
     listed = json.loads(command("plugins", "--json").out)
-    assert {"kind", "name", "package", "version", "target", "problem"} == set(listed[0])
+    assert {"kind", "name", "package", "version", "target", "requires", "problem"} == set(listed[0])
     problems = {entry["package"]: entry["problem"] for entry in listed}
     assert problems["filterzoo"] is None
     assert problems["zoo-whales"] == "Several packages have a dataset called 'whales'; say zoo-whales:whales."
@@ -503,7 +475,7 @@ build-backend = "hatchling.build"
 [project]
 name = "zoo-bricks"
 version = "0.3"
-dependencies = ["filterzoo"]
+dependencies = ["filterzoo>=0.2,<0.3"]
 [project.entry-points."zoo.datasets"]
 bricks = "zoo_bricks:Bricks"
 [project.entry-points."zoo.heads"]
@@ -565,39 +537,6 @@ import torch, zoo
 filters = zoo.load("bricks")
 print(filters.embed("photos").vectors.shape, [cut.name for cut in filters.cuts])
 """
-
-
-class Environment:
-    """A fresh virtual environment without packages of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        venv.create(folder / "env", with_pip=False)
-        self.folder, self.python = folder, folder / "env" / "bin" / "python"
-        self.site = next((folder / "env" / "lib").glob("python*/site-packages"))
-
-    def share_ours(self) -> None:
-        """Let it see the packages of the environment that the tests run in, editable ones included."""
-        lines = [f"import site; site.addsitedir({path!r})" for path in site.getsitepackages()]
-        (self.site / "shared.pth").write_text("\n".join(lines) + "\n")
-
-    def run(self, *words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-        """`python …` in the folder; fails where the exit status is another."""
-        done = subprocess.run(
-            [self.python, *map(str, words)],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PIP_CONFIG_FILE")},
-            check=False,
-        )
-        assert done.returncode == status, (words, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
-        return done
-
-    def zoo(self, *words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "zoo", *words, status=status)
-
-    def pip(self, *words: object) -> None:
-        self.run("-m", "pip", "--disable-pip-version-check", "-q", *words)
 
 
 @pytest.mark.slow

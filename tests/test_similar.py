@@ -17,9 +17,9 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 import zoo
-from zoo.embedding.embeddings import read_embeddings
+from zoo import read_embeddings, similar
 from zoo.embedding.search import array_blocks, find_duplicates, find_nearest, find_odd_one_out, normalise_rows
-from zoo.embedding.similarity import find_near_duplicates, similar
+from zoo.embedding.similarity import find_near_duplicates
 from zoo.embedding.space import EmbeddingSpace
 from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.writing import write_embeddings
@@ -132,7 +132,8 @@ def test_a_threshold_without_sense_is_refused(tmp_path, threshold):
 
 PEAK = """
 import sys
-from zoo.embedding import open_tables, similar
+from zoo import similar
+from zoo.embedding import open_tables
 import numpy as np
 STATUS, REFERENCES = "/proc/self/status", "/proc/self/clear_refs"
 def resident(): return next(int(l.split()[1]) for l in open(STATUS) if l.startswith("VmHWM"))

@@ -17,7 +17,6 @@ from .contracts import (
     Sample as Sample,
 )
 from .data import find_images as find_images, open_dataset as open_dataset, read_image as read_image
-from .embedding import read_embeddings as read_embeddings, similar as similar
 from .errors import FileError as FileError, UsageError as UsageError, ZooError as ZooError
 from .evaluation import ablate as ablate, predict as predict, probe as probe, rank as rank
 from .models import (
@@ -28,6 +27,8 @@ from .models import (
     fetch as fetch,
     load as load,
     load_model as load_model,
+    read_embeddings as read_embeddings,
+    similar as similar,
 )
 from .networks import backbones as backbones, cuts as cuts, truncate as truncate
 from .progress import Progress as Progress, silent as silent

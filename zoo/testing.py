@@ -38,8 +38,7 @@ from zoo.contracts import (
 from zoo.errors import FileError, PluginError, UsageError, ZooError
 from zoo.files import write_atomically
 from zoo.networks import find_cuts, on_meta, truncate
-from zoo.options import describe_options
-from zoo.plugins import Plugin, own_range
+from zoo.plugins import Plugin, describe_options, own_range
 
 
 def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:

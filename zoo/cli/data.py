@@ -25,8 +25,7 @@ def data() -> None:
 @json_option
 def list_datasets(as_json: bool) -> None:
     """Installed datasets, with their options."""
-    from zoo.options import describe_options
-    from zoo.plugins import find_plugins
+    from zoo.plugins import describe_options, find_plugins
 
     rows = []
     for plugin in find_plugins("dataset"):
@@ -53,8 +52,7 @@ def list_datasets(as_json: bool) -> None:
 def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
     """Draw or unpack the dataset NAME into a folder, in its own layout."""
     from zoo.contracts import Dataset
-    from zoo.options import check_options
-    from zoo.plugins import find_plugin
+    from zoo.plugins import check_options, find_plugin
 
     plugin = find_plugin("dataset", name)
     factory = plugin.load()

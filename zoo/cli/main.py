@@ -110,6 +110,7 @@ class LazyGroup(click.Group):
             with formatter.section(title):
                 if text:
                     formatter.write_text(text)
+                    formatter.write_paragraph()
                 formatter.write_dl(rows, col_max=14)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:

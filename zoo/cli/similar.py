@@ -66,7 +66,7 @@ def similar(
     if picture is None:
         _print_duplicates([duplicates or "", *files], threshold, sheet, as_json=as_json, quiet=quiet)
         return
-    from zoo.embedding import similar as search
+    from zoo.models import similar as search
 
     answer = search(picture, files, k=k, filters=_load(name, files, device, where))
     if sheet:

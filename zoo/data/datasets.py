@@ -17,8 +17,7 @@ from zoo.data.decoded import DecodedDataset, decode, fingerprint, fingerprint_of
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import zoo_home
-from zoo.options import check_options
-from zoo.plugins import find_plugin
+from zoo.plugins import check_options, find_plugin
 from zoo.progress import Progress, silent
 
 

@@ -1,4 +1,9 @@
-from .embeddings import Embeddings as Embeddings, read_embeddings as read_embeddings
+from .embeddings import (
+    Embedder as Embedder,
+    Embeddings as Embeddings,
+    Query as Query,
+    read_embeddings as read_embeddings,
+)
 from .pipeline import EmbeddingSummary as EmbeddingSummary, embed_into as embed_into, embed_pictures as embed_pictures
 from .pooling import check_pool as check_pool
 from .search import normalise_rows as normalise_rows
@@ -6,8 +11,8 @@ from .similarity import (
     Match as Match,
     SimilarityResult as SimilarityResult,
     find_near_duplicates as find_near_duplicates,
+    find_similar as find_similar,
     open_tables as open_tables,
-    similar as similar,
 )
 from .space import EmbeddingSpace as EmbeddingSpace
 from .stream import EmbeddingNetwork as EmbeddingNetwork

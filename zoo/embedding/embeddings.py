@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +28,10 @@ class Embedder(Protocol):
         """Embed some files."""
 
 
+FiltersOf = Callable[[EmbeddingSpace, str], Embedder]
+"""(a space, what has it, for messages) -> its filters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
     """A vector for every picture.
@@ -40,8 +44,8 @@ class Embeddings:
     labels: tuple[str | None, ...]  # (N), None where not known
     groups: tuple[str | None, ...]  # (N), likewise
     space: EmbeddingSpace  # what the vectors are of
+    embedder: Embedder = field(repr=False, compare=False)  # the filters that made it
     skipped: tuple[str, ...] = ()  # what could not be read, a line each
-    embedder: Embedder | None = field(default=None, repr=False, compare=False)  # the filters that made it, in hand
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -161,12 +165,8 @@ class Embeddings:
         return vector
 
 
-def read_embeddings(path: Path | str) -> Embeddings:
-    """Read a file that `zoo embed` or `save` wrote; the vectors of `.npy` and `.safetensors` are mapped, not read.
-
-    Raises:
-        FileError: missing, empty, truncated, without vectors, or not written by `zoo embed`.
-    """
+def read_embeddings(path: Path | str, *, filters_of: FiltersOf) -> Embeddings:
+    """As `zoo.read_embeddings`; `filters_of` gives what embeds a picture that is not in the file."""
     table = open_table(path)
     rows = [row for _, row in table.rows()]
     if isinstance(table, ArrayTable):
@@ -181,6 +181,7 @@ def read_embeddings(path: Path | str) -> Embeddings:
         labels=tuple(row.label for row in rows),
         groups=tuple(row.group for row in rows),
         space=table.space,
+        embedder=filters_of(table.space, "these embeddings"),
     )
 
 
@@ -190,42 +191,19 @@ def check_k(k: int, most: int) -> None:
         raise UsageError(f"k cannot be {k}; there are {most} other pictures.")
 
 
-def embed_query(
-    picture: Path | str, space: EmbeddingSpace, *, where: str, embedder: Embedder | None = None
-) -> np.ndarray:
+def embed_query(picture: Path | str, space: EmbeddingSpace, *, where: str, embedder: Embedder) -> np.ndarray:
     """One picture's vector in a given space, (D,) float32.
 
     Args:
         picture: a file.
         space: to embed it in.
         where: what has that space, for messages.
-        embedder: the filters; loaded by the name, or by the source, that the space says, where not given.
+        embedder: the filters.
 
     Raises:
-        UsageError: the filters given are others.
+        UsageError: these filters are others.
         ZooError: they cannot be loaded; the file is no picture.
     """
-    filters = _load_filters(space, where) if embedder is None else embedder
-    embedded = filters.embed([picture], size=space.size, pool=space.pool)
+    embedded = embedder.embed([picture], size=space.size, pool=space.pool)
     space.check_same_space(embedded.space, mine=where, others=f"{picture}")
     return np.asarray(embedded.vectors[0])
-
-
-def _load_filters(space: EmbeddingSpace, where: str) -> Embedder:
-    """The filters of a space, by their name, else by where they lay; only those with the same manifest are taken."""
-    import zoo  # zoo.models imports this package: loading is looked up when it is needed
-
-    faults = []
-    for text in dict.fromkeys(filter(None, (space.filters, space.source))):
-        try:
-            filters = zoo.load(text, cut=space.cut)
-        except ZooError as error:
-            faults.append(str(error))
-            continue
-        if filters.published and filters.published.digest == space.manifest:
-            return filters
-        faults.append(f"{text!r} has another manifest.")
-    raise ZooError(
-        f"The filters of {where}, {space}, cannot be loaded: {faults[0] if faults else 'they were not published.'}",
-        "Name them with `filters=`.",
-    )

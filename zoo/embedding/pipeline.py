@@ -40,9 +40,9 @@ def embed_pictures(
     images: ImageSource,
     *,
     space: EmbeddingSpace,
+    embedder: Embedder,
     batch: int | None = None,
     skip_unreadable: bool = False,
-    embedder: Embedder | None = None,
     progress: Progress = silent,
 ) -> Embeddings:
     """A vector for every picture, in memory.
@@ -51,9 +51,9 @@ def embed_pictures(
         network: the filters on their device, with the pooling.
         images: what to embed.
         space: of the vectors.
+        embedder: the filters, which the embeddings keep for pictures to come.
         batch: pictures that go through the network at once; by the size and the device by default.
         skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
-        embedder: the filters, which the embeddings keep for pictures to come.
         progress: told how far the work is.
 
     Raises:

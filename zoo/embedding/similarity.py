@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.embedding.embeddings import Embedder, Query, check_k, embed_query
+from zoo.embedding.embeddings import FiltersOf, Query, check_k, embed_query
 from zoo.embedding.search import DuplicateGroup, find_duplicates, find_nearest
 from zoo.embedding.tables import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import UsageError
@@ -90,22 +90,10 @@ def open_tables(paths: Path | str | Sequence[Path | str]) -> JoinedTables:
     return JoinedTables(tables)
 
 
-def similar(
-    picture: Query, files: Path | str | Sequence[Path | str], *, k: int = 10, filters: Embedder | None = None
+def find_similar(
+    picture: Query, files: Path | str | Sequence[Path | str], *, k: int, filters_of: FiltersOf
 ) -> SimilarityResult:
-    """The pictures of one or several files that are most similar to one, by cosine; exact, a block at a time.
-
-    Args:
-        picture: a path in the files, any picture file (embedded by the filters that the files name), or a vector (D,).
-        files: what `zoo embed` wrote.
-        k: how many.
-        filters: to embed the picture with, where the files' own are not to be found; they must be the same.
-
-    Raises:
-        UsageError: files or filters of different spaces; no such picture; k is larger than the set.
-        FileError: a file that is missing, empty, truncated or holds no embeddings; a picture that is none.
-        ZooError: the filters cannot be loaded.
-    """
+    """As `zoo.similar`; `filters_of` gives what embeds a picture that is not in the files."""
     tables = open_tables(files)
     itself = None if isinstance(picture, (int, np.integer, np.ndarray)) else _find_row(tables, str(picture))
     if isinstance(picture, (int, np.integer)):
@@ -122,7 +110,8 @@ def similar(
         if vector.shape != (first.space.width,):
             raise UsageError(f"A vector of {first.path} is ({first.space.width},), not {vector.shape}.")
     elif Path(str(picture)).is_file():
-        vector = embed_query(str(picture), first.space, where=str(first.path), embedder=filters)
+        where = str(first.path)
+        vector = embed_query(str(picture), first.space, where=where, embedder=filters_of(first.space, where))
     else:
         raise UsageError(f"{picture} is not in {first.path}, and there is no such file.", "Check the path.")
     nearest = find_nearest(tables.blocks, vector, k, leave_out=itself)
@@ -150,7 +139,7 @@ def find_near_duplicates(
     A match's score is the cosine with the most similar picture of its group.
 
     Raises:
-        UsageError, FileError: as `similar`; a threshold that is no cosine.
+        UsageError, FileError: as `find_similar`; a threshold that is no cosine.
     """
     tables = open_tables(files)
     width = tables.tables[0].space.width

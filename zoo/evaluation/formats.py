@@ -10,8 +10,7 @@ from typing import Any
 from zoo.contracts import Format, PredictionTable
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError
 from zoo.files import atomic_write
-from zoo.options import check_options
-from zoo.plugins import CORE, Plugin, find_plugin, find_plugins
+from zoo.plugins import CORE, Plugin, check_options, find_plugin, find_plugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +85,7 @@ def _by_suffix(path: Path) -> Plugin:
         raise broken[0]
     if not fitting:
         listed = ", ".join(_described(found))
-        raise UsageError(f"{path}: no format is for such a file. There is {listed}; name the file so, or the format.")
+        raise UsageError(f"{path}: no format has that suffix. There is {listed}. Name the file so, or the format.")
     return fitting[0]
 
 

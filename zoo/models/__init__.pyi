@@ -20,3 +20,4 @@ from .model import (
     assemble as assemble,
     describe_head as describe_head,
 )
+from .queries import read_embeddings as read_embeddings, similar as similar

@@ -15,8 +15,7 @@ from zoo.contracts import TARGETS, Categories, FeatureShape, Head, Multilabel, N
 from zoo.errors import PluginError, UnknownNameError, UsageError
 from zoo.models.filters import Filters, build_filters, load
 from zoo.networks import backbones, find_backbone
-from zoo.options import check_options
-from zoo.plugins import find_plugin
+from zoo.plugins import check_options, find_plugin
 from zoo.store import HeadEntry, all_entries
 
 

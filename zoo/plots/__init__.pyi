@@ -17,7 +17,7 @@ from .page import (
     PageTable as PageTable,
     write_page as write_page,
 )
-from .page_template import PAGE_STYLE as PAGE_STYLE
+from .page_template import page_style as page_style
 from .png import LARGEST_PNG as LARGEST_PNG, save_png as save_png
 from .probe import draw_probe as draw_probe
 from .style import (

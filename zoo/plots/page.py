@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from PIL import Image
 
 from zoo.errors import UsageError
 from zoo.files import write_atomically
-from zoo.plots.page_template import PAGE_STYLE, PAGE_TEMPLATE
+from zoo.plots.page_template import page_style, render_page
 from zoo.plots.style import DENSITY
 
 LEGIBLE_SCALE = 0.75  # of a picture's own size
@@ -97,16 +96,8 @@ def write_page(path: Path, report: PageContent) -> None:
         FileError: the file cannot be written.
     """
     _check_content(report)
-    parts = [
-        _render_header(report),
-        _render_bars(report.bars) if report.bars else "",
-        _render_table(report.table) if report.table else "",
-        _render_pictures(report.figures) if report.figures else "",
-        _render_commands(report.commands) if report.commands else "",
-        f"<footer>{escape(report.footer)}</footer>" if report.footer else "",
-    ]
-    body = "\n".join(part for part in parts if part)
-    write_atomically(path, PAGE_TEMPLATE.format(title=escape(report.title), style=PAGE_STYLE, body=body))
+    figures = _as_shown(report.figures)
+    write_atomically(path, render_page("report.html.j2", report=report, figures=figures, style=page_style()))
 
 
 def _check_content(report: PageContent) -> None:
@@ -121,81 +112,39 @@ def _check_content(report: PageContent) -> None:
             )
 
 
-def _render_header(report: PageContent) -> str:
-    headline = (
-        f'<p class="headline"><strong>{escape(report.headline)}</strong> <span>{escape(report.meaning)}</span></p>'
-        if report.headline
-        else ""
-    )
-    text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in report.paragraphs)
-    return f"<header><h1>{escape(report.title)}</h1>{headline}{text}</header>"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """A figure as the page shows it; sizes in CSS pixels."""
+
+    title: str
+    caption: str
+    png: str  # in base64
+    width: int
+    height: int
+    least: int  # the width under which its text could not be read, so that it is scrolled instead
+    wide: bool  # across the page; the others stand side by side
 
 
-def _render_bars(bars: PageBars) -> str:
-    lines = "".join(
-        f'<div class="bar{" ours" if bar.ours else ""}"><dt>{escape(bar.label)}</dt>'
-        f'<dd><i style="width:{100 * bar.value:.2f}%"></i><b>{escape(bar.text)}</b></dd></div>'
-        for bar in bars.bars
-    )
-    return f"<section>{_render_title(bars.title)}<dl>{lines}</dl>{_render_caption(bars.caption)}</section>"
-
-
-def _render_table(table: PageTable) -> str:
-    sides = [' class="right"' if column in table.right else "" for column in table.columns]
-    header = _render_cells("th", table.columns, sides, ' scope="col"')
-    rows = "".join(
-        f"<tr{' class=ours' if number == table.ours else ''}>{_render_cells('td', row, sides)}</tr>"
-        for number, row in enumerate(table.rows)
-    )
-    whole = f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
-    return (
-        f'<section>{_render_title(table.title)}<div class="scroll" tabindex="0">{whole}</div>'
-        f"{_render_caption(table.caption)}</section>"
-    )
-
-
-def _render_cells(tag: str, texts: Iterable[str], sides: Iterable[str], more: str = "") -> str:
-    return "".join(f"<{tag}{more}{side}>{escape(text)}</{tag}>" for text, side in zip(texts, sides, strict=True))
-
-
-def _render_pictures(figures: Sequence[PageFigure]) -> str:
-    """Pictures across the page; small ones stand side by side, two by two."""
-    small = [number for number, figure in enumerate(figures) if _least_width(figure) <= SMALL_FIGURE]
+def _as_shown(figures: Sequence[PageFigure]) -> list[_Shown]:
+    """Small figures stand side by side, two by two."""
+    least = [round(LEGIBLE_SCALE * figure.picture.width / DENSITY) for figure in figures]
+    small = [number for number, width in enumerate(least) if width <= SMALL_FIGURE]
     paired = small[: len(small) - len(small) % 2]
-    held = "".join(_render_picture(figure, wide=number not in paired) for number, figure in enumerate(figures))
-    return f'<div class="figures">{held}</div>'
+    return [
+        _Shown(
+            title=figure.title,
+            caption=figure.caption,
+            png=_as_base64(figure.picture),
+            width=round(figure.picture.width / DENSITY),
+            height=round(figure.picture.height / DENSITY),
+            least=least[number],
+            wide=number not in paired,
+        )
+        for number, figure in enumerate(figures)
+    ]
 
 
-def _least_width(figure: PageFigure) -> int:
-    """In CSS pixels: were it narrower, its text could not be read, so that it is scrolled instead."""
-    return round(LEGIBLE_SCALE * figure.picture.width / DENSITY)
-
-
-def _render_picture(figure: PageFigure, *, wide: bool) -> str:
+def _as_base64(picture: Image.Image) -> str:
     held = io.BytesIO()
-    figure.picture.save(held, "PNG", optimize=True)
-    data = base64.b64encode(held.getvalue()).decode()
-    width, height = (round(side / DENSITY) for side in figure.picture.size)
-    caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
-    return (
-        f'<figure{" class=wide" if wide else ""}>{_render_title(figure.title)}<div class="scroll" tabindex="0">'
-        f'<img src="data:image/png;base64,{data}" alt="{escape(figure.title)}" width="{width}" height="{height}" '
-        f'style="min-width:{_least_width(figure)}px"></div>{caption}</figure>'
-    )
-
-
-def _render_commands(commands: Iterable[PageCommand]) -> str:
-    lines = "".join(
-        f"<li>{f'<p>{escape(command.about)}</p>' if command.about else ''}"
-        f"<pre><code>{escape(command.text)}</code></pre></li>"
-        for command in commands
-    )
-    return f'<section>{_render_title("What to type next")}<ul class="commands">{lines}</ul></section>'
-
-
-def _render_title(text: str) -> str:
-    return f"<h2>{escape(text)}</h2>" if text else ""
-
-
-def _render_caption(text: str) -> str:
-    return f'<p class="caption">{escape(text)}</p>' if text else ""
+    picture.save(held, "PNG", optimize=True)
+    return base64.b64encode(held.getvalue()).decode()

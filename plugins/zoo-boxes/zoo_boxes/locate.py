@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import zoo
-from zoo_boxes.metrics import has_box
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -96,6 +95,8 @@ class Locate(zoo.Head):
         Shapes: output (N, 5), target (N, 4) in 0 to 1, NaN or empty where there is nothing -> scalar.
         """
         from torchvision.ops import generalized_box_iou_loss
+
+        from zoo_boxes.metrics import has_box
 
         output, target = output.float(), target.float()
         has = has_box(target)

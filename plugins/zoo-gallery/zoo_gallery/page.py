@@ -13,7 +13,7 @@ from PIL import Image
 from zoo.gallery.describing import MOST_CLASSES, FiltersDescription, HeadMetrics, make_printable
 from zoo.gallery.looks import SELF_TITLED, FilterPlots, order_plots
 from zoo.gallery.mapping import MapData
-from zoo.plots import DENSITY, PAGE_STYLE
+from zoo.plots import DENSITY, page_style
 
 NARROW_FIGURE = 620  # CSS pixels: figures up to this stand side by side
 LEGIBLE_SCALE = 0.6  # of a figure's own size; were it narrower, it is scrolled
@@ -47,7 +47,7 @@ def render_page(
     description: FiltersDescription, plots: FilterPlots, data: MapData | None, *, notes: tuple[str, ...] = ()
 ) -> str:
     """The whole page. All text that is not ours is escaped."""
-    style = f"{PAGE_STYLE}{_read_asset('page.css')}"
+    style = f"{page_style()}{_read_asset('page.css')}"
     script = _read_asset("page.js")
     parts = [
         _render_header(description),

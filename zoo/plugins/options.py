@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
@@ -89,54 +89,24 @@ def check_options(plugin: Callable[..., Any], given: Mapping[str, Any], *, of: s
 
 
 def _coerce(value: Any, wanted: Any) -> Any:
-    """A value of the wanted type, or ValueError: text is read, numbers are widened, nothing is guessed."""
-    origin, arguments = get_origin(wanted), get_args(wanted)
-    if origin is Literal:
-        for choice in arguments:
-            if value == choice or str(value) == str(choice):
-                return choice
-        raise ValueError(value)
-    if origin in (typing.Union, types.UnionType):
-        if value is None or (type(None) in arguments and str(value).lower() == "none"):
-            return None
-        for argument in arguments:
+    """A value of the wanted type, or ValueError or TypeError: text is read, numbers are widened, nothing is guessed."""
+    from pydantic import TypeAdapter, ValidationError  # here: what lists plugins does without it
+
+    kinds = get_args(wanted) if get_origin(wanted) in (typing.Union, types.UnionType) else (wanted,)
+    if types.NoneType in kinds and str(value).lower() == "none":
+        return None
+    for kind in kinds:
+        for reading in _readings(value, kind) if isinstance(value, str) else [value]:
             try:
-                return _coerce(value, argument)
-            except (TypeError, ValueError):
+                read = TypeAdapter(kind).validate_python(reading)
+            except ValidationError:
                 continue
-        raise ValueError(value)
-    if origin in (list, tuple, Sequence) or wanted in (list, tuple):
-        return _coerce_many(value, origin or wanted, arguments)
-    if wanted is bool:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.lower() in words:
-            return words[value.lower()]
-        raise ValueError(value)
-    if wanted is int:
-        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-            raise ValueError(value)
-        return int(value)
-    if wanted is float:
-        if isinstance(value, bool):
-            raise ValueError(value)
-        return float(value)
-    if wanted is Any:
-        return value
-    if isinstance(value, wanted):
-        return value
-    if isinstance(value, str):
-        return wanted(value)
+            if isinstance(value, str) or isinstance(read, bool) == isinstance(value, bool):
+                return read
     raise ValueError(value)
 
 
-def _coerce_many(value: Any, kind: Any, inner: tuple[Any, ...]) -> Any:
-    """`1,2,3` or a list -> a list or tuple; a tuple of a fixed length must have it."""
-    text = isinstance(value, str)
-    parts = [part.strip() for part in value.split(",") if part.strip()] if text else list(value)
-    fixed = kind is tuple and inner and inner[-1] is not Ellipsis
-    if fixed and len(inner) != len(parts):
-        raise ValueError(value)
-    kinds = inner if fixed else (inner[0] if inner else str,) * len(parts)
-    return (list if kind is list else tuple)(_coerce(part, one) for part, one in zip(parts, kinds, strict=True))
+def _readings(text: str, kind: Any) -> list[Any]:
+    """What a text may stand for: one of some choices, itself, or a list, `1,2,3`."""
+    choices = [choice for choice in get_args(kind) if str(choice) == text]
+    return [*choices, text, [part.strip() for part in text.split(",") if part.strip()]]

@@ -30,7 +30,7 @@ GROUPS = {
     "command": "zoo.commands",
     "format": "zoo.formats",
 }
-REQUIREMENT = re.compile(CORE + r"\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^()]*?)\s*\)?\s*", re.IGNORECASE)
+REQUIREMENT = re.compile(CORE + r"\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^();]*?)\s*\)?\s*", re.IGNORECASE)
 SPECIFIER = re.compile(r"\s*([<>=!~]+)\s*v?(\d+(?:\.\d+)*)(\.\*)?")
 
 
@@ -97,21 +97,25 @@ def fits(requires: str, version: str) -> bool:
     def numbers(text: str) -> tuple[int, ...]:
         return tuple(map(int, text.split(".")))
 
-    here = (*numbers(re.match(r"[\d.]*\d", version)[0]), *[0] * 8)  # type: ignore[index]
+    def padded(some: tuple[int, ...]) -> tuple[int, ...]:
+        return (*some, *[0] * 8)[:8]
+
+    leading = re.match(r"\d+(\.\d+)*", version)
+    here = padded(numbers(leading[0] if leading else "0"))
     for found in map(SPECIFIER.match, filter(None, requires.split(","))):
         if found is None:
             continue  # nothing that we could read: pip has seen to it
         sign, digits, star = found.groups()
         asked = numbers(digits)
-        padded, among = (*asked, *[0] * 8)[:8], here[: len(asked)] == asked
-        equal = among if star else here[:8] == padded
+        bound = padded(asked)
+        equal = here[: len(asked)] == asked if star else here == bound
         holds = {
-            ">=": here[:8] >= padded,
-            ">": here[:8] > padded,
-            "<=": here[:8] <= padded,
-            "<": here[:8] < padded,
+            ">=": here >= bound,
+            ">": here > bound,
+            "<=": here <= bound,
+            "<": here < bound,
             "!=": not equal,
-            "~=": here[:8] >= padded and here[: len(asked) - 1] == asked[:-1],
+            "~=": here >= bound and here[: len(asked) - 1] == asked[:-1],
         }
         if not holds.get(sign, equal):
             return False

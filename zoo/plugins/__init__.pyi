@@ -1,0 +1,12 @@
+from .discovery import (
+    CORE as CORE,
+    GROUPS as GROUPS,
+    Plugin as Plugin,
+    clear_plugin_cache as clear_plugin_cache,
+    find_clashing_names as find_clashing_names,
+    find_plugin as find_plugin,
+    find_plugins as find_plugins,
+    fits as fits,
+    own_range as own_range,
+)
+from .options import check_options as check_options, describe_options as describe_options

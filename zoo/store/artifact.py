@@ -58,6 +58,21 @@ class Artifact:
     digest: str  # of config.json, "sha256:<64 hex digits>": what a registry pins
     folder: Path | None  # where they lie on this disk, None where not all of them do
 
+    def read_file(self, name: str, *, limit: int) -> bytes | None:
+        """A small file that was published, checked against the manifest; None where it lists none of `limit` bytes or less.
+
+        Raises:
+            IntegrityError: its bytes are not the published ones.
+            FetchError, FileError: it is gone, or its source could not be reached.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None or entry.size > limit:
+            return None
+        content = self.source.read(name, limit=limit)
+        if (found := hashlib.sha256(content).hexdigest()) != entry.sha256:
+            raise _mismatch_error(f"{self.source.text}/{name}", "sha256", entry.sha256, found)
+        return content
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SourceCandidates:

@@ -10,10 +10,10 @@ from importlib.resources import files
 
 from PIL import Image
 
-from zoo.gallery.describing import MOST_CLASSES, FiltersDescription, HeadMetrics, make_printable
-from zoo.gallery.looks import SELF_TITLED, FilterPlots, order_plots
-from zoo.gallery.mapping import MapData
 from zoo.plots import DENSITY, page_style
+from zoo_gallery.description import MOST_CLASSES, FiltersDescription, HeadMetrics, make_printable
+from zoo_gallery.map_json import MapData
+from zoo_gallery.plots import SELF_TITLED, FilterPlots, order_plots
 
 NARROW_FIGURE = 620  # CSS pixels: figures up to this stand side by side
 LEGIBLE_SCALE = 0.6  # of a figure's own size; were it narrower, it is scrolled

@@ -1,4 +1,8 @@
-"""Where runs look."""
+"""Saliency of finished runs of zoo: Grad-CAM, and the share of it that lies inside the true box.
+
+found = zoo_saliency.saliency(["runs/plain", "runs/both"])
+found.results[0].share.mean, found.even
+"""
 
 import lazy_loader
 

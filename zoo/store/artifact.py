@@ -59,7 +59,7 @@ class Artifact:
     folder: Path | None  # where they lie on this disk, None where not all of them do
 
     def read_file(self, name: str, *, limit: int) -> bytes | None:
-        """A small file that was published, checked against the manifest; None where it lists none of `limit` bytes or less.
+        """A published file, checked against the manifest; None where it lists none of at most `limit` bytes.
 
         Raises:
             IntegrityError: its bytes are not the published ones.

@@ -1,8 +1,9 @@
 """Vectors -> places on a map of two dimensions, and every picture's nearest among all of them.
 
-By UMAP (McInnes, Healy and Melville 2018), or by the first two principal components. The page itself is ours. Two kept libraries draw such maps, and neither can be used here: datamapplot's
-page takes its scripts and letters from the network, and its offline mode downloads them when the page is made;
-embedding-atlas exports a web application that a server has to serve, which a page on the disk has not.
+By UMAP (McInnes, Healy and Melville 2018), or by the first two principal components. The page itself is ours. Two
+kept libraries draw such maps, and neither can be used here: datamapplot's page takes its scripts and letters from the
+network, and its offline mode downloads them when the page is made; embedding-atlas exports a web application that a
+server has to serve, which a page on the disk has not.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The core's fixtures, which lie on pytest's path."""
 
-from conftest import home
+from conftest import home, shapes
 
-__all__ = ["home"]
+__all__ = ["home", "shapes"]

@@ -229,7 +229,7 @@ class TwoBoxes(zoo.Dataset):
 def test_of_several_boxes_one_must_be_named():
     data = OpenDataset(dataset=TwoBoxes(), name="fish", package="", version="", root=Path(), options={})
     assert find_box(data, "tail") == "tail"
-    with pytest.raises(UsageError, match=r"several boxes: say which with --box.*head \(Box\), tail \(Box\)"):
+    with pytest.raises(UsageError, match=r"several boxes: say which by `box=`.*head \(Box\), tail \(Box\)"):
         find_box(data, None)
     with pytest.raises(UsageError, match=r"has no box called 'label'.*label \(Categories\)"):
         find_box(data, "label")

@@ -231,7 +231,7 @@ def test_heads_that_name_other_targets(command, place, plain):
     (renamed / "run.json").write_text(json.dumps(record))
     fault = command("saliency", plain, renamed).fault
     assert "names the 'label' and" in fault
-    assert fault.endswith("the 'kind': they are not asked the same. Say which head with --head.")
+    assert fault.endswith("the 'kind': they are not asked the same. Name a head that both have: --head.")
     assert "has learnt 'kind' with other classes than the dataset" in command("saliency", renamed).fault
 
 
@@ -258,7 +258,7 @@ def test_a_run_of_cropped_pictures(command, place, plain):
 
 def test_a_split_that_the_run_has_not(command, plain):
     fault = command("saliency", plain, "--split", "seen").fault
-    assert fault.endswith("has no split 'seen' with pictures. Pass --split train or val or test.")
+    assert fault.endswith("has no split 'seen' with pictures. Pass --split, one of train, val, test.")
 
 
 def test_a_split_without_any_box(command, place):

@@ -78,8 +78,8 @@ def load_runs(runs: Sequence[Run], head: str | None) -> list[LoadedRun]:
     for loaded_run in loaded_runs[1:]:
         if loaded_run.target != first.target:
             raise UsageError(
-                f"{first.run.folder} names the {first.target!r} and {loaded_run.run.folder} the {loaded_run.target!r}: they "
-                "are not asked the same. Name a head that both have: `head=`."
+                f"{first.run.folder} names the {first.target!r} and {loaded_run.run.folder} the {loaded_run.target!r}: "
+                "they are not asked the same. Name a head that both have: `head=`."
             )
     return loaded_runs
 
@@ -134,7 +134,7 @@ def find_box(data: OpenDataset, name: str | None) -> str:
     if name is not None:
         problem = f"has no box called {name!r}"
     else:
-        problem = "has several boxes: say which: `box=`" if boxes else "has no box to compare saliency with"
+        problem = "has several boxes: say which by `box=`" if boxes else "has no box to compare saliency with"
     raise UsageError(f"The dataset {data.name!r} {problem}. Its targets: {format_targets(data.targets)}.")
 
 
@@ -176,7 +176,7 @@ def shared_rows(
         named = recipe.split(data, table).by_name
         if split not in named:
             raise UsageError(
-                f"{one.run.folder} has no split {split!r} with pictures. Pass {' or '.join(f'`split={one!r}`' for one in named)}."
+                f"{one.run.folder} has no split {split!r} with pictures.", f"Pass `split=`, one of {', '.join(named)}."
             )
         sets.append(set(table.index[named[split]].tolist()))
     shared = set.intersection(*sets)
@@ -212,6 +212,6 @@ def usable_rows(
     if not len(kept):
         raise UsageError(
             f"No picture of the split {split!r} has what is needed: of {len(rows)}, {left_out.empty} show nothing, of "
-            f"{left_out.unboxed} no {box} is known, of {left_out.unlabelled} no class. Name another one: `split=`."
+            f"{left_out.unboxed} no {box} is known, of {left_out.unlabelled} no class. Pass another `split=`."
         )
     return kept, left_out

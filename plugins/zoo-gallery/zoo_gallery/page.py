@@ -75,7 +75,7 @@ def render_page(
 
 
 def _read_asset(name: str) -> str:
-    return files("zoo.gallery").joinpath(name).read_text(encoding="utf-8")
+    return files("zoo_gallery").joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy_hash(text: str) -> str:

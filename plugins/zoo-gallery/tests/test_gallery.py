@@ -19,7 +19,7 @@ from zoo_gallery.description import HeadMetrics, describe_filters, make_printabl
 from zoo_gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
 from zoo_gallery.map_images import MapImages, gather_images, gather_table, shorten_paths
 from zoo_gallery.map_json import escape_for_script, make_map_data
-from zoo_gallery.page import render_page
+from zoo_gallery.page import render_gallery
 from zoo_gallery.plots import FilterPlots, find_artifact_plots, order_plots, read_plots
 from zoo_gallery.thumbnails import make_thumbnail, thumbnail_side
 from zoo_gallery.writing import write_gallery
@@ -269,7 +269,7 @@ def test_the_page_tells_what_the_filters_are(page):
     text = page.read_text()
     for said in ("vgg16-plankton", "block1", "apache-2.0", "93.0%", "44 classes", "random weights"):
         assert said in text
-    assert "zoo.load(&quot;vgg16-plankton&quot;, cut=&quot;block1&quot;)" in text
+    assert 'zoo.load("vgg16-plankton", cut="block1")' in text
     assert "zoo embed photos/ --filters vgg16-plankton --cut block1" in text
 
 
@@ -299,7 +299,7 @@ def test_scores_have_as_many_decimals_as_each_other(filters):
         HeadMetrics(split="test", head=name, figures=(("accuracy", value),))
         for name, value in (("a", 0.93), ("b", 0.9256))
     )
-    text = render_page(dataclasses.replace(describe_filters(filters), scores=scores), FilterPlots(files={}), None)
+    text = render_gallery(dataclasses.replace(describe_filters(filters), scores=scores), FilterPlots(files={}), None)
     assert re.findall(r'<td class="right">([^<]+)', text) == ["0.9300", "0.9256"]
 
 
@@ -713,7 +713,7 @@ def test_what_strangers_say_of_their_filters_is_text_and_nothing_else(chromium, 
         headline=HOSTILE[1],
         meaning=HOSTILE[0],
     )
-    (tmp_path / "index.html").write_text(render_page(said, FilterPlots(files={}), None))
+    (tmp_path / "index.html").write_text(render_gallery(said, FilterPlots(files={}), None))
     chromium.open(tmp_path / "index.html")
     assert chromium.run("typeof window.__pwned") == "undefined"
     assert chromium.faults == []
@@ -735,7 +735,7 @@ def test_very_many_pictures_are_a_map_too(chromium, filters, map_images, tmp_pat
     layout = MapLayout(places=np.random.default_rng(0).random((count, 2), dtype=np.float32), method="PCA", note="")
     none = np.empty((count, 0))
     (tmp_path / "index.html").write_text(
-        render_page(
+        render_gallery(
             describe_filters(filters), FilterPlots(files={}), make_map_data(many, layout, none.astype(np.int32), none)
         )
     )

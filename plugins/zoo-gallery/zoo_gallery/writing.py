@@ -15,7 +15,7 @@ from zoo_gallery.description import FiltersDescription, describe_filters
 from zoo_gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
 from zoo_gallery.map_images import MapImages
 from zoo_gallery.map_json import MapData, make_map_data
-from zoo_gallery.page import render_page
+from zoo_gallery.page import render_gallery
 from zoo_gallery.plots import FilterPlots
 
 PAGE_FILE = "index.html"
@@ -75,7 +75,7 @@ def write_gallery(
         layout = lay_out_map(map_images.vectors, method=method, seed=seed, progress=progress)
         data = make_map_data(map_images, layout, *find_nearest_of_all(map_images.vectors, progress=progress))
     said = (*description.notes, *plots.notes, *notes)
-    content = render_page(description, plots, data, notes=said)
+    content = render_gallery(description, plots, data, notes=said)
     write_atomically(folder / PAGE_FILE, content)
     return WrittenGallery(
         page=folder / PAGE_FILE,

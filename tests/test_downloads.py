@@ -283,7 +283,7 @@ def test_a_full_disk_is_said_and_what_came_is_kept(hub: HubServer, tmp_path: Pat
 
     said = refused(lambda: source().fetch("model.safetensors"), fill)
     assert "the disk is full" in said
-    assert "--cache-dir" in said
+    assert "`cache_dir=`" in said
     assert BIG not in in_place(tmp_path).values()
     hub.forget()
     assert source().fetch("model.safetensors").read_bytes() == BIG
@@ -334,7 +334,7 @@ def test_a_read_only_cache_that_lacks_the_file_is_said(
     lock_up(open_cache)
     said = refused(lambda: source(cache_dir=open_cache).fetch("model.safetensors"), be_nobody)
     assert "it cannot be read or written" in said
-    assert "--cache-dir" in said
+    assert "`cache_dir=`" in said
 
 
 # ------------------------------------------------------------------------------------------------ parts

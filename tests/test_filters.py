@@ -97,7 +97,7 @@ def test_a_truncated_checkpoint_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ("imagnet", "--weights random"),
+        ("imagnet", "`weights="),
         ("weights.pth", "only safetensors are read"),
         ("nowhere/model.safetensors", "there is no such file"),
     ],

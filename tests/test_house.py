@@ -223,6 +223,27 @@ def test_only_the_command_line_prints(path):
     assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
 
+_FLAG = re.compile(r"(?<![\w(-])--[a-z][a-z-]*(?![a-z-]*:)")  # and no variable of a style sheet
+_COMMAND = re.compile(r"`(zoo|pip) [^`]*`|^\s*(zoo|pip) .*$", re.MULTILINE)  # in backticks, or a line of its own
+
+
+def texts_of(path: Path) -> list[str]:
+    """All literals of a file, what is filled in as `…`."""
+    nodes = list(ast.walk(tree_of(path)))
+    joined = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    parts = {id(part) for node in joined for part in node.values}
+    single = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in parts]
+    filled = ["".join(part.value if isinstance(part, ast.Constant) else "…" for part in one.values) for one in joined]
+    return [text for text in (*single, *filled) if isinstance(text, str)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_only_the_command_line_speaks_of_flags(path):
+    if entry_of(path) in ("cli", "gallery", "saliency"):  # the last two leave the core, with flags of their own
+        return
+    assert not [text for text in texts_of(path) if _FLAG.search(_COMMAND.sub("", text))]
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_the_hubs_client_is_imported_in_one_package(path):
     assert entry_of(path) == "hub" or "huggingface_hub" not in path.read_text()

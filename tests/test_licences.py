@@ -75,7 +75,7 @@ def test_these_may_not_be_republished_so(theirs, ours, wanted):
         check_lineage(ours, base=base(theirs))
 
 
-def test_the_remedy_is_the_flag():
+def test_the_remedy_names_the_argument():
     with pytest.raises(UsageError, match=r"find it out and say `base_license=LICENCE`"):
         check_lineage("mit", base=base(""))
 

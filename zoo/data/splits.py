@@ -79,7 +79,7 @@ def draw_splits(
         how.append("seen groups as the dataset has them")
     elif seen:
         if not groups:
-            raise UsageError("No groups are known, so that none can be seen or unseen: leave out seen.")
+            raise UsageError("No groups are known, so that none can be seen or unseen.", "Leave out `seen=`.")
         held = _draw_stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
         rest = _remove_rows(rest, held, len(decoded))
         how.append(f"seen groups by class ({len(held)} pictures)")

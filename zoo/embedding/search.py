@@ -139,7 +139,7 @@ def find_odd_one_out(vectors: np.ndarray) -> int:
         UsageError: fewer than three.
     """
     if len(vectors) < 3:
-        raise UsageError(f"Which of {len(vectors)} does not match cannot be said; give at least three.")
+        raise UsageError(f"Which of {len(vectors)} does not match cannot be said.", "Give at least three.")
     units = normalise_rows(vectors)
     others = normalise_rows((units.sum(axis=0) - units) / (len(units) - 1))
     return int(np.argmin(np.einsum("nd,nd->n", units, others)))

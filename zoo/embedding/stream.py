@@ -124,7 +124,7 @@ def stream_embeddings(
         UsageError: a batch of less than one picture.
     """
     if batch is not None and batch < 1:
-        raise UsageError(f"A batch cannot be of {batch} pictures; give 1 or more, or leave it out.")
+        raise UsageError(f"A batch cannot be of {batch} pictures.", "Give 1 or more, or leave it out.")
     chunks = _stream_on_cpu if network.device.type == "cpu" else _stream_on_gpu
     for chunk in chunks(images, network, size=size, start=start, batch=batch):
         if chunk.faults and not skip_unreadable:

@@ -36,7 +36,8 @@ class OpenFormat:
                 cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
                 raise PluginError(
                     f"{path}: the format {self.plugin.name!r} of the package {self.plugin.package} cannot write it: "
-                    f"{cause}. Choose another format."
+                    f"{cause}.",
+                    "Choose another format.",
                 ) from error
 
 
@@ -85,7 +86,7 @@ def _by_suffix(path: Path) -> Plugin:
         raise broken[0]
     if not fitting:
         listed = ", ".join(_described(found))
-        raise UsageError(f"{path}: no format has that suffix. There is {listed}. Name the file so, or the format.")
+        raise UsageError(f"{path}: no format has that suffix. There is {listed}.", "Name the file so, or the format.")
     return fitting[0]
 
 
@@ -93,8 +94,8 @@ def _maker(plugin: Plugin) -> type[Format]:
     factory = plugin.load()
     if not (isinstance(factory, type) and issubclass(factory, Format)):
         raise PluginError(
-            f"The format {plugin.name!r} of the package {plugin.package} is no zoo.Format. "
-            f"Run `pip install --upgrade {plugin.package}` or uninstall it."
+            f"The format {plugin.name!r} of the package {plugin.package} is no zoo.Format.",
+            f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
         )
     return factory
 

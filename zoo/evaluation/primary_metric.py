@@ -33,7 +33,8 @@ class PrimaryMetric:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ZooError(
                 f"{run.folder}: the head {self.head!r} has no {self.metric} on the split {split!r}. "
-                "None of its pictures may have that target; say another metric, or label more pictures."
+                "None of its pictures may have that target.",
+                "Say another metric, or label more pictures.",
             )
         return float(value)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from command_line import CommandLine
 
 from zoo.cli.main import cli
 from zoo.errors import PluginError
@@ -48,6 +49,11 @@ POINTS = {
     for kind, group in GROUPS.items()
     for name, target in PROJECT["entry-points"].get(group, {}).items()
 }
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    return CommandLine(monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -93,10 +99,13 @@ def test_the_guides_plugins_keep_the_contract_and_the_guide_shows_what_the_check
         assert "".join(lines) in GUIDE.read_text()
 
 
-def test_the_guides_registry_names_filters_beside_it(guide):
+def test_the_guides_registry_names_filters_beside_it(guide, command):
     entry = find("two-layers-moons")
     assert entry.origin == PROJECT["name"]
     assert entry.sources == ("./two-layers-moons",)
+    checked = command("plugins", "check", "moons")
+    assert "registry moons: filters: two-layers-moons\n" in checked.out
+    assert "".join(f"    {line}\n" for line in checked.out.splitlines()) in GUIDE.read_text()
 
 
 def test_the_guides_package_asks_for_this_core_and_one_for_another_is_refused_as_shown():

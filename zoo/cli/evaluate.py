@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    device_option,
-    json_option,
-    parse_pairs,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-    say_skipped,
-)
+from zoo.cli.console import output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
 from zoo.errors import FileError
 
 if TYPE_CHECKING:
@@ -31,9 +21,7 @@ if TYPE_CHECKING:
 @click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
 @click.option("--split", type=click.Choice(["train", "val", "seen", "test", "all"]), default="test", show_default=True)
 @click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
 ) -> None:
@@ -103,9 +91,7 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format's own.")
 @click.option("--head", help="Whose answers, where there are several heads.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def predict(
     what: str,
     pictures: tuple[Path, ...],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.cache import format_size
-from zoo.cli.console import print_facts, print_json, say
+from zoo.cli.console import fields_of, print_facts, print_json, say
 from zoo.errors import FetchError, IntegrityError, MissingFileError, UsageError, ZooError
 from zoo.store import NAME_PATTERN
 
@@ -105,16 +105,8 @@ def hub_facts(answer: HubAnswer) -> dict[str, Any]:
     return {
         "repo": model.repo,
         "commit": answer.source.revision,
-        "updated": model.updated,
-        "created": model.created,
-        "downloads": model.downloads,
-        "likes": model.likes,
-        "private": model.private,
-        "gated": model.gated or None,
-        "license": model.license or None,
-        "base_model": model.base_model or None,
-        "library": model.library or None,
-        "task": model.task or None,
+        **fields_of(model, "updated", "created", "downloads", "likes", "private"),
+        **{name: getattr(model, name) or None for name in ("gated", "license", "base_model", "library", "task")},
         "datasets": list(model.datasets),
         "tags": list(model.tags),
         "files": dict(model.files),

@@ -49,8 +49,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 class ExportOptions:
     """Name, licences and options of an export."""
 
-    name: str
-    license: str
+    name: str = ""
+    license: str = ""
     about: str = ""
     use: str = ""  # the argument of zoo.load in the card's example; the name where not given
     base_repo: str | None = None  # "owner/name" of the Hub, where the weights began

@@ -113,8 +113,7 @@ def predict(
         )
     paths = [entry.path for entry in open_images(pictures).entries()]
     where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
-    ask = _make_predictor(model, arithmetic)
+    ask = _make_predictor(model, Arithmetic(device=where, dtype=pick_precision(where, precision)))
     find_crop = _make_window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
 
     read = _make_reader(paths, model.size, find_crop)

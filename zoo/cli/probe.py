@@ -83,13 +83,7 @@ def probe(
     with progress_bars(quiet=quiet) as progress:
         data = open_dataset(dataset, root, options=parse_pairs(settings, option="--set"), progress=progress)
         found = score_cuts(
-            data,
-            name,
-            backbone=backbone,
-            weights=weights or "imagenet",
-            cuts=cuts or None,
-            progress=progress,
-            **how,
+            data, name, backbone=backbone, weights=weights or "imagenet", cuts=cuts or None, progress=progress, **how
         )
     if out:
         _write(found, out)

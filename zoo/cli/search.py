@@ -52,13 +52,7 @@ class SearchResult:
 @click.option("--offline", is_flag=True, help="Search only the registries on this machine.")
 @json_option
 def search(
-    words: tuple[str, ...],
-    author: str | None,
-    sort: str,
-    limit: int,
-    token: str | None,
-    offline: bool,
-    as_json: bool,
+    words: tuple[str, ...], author: str | None, sort: str, limit: int, token: str | None, offline: bool, as_json: bool
 ) -> None:
     """Filters that all WORDS are said of: names of registries, and repositories of the Hub.
 

@@ -30,11 +30,7 @@ def add_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[s
     specs: dict[str, HeadSpec] = {}
     for entry in entries:
         spec = HeadSpec(
-            plugin=entry.plugin,
-            target=entry.target_name,
-            weight=entry.weight,
-            options=entry.options,
-            called=entry.name,
+            plugin=entry.plugin, target=entry.target_name, weight=entry.weight, options=entry.options, called=entry.name
         )
         try:
             find_plugin("head", spec.plugin)

@@ -238,12 +238,7 @@ def _weights_text(record: RunRecord) -> str:
 
 
 def _manifest(
-    part: Path,
-    run: Run,
-    model: Model,
-    options: ExportOptions,
-    headers: Mapping[str, str],
-    crop: CropEntry | None,
+    part: Path, run: Run, model: Model, options: ExportOptions, headers: Mapping[str, str], crop: CropEntry | None
 ) -> Manifest:
     record, filters = run.record, model.filters
     files = {

@@ -79,11 +79,7 @@ def train_recipe(
         if compute.accelerator.is_main_process:
             tell(f"Starting from {filters.initialization.text}: {filters.initialization}.")
     model = assemble(
-        filters,
-        dataset=data.dataset,
-        heads=[head.spec() for head in recipe.heads],
-        size=recipe.size,
-        seed=recipe.seed,
+        filters, dataset=data.dataset, heads=[head.spec() for head in recipe.heads], size=recipe.size, seed=recipe.seed
     )
     return _start_run(recipe, model, data, Path(out), compute)
 

@@ -113,9 +113,7 @@ def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
 
 def format_metrics(figures: Mapping[str, Any]) -> str:
     """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
-    return "  ".join(
-        f"{key.replace('_', ' ')} {value:.4f}" for key, value in figures.items() if isinstance(value, float)
-    )
+    return "  ".join(f"{key.replace('_', ' ')} {one:.4f}" for key, one in figures.items() if isinstance(one, float))
 
 
 def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:

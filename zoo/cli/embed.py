@@ -25,7 +25,6 @@ from zoo.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from zoo.data import ImageSource
     from zoo.embedding import EmbeddingSummary
-    from zoo.progress import Progress
 
 
 @click.command()
@@ -84,8 +83,9 @@ def embed(
     filters = load(name, cut=cut, **pop_source(options))
     with progress_bars(quiet=quiet) as progress:
         if dataset:
-            drawing = {"size": options["size"] or filters.input.size, "skip_unreadable": options["skip_unreadable"]}
-            images = _from_dataset(dataset, root, settings, seed=seed, progress=progress, **drawing)
+            size, skip = options["size"] or filters.input.size, options["skip_unreadable"]
+            drawing = {"seed": seed, "size": size, "skip_unreadable": skip, "progress": progress}
+            images = _from_dataset(dataset, root, settings, drawing)
         else:
             images = _listed(paths, out, null=null)
         try:
@@ -123,16 +123,14 @@ def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> ImageSource:
     return ImageFiles(listing)
 
 
-def _from_dataset(
-    text: str, root: str | None, settings: tuple[str, ...], *, progress: Progress, **drawing: Any
-) -> ImageSource:
+def _from_dataset(text: str, root: str | None, settings: tuple[str, ...], drawing: dict[str, Any]) -> ImageSource:
     """A dataset's pictures, all or those of a split; a split that it does not have is drawn as `zoo train` draws it."""
     from zoo.cli.datasets import choose_split
     from zoo.data import DatasetImages, open_dataset
 
     name, split = _name_and_split(text)
-    data = open_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=progress)
-    indices = choose_split(data, split, progress=progress, **drawing)
+    data = open_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=drawing["progress"])
+    indices = choose_split(data, split, **drawing)
     return DatasetImages(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
 
 

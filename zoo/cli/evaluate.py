@@ -87,7 +87,7 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file, in the format of its suffix; or stdout.")
-@click.option("--format", "format_name", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
+@click.option("--format", "kind", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format's own.")
 @click.option("--head", help="Whose answers, where there are several heads.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
@@ -96,7 +96,7 @@ def predict(
     what: str,
     pictures: tuple[Path, ...],
     out: Path | None,
-    format_name: str | None,
+    kind: str | None,
     settings: tuple[str, ...],
     head: str | None,
     skip_unreadable: bool,
@@ -109,9 +109,7 @@ def predict(
     from zoo.models import load_model
     from zoo.training import open_run
 
-    writer = open_format(
-        format_name or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set")
-    )
+    writer = open_format(kind or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set"))
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)

@@ -168,7 +168,5 @@ def _weights_text(size: int | None, count: int | None) -> str:
 
 
 def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:MOST_NAMES]) + (
-        f", and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
-    )
+    texts = list(names)
+    return ", ".join(texts[:MOST_NAMES]) + (f", and {len(texts) - MOST_NAMES} more" if len(texts) > MOST_NAMES else "")

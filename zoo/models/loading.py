@@ -135,9 +135,7 @@ def load_model(name: str | Path, **where: Any) -> Model:
         )
     model = add_heads(filters, published.manifest.heads, read_head_tensors(published))
     if published.manifest.crop is not None:
-        model.crop = _load_cropper(
-            published.manifest, {key: value for key, value in where.items() if key != "revision"}
-        )
+        model.crop = _load_cropper(published.manifest, {**where, "revision": None})
     return model
 
 

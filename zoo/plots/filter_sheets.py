@@ -128,9 +128,8 @@ def show_filters(
     if picture is None and reader is not None and options.may_show_pictures:
         picture = reader.first()
     if picture is not None:
-        maps = compute_activations(
-            filters, picture, find_layers(filters) if options.layers else layers, device=options.device
-        )
+        every = find_layers(filters) if options.layers else layers
+        maps = compute_activations(filters, picture, every, device=options.device)
         shown = replace(shown, maps=maps)
         _save_sheet(writer, "activations.png", _draw_activations_sheet(writer, picture, maps))
     if base is not None:
@@ -196,11 +195,8 @@ def _visualise_layer(
         progress=progress,
     )
     labels = [f"channel {channel}" for channel in visualisations.channels]
-    _save_sheet(
-        writer,
-        f"dreams-{_file_name_part(layer.name)}.png",
-        draw_sheet(list(visualisations.pictures), labels, columns=4),
-    )
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", layer.name)
+    _save_sheet(writer, f"dreams-{name}.png", draw_sheet(list(visualisations.pictures), labels, columns=4))
     if strongest.patches.shape[1]:
         rows = [
             ChannelRow(label=label, visualisation=picture, patches=tuple(patches))
@@ -210,7 +206,7 @@ def _visualise_layer(
         sees = f"a cell sees {side} x {side} of {filters.input.size} x {filters.input.size} pixels"
         note = f"{len(rows)} of {layer.cut.channels} channels, those that vary most from picture to picture; {sees}"
         title = _sheet_title(writer, f"what {layer.name} looks for")
-        _save_sheet(writer, f"patches-{_file_name_part(layer.name)}.png", draw_channels(rows, title=title, note=note))
+        _save_sheet(writer, f"patches-{name}.png", draw_channels(rows, title=title, note=note))
     return visualisations
 
 
@@ -250,8 +246,3 @@ def _save_sheet(writer: _SheetWriter, name: str, image: Image.Image) -> None:
 def _sheet_title(writer: _SheetWriter, said: str) -> str:
     name = writer.filters.name if writer.options.title is None else writer.options.title
     return f"{name}: {said}" if name else said[0].upper() + said[1:]
-
-
-def _file_name_part(name: str) -> str:
-    """A layer's name as a part of a file's."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

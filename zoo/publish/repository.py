@@ -68,9 +68,8 @@ class PushResult:
     @property
     def entry(self) -> RegistryEntry:
         """For a registry.toml, pinned to the commit and the manifest."""
-        return make_registry_entry(
-            self.manifest, self.digest, f"hf://{self.repo}" + (f"@{self.commit}" if self.commit else "")
-        )
+        source = f"hf://{self.repo}" + (f"@{self.commit}" if self.commit else "")
+        return make_registry_entry(self.manifest, self.digest, source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +117,8 @@ class RepositoryUpload:
         remote, options = self.remote, self.options
         theirs = self._remote_manifest()
         known = collect_personal_data(owner=remote.repo.partition("/")[0], secrets=login_tokens(remote.token))
-        said = {
-            "the commit's message": options.message or "",
-            "the tag": options.tag or "",
-            "the branch": remote.branch,
-        }
-        check_privacy(self.files, known, allow=options.allow, texts=said)
+        own = {"the commit's message": options.message or "", "the tag": options.tag or "", "the branch": remote.branch}
+        check_privacy(self.files, known, allow=options.allow, texts=own)
         self._refuse_to_overwrite(theirs)
         notes = self._keep_edited_readme()
         listed = set(theirs.files) if theirs else set()

@@ -249,9 +249,7 @@ def score_as_dict(result: CandidateScore) -> dict[str, Any]:
     cut = result.cut
     costs: dict[str, Any] = {}
     if cut is not None:
-        costs = {
-            name: getattr(cut, name) for name in ("node", "channels", "stride", "parameters", "megabytes", "gflop")
-        }
+        costs = {one: getattr(cut, one) for one in ("node", "channels", "stride", "parameters", "megabytes", "gflop")}
         costs["fetch_megabytes"] = result.fetch_megabytes
     scores = {name: value for name in ("knn", "lda", "r2") if (value := getattr(result, name)) is not None}
     return {

@@ -180,9 +180,7 @@ class _RankingCandidates:
             for index in order
         ]
         lowest = range(count, len(candidates))
-        verdict = describe_baselines(
-            [table.gap(order[0], index) for index in lowest], candidates[order[0]].title, measure
-        )
+        verdict = describe_baselines([table.gap(order[0], one) for one in lowest], candidates[order[0]].title, measure)
         return places, [table.result(index) for index in lowest], verdict
 
     def _question(self, decoded: DecodedDataset) -> ProbeTask:

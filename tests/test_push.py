@@ -21,9 +21,10 @@ from zoo.hub import client
 from zoo.hub.repositories import PushError
 from zoo.hub.search import search_hub
 from zoo.publish.privacy import PrivacyError
-from zoo.store.artifact import open_artifact, verify
+from zoo.store.artifact import open_artifact
 from zoo.store.registry import find
 from zoo.store.registry_file import read_registry
+from zoo.store.verification import verify
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 from zoo.training.record import BaseRecord
@@ -803,7 +804,7 @@ def test_a_dead_server_is_one_line(push, monkeypatch):
 def test_the_command_prints_the_address_and_the_entry(hub, command, run):
     answer = command("push", run.folder, "--repo", REPO, "--license", "apache-2.0")
     assert (answer.status, answer.out) == (0, f"{hub.url}/{REPO}\n")
-    assert f'sources  = ["hf://{REPO}@{hub.commit(REPO)}"]' in answer.err
+    assert f'sources = ["hf://{REPO}@{hub.commit(REPO)}"]' in answer.err
     assert TOKEN not in answer.err
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.data import open_dataset
 from zoo.embedding import Embeddings
 from zoo.errors import FileError, MissingPluginError, UnknownNameError
-from zoo.models import Filters, check_golden, load
+from zoo.models import Filters, check_golden, fetch, load
 from zoo.plots import (
     PageBar,
     PageBars,
@@ -32,7 +32,7 @@ from zoo.plots import (
 from zoo.plugins import find_plugin
 from zoo.progress import Progress, silent
 from zoo.publish import push
-from zoo.store import RegistryEntry, add_entry, fetch_artifact, verify
+from zoo.store import add_entry, entry_of, verify
 from zoo.training import DataPart, FiltersPart, HeadPart, Recipe, Run, TrainingPart, train_recipe
 
 BASE = "vgg16-plankton"
@@ -103,7 +103,7 @@ def run_quickstart(
     if out.exists() and any(out.iterdir()):
         raise FileError(out, "it is there already and is not empty", "Remove it, or choose another `out=`.")
     _check_plugins()
-    base = fetch_artifact(BASE, progress=progress)
+    base = fetch(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
     options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
     data = open_dataset("plankton", _draw_dataset(out / "plankton", options, progress), options=options)
@@ -141,10 +141,9 @@ def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -
     """The run's filters as they come back by their new name, from a registry beside their folder."""
     registry = folder.parent / "registry.toml"
     published = push(run, to=folder, license="apache-2.0", about=about, progress=progress)
-    sources = (f"./{folder.name}",)
-    add_entry(RegistryEntry(name=NEW, sources=sources, manifest=published.digest, backbone="vgg16", cut=CUT), registry)
+    add_entry(entry_of(published.manifest, published.digest, f"./{folder.name}"), registry)
     with _with_registry(registry):
-        verify(fetch_artifact(NEW, progress=progress), progress=progress)
+        verify(fetch(NEW, progress=progress), progress=progress)
         return load(NEW)
 
 

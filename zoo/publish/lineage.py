@@ -99,9 +99,7 @@ def settle_licences(
         raise UsageError("No licence is known to publish under.", "Say `license='apache-2.0'`, cc-by-4.0 or another.")
     own = check_licence(wanted)
     what = (
-        f"the base filters {ancestry.base!r}"
-        if ancestry.base
-        else f"the weights {_without_folders(ancestry.weights)!r}"
+        f"the base filters {ancestry.base!r}" if ancestry.base else f"the weights {without_folders(ancestry.weights)!r}"
     )
     must = ancestry.base is not None or ask is not None
     check_lineage(
@@ -123,8 +121,8 @@ def settle_licences(
     return SettledLicences(own=own, base=base or None, dataset=dataset or None)
 
 
-def _without_folders(weights: str) -> str:
-    """Without the author's folders."""
+def without_folders(weights: str) -> str:
+    """The name of a file of weights without the author's folders; other weights as they are called."""
     return Path(weights).name if Path(weights).is_absolute() else weights
 
 

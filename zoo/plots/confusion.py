@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, render_figure, text_width
+from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, render_figure, text_width, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,15 +157,5 @@ def _write_title(axes: Axes, title: str, said: str, layout: _MatrixLayout) -> No
         (title, 30, INK, 36 + 28 + 1.6 * layout.text, "bold"),
         (said, 20, MUTED, 28 + 1.6 * layout.text, "normal"),
     ):
-        axes.annotate(
-            text,
-            (0, 1),
-            (0, up * 72 / DPI),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=height * 72 / DPI,
-            color=colour,
-            fontweight=weight,
-            parse_math=False,
-            annotation_clip=False,
-        )
+        style = {"color": colour, "fontweight": weight, "xycoords": "axes fraction"}
+        write_at(axes, text, (0, 1), (0, up * 72 / DPI), size=height * 72 / DPI, **style)

@@ -82,7 +82,6 @@ def truncated_vgg(name: str, cut: str | Cut) -> SequentialFeatures:
     """A VGG up to a cut, with fresh weights; its parameters are `features.0.weight` and so on.
 
     Args:
-        name: as for `vgg_cuts`.
         cut: `block1` to `block5`, a node `features.K`, or a Cut.
 
     Returns:

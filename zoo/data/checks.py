@@ -39,14 +39,7 @@ class DatasetReport:
 def examine_dataset(
     name: str, root: Path | str | None, *, options: Mapping[str, Any], progress: Progress = silent
 ) -> DatasetReport:
-    """Decode every picture of a dataset.
-
-    Args:
-        name: the plugin's.
-        root: its folder.
-        options: its own.
-        progress: told how far the work is.
-    """
+    """Decode every picture of a dataset."""
     data = open_dataset(name, root, options=options, progress=progress)
     dataset = data.dataset
     faults: list[str] = []

@@ -49,7 +49,6 @@ def draw_splits(
         decoded: the pictures, with their groups.
         given: the dataset's own splits, in the dataset's indices.
         strata: int64 (N,), the class of each picture (-1: unknown), so that every split has every class.
-        seed: of the drawing.
         val: the share of the training pictures to validate with, where there is no split of that name.
         test: the share of all to test with, likewise.
         seen: the share of every class's training pictures to hold out, so that groups that were learnt from can

@@ -90,8 +90,6 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
     Several processes that want the same file wait for each other, and one of them fetches it.
 
     Args:
-        file: what to bring.
-        cache: the Hub's cache.
         progress: told the bytes.
         again: check the bytes that are there, and fetch them again where they are wrong.
 
@@ -123,7 +121,6 @@ def matches_etag(path: Path, etag: str | None = None) -> bool | None:
     """Whether a file's bytes are those that an etag is the digest of; None where it is no digest.
 
     Args:
-        path: in the cache, or anywhere.
         etag: the name of the blob that the path leads to, where not given.
     """
     blob = path.resolve()

@@ -37,8 +37,6 @@ def read_listing(repo: str, revision: str, *, token: str | None, where: str) -> 
     Args:
         repo: `owner/name`.
         revision: a branch, a tag or a commit.
-        token: for private repositories.
-        where: the repository, for messages.
 
     Raises:
         FetchError: it could not be reached, or its answer cannot be read.

@@ -44,9 +44,6 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
     """Take revisions of one repository away, and the blobs that no other revision needs.
 
     Args:
-        repo: where they lie.
-        revisions: those that go.
-        cache: the Hub's cache.
         scanned: from `scan_with_client`, once for all repositories.
 
     Raises:

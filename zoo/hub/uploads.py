@@ -49,7 +49,6 @@ def plan_changes(
     """What a push would change.
 
     Args:
-        remote: as it was found.
         files: what it is to hold, by name.
         remove: names that go, where they are there.
     """
@@ -79,11 +78,9 @@ def commit_changes(
 
     Args:
         remote: as it was found, and as it must still be.
-        files: by name.
         changes: from `plan_changes`.
         private: whether a new repository is seen by its owner only.
         create_pr: open a pull request instead of changing the branch.
-        message: of the commit.
         progress: told the bytes.
 
     Raises:

@@ -119,11 +119,7 @@ def backbones() -> list[str]:
 
 
 def cuts(backbone: str) -> list[Cut]:
-    """Where a backbone can be cut.
-
-    Args:
-        backbone: its name, `vgg16` or `family/name`.
-    """
+    """Where a backbone can be cut."""
     return find_backbone(backbone).cuts()
 
 

@@ -42,7 +42,6 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     Args:
         matrix: int (K, K), pictures of the row's class that were taken for the column's.
         names: of the K classes.
-        title: a few words above it.
 
     Returns:
         RGB, from about 700 pixels wide for a few classes to about 2,400 for 121.

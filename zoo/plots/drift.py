@@ -63,8 +63,6 @@ def draw_drift(
         before: float (K, C, h, w), filters of the first layer; K may be 0.
         after: the same ones, as they became.
         captions: of the K filters.
-        title: above it all.
-        note: a line below the title.
         first: what the filters' layer is called.
 
     Returns:

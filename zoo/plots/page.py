@@ -89,7 +89,6 @@ def write_page(path: Path, report: PageContent) -> None:
 
     Args:
         path: the HTML file, written whole or not at all.
-        report: what it says.
 
     Raises:
         UsageError: a row of the table is not as long as its header, or a bar is not within 0 to 1.

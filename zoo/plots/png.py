@@ -17,7 +17,6 @@ def save_png(image: Image.Image, path: Path, *, largest: int | None = None) -> P
 
     Args:
         image: RGB.
-        path: the file.
         largest: bytes; None: as many as it takes.
 
     Raises:

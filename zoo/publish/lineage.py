@@ -79,7 +79,6 @@ def settle_licences(
     """Find the licence to publish under, and check that the lineage allows it.
 
     Args:
-        ancestry: of the filters.
         license: as the publisher asks; the base's own where not given.
         base_license, dataset_license: what the publisher knows better.
         ask: reads the licence in a repository's card on the Hub; None: offline, where weights of unknown licence pass.

@@ -82,7 +82,6 @@ def push(
         repo: `owner/name`, made where it is missing.
         revision: the branch, made where it is missing; `main` by default.
         token: `HF_TOKEN` or the stored login where not given.
-        progress: told how far the work is.
         options: `name`, `license`, `dtype` and the others of `PushOptions`, as arguments of their own.
 
     Returns:

@@ -187,10 +187,6 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
 
     What it holds is counted before and after it is parsed, so that a small hostile one does not grow large.
 
-    Args:
-        raw: its bytes.
-        where: where they came from, for messages.
-
     Raises:
         IntegrityError: too large, no JSON, made by a newer zoo, or with fields that are wrong; all are named.
     """

@@ -46,7 +46,6 @@ def read_registry(path: Path, *, origin: str | None = None) -> dict[str, Registr
     """All entries of one file, checked.
 
     Args:
-        path: the registry.toml.
         origin: who says it; the path where not given.
 
     Raises:
@@ -80,10 +79,6 @@ def _read_tables(path: Path) -> dict[str, dict[str, Any]]:
 
 def parse_tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
     """The tables of a registry's text by name, checked.
-
-    Args:
-        text: all of the file.
-        path: where it lies, for messages.
 
     Raises:
         FileError: it is no TOML, or has entries that are wrong; the message names the lines.

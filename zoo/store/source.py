@@ -76,7 +76,6 @@ class Source(ABC):
         """The whole file on this disk, fetched if need be.
 
         Args:
-            name: the file.
             progress: told the bytes.
             again: whether a cached copy is thrown away (its bytes were wrong).
         """

@@ -27,6 +27,7 @@ from zoo.store import (
     MODEL_FILE,
     Artifact,
     CropEntry,
+    CutEntry,
     FileEntry,
     Lineage,
     Manifest,
@@ -103,25 +104,23 @@ def export_run(part: Path, run: Run, options: ExportOptions, *, progress: Progre
 
 def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, progress: Progress) -> Manifest:
     crop = _crop_entry(run.record, options)
-    steps = ("weights", "golden features", "pictures", "card")
-    for number, step in enumerate(steps):
-        progress(f"publishing {options.name}", number, len(steps), step)
-        if step == "weights":
-            headers = _write_weights(part, model, options)
-        elif step == "golden features":
-            write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
-        elif step == "pictures":
-            _write_recipe_and_metrics(part, run)
-            draw_run_plots(part, run, model)
-            if options.pictures != "none":
-                show = options.pictures == "all"
-                for note in draw_filter_plots(run, model.filters, part, show_pictures=show, progress=progress).notes:
-                    warnings.warn(note, ZooWarning, stacklevel=2)
-        else:
-            write_card(part / CARD, run, model, options)
+    title = f"publishing {options.name}"
+    progress(title, 0, 4, "weights")
+    headers = _write_weights(part, model, options)
+    progress(title, 1, 4, "golden features")
+    write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
+    progress(title, 2, 4, "pictures")
+    _write_recipe_and_metrics(part, run)
+    draw_run_plots(part, run, model)
+    if options.pictures != "none":
+        show = options.pictures == "all"
+        for note in draw_filter_plots(run, model.filters, part, show_pictures=show, progress=progress).notes:
+            warnings.warn(note, ZooWarning, stacklevel=2)
+    progress(title, 3, 4, "card")
+    write_card(part / CARD, run, model, options)
     manifest = _manifest(part, run, model, options, headers, crop)
     write_atomically(part / MANIFEST_FILE, manifest_to_bytes(manifest))
-    progress(f"publishing {options.name}", len(steps), len(steps))
+    progress(title, 4, 4)
     return manifest
 
 
@@ -160,20 +159,13 @@ def _manifest(
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    cut = filters.cut
     return Manifest(
         name=options.name,
         about=options.about,
         license=options.license,
         backbone=filters.backbone,
         backbone_package=record.model.backbone_package,
-        cut={  # type: ignore[arg-type]
-            "name": cut.name,
-            "node": cut.node,
-            "channels": cut.channels,
-            "stride": cut.stride,
-            "layout": cut.layout,
-        },
+        cut={key: getattr(filters.cut, key) for key in CutEntry.model_fields},  # type: ignore[arg-type]
         input={"size": model.size, "mean": filters.input.mean, "std": filters.input.std},  # type: ignore[arg-type]
         dtype=options.dtype,  # type: ignore[arg-type]
         heads=tuple(describe_head(model, name) for name in model.heads) if options.heads else (),
@@ -219,20 +211,14 @@ def _find_plugin_versions(record: RunRecord) -> dict[str, str]:
     packages |= {head.package for head in record.model.heads}
     found = {}
     for package in sorted(packages - {""}):
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
 def _replace_folder(part: Path, folder: Path) -> None:
     """Put the new folder in the old one's place; the old one is removed only once the new one is in place."""
     if not folder.exists():
-        part.replace(folder)
-        return
-    if not any(folder.iterdir()):
-        folder.rmdir()
         part.replace(folder)
         return
     old = folder.with_name(f".{folder.name}.old")

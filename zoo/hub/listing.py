@@ -77,9 +77,8 @@ def describe_file(repo: str, commit: str, name: str, *, token: str | None, where
 
 
 def _listed(said: Any) -> ListedFile:
-    return ListedFile(
-        size=said.size, digest=said.lfs.sha256 if said.lfs else said.blob_id, is_large=said.lfs is not None
-    )
+    digest = said.lfs.sha256 if said.lfs else said.blob_id
+    return ListedFile(size=said.size, digest=digest, is_large=said.lfs is not None)
 
 
 def _is_readable(said: Any) -> bool:

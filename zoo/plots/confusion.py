@@ -63,9 +63,8 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     layout = _lay_out(labels, title, said)
     figure = Figure(figsize=(layout.width / DPI, layout.height / DPI), dpi=DPI, facecolor=PAPER)
     side = layout.cell * classes
-    axes = figure.add_axes(
-        (layout.left / layout.width, layout.below / layout.height, side / layout.width, side / layout.height)
-    )
+    across, up = side / layout.width, side / layout.height
+    axes = figure.add_axes((layout.left / layout.width, layout.below / layout.height, across, up))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(_cell_colours(shares), interpolation="nearest", aspect="auto")
     _write_names(axes, labels, layout)
@@ -93,15 +92,8 @@ def _lay_out(labels: Sequence[str], title: str, said: str) -> _MatrixLayout:
     left, below = longest + 72, (text if level else longest) + 66
     heading = max(text_width(title, 30, bold=True), text_width(said, 20))
     width = left + max(cell * classes + 4.5 * text, heading + 30)
-    return _MatrixLayout(
-        cell=cell,
-        text=text,
-        level=level,
-        left=left,
-        below=below,
-        width=width,
-        height=below + cell * classes + 120 + 2 * text,
-    )
+    height = below + cell * classes + 120 + 2 * text
+    return _MatrixLayout(cell=cell, text=text, level=level, left=left, below=below, width=width, height=height)
 
 
 def _cell_colours(shares: np.ndarray) -> np.ndarray:

@@ -1,22 +1,8 @@
 from .fetching import fetch as fetch
-from .filters import (
-    Filters as Filters,
-)
-from .filters import (
-    assign_tensors as assign_tensors,
-)
-from .filters import (
-    build_filters as build_filters,
-)
-from .filters import (
-    embed as embed,
-)
-from .filters import (
-    find_required_backbone as find_required_backbone,
-)
-from .filters import (
-    load as load,
-)
+from .filters import Filters as Filters
+from .filters import build_filters as build_filters
+from .filters import embed as embed
+from .filters import load as load
 from .golden import (
     GOLDEN_FILE as GOLDEN_FILE,
 )
@@ -28,6 +14,8 @@ from .golden import (
 )
 from .loading import add_heads as add_heads
 from .loading import load_model as load_model
+from .meta_models import assign_tensors as assign_tensors
+from .meta_models import find_required_backbone as find_required_backbone
 from .model import (
     Cropper as Cropper,
 )

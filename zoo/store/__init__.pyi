@@ -109,16 +109,7 @@ from .registry_file import NAME_PATTERN as NAME_PATTERN
 from .registry_file import RegistryEntry as RegistryEntry
 from .registry_file import read_registry as read_registry
 from .safetensors import (
-    Header as Header,
-)
-from .safetensors import (
-    TensorEntry as TensorEntry,
-)
-from .safetensors import (
     digest_of as digest_of,
-)
-from .safetensors import (
-    read_header as read_header,
 )
 from .safetensors import (
     read_tensors as read_tensors,
@@ -129,6 +120,9 @@ from .safetensors import (
 from .safetensors import (
     write_tensors as write_tensors,
 )
+from .safetensors_header import Header as Header
+from .safetensors_header import TensorEntry as TensorEntry
+from .safetensors_header import read_header as read_header
 from .source import Source as Source
 from .source import check_file_name as check_file_name
 from .source_parsing import parse_source as parse_source

@@ -57,6 +57,6 @@ def fetch(
 
 
 def _tensors_up_to(manifest: Manifest, cut: str) -> list[str]:
-    from zoo.models.filters import build_meta_network  # imports torch
+    from zoo.models.meta_models import build_meta_model  # imports torch
 
-    return list(build_meta_network(manifest, cut)[1].state_dict())
+    return list(build_meta_model(manifest, cut)[1].state_dict())

@@ -134,11 +134,7 @@ def _no_classes(root: Path) -> FileError:
             "pictures lie in it, but no class folders",
             "Make a folder a class, or name a CSV of path and label with `options={'labels': 'FILE.csv'}`.",
         )
-    return FileError(
-        root,
-        "there are no pictures in it",
-        "Put them into a folder a class: root/<class>/picture.jpg.",
-    )
+    return FileError(root, "there are no pictures in it", "Put them into a folder a class: root/<class>/picture.jpg.")
 
 
 def _checked_classes(root: Path, files: Sequence[LabelledFile], folders: set[str]) -> list[str]:

@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    device_option,
-    discard_message,
-    json_option,
-    print_json,
-    print_table,
-    printable,
-    progress_bars,
-    quiet_option,
-    say,
-)
+from zoo.cli.console import discard_message, output_options, print_json, print_table, printable, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -43,18 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The ablation's folder; ablations/DATASET-HEAD by default."
 )
-@device_option
-@json_option
-@quiet_option
+@output_options
 def ablate(
     what: str,
     without: str,
     seeds: int,
     variants: tuple[str, ...],
-    metric: str | None,
-    keep: bool,
     out: Path | None,
-    device: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -74,24 +59,15 @@ def ablate(
     from zoo.plots import draw_ablation
     from zoo.training import StoppedError
 
+    how = {key: given.pop(key) for key in ("metric", "keep", "device")}
     recipe = make_recipe(what, given)
     folder = out or Path("ablations") / f"{recipe.data.dataset.replace(':', '-')}-{without}"
     if seeds < FEWEST_PAIRS:
         say(f"From {format_seeds(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
     try:
         with progress_bars(quiet=quiet) as progress:
-            report = compare_arms(
-                recipe,
-                folder,
-                without=without,
-                seeds=seeds,
-                variants=variants or None,
-                metric=metric,
-                keep=keep,
-                device=device,
-                progress=progress,
-                tell=discard_message if quiet else say,
-            )
+            how |= {"progress": progress, "tell": discard_message if quiet else say}
+            report = compare_arms(recipe, folder, without=without, seeds=seeds, variants=variants or None, **how)
     except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Go on with the same command; what is done lies in {folder}.")
         raise SystemExit(130) from stopped

@@ -97,6 +97,11 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
         click.echo(printable(f"{title:<{width}}{text}"))
 
 
+def fields_of(content: object, *names: str) -> dict[str, Any]:
+    """Some attributes by name, as they stand in JSON."""
+    return {name: getattr(content, name) for name in names}
+
+
 def discard_message(text: str) -> None:
     """Takes the place of `say` under --quiet."""
 
@@ -111,9 +116,7 @@ def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
 
 def format_metrics(figures: Mapping[str, Any]) -> str:
     """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
-    return "  ".join(
-        f"{key.replace('_', ' ')} {value:.4f}" for key, value in figures.items() if isinstance(value, float)
-    )
+    return "  ".join(f"{key.replace('_', ' ')} {one:.4f}" for key, one in figures.items() if isinstance(one, float))
 
 
 def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
@@ -142,6 +145,11 @@ def device_option(function: F) -> F:
     return click.option("--device", metavar="NAME", help="cuda, cuda:1, cpu; the GPU where there is one.")(function)
 
 
+def output_options(function: F) -> F:
+    """`--device`, `--json` and `--quiet`."""
+    return device_option(json_option(quiet_option(function)))
+
+
 def data_options(function: F) -> F:
     """`--data DIR` and `--set key=value`."""
     function = click.option(
@@ -156,6 +164,11 @@ def source_options(function: F) -> F:
     function = click.option("--token", metavar="TOKEN", help="For private repositories; HF_TOKEN by default.")(function)
     function = click.option("--cache-dir", metavar="DIR", help="Where fetched files lie.")(function)
     return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub.")(function)
+
+
+def pop_source(given: dict[str, Any]) -> dict[str, Any]:
+    """What `source_options` added, taken out of a command's other options."""
+    return {name: given.pop(name) for name in ("revision", "cache_dir", "token", "offline")}
 
 
 def _uses_colour(stream: Any) -> bool:

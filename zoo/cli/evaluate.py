@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    device_option,
-    json_option,
-    parse_pairs,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-    say_skipped,
-)
+from zoo.cli.console import output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
 from zoo.errors import FileError
 
 if TYPE_CHECKING:
@@ -31,9 +21,7 @@ if TYPE_CHECKING:
 @click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
 @click.option("--split", type=click.Choice(["train", "val", "seen", "test", "all"]), default="test", show_default=True)
 @click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
 ) -> None:
@@ -99,18 +87,16 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file, in the format of its suffix; or stdout.")
-@click.option("--format", "format_name", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
+@click.option("--format", "kind", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format's own.")
 @click.option("--head", help="Whose answers, where there are several heads.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def predict(
     what: str,
     pictures: tuple[Path, ...],
     out: Path | None,
-    format_name: str | None,
+    kind: str | None,
     settings: tuple[str, ...],
     head: str | None,
     skip_unreadable: bool,
@@ -123,9 +109,7 @@ def predict(
     from zoo.models import load_model
     from zoo.training import open_run
 
-    writer = open_format(
-        format_name or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set")
-    )
+    writer = open_format(kind or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set"))
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import (
+    fields_of,
     format_metrics,
     json_option,
     print_facts,
@@ -60,16 +61,8 @@ def _list_plugins(kind: str, *, as_json: bool) -> None:
 
 
 def _entry_facts(entry: RegistryEntry) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "sources": list(entry.sources),
-        "manifest": entry.manifest,
-        "backbone": entry.backbone,
-        "cut": entry.cut,
-        "license": entry.license,
-        "about": entry.about,
-        "registry": entry.origin,
-    }
+    facts = fields_of(entry, "name", "sources", "manifest", "backbone", "cut", "license", "about")
+    return {**facts, "registry": entry.origin}
 
 
 @click.command()

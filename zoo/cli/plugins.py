@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import json_option, print_json, print_table, say
+from zoo.cli.console import fields_of, json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
 from zoo.errors import PluginError
@@ -37,11 +37,7 @@ def _list(*, load: bool, as_json: bool) -> None:
         print_json(
             [
                 {
-                    "kind": plugin.kind,
-                    "name": plugin.name,
-                    "package": plugin.package,
-                    "version": plugin.version,
-                    "target": plugin.target,
+                    **fields_of(plugin, "kind", "name", "package", "version", "target"),
                     "requires": plugin.requires or None,
                     "problem": problem,
                 }
@@ -49,9 +45,7 @@ def _list(*, load: bool, as_json: bool) -> None:
             ]
         )
         return
-    rows = [
-        (plugin.kind, plugin.name, f"{plugin.package} {plugin.version}", problem or "") for plugin, problem in found
-    ]
+    rows = [(one.kind, one.name, f"{one.package} {one.version}", problem or "") for one, problem in found]
     if any(row[3] for row in rows):
         print_table(("kind", "name", "package", "problem"), rows)
     else:

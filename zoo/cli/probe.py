@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.console import (
-    data_options,
-    device_option,
-    json_option,
-    parse_pairs,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-)
+from zoo.cli.console import data_options, output_options, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -55,9 +45,7 @@ def scoring_options(function: F) -> F:
 @click.option("--cut", "cuts", multiple=True, help="Only this block or node; repeatable; all by default.")
 @scoring_options
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write probe.png and probe.json.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def probe(
     dataset: str,
     root: str | None,
@@ -95,13 +83,7 @@ def probe(
     with progress_bars(quiet=quiet) as progress:
         data = open_dataset(dataset, root, options=parse_pairs(settings, option="--set"), progress=progress)
         found = score_cuts(
-            data,
-            name,
-            backbone=backbone,
-            weights=weights or "imagenet",
-            cuts=cuts or None,
-            progress=progress,
-            **how,
+            data, name, backbone=backbone, weights=weights or "imagenet", cuts=cuts or None, progress=progress, **how
         )
     if out:
         _write(found, out)
@@ -118,9 +100,7 @@ def probe(
 @data_options
 @click.option("--filters", "names", multiple=True, metavar="NAME", help="Repeatable; all on this disk by default.")
 @scoring_options
-@device_option
-@json_option
-@quiet_option
+@output_options
 def rank(
     dataset: str,
     root: str | None,

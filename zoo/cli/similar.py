@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    device_option,
-    json_option,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-    source_options,
-)
+from zoo.cli.console import output_options, print_json, print_table, progress_bars, say, source_options
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,9 +30,7 @@ GROUPS = 12  # of near-duplicates on a sheet
 @click.option("--threshold", type=float, default=0.99, show_default=True, help="Their cosine, at least.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Draw the pictures into this PNG.")
 @source_options
-@device_option
-@json_option
-@quiet_option
+@output_options
 def similar(
     picture: str | None,
     files: tuple[str, ...],

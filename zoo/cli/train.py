@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    device_option,
-    discard_message,
-    format_metrics,
-    json_option,
-    print_json,
-    progress_bars,
-    quiet_option,
-    say,
-)
+from zoo.cli.console import discard_message, format_metrics, output_options, print_json, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -29,9 +20,7 @@ if TYPE_CHECKING:
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @recipe_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/DATASET by default.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
     """Fine-tune filters on DATASET (a name of `zoo data list`), or as a recipe says. Ctrl-C leaves a checkpoint.
 
@@ -53,9 +42,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@device_option
-@json_option
-@quiet_option
+@output_options
 def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
     """Go on with the RUN that was stopped or killed, as if nothing had happened."""
     from zoo.training import resume as go_on

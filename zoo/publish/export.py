@@ -46,8 +46,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 class ExportOptions:
     """Name, licences and options of an export."""
 
-    name: str
-    license: str
+    name: str = ""
+    license: str = ""
     about: str = ""
     use: str = ""  # the argument of zoo.load in the card's example; the name where not given
     base_repo: str | None = None  # "owner/name" of the Hub, where the weights began
@@ -218,12 +218,7 @@ def _weights_text(record: RunRecord) -> str:
 
 
 def _manifest(
-    part: Path,
-    run: Run,
-    model: Model,
-    options: ExportOptions,
-    headers: Mapping[str, str],
-    crop: CropEntry | None,
+    part: Path, run: Run, model: Model, options: ExportOptions, headers: Mapping[str, str], crop: CropEntry | None
 ) -> Manifest:
     record, filters = run.record, model.filters
     files = {

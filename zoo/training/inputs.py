@@ -163,9 +163,8 @@ class FeatureInputs:
 def _cache_key(model: Model, name: str) -> str:
     """What a head's reduced features depend on, beside the features: two heads of one kind share them."""
     head, spec = model.head(name), model.specs[name]
-    return (
-        f"{type(head).__module__}.{type(head).__qualname__} {head.target} {sorted(spec.options.items())} {head.shape}"
-    )
+    kind = type(head)
+    return f"{kind.__module__}.{kind.__qualname__} {head.target} {sorted(spec.options.items())} {head.shape}"
 
 
 def _warn_of_file(size: float, limit: float, folder: Path) -> None:

@@ -13,7 +13,8 @@ Seven kinds of plugin, each announced by a pip package as an entry point:
 The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
 and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
 hints: what the command line and recipes take, and their error messages, are derived from the signature.
-`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
+`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks; docs/plugins.md has a first
+example of each kind.
 """
 
 from __future__ import annotations
@@ -283,7 +284,7 @@ class Backbones(ABC):
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
-        """The whole network with fresh weights. Under `zoo.networks.truncation.on_meta` it must allocate nothing."""
+        """The whole network with fresh weights. Under `zoo.networks.on_meta` it must allocate nothing."""
 
     def __contains__(self, name: object) -> bool:
         """Whether the family has that name; override it where `names` is slow."""

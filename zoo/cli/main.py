@@ -50,13 +50,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a dataset's split."),
         "predict": ("zoo.cli.evaluate:predict", "Class probabilities for pictures, as CSV, Parquet or JSON."),
         "ablate": ("zoo.cli.ablate:ablate", "Is a head worth having? With and without it, paired seeds."),
-        "saliency": ("zoo.cli.saliency:saliency", "Where runs look: the share of saliency inside the box."),
     },
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "A vector for every picture."),
         "similar": ("zoo.cli.similar:similar", "The most similar pictures, and near-duplicates."),
         "show": ("zoo.cli.show:show", "The filters as pictures: patches, feature visualisations, maps, drift."),
-        "gallery": ("zoo.cli.gallery:gallery", "A page of filters, with a map of pictures as they see them."),
     },
     "Plugins": {
         "plugins": (

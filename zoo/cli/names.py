@@ -139,16 +139,14 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
     """Figures by split and head; none where metrics.json, which may come from anywhere, has them in another form."""
     import json
 
-    if "metrics.json" not in published.manifest.files:
-        return []
     try:
-        content = json.loads(published.source.read("metrics.json", limit=16 * 2**20))
+        content = json.loads(published.read_file("metrics.json", limit=16 * 2**20) or "{}")
         return [
             (split, head, format_metrics(figures))
             for split, heads in content.get("figures", {}).items()
             for head, figures in heads.items()
         ]
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (IntegrityError, ValueError, TypeError, AttributeError, RecursionError):
         say(f"{published.source.text}: its metrics.json cannot be read, and is passed over.")
         return []
 

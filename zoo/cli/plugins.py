@@ -93,16 +93,24 @@ def check(name: str, root: Path | None) -> None:
     from zoo.testing import check_plugin
 
     checked = 0
-    for kind in ("dataset", "head", "balancer", "backbones", "command", "format"):
+    for kind in ("dataset", "head", "balancer", "backbones", "registry", "command", "format"):
         try:
             plugin = find_plugin(kind, name)
         except UnknownNameError:
             continue
         if problem := find_problem(plugin, load=False):
             raise PluginError(problem)
-        for line in check_plugin(plugin, root=root):
+        lines = _check_registry(plugin) if kind == "registry" else check_plugin(plugin, root=root)
+        for line in lines:
             click.echo(f"{kind} {name}: {line}")
         checked += 1
     if not checked:
         known = [plugin.name for kind in GROUPS for plugin in find_plugins(kind)]
         raise UnknownNameError("plugin", name, known, listing="zoo plugins")
+
+
+def _check_registry(plugin: Plugin) -> list[str]:
+    """Whether a package's registry.toml can be read. Raises ZooError."""
+    from zoo.store import read_plugin_registry
+
+    return [f"filters: {', '.join(read_plugin_registry(plugin)) or 'none'}"]

@@ -67,7 +67,7 @@ def _exit_when_stopped() -> Iterator[None]:
 def _report(run: Run, *, as_json: bool) -> None:
     if not run.writes:
         return  # one of several processes; the first reports
-    from zoo.publish import draw_run_plots
+    from zoo.plots import draw_run_plots
 
     draw_run_plots(run.folder, run, run.load_model())
     if as_json:

@@ -17,7 +17,6 @@ from torch import Tensor
 from zoo import __version__
 from zoo.contracts import Box, Categories, Multilabel, PredictionTable
 from zoo.data import Window, find_window, map_in_order, open_images, read_image, resize
-from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
 from zoo.models import Model
@@ -112,9 +111,9 @@ def predict(
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
     paths = [entry.path for entry in open_images(pictures).entries()]
-    where = pick_device(device)
-    ask = _make_predictor(model, Arithmetic(device=where, dtype=pick_precision(where, precision)))
-    find_crop = _make_window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
+    arithmetic = Arithmetic.on(device, precision)
+    ask = _make_predictor(model, arithmetic)
+    find_crop = _make_window_finder(model, Arithmetic(device=arithmetic.device, dtype=torch.float32))  # as in training
 
     read = _make_reader(paths, model.size, find_crop)
     images: list[Tensor] = []  # of the batch that is being filled

@@ -13,7 +13,6 @@ import numpy as np
 
 from zoo.contracts import Cut, Dataset
 from zoo.data import DecodedDataset, OpenDataset
-from zoo.devices import pick_device, pick_precision
 from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
 from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
 from zoo.evaluation.selection.scores import FeatureScores, score_features
@@ -170,9 +169,7 @@ class CandidateComparison:
 
 def make_probe_setup(*, device: str | None, precision: str, seed: int, progress: Progress) -> ProbeSetup:
     """Raises UsageError for a device or a precision that is not there."""
-    where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
-    return ProbeSetup(arithmetic=arithmetic, seed=seed, progress=progress)
+    return ProbeSetup(arithmetic=Arithmetic.on(device, precision), seed=seed, progress=progress)
 
 
 def as_open_dataset(data: OpenDataset | Dataset) -> OpenDataset:

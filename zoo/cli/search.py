@@ -58,7 +58,7 @@ def search(
 
     Of the Hub only what is tagged feature-filters is searched. Every name found is one for `zoo info` and `zoo fetch`.
     """
-    from zoo.hub import endpoint, is_offline
+    from zoo.hub import endpoint, is_offline, search_hub
 
     terms = [part for word in words for part in word.split()]
     offline = offline or is_offline()
@@ -68,7 +68,7 @@ def search(
         say(f"Passed over: {problem}")
     if not offline:
         try:
-            found = _with_hub(found, _on_hub(terms, author=author, sort=sort, limit=limit, token=token))
+            found = _with_hub(found, search_hub(terms, author=author, sort=sort, limit=limit, token=token))
         except UsageError:
             raise
         except ZooError as error:
@@ -143,12 +143,6 @@ def _repos(entry: RegistryEntry) -> set[str]:
     """The repositories of the Hub that an entry's sources are, in lower case."""
     plain = (source.removeprefix("hf://").partition("@")[0] for source in entry.sources)
     return {text.lower() for text in plain if text.count("/") == 1 and not text.startswith((".", "~", "package:"))}
-
-
-def _on_hub(words: Sequence[str], **how: Any) -> list[HubModel]:
-    from zoo.hub import search_hub
-
-    return search_hub(words, **how)
 
 
 def _with_hub(found: list[SearchResult], models: Sequence[HubModel]) -> list[SearchResult]:

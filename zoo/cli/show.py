@@ -23,8 +23,6 @@ from zoo.cli.flags import in_flags
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from zoo.data import ImageSource
     from zoo.models import Filters
     from zoo.plots import FilterSheets
@@ -81,11 +79,12 @@ def show(
         raise UsageError("Pictures come from --images or from --dataset, not from both. Leave one out.")
     if dataset is None and (root or settings):
         raise UsageError("--data and --set belong to a dataset: say which with --dataset NAME.")
+    from zoo.data import read_image, resize
     from zoo.plots import FilterSheetOptions, show_filters
 
     where = pop_source(options)
     run, filters = _open(name, cut, where)
-    title = Path(name).name if run else None
+    title, side = Path(name).name if run else None, filters.input.size
     with progress_bars(quiet=quiet) as progress:
         wanted = (dataset, root, parse_pairs(settings, option="--set"))
         source, notes = _open_images(filters, run, images, *wanted, limit=limit, progress=progress)
@@ -95,7 +94,7 @@ def show(
             out or Path(f"{title or filters.name}-pictures"),
             options=FilterSheetOptions(title=title, **options),
             images=source,
-            picture=_read_resized(picture, filters.input.size) if picture else None,
+            picture=resize(read_image(picture, smallest=side), side) if picture else None,
             base=before,
             progress=progress,
         )
@@ -182,12 +181,6 @@ def _open_base(
     if lineage.base_manifest and found.published and found.published.digest != lineage.base_manifest:
         return None, [f"What {lineage.base} is here is not the base of {filters.name}: no drift. Pass --base NAME."]
     return found, []
-
-
-def _read_resized(picture: Path, size: int) -> Tensor:
-    from zoo.data import read_image, resize
-
-    return resize(read_image(picture, smallest=size), size)
 
 
 def _facts(shown: FilterSheets, notes: list[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zoo.errors import UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.embedding import EmbeddingRow, Match, SimilarityResult
+    from zoo.embedding import Match, SimilarityResult
 
 IN_A_ROW = 10  # neighbours beside their query; more are drawn as rows
 COLUMNS = 8
@@ -137,7 +137,7 @@ def _draw(answer: SimilarityResult, picture: str) -> Image:
     first = _opened(query.path or picture, None)
     images = [_opened(match.path, match.file) for match in answer.matches]
     captions = [_caption(match, there=image is not None) for match, image in zip(answer.matches, images, strict=True)]
-    title = _title(query, there=first is not None)
+    title = (query.label or Path(query.path).name) if first is not None else "missing"
     drawn = [image or _empty() for image in images]
     if len(images) > IN_A_ROW:
         return draw_sheet([first or _empty(), *drawn], [f"query: {title}", *captions], columns=COLUMNS)
@@ -163,10 +163,6 @@ def _draw_groups(groups: Sequence[Sequence[Match]]) -> Image:
 
 def _caption(match: Match, *, there: bool) -> str:
     return f"{match.label or Path(match.path).name if there else 'missing'} {match.score:.3f}"
-
-
-def _title(query: EmbeddingRow, *, there: bool) -> str:
-    return (query.label or Path(query.path).name) if there else "missing"
 
 
 def _opened(path: str, file: Path | None) -> Image | None:

@@ -139,15 +139,24 @@ def predict(
         progress("predicting", index + 1, len(paths))
     if not found:
         raise ZooError(f"None of the {len(paths)} pictures can be read. The first: {skipped[0]}")
+    return _gather(model, found, {name: torch.cat(parts).numpy() for name, parts in answers.items()}, skipped)
+
+
+def _gather(
+    model: Model,
+    found: Sequence[tuple[str, tuple[int, int], Window]],
+    answers: Mapping[str, np.ndarray],
+    skipped: Sequence[str],
+) -> Predictions:
+    """What was answered, with boxes in pixels of the whole pictures."""
     names, sizes, windows = zip(*found, strict=True)
-    joined = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
-    for boxes in (joined[name] for name in joined if isinstance(model.head(name).target, Box)):
+    for boxes in (answers[name] for name in answers if isinstance(model.head(name).target, Box)):
         _scale_to_pixels(boxes, np.array(windows, dtype=np.float32))
     return Predictions(
         images=names,
         sizes=sizes,
-        answers=joined,
-        columns={name: _column_names(model, name, answer) for name, answer in joined.items()},
+        answers=answers,
+        columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )

@@ -74,13 +74,25 @@ def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target
     head, rest = recipe.heads[place], _other_heads(recipe, place)
     title = " + ".join(one.spec().name for one in rest)
     whole = f"{title} + {left_out}"
-    variants = [
-        _without_variant(recipe, rest, title),
-        _with_variant(recipe, whole),
-        _placebo_variant(recipe, place, whole),
-    ]
+    shuffled = head.model_copy(update={"shuffled": True})
+    placebo = (*recipe.heads[:place], shuffled, *recipe.heads[place + 1 :])
+
+    def variant(key: str, title: str, heads: tuple[HeadPart, ...]) -> Variant:
+        return Variant(key=key, title=title, recipe=lambda seed, _: _with_heads(recipe, heads, seed))
+
+    variants = [variant(WITHOUT, title, rest), variant(WITH, whole, recipe.heads)]
+    variants.append(variant(PLACEBO, f"{whole}, shuffled", placebo))
     if isinstance(targets[learnt], Box) and recipe.data.crop is None:
-        variants += [_two_stage_variant(recipe, head, rest, title, left_out), _oracle_variant(recipe, rest, title)]
+        alone = (head.model_copy(update={"weight": 1.0}),)
+        two_stage = Variant(
+            key=TWO_STAGE,
+            title=f"{left_out}, crop, then {title}",
+            recipe=lambda seed, locator: _with_crop(recipe, rest, seed, str(locator)),
+            locator=lambda seed: _with_heads(recipe, alone, seed),
+        )
+        true = f"true crop, then {title}"
+        oracle = Variant(key=ORACLE, title=true, recipe=lambda seed, _: _with_crop(recipe, rest, seed, TRUTH))
+        variants += [two_stage, oracle]
     return variants
 
 
@@ -120,35 +132,3 @@ def _with_heads(recipe: Recipe, heads: tuple[HeadPart, ...], seed: int) -> Recip
 def _with_crop(recipe: Recipe, heads: tuple[HeadPart, ...], seed: int, crop: str) -> Recipe:
     data: DataPart = recipe.data.model_copy(update={"crop": crop})
     return _with_heads(recipe, heads, seed).model_copy(update={"data": data})
-
-
-def _without_variant(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Variant:
-    return Variant(key=WITHOUT, title=title, recipe=lambda seed, _: _with_heads(recipe, rest, seed))
-
-
-def _with_variant(recipe: Recipe, title: str) -> Variant:
-    return Variant(key=WITH, title=title, recipe=lambda seed, _: _with_heads(recipe, recipe.heads, seed))
-
-
-def _placebo_variant(recipe: Recipe, place: int, title: str) -> Variant:
-    shuffled = recipe.heads[place].model_copy(update={"shuffled": True})
-    heads = (*recipe.heads[:place], shuffled, *recipe.heads[place + 1 :])
-    return Variant(key=PLACEBO, title=f"{title}, shuffled", recipe=lambda seed, _: _with_heads(recipe, heads, seed))
-
-
-def _two_stage_variant(
-    recipe: Recipe, head: HeadPart, rest: tuple[HeadPart, ...], title: str, left_out: str
-) -> Variant:
-    alone = (head.model_copy(update={"weight": 1.0}),)
-    return Variant(
-        key=TWO_STAGE,
-        title=f"{left_out}, crop, then {title}",
-        recipe=lambda seed, locator: _with_crop(recipe, rest, seed, str(locator)),
-        locator=lambda seed: _with_heads(recipe, alone, seed),
-    )
-
-
-def _oracle_variant(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Variant:
-    return Variant(
-        key=ORACLE, title=f"true crop, then {title}", recipe=lambda seed, _: _with_crop(recipe, rest, seed, TRUTH)
-    )

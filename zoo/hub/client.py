@@ -204,7 +204,8 @@ def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooE
             str(file), f"it cannot be read or written ({error.strerror})", "Choose another with `cache_dir=`."
         )
     cause = f"HTTP {status}" if status else mask_secrets((str(error).strip().splitlines() or [kind])[0])
-    said = _said_by_server(error)
+    said = getattr(error, "server_message", None)
+    said = f": {mask_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
     return FetchError(f"{what} could not be fetched ({cause}).", REMEDY)
@@ -230,11 +231,6 @@ def status_of(error: BaseException | None) -> int | None:
 def is_unreachable(error: BaseException | None) -> bool:
     """Whether the server could not be reached, or is broken: what is in the cache may do instead."""
     return isinstance(error, _http().TransportError) or (status_of(error) or 0) >= 500
-
-
-def _said_by_server(error: BaseException) -> str:
-    said = getattr(error, "server_message", None)
-    return f": {mask_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
 
 
 def _check_token(token: str | bool | None) -> None:

@@ -113,7 +113,8 @@ def find_blocks(profile: NetworkProfile) -> list[FeatureNode]:
 def _find_body(profile: NetworkProfile) -> list[FeatureNode]:
     """The cut candidates from the first node with parameters to the last before the pooling and the classifier."""
     candidates = profile.cut_candidates
-    weighted = [node for node in profile.trace.graph.nodes if _has_parameters(profile.trace, node)]
+    modules = [node for node in profile.trace.graph.nodes if node.op == "call_module"]
+    weighted = [node for node in modules if next(profile.trace.value_of(node).parameters(), None) is not None]
     if not weighted or not candidates:
         return []
     order = {node: index for index, node in enumerate(profile.trace.graph.nodes)}
@@ -200,12 +201,6 @@ def _encoder_layers(candidates: Sequence[FeatureNode]) -> list[FeatureNode]:
     if len(row) < 2:
         return []
     return [*list(row.values())[:-1], tokens[-1]]
-
-
-def _has_parameters(trace: Trace, node: fx.Node) -> bool:
-    if node.op != "call_module":
-        return False
-    return next(trace.value_of(node).parameters(), None) is not None
 
 
 def _is_identity(trace: Trace, node: fx.Node) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -237,8 +236,4 @@ def _wrap_title(title: str, room: float) -> str:
             lines.append(word)
     if len(lines) > TEXT_LINES:
         lines = [*lines[: TEXT_LINES - 1], lines[TEXT_LINES - 1] + "…"]
-    return "\n".join(_fit_lines(lines, pixels, room))
-
-
-def _fit_lines(lines: Sequence[str], pixels: int, room: float) -> list[str]:
-    return [fit_text(line, pixels, room) for line in lines]
+    return "\n".join(fit_text(line, pixels, room) for line in lines)

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,55 +29,7 @@ _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n|\Z)", 
 _DATASET = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9](?:[\w.-]*\w)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CardPicture:
-    """A kind of picture that a card shows."""
-
-    file: str  # a pattern; its group is the layer
-    title: str
-    alt: str
-    about: str = ""
-
-
-CARD_PICTURES = (
-    _CardPicture(
-        file=r"confusion\.png",
-        title="Confusion",
-        alt="Confusion matrix: a row for every true class, a column for every predicted one",
-    ),
-    _CardPicture(
-        file=r"curves\.png",
-        title="Training",
-        alt="Curves of loss and score, epoch by epoch, in training and on validation pictures",
-    ),
-    _CardPicture(
-        file=r"patches-(.+)\.png",
-        title="What {layer} looks for",
-        alt="Channels of {layer}, a row each: its visualisation, then the nine patches of validation pictures that "
-        "excite the channel most",
-        about="Left the picture that excites a channel most, found by climbing its gradient (Olah, Mordvintsev and "
-        "Schubert 2017); right the patches that excite it most, at most one of a picture.",
-    ),
-    _CardPicture(
-        file=r"dreams-(.+)\.png",
-        title="What {layer} looks for",
-        alt="Feature visualisations of channels of {layer}, one each",
-        about="For some channels the picture that excites them most, found by climbing the gradient (Olah, Mordvintsev "
-        "and Schubert 2017).",
-    ),
-    _CardPicture(
-        file=r"activations\.png",
-        title="One picture through the layers",
-        alt="A validation picture, and for every block the mean of its maps and its four strongest channels",
-    ),
-    _CardPicture(
-        file=r"drift\.png",
-        title="Drift from the base",
-        alt="Bars of how far every layer's weights moved and how alike its maps stayed, and the first filters that "
-        "moved most, before and after",
-    ),
-    _CardPicture(file=r"filters\.png", title="First filters", alt="The filters of the first layer, side by side"),
-)
+PICTURES = ("confusion", "curves", "patches", "dreams", "activations", "drift", "filters")  # that a card shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +143,11 @@ def _body(card: ModelCard, pictures: set[str]) -> str:
     return text.rstrip() + "\n"
 
 
-def _pictures_to_show(pictures: set[str]) -> Iterator[tuple[_CardPicture, str]]:
-    """What the card has to show, each with its file; files that it does not know stay unmentioned."""
-    for picture in CARD_PICTURES:
-        for file in sorted(pictures):
-            if found := re.fullmatch(picture.file, file):
-                layer = (found.groups() or ("",))[0]
-                words = {field: getattr(picture, field).format(layer=layer) for field in ("title", "alt", "about")}
-                yield replace(picture, **words), file
+def _pictures_to_show(pictures: set[str]) -> Iterator[tuple[str, str, str]]:
+    """What the card has to show: kind, layer and file; files that it does not know stay unmentioned."""
+    for kind in PICTURES:
+        pattern = rf"{kind}-(.+)\.png" if kind in ("patches", "dreams") else rf"{kind}()\.png"
+        yield from ((kind, found[1], file) for file in sorted(pictures) if (found := re.fullmatch(pattern, file)))
 
 
 def _describe_origin(card: ModelCard) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import as_file_error, sha256_of, write_atomically
@@ -145,17 +144,14 @@ def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, prog
 def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str, str]:
     """The weights in the published precision, which the model then has too. Returns the headers' hashes."""
     dtype = DTYPES[options.dtype]
-    tensors = _cast_tensors(model.filters.module.state_dict(), dtype)
+    state = model.filters.module.state_dict()
+    tensors = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     headers = {"header_sha256": write_tensors(part / MODEL_FILE, tensors, {"zoo.name": options.name}).digest}
     model.filters.module.load_state_dict(tensors)
     if options.heads:
         heads = dict(model.heads.state_dict())
         headers["heads_header_sha256"] = write_tensors(part / HEADS_FILE, heads, {"zoo.name": options.name}).digest
     return headers
-
-
-def _cast_tensors(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def _write_recipe_and_metrics(part: Path, run: Run) -> None:

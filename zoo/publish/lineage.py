@@ -98,11 +98,8 @@ def settle_licences(
     if not wanted:
         raise UsageError("No licence is known to publish under.", "Say `license='apache-2.0'`, cc-by-4.0 or another.")
     own = check_licence(wanted)
-    what = (
-        f"the base filters {ancestry.base!r}"
-        if ancestry.base
-        else f"the weights {_without_folders(ancestry.weights)!r}"
-    )
+    began = Path(ancestry.weights).name if Path(ancestry.weights).is_absolute() else ancestry.weights
+    what = f"the base filters {ancestry.base!r}" if ancestry.base else f"the weights {began!r}"
     must = ancestry.base is not None or ask is not None
     check_lineage(
         own,
@@ -121,11 +118,6 @@ def settle_licences(
         ),
     )
     return SettledLicences(own=own, base=base or None, dataset=dataset or None)
-
-
-def _without_folders(weights: str) -> str:
-    """Without the author's folders."""
-    return Path(weights).name if Path(weights).is_absolute() else weights
 
 
 def _find_repository(weights: str, backbone: str) -> str | None:

@@ -149,13 +149,11 @@ def _describe_fault(fault: Any) -> str:
         parts = {"data": DataPart, "filters": FiltersPart, "heads": HeadPart, "training": TrainingPart}
         owner: Any = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
         known = (owner or Recipe).model_fields
-        return str(UnknownNameError("key", place, [_sibling_key(fault["loc"], name) for name in known])).rstrip(".")
+        return str(
+            UnknownNameError("key", place, [".".join([*map(str, fault["loc"][:-1]), name]) for name in known])
+        ).rstrip(".")
     message = str(fault["msg"]).removeprefix("Value error, ")
     return f"{place or 'the recipe'}: {message[0].lower()}{message[1:]} (got {fault['input']!r:.60})"
-
-
-def _sibling_key(place: tuple[Any, ...], name: str) -> str:
-    return ".".join([*(str(part) for part in place[:-1]), name])
 
 
 def recipe_text(recipe: Recipe) -> str:

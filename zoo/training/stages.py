@@ -118,7 +118,7 @@ def _run_stage(
             progress=session.progress,
             cache=_shared_cache(session, "heads", rows),
         )
-        upper = TrainablePart(None, heads, _identity)
+        upper = TrainablePart(None, heads, nn.Identity())
     else:
         module, cut = model.filters.module, model.filters.cut
         prefix, rest = (
@@ -152,10 +152,6 @@ def _shared_cache(session: Session, what: str, rows: Tensor, module: nn.Module |
     weights = digest_of(session.model.filters if module is None else module)
     key = f"{what} {decoded.fingerprint} {decoded.size} {weights} {arithmetic.device} {arithmetic.dtype}"
     return session.cache_pool.find(key, len(decoded), rows)
-
-
-def _identity(features: Tensor) -> Tensor:
-    return features
 
 
 def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], position: Position) -> None:

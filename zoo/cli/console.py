@@ -25,7 +25,7 @@ def print_json(content: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A message for people, to stderr; arguments in it are said as flags."""
+    """Write a message for people to stderr; Python arguments in it are rewritten as flags."""
     click.echo(printable(in_flags(text)), err=True)
 
 
@@ -88,28 +88,28 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:
-    """A title and its text a line, the texts flush, to stdout."""
+    """Print one `title  text` a line to stdout, the texts aligned."""
     width = max(len(title) for title, _ in facts) + 2
     for title, text in facts:
         click.echo(printable(f"{title:<{width}}{text}"))
 
 
 def discard_message(text: str) -> None:
-    """Takes the place of `say` under --quiet."""
+    """Ignore a message: replaces `say` under --quiet."""
 
 
 def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
-    """Which pictures could not be read and were left out, to stderr."""
+    """List the pictures that could not be read and were left out, on stderr."""
     for line in skipped[:most]:
         say(f"left out: {line}")
     if len(skipped) > most:
         say(f"left out: {len(skipped) - most} more")
 
 
-def format_metrics(figures: Mapping[str, Any]) -> str:
-    """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
+def format_metrics(metrics: Mapping[str, Any]) -> str:
+    """The scalar metrics of a head: `log loss 0.5123  accuracy 0.8611`."""
     return "  ".join(
-        f"{key.replace('_', ' ')} {value:.4f}" for key, value in figures.items() if isinstance(value, float)
+        f"{key.replace('_', ' ')} {value:.4f}" for key, value in metrics.items() if isinstance(value, float)
     )
 
 
@@ -126,33 +126,49 @@ def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
 
 def json_option(function: F) -> F:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout, for programs.")(function)
 
 
 def quiet_option(function: F) -> F:
     """`--quiet`."""
-    return click.option("-q", "--quiet", is_flag=True, help="No progress bars.")(function)
+    return click.option("-q", "--quiet", is_flag=True, help="Show no progress bars.")(function)
 
 
 def device_option(function: F) -> F:
     """`--device`."""
-    return click.option("--device", metavar="NAME", help="cuda, cuda:1, cpu; the GPU where there is one.")(function)
+    return click.option(
+        "--device", metavar="NAME", help="Compute on cuda, cuda:1, mps or cpu; by default a GPU if there is one."
+    )(function)
 
 
 def data_options(function: F) -> F:
     """`--data DIR` and `--set key=value`."""
     function = click.option(
-        "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the dataset's own."
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the dataset; see `zoo data list`. Repeatable.",
     )(function)
-    return click.option("--data", "root", metavar="DIR", help="The folder that the pictures lie in.")(function)
+    return click.option(
+        "--data", "root", metavar="DIR", help="The folder with the pictures, for datasets that read one."
+    )(function)
 
 
 def source_options(function: F) -> F:
     """`--revision`, `--cache-dir`, `--token`, `--offline`."""
-    function = click.option("--offline", is_flag=True, help="Use only what is on this disk.")(function)
-    function = click.option("--token", metavar="TOKEN", help="For private repositories; HF_TOKEN by default.")(function)
-    function = click.option("--cache-dir", metavar="DIR", help="Where fetched files lie.")(function)
-    return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub.")(function)
+    function = click.option("--offline", is_flag=True, help="Do not use the network, only what is on this disk.")(
+        function
+    )
+    function = click.option(
+        "--token", metavar="TOKEN", help="A Hub access token, for private repositories; HF_TOKEN by default."
+    )(function)
+    function = click.option(
+        "--cache-dir", metavar="DIR", help="The cache of downloads; the Hub's own (HF_HUB_CACHE) by default."
+    )(function)
+    return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub; main by default.")(
+        function
+    )
 
 
 def _uses_colour(stream: Any) -> bool:

@@ -32,7 +32,7 @@ def choose_split(
         size: of the decoded pictures, in pixels, where a split has to be drawn.
         seed: of a split that is drawn.
         skip_unreadable: leave pictures that cannot be read out of a split that is drawn, instead of stopping.
-        progress: told how far the decoding is.
+        progress: called with how far the decoding is.
 
     Raises:
         UnknownNameError: it has no such split.

@@ -109,7 +109,7 @@ def choose_variants(
             raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
     chosen = frozenset(wanted)
     if len(chosen) < 2:
-        raise UsageError("One arm is nothing to compare.", f"Name another: `arms=[{WITH!r}]`.")
+        raise UsageError("One variant is nothing to compare.", f"Name another: `variants=[{WITH!r}]`.")
     return chosen
 
 

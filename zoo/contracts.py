@@ -112,7 +112,7 @@ class Dataset(ABC):
 
         Args:
             root: the folder that the user named, else one of the dataset's own, which may be empty.
-            progress: told how far the work is.
+            progress: called with how far the work is.
 
         Raises:
             FileError: what lies there is not this dataset.

@@ -93,7 +93,7 @@ def run_quickstart(
     Args:
         out: a folder that does not exist or is empty.
         seed: of the drawing and of every training.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         say: called with a line of text for each step.
 
     Raises:

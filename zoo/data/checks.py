@@ -45,7 +45,7 @@ def examine_dataset(
         name: the plugin's.
         root: its folder.
         options: its own.
-        progress: told how far the work is.
+        progress: called with how far the work is.
     """
     data = open_dataset(name, root, options=options, progress=progress)
     dataset = data.dataset

@@ -175,11 +175,11 @@ class SomeImages:
 
 
 class ImageReader:
-    """The images of a source by their number, again and again, squashed to one size.
+    """The images of a source by their number, again and again, resized to one size.
 
     Args:
         source: its entries are kept in memory; see `choose_images`.
-        size: the side that images are squashed to, in pixels.
+        size: the side that images are resized to, in pixels.
     """
 
     def __init__(self, source: ImageSource, *, size: int) -> None:

@@ -88,7 +88,7 @@ def find_duplicates(
         count: N, how many there are.
         width: D.
         threshold: a cosine in 0 to 1, not 0.
-        progress: told how far it is, in rows.
+        progress: called with how far it is, in rows.
 
     Returns:
         The largest group first.

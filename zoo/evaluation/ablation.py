@@ -73,7 +73,7 @@ def ablate(
         metric: of the first other head of a weight over 0; accuracy, else what picks its best epoch, by default.
         keep: keep the weights of all runs.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         tell: told in a line how every run went.
 
     Raises:

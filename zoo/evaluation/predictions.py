@@ -104,7 +104,7 @@ def predict(
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out what cannot be read, instead of stopping.
-        progress: told how far the work is.
+        progress: called with how far the work is.
     """
     if model.crop is not None and model.crop.locator is None:
         raise UsageError(

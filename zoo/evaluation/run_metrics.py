@@ -28,7 +28,7 @@ def evaluate(
         root: another folder of the same dataset; the one it was trained on by default.
         split: `train`, `val`, `seen`, `test`, or `all`, as the run's seed draws them.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Returns:
         Metrics by head.

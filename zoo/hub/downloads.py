@@ -93,7 +93,7 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
     Args:
         file: what to bring.
         cache: the Hub's cache.
-        progress: told the bytes.
+        progress: called with the bytes so far.
         again: check the bytes that are there, and fetch them again where they are wrong.
 
     Returns:

@@ -84,7 +84,7 @@ def commit_changes(
         private: whether a new repository is seen by its owner only.
         create_pr: open a pull request instead of changing the branch.
         message: of the commit.
-        progress: told the bytes.
+        progress: called with the bytes so far.
 
     Raises:
         PushError: the Hub refused it, cannot be reached, or somebody pushed meanwhile.

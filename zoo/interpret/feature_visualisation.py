@@ -70,7 +70,7 @@ def visualise_channels(
         max_gflop: GFLOP to spend at most; where it is not enough, the pictures become smaller, then the steps fewer.
         seed: of the first spectrum and of the movements; on a CPU it gives the same pictures again.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: the layer has no such channel, or none was asked for.

@@ -108,7 +108,7 @@ def find_top_patches(
             correlated below 0.8 with those before it, where there are so many.
         patches: how many of a channel; 0: only the channels are chosen.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         ZooError: none of the pictures can be read.

@@ -52,7 +52,7 @@ def read_initial_weights(
         backbone: whose tags count, and who is named in messages.
         weights: a tag, a file, a folder or an `hf://` source, as `zoo.models.checkpoint` says.
         module: the truncated network; parameters on the meta device will do.
-        progress: told the bytes.
+        progress: called with the bytes so far.
 
     Returns:
         What was done, and the tensors under the module's own names, with the file's dtypes.

@@ -105,7 +105,7 @@ def show_filters(
         images: to look with; without them there are no patches, and channels are chosen by noise.
         picture: uint8 (3, S, S), for the maps; the first of the images by default.
         base: the filters that these were made from.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         FileError: it cannot be written there.

@@ -55,7 +55,7 @@ def draw_filter_plots(
         filters: its own, as they are published.
         folder: to write into.
         show_pictures: draw patches and maps of pictures of any licence.
-        progress: told how far the work is.
+        progress: called with how far the work is.
     """
     licence = str(run.record.dataset.license or "").lower()
     is_open = licence not in UNKNOWN_LICENCES and not forbids_derivatives(licence)
@@ -151,7 +151,7 @@ def validation_pictures(
         filters: what they are fed to.
         notes: is told why there are none.
         limit: at most so many, evenly spread; 0: all.
-        progress: told how far the decoding is, where it has to be done again.
+        progress: called with how far the decoding is, where it has to be done again.
 
     Returns:
         None where the pictures are gone, or are others now.

@@ -103,7 +103,7 @@ def push(
         replace_existing: replace what is there already, a README that a person wrote included.
         allow: texts that are not private.
         dry_run: check all, say what would be sent, and send nothing.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Returns:
         `PushResult` where a repository was named, else the folder, verified by reading it back.

@@ -59,7 +59,7 @@ def train_recipe(
         recipe: checked.
         out: the run's folder; it must not exist, or be empty.
         device: `cuda`, `cpu`; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         tell: told in a line what was taken of a checkpoint and what was left out, and how every epoch went.
         cache_pool: where trainings of one process share the outputs of frozen filters.
 
@@ -108,7 +108,7 @@ def train(
         out: the run's folder.
         seed: of everything random.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         training: what a recipe's `[training]` takes: `epochs`, `rate`, `retrain`, `augment`, …
     """
     data = dataset if isinstance(dataset, OpenDataset) else wrap_dataset(dataset)
@@ -143,7 +143,7 @@ def resume(
         folder: the run's.
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         tell: told in a line how every epoch went.
         cache_pool: as `train_recipe` takes it.
 

@@ -86,7 +86,7 @@ class FeatureInputs:
         arithmetic: where it runs.
         limit: bytes, at most, in memory.
         folder: for the file.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         cache: where they are stored; some may be there already.
 
     Raises:
@@ -178,7 +178,7 @@ class ImageInputs:
         head_targets: by head; boxes are transformed with the pictures.
         arithmetic: where it runs.
         limit: bytes of the prefix's outputs that are kept, at most.
-        progress: told how far the frozen part is.
+        progress: called with how far the frozen part is.
         cache: where they are stored; they may be there already.
     """
 

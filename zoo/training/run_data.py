@@ -29,7 +29,7 @@ def reopen_dataset(
         root: another folder; the run's own by default.
         dataset: the same one in hand, where no plugin brought it.
         device: where a locator runs; the CPU by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: it was one in hand, which no plugin brings.

@@ -91,7 +91,7 @@ def pool_features(
         decoded: the pictures.
         rows: int64 (N,), which of them.
         arithmetic: where, and in which precision.
-        progress: told how far it is.
+        progress: called with how far it is.
         what: the work, for the progress.
 
     Returns:

@@ -128,7 +128,7 @@ def probe(
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: neither or both of filters and backbone; no such target; k larger than a training part.

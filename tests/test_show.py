@@ -316,6 +316,6 @@ def test_pictures_that_changed_since_the_training_are_not_looked_at(shapes, tmp_
 
 def test_opposite_wishes_are_an_error(command, run):
     fault = command("push", run.folder, "--to", "x", "--show-pictures", "--no-pictures").fault
-    assert "say opposite things" in fault
+    assert "exclude each other" in fault
     with pytest.raises(UsageError, match="pictures cannot be 'some'"):
         zoo.push(run, to="x", license="apache-2.0", pictures="some")

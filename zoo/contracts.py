@@ -13,7 +13,7 @@ Seven kinds of plugin, each announced by a pip package as an entry point:
 The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
 and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
 hints: what the command line and recipes take, and their error messages, are derived from the signature.
-`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
+`zoo plugins check NAME` and `zoo.testing` check whether a plugin does what this page requires.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ class Cut:
     """Where a backbone stops, and what leaves it."""
 
     name: str  # "block4", or the node itself
-    node: str  # the last node kept, "features.22"
+    node: str  # the last node of the truncated network, "features.22"
     channels: int  # 512
     stride: int  # input pixels per output cell, 8
     parameters: int = 0  # that remain

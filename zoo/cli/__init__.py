@@ -1,1 +1,4 @@
-"""The command line: a file for each family of commands; the only package that prints and exits."""
+"""The command line: a module for each family of commands.
+
+The only package that prints, exits and knows flags.
+"""

@@ -191,7 +191,7 @@ class ImageReader:
         return len(self.entries)
 
     def read(self, numbers: Sequence[int]) -> tuple[list[int], Tensor]:
-        """Some of them, decoded by threads; one that cannot be read is left out, and told of in `skipped`.
+        """Some of them, decoded by threads; one that cannot be read is left out, and listed in `skipped`.
 
         Returns:
             The numbers of those that can be read, and uint8 (N, 3, S, S).

@@ -76,7 +76,7 @@ def _white(deep: np.ndarray, mode: str) -> float:
 
 
 def resize(image: Tensor, size: int) -> Tensor:
-    """Resize to a square with antialiasing; the aspect ratio is not kept.
+    """Resize to a square with antialiasing; the aspect ratio is not preserved.
 
     Shapes: image uint8 (3, H, W) -> uint8 (3, size, size).
     """

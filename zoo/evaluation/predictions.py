@@ -108,7 +108,7 @@ def predict(
     """
     if model.crop is not None and model.crop.locator is None:
         raise UsageError(
-            "This model learnt from pictures cropped to their true boxes, and a new picture has none.",
+            "This model was trained on pictures cropped to their true boxes, and a new picture has none.",
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
     paths = [entry.path for entry in open_images(pictures).entries()]

@@ -30,7 +30,7 @@ def find_ablated_head(recipe: Recipe, left_out: str) -> int:
     """Where in the recipe the head in question stands.
 
     Raises:
-        UsageError: the recipe has no such head; nothing would be left to judge; it is a placebo already.
+        UsageError: the recipe has no such head; no other head is left to score; it is a placebo already.
     """
     names = [head.spec().name for head in recipe.heads]
     if left_out not in names:
@@ -41,17 +41,19 @@ def find_ablated_head(recipe: Recipe, left_out: str) -> int:
     place = names.index(left_out)
     if not any(head.weight for head in _other_heads(recipe, place)):
         raise UsageError(
-            f"Without {left_out!r} no head is left that could be judged.", "Add one: `heads=['classify']`."
+            f"Without {left_out!r} no head is left that could be scored.", "Add one: `heads=['classify']`."
         )
     if recipe.heads[place].shuffled:
-        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Take shuffled out.")
+        raise UsageError(
+            f"The head {left_out!r} is shuffled already: it is the placebo.", "Remove `shuffled` from the recipe."
+        )
     return place
 
 
 def primary_head_first(recipe: Recipe, left_out: str) -> Recipe:
     """The recipe with the primary head before all others: it picks the best epoch, in every variant."""
-    judged = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
-    return recipe.model_copy(update={"heads": (judged, *(head for head in recipe.heads if head is not judged))})
+    primary = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
+    return recipe.model_copy(update={"heads": (primary, *(head for head in recipe.heads if head is not primary))})
 
 
 def _other_heads(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
@@ -106,7 +108,9 @@ def choose_variants(
         if key not in VARIANTS:
             raise UnknownNameError("variant", key, VARIANTS)
         if key not in there:
-            raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
+            raise UsageError(
+                f"The variant {key!r} crops to boxes, which is impossible here{why}. Variants: {', '.join(there)}."
+            )
     chosen = frozenset(wanted)
     if len(chosen) < 2:
         raise UsageError("One variant is nothing to compare.", f"Name another: `variants=[{WITH!r}]`.")

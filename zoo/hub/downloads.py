@@ -197,8 +197,8 @@ def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) ->
             return
         places.part.unlink()
     raise IntegrityError(
-        f"{file.where}/{file.name}: twice the bytes received were not those that the Hub promises "
-        f"({file.etag[:16]}…). Nothing of it was kept.",
+        f"{file.where}/{file.name}: the bytes received twice did not have the hash that the Hub states "
+        f"({file.etag[:16]}…). They were discarded.",
         "Try again later, or tell its publisher.",
     )
 

@@ -24,7 +24,7 @@ LARGEST_INDEX = 64 * 2**20  # bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeCache:
-    """The kept ranges of one file at one commit."""
+    """The cached ranges of one file at one commit."""
 
     path: Path
 

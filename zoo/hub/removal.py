@@ -101,7 +101,7 @@ def plan_incomplete_download(broken: IncompleteDownload, cache: Path) -> Removal
 
 
 def plan_partial_file(kept: PartialFile) -> Removal:
-    """Take away the kept parts of a file."""
+    """Remove the cached parts of a file."""
     root = zoo_home() / "parts"
     for path in (kept.path, *kept.refs):
         _check_inside(path, root)

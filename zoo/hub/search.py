@@ -1,4 +1,4 @@
-"""What the Hub says of repositories: those that a search finds, and all that is known of one.
+"""Search of the Hub, and the metadata of one repository.
 
 The requests are our own: the client's `list_models` has no timeout, tries a dead server for 23 s, and takes what the
 server says as it comes. Here an answer is bounded, and read field by field; what is of another type is left out.

@@ -77,9 +77,7 @@ def visualise_channels(
         ZooError: a cell of the layer has no place of its own (tokens).
     """
     if not channels or not all(0 <= one < layer.cut.channels for one in channels):
-        raise UsageError(
-            f"{layer.name!r} has the channels 0 to {layer.cut.channels - 1}, and was asked for {channels}."
-        )
+        raise UsageError(f"{layer.name!r} has the channels 0 to {layer.cut.channels - 1}, not {channels}.")
     if layer.field is None:
         raise ZooError(f"{layer.name!r} gives tokens that see the whole picture: there is no cell to visualise.")
     where = pick_device(device)

@@ -123,13 +123,13 @@ def find_top_patches(
     def on_features(layer: int, features: Tensor) -> None:
         tallies[layer].add(features, numbers)
 
-    listener = FeatureInterpreter(network.module, [layer.cut for layer in layers], on_features)
+    interpreter = FeatureInterpreter(network.module, [layer.cut for layer in layers], on_features)
     for start in range(0, len(images), READ_AHEAD):
         kept, pixels = images.read(range(start, min(start + READ_AHEAD, len(images))))
         for first in range(0, len(kept), piece):
             numbers, part = torch.tensor(kept[first : first + piece]), pixels[first : first + piece]
             palette_estimator.add(part)
-            listener.run(network.normalise(part.to(where)).to(dtype, memory_format=torch.channels_last))
+            interpreter.run(network.normalise(part.to(where)).to(dtype, memory_format=torch.channels_last))
         progress("finding patches", min(start + READ_AHEAD, len(images)), len(images))
     if not palette_estimator.count:
         raise images.none_read()

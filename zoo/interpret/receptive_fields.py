@@ -45,7 +45,7 @@ class ReceptiveField:
 
     size: int
     step: int
-    start: int  # of the first cell; negative where it looks over the border
+    start: int  # of the first cell; negative where it reaches beyond the border
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
         """Left, top, right, bottom in pixels; beyond the border too."""
@@ -91,7 +91,7 @@ def _is_spatial(step: NodeProfile) -> bool:
 def _through_node(network: Trace, node: fx.Node, given: list[ReceptiveField], steps: Any) -> ReceptiveField | None:
     """What a node's cells see; None where that is not known."""
     if not _is_spatial(steps[node]):
-        return given[0]  # it has no place any more; nobody asks
+        return given[0]  # it has no position any more, and none is needed
     joined = _union_of_fields(given)
     if joined is None:
         return None

@@ -52,7 +52,9 @@ def check_golden(filters: Filters) -> float:
     """
     published = filters.published
     if published is None or GOLDEN_FILE not in published.manifest.files:
-        raise ZooError(f"{filters.name}: there are no golden features to compare with.")
+        raise ZooError(
+            f"{filters.name}: it was published without golden features, so that there is nothing to compare with."
+        )
     golden = read_tensors(published.source, GOLDEN_FILE)
     side = max(GOLDEN_SIDE, filters.input.size)
     image = golden.get("image")

@@ -130,7 +130,7 @@ def load_model(name: str | Path, **where: Any) -> Model:
         MissingPluginError: a head comes from a package that is not installed; the filters alone load all the same.
     """
     if where.get("cut"):
-        raise UsageError(f"The heads of {str(name)!r} stand on its last cut.", "Load the filters alone with zoo.load.")
+        raise UsageError(f"The heads of {str(name)!r} need all its layers.", "Load the filters alone with zoo.load.")
     filters = load(name, **where)
     published = filters.published
     if published is None or not published.manifest.heads:

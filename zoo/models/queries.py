@@ -1,4 +1,4 @@
-"""Questions to embeddings on the disk: a new picture is embedded with the filters that the file names."""
+"""Queries of embeddings on the disk: a new picture is embedded with the filters that the file names."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MARGIN = 24
 TEXT = 19  # pixels, the height of a caption
 LINE = 25
 FRAME_WIDTH = 6
-AFTER_QUERY = 36  # more room between the query and what was found
+AFTER_QUERY = 36  # more space between the query and what was found
 TILE_COLOUR = "#f3f5f6"  # behind pictures that do not fill their square
 
 

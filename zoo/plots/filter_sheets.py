@@ -155,7 +155,7 @@ def _draw_first_filters(sheet_writer: _SheetWriter) -> None:
 def _choose_channels(
     sheet_writer: _SheetWriter, layers: Sequence[Layer], images: ImageReader | None, progress: Progress
 ) -> tuple[list[TopPatches], Palette | None, int] | None:
-    """Choose the channels, by pictures or by noise; tokens, which have no place, are left out and told of."""
+    """Choose the channels, by pictures or by noise; tokens, which have no place, are left out and noted."""
     options = sheet_writer.options
     placed = [layer for layer in layers if layer.field is not None]
     tokens = [layer.name for layer in layers if layer.field is None]

@@ -111,7 +111,7 @@ class ModelCard:
 
 
 def write_card(path: Path, card: ModelCard) -> None:
-    """Write the card; every figure in it comes from the run."""
+    """Write the card; every number in it comes from the run."""
     pictures = {found.name for found in path.parent.glob("*.png")}
     write_atomically(path, _with_checksum(f"{format_front_matter(_metadata(card))}\n{_body(card, pictures)}"))
 

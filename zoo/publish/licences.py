@@ -107,7 +107,7 @@ def _fault(license: str, origin: Origin) -> str:
     if fits:
         return ""
     wrong = f", or `{origin.argument}=` if {theirs} is wrong" if origin.argument else ""
-    return f"{origin.what} are {theirs}, which asks for {wanted}; say `license=` so{wrong}"
+    return f"{origin.what} are {theirs}, which requires {wanted}; say `license=` so{wrong}"
 
 
 def _is_same_or_newer(license: str, theirs: str) -> bool:

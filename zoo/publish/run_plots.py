@@ -149,7 +149,7 @@ def validation_pictures(
     Args:
         run: whose.
         filters: what they are fed to.
-        notes: is told why there are none.
+        notes: a line why there are none is added.
         limit: at most so many, evenly spread; 0: all.
         progress: called with how far the decoding is, where it has to be done again.
 
@@ -171,7 +171,7 @@ def validation_pictures(
 
 
 def load_base(run: Run, notes: list[str]) -> Filters | None:
-    """The filters that the run started from, where they are on this disk; `notes` is told where they are not."""
+    """The filters that the run started from, where they are on this disk; else `notes` gets a line."""
     digest = run.record.base_manifest
     named = run.recipe.filters.name
     if not digest or not named:

@@ -150,7 +150,7 @@ def push(
 
 def _check_push_options(options: _PushOptions, upload_options: UploadOptions, revision: str | None) -> None:
     if options.to is None and options.repo is None:
-        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
+        raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
     hub_only: dict[str, object] = {
         "private=True": upload_options.private,
         "create_pr=True": upload_options.create_pr,
@@ -275,7 +275,7 @@ def _push_artifact(
         )
     remote = _inspect_repository(options, upload_options)
     if remote is None:
-        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`.")
+        raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`.")
     licences = _settle_licences(ancestry_of_manifest(manifest), options, manifest.license)
     lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
     pinned = dict(manifest.files)

@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
     with atomic_write(path) as part:
         try:
             save_file(ready, part, metadata={"state": json.dumps(state)})
-        except SafetensorError as error:  # a full disk is told in words only
+        except SafetensorError as error:  # a full disk is only recognisable by the message
             number = re.search(r"os error (\d+)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 

@@ -60,7 +60,7 @@ def train_recipe(
         out: the run's folder; it must not exist, or be empty.
         device: `cuda`, `cpu`; the GPU where there is one by default.
         progress: called with how far the work is.
-        tell: told in a line what was taken of a checkpoint and what was left out, and how every epoch went.
+        tell: called with a line of what was taken of a checkpoint and what was left out, and how every epoch went.
         cache_pool: where trainings of one process share the outputs of frozen filters.
 
     Raises:
@@ -137,14 +137,14 @@ def resume(
     tell: Callable[[str], None] = discard_message,
     cache_pool: FeatureCachePool | None = None,
 ) -> Run:
-    """Go on with a run that was stopped or killed, as if nothing had happened.
+    """Continue a run that was stopped or killed; the result is the same as without the stop.
 
     Args:
         folder: the run's.
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
         progress: called with how far the work is.
-        tell: told in a line how every epoch went.
+        tell: called with a line of how every epoch went.
         cache_pool: as `train_recipe` takes it.
 
     Raises:
@@ -242,7 +242,7 @@ def _start_run(
 
 
 def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDataset) -> RunRecord:
-    """What run.json says at the start; a warning where the locator knows pictures that the run is judged by."""
+    """What run.json says at the start; a warning where the locator was trained on scored pictures."""
     filters, data, splits, device = setup.model.filters, setup.data, setup.splits, setup.compute.arithmetic.device
     manifest, published, crop = filters.manifest, filters.published, None
     fingerprint = pictures = setup.decoded.fingerprint

@@ -117,7 +117,7 @@ def score_outputs(
             )
         metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
         computed = {key: _as_python(value) for key, value in metrics.compute().items()}
-        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to judge by
+        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to score
     return figures
 
 

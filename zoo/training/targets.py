@@ -70,7 +70,7 @@ def check_boxes(model: Model, decoded: DecodedDataset) -> None:
             where = decoded.paths[row] or f"picture {int(decoded.index[row])}"
             said = ", ".join(f"{value:.4g}" for value in boxes[row].to(torch.float64).tolist())
             raise ZooError(
-                f"{len(wrong)} boxes of {name!r} cannot be learnt. The first, of {where}, is ({said}) of the picture's "
-                "width and height; x1 < x2 and y1 < y2 are needed, inside it.",
-                "Mend them; None says there is no box.",
+                f"{len(wrong)} boxes of {name!r} cannot be trained on. The first, of {where}, is ({said}) of the "
+                "picture's width and height; x1 < x2 and y1 < y2 are needed, inside it.",
+                "Correct them; None says there is no box.",
             )

@@ -92,7 +92,7 @@ def pool_features(
         rows: int64 (N,), which of them.
         arithmetic: where, and in which precision.
         progress: called with how far it is.
-        what: the work, for the progress.
+        what: the title of the progress.
 
     Returns:
         By the cut's name, float32 (N, C).

@@ -60,7 +60,7 @@ def score_features(
 def _cross_validate(features: np.ndarray, task: ProbeTask, *, seed: int, step: Callable[[], None]) -> FeatureScores:
     truth = task.labels if task.labels is not None else task.values
     if truth is None:
-        raise ValueError("a question has labels or values")
+        raise ValueError("a task has labels or values")
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for number in range(task.folds):
         held = task.fold == number

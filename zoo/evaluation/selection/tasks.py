@@ -93,9 +93,7 @@ def make_probe_task(
         ZooError: one class, or too few pictures.
     """
     if folds < 2:
-        raise UsageError(
-            f"{folds} folds are too few: one part is learnt from and another is tested.", "Pass 2 or more."
-        )
+        raise UsageError(f"{folds} folds are too few: one part is trained on and another is tested.", "Pass 2 or more.")
     kind = data.targets[target]
     splits = data.split(decoded, seed=seed)
     rows = torch.cat([splits.train, splits.val]).sort().values
@@ -241,5 +239,5 @@ def _choose_neighbours(asked: int | None, trained: int, classes: int) -> int:
 
 def _one_class_error(target: str, name: str) -> ZooError:
     return ZooError(
-        f"The target {target!r} has one class only ({name}); there is nothing to tell apart.", "Add another."
+        f"The target {target!r} has one class only ({name}); there is nothing to distinguish.", "Add another."
     )

@@ -263,7 +263,7 @@ def test_the_card_of_pictures_without_a_licence_shows_dreams_and_drift_only(run,
     assert names_in(published.folder) == {*usual, "dreams-block2.png", "drift.png"}
     assert any("Pass `pictures='all'` if everybody may see them." in line for line in said)
     card = (published.folder / "README.md").read_text()
-    assert "## What block2 looks for" in card
+    assert "## What activates block2" in card
     assert "![Feature visualisations of channels of block2, one each](dreams-block2.png)" in card
     assert "patches-" not in card
 

@@ -79,7 +79,7 @@ class Sample:
 
     image: Tensor  # uint8 (3, H, W), RGB; every picture may have its own size
     targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one adds no loss
-    group: str | None = None  # the boat, the camera, the haul: never on both sides of a split
+    group: str | None = None  # the boat, the camera, the haul: a group is never divided between splits
     path: str | None = None  # where it came from, for messages and predictions
 
 
@@ -155,7 +155,7 @@ class Head(nn.Module, ABC):
 
     Args:
         shape: of the features of one picture.
-        target: what to learn; an instance of `learns`.
+        target: what it is trained on; an instance of `learns`.
     """
 
     learns: ClassVar[type[Target]] = Categories
@@ -317,7 +317,9 @@ class PredictionTable:
     columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
     values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
     sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels
-    metadata: Mapping[str, str] = field(default_factory=dict)  # what is known besides: `filters`, `filterzoo`
+    metadata: Mapping[str, str] = field(
+        default_factory=dict
+    )  # metadata: `filters` (the model's name), `filterzoo` (the version)
 
 
 class Format(ABC):

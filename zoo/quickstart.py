@@ -240,8 +240,8 @@ def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labe
             f"{BASE} was trained on drawn plankton. It was truncated after {CUT}, and fine-tuned on "
             f"{record.splits.train} pictures of {len(labels)} other classes. Every net saw the same pictures, for at "
             f"most {EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had been trained on "
-            f"the frozen filters; the epoch kept is the best on {record.splits.val} pictures that no net was trained on. "
-            "Nets from scratch go on getting better with more epochs.",
+            f"the frozen filters; the epoch kept is the best on {record.splits.val} validation pictures. "
+            "Nets from scratch improve further with more epochs.",
             "All pictures were drawn by the package zoo-plankton: these numbers say that the tools work, not how well "
             "they do on pictures from the sea. One seed; run it with another seed to see how much that matters.",
         ),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.contracts import Balancer
 
-LEAST = 1e-8  # a loss under this counts as this: nothing has no logarithm
+LEAST = 1e-8  # smaller losses count as this: 0 has no logarithm
 
 
 class Fixed(Balancer):

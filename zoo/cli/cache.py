@@ -76,19 +76,19 @@ def _print_contents(contents: CacheContents) -> None:
     tables: list[tuple[str, Sequence[str], list[tuple[object, ...]]]] = [
         (
             f"The Hub's cache, {contents.cache}",
-            ("name", "holds", "refs", "commit", "files", "size", "whole"),
+            ("name", "holds", "refs", "commit", "files", "size", "complete"),
             [_stored_row(one) for one in contents.stored],
         ),
         (
             "Unfinished downloads, there",
-            ("name", "file", "size", "going on"),
+            ("name", "file", "size", "running"),
             [
                 (one.repo, one.path.name[:24], format_size(one.size), "yes" if is_download_running(one) else "no")
                 for one in contents.incomplete_downloads
             ],
         ),
         (
-            f"Parts kept by ranges, {contents.home / 'parts'}",
+            f"Parts of files, read by ranges, {contents.home / 'parts'}",
             ("name", "file", "size"),
             [(f"{one.repo}@{one.commit[:7]}", one.name, _partial_text(one)) for one in contents.parts],
         ),

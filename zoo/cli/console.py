@@ -55,7 +55,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
 
 @contextlib.contextmanager
 def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
-    """A `Progress` that draws bars on stderr, one a piece of work; silent where stderr is no terminal."""
+    """A `Progress` that draws bars on stderr, one for each task; silent where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield silent
         return

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 IN_A_ROW = 10  # neighbours beside their query; more are drawn as rows
 COLUMNS = 8
-GROUPS = 12  # of near-duplicates on a sheet
+GROUPS = 12  # groups of near-duplicates on a sheet
 
 
 @click.command()

@@ -26,7 +26,7 @@ class OpenDataset:
     """A prepared dataset, and all that is needed to open it again."""
 
     dataset: Dataset
-    name: str  # the plugin's, as the user gave it
+    name: str  # the plugin's name, as the user gave it
     package: str  # empty for a dataset that no plugin brought
     version: str
     root: Path

@@ -58,7 +58,7 @@ def find_nearest(
         blocks: of the set.
         query: (D,) float.
         k: how many; as many as there are, at most.
-        leave_out: a row that is not looked at, the query's own.
+        leave_out: a row to skip, the query's own.
 
     Returns:
         (row, cosine in -1 to 1), the nearest first.

@@ -2,7 +2,7 @@
 
 An ablation is a folder:
 
-question.json        what was asked; the same command goes on where it was stopped or killed
+question.json        what was asked; the same command continues where it was stopped or killed
 <variant>/<seed>/    a run each; the weights of the first seed are kept, those of the others only if wanted
 ablation.json        metrics, comparisons, and what they were made with; written anew after every seed
 ablation.md          the same as tables and sentences
@@ -39,8 +39,10 @@ from zoo.training import (
     train_recipe,
 )
 
-SHARED_CACHES = 6  # of frozen outputs: whole pictures, two sorts of crops, each before the heads and below the boundary
-ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of runs: best the same for all
+SHARED_CACHES = (
+    6  # caches of frozen outputs: whole pictures and two sorts of crops, each before the heads and below the boundary
+)
+ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of the runs, which should be the same for all
 
 RunsByVariant = Mapping[tuple[str, int], Run]  # by variant and seed
 

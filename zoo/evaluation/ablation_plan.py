@@ -28,15 +28,15 @@ class AblationPlan:
 
     recipe: Recipe
     left_out: str
-    variants: tuple[Variant, ...]  # that are wanted
-    possible: tuple[Variant, ...]  # all, as they are shown
+    variants: tuple[Variant, ...]  # the requested ones
+    possible: tuple[Variant, ...]  # keys of all, in the order of tables and plots
     primary_metric: PrimaryMetric
     pictures: str  # the dataset's fingerprint
-    start: str  # digest of the filters that the first seed begins with
+    start: str  # digest of the filters that the first seed starts from
     splits: tuple[str, ...]  # of a run's metrics: ("seen", "test") or ("test",)
 
     def as_json(self) -> dict[str, Any]:
-        """What must be the same for a folder to go on."""
+        """What must be the same for a folder to be continued."""
         return {
             "recipe": recipe_text(self.recipe),
             "without": self.left_out,
@@ -81,7 +81,7 @@ def plan_ablation(
     wanted = choose_variants(possible, only, learnt=data.targets[learnt], name=learnt)  # before any picture is decoded
     decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
     recipe, splits = _hold_out_seen(recipe, data, decoded)
-    possible = plan_variants(recipe, left_out, targets=data.targets, learnt=learnt)  # of the recipe as it is now
+    possible = plan_variants(recipe, left_out, targets=data.targets, learnt=learnt)  # from the recipe as it is now
     return AblationPlan(
         recipe=recipe,
         left_out=left_out,

@@ -23,7 +23,7 @@ from zoo.evaluation.formatting import (
 from zoo.evaluation.statistics import FEWEST_PAIRS, MOST_PAIRS, Better, PairedComparison, compare_paired
 
 CONTROL, TREATED, PLACEBO, TWO_STAGE = "without", "with", "placebo", "two-stage"
-COMPARED_WORDS = {"helps": "better", "harms": "worse"}  # of two variants that both have the head or its alternative
+COMPARED_WORDS = {"helps": "better", "harms": "worse"}  # where both variants have the head or its alternative
 TABLE_HEADER = ("variant", "{figure}, mean ± sd", "difference{unit} [95% interval]", "p", "seeds needed", "verdict")
 
 
@@ -33,8 +33,8 @@ class VariantMetrics:
 
     key: str  # "without", "with", "placebo", "two-stage", "oracle"
     title: str  # "classify + locate"
-    values: tuple[float, ...]  # a seed each, in the metric's own unit
-    against: PairedComparison | None  # with the variant `without`; None for that one itself
+    values: tuple[float, ...]  # one for each seed, in the metric's own unit
+    against: PairedComparison | None  # against the variant `without`; None for `without` itself
 
     @property
     def mean(self) -> float:
@@ -89,7 +89,7 @@ class AblationReport:
         return [self.sentence(one) for one in self.splits]
 
     def sentence(self, split: SplitMetrics) -> str:
-        """What a split says of the head; of the first other variant where `with` was not run."""
+        """The result of a split in a sentence: for `with`, or the first other variant where that was not run."""
         main = split.variant(TREATED) or next((variant for variant in split.variants if variant.against), None)
         where = format_split(split.split, self.groups)
         if main is None or main.against is None:
@@ -191,12 +191,12 @@ class AblationReport:
         told = self.units.signed(found.difference)
         if found.low is not None and found.high is not None:
             told += f" [{self.units.number(found.low)}, {self.units.number(found.high)}]"
-        needed = None if found.pairs < FEWEST_PAIRS else found.seeds_needed  # so few say nothing of the spread
+        needed = None if found.pairs < FEWEST_PAIRS else found.seeds_needed  # too few seeds to estimate the spread
         verdict = words.get(found.verdict, found.verdict)
         return [told, format_p(found.p), format_seeds_needed(needed), verdict]
 
     def _placebo(self, split: SplitMetrics, found: PairedComparison) -> str:
-        """Whether it is what the head learns, or any second task: the rest of a sentence."""
+        """Whether the head's target matters or any second task would do: the rest of a sentence."""
         placebo, between = split.variant(PLACEBO), split.against_placebo
         if placebo is None or placebo.against is None or between is None:
             return ""

@@ -34,9 +34,9 @@ class Predictions:
     images: tuple[str, ...]  # (N) paths as given
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
-    columns: Mapping[str, tuple[str, ...]]  # by head: what the answer's columns are called
+    columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
     skipped: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: who was asked; `filterzoo`: the version
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
     def save(
         self,

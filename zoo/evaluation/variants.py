@@ -11,9 +11,15 @@ from zoo.errors import UnknownNameError, UsageError
 from zoo.training import TRUTH, DataPart, HeadPart, Recipe
 
 WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE = "with", "placebo", "without", "two-stage", "oracle"
-VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # as they are shown
-TRAINING_ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # as they are trained: the first fills the shared caches
-LOCATOR = "locator"  # the first of the two stages, trained for itself
+VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # in the order of tables and plots
+TRAINING_ORDER = (
+    WITH,
+    PLACEBO,
+    WITHOUT,
+    TWO_STAGE,
+    ORACLE,
+)  # in the order of training: the first fills the shared caches
+LOCATOR = "locator"  # the first of the two stages, trained alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +28,8 @@ class Variant:
 
     key: str
     title: str  # "classify + locate"
-    recipe: Callable[[int, Path], Recipe]  # of a seed and the folder of that seed's locator
-    locator: Callable[[int], Recipe] | None = None  # what is trained before it, of a seed
+    recipe: Callable[[int, Path], Recipe]  # from a seed and the folder of that seed's locator to a recipe
+    locator: Callable[[int], Recipe] | None = None  # from a seed to the recipe of the locator, which is trained first
 
 
 def find_ablated_head(recipe: Recipe, left_out: str) -> int:
@@ -67,10 +73,10 @@ def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target
         recipe: with all its heads, as it would be trained.
         left_out: the name of the head in question.
         targets: of the dataset, by name.
-        learnt: the name of the target that the head learns.
+        learnt: the name of the target that the head is trained on.
 
     Raises:
-        UsageError: as `find_left_out`.
+        UsageError: as `find_ablated_head`.
     """
     place = find_ablated_head(recipe, left_out)
     head, rest = recipe.heads[place], _other_heads(recipe, place)

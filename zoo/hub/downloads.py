@@ -159,7 +159,7 @@ class EtagCheck:
             digest.update(piece)
 
     def kept(self) -> bool | None:
-        """Whether the bytes were those that were promised; None where the etag is no digest."""
+        """Whether the bytes have the stated hash; None where the etag is no digest."""
         return any(digest.hexdigest() == self.etag for digest in self._digests) if self._digests else None
 
 
@@ -167,7 +167,7 @@ class EtagCheck:
 
 
 def _cache_paths(file: RemoteFile, cache: Path) -> _CachePaths:
-    # The etag is the server's word: it never leaves the folder, and one that is no digest stands for one file only.
+    # The etag comes from the server: it must not lead out of the folder, and one that is no digest is for one file.
     key = (
         file.etag if _DIGEST.fullmatch(file.etag) else hashlib.sha256(f"{file.name}\0{file.etag}".encode()).hexdigest()
     )
@@ -212,7 +212,7 @@ class _Download:
         self.promise = EtagCheck(file.etag, file.size)
 
     def run(self) -> bool | None:
-        """Whether the whole is what was promised, None where the Hub promises nothing."""
+        """Whether the whole file has the stated hash; None where the Hub states none."""
         self._resume_partial()
         with_retries(
             self._receive,

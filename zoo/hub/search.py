@@ -17,7 +17,7 @@ from zoo.errors import FetchError
 from zoo.hub.card_metadata import ZOO_METADATA_KEY
 from zoo.hub.client import endpoint, stream_request, translate_error, with_retries
 
-SEARCH_TAG = "feature-filters"  # what every card that zoo writes carries
+SEARCH_TAG = "feature-filters"  # the tag in every card that zoo writes
 SORTS = {
     "downloads": "downloads",
     "likes": "likes",
@@ -198,7 +198,7 @@ def _model(said: Any) -> HubModel | None:
 
 
 def _searchable_text(model: HubModel) -> str:
-    """Where words are looked for."""
+    """The text that words are searched in."""
     own = (model.repo, model.license, model.base_model, model.backbone, model.cut, model.library, model.task)
     return "\n".join((*own, *model.datasets, *model.tags)).lower()
 

@@ -28,7 +28,7 @@ ATTRIBUTES = ".gitattributes"  # all that a new repository holds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """What becomes of one file."""
+    """What an upload does to one file."""
 
     name: str
     size: int  # bytes; of what is there, where it is removed

@@ -62,8 +62,8 @@ def visualise_channels(
     Where the layer ends with a ReLU its input is maximised: a channel that is 0 at first has a gradient there.
 
     Args:
-        filters: whose.
-        layer: theirs.
+        filters: the filters.
+        layer: of these filters.
         channels: of the layer, from 0.
         palette: the colours to draw with; those of natural pictures by default.
         steps: of the gradient ascent.

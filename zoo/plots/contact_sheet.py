@@ -108,7 +108,7 @@ def draw_neighbours(
 
 
 def _wrap_caption(caption: str) -> list[str]:
-    """One line, or two where it is too long: the last word (a figure) stands alone, the rest is cut to fit.
+    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit.
 
     Names of files may hold line breaks and control characters, which no line of text can be drawn with.
     """

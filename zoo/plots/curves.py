@@ -28,7 +28,7 @@ class _Line:
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """Draw losses, each head's figure of merit, and of several heads the cosines of their gradients, stage after stage.
+    """Draw losses, each head's main metric, and of several heads the cosines of their gradients, stage after stage.
 
     Args:
         history: as a run's `history.json`: `stage`, `epoch` (0: before the first), `train_loss` (or None),

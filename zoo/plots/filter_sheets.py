@@ -41,7 +41,7 @@ PATCHES = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSheetOptions:
-    """What is to be drawn, and how long it may take."""
+    """What is drawn, and how long it may take."""
 
     layers: tuple[str, ...] = ()  # blocks or nodes' paths; the last layer of every block where none are named
     channels: int = 8  # of a layer
@@ -212,7 +212,7 @@ def _visualise_layer(
         side = strongest.patches.shape[2]
         sees = f"a cell sees {side} x {side} of {filters.input.size} x {filters.input.size} pixels"
         note = f"{len(rows)} of {layer.cut.channels} channels, those that vary most from picture to picture; {sees}"
-        title = _sheet_title(sheet_writer, f"what {layer.name} looks for")
+        title = _sheet_title(sheet_writer, f"feature visualisations of {layer.name}")
         _save_sheet(
             sheet_writer, f"patches-{_file_name_part(layer.name)}.png", draw_channels(rows, title=title, note=note)
         )

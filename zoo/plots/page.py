@@ -52,7 +52,7 @@ class PageTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFigure:
-    """A picture with what is to be seen on it."""
+    """A picture with its title and caption."""
 
     picture: Image.Image
     title: str
@@ -61,7 +61,7 @@ class PageFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageCommand:
-    """What to type, and what it does."""
+    """A command, and what it does."""
 
     text: str
     about: str = ""

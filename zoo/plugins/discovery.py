@@ -43,8 +43,8 @@ class Plugin:
     package: str  # the distribution, "zoo-plankton"
     version: str
     target: str  # "zoo_plankton:Plankton"
-    summary: str = ""  # what the package's metadata say in a line
-    requires: str = ""  # the versions of the core that they ask for, ">=0.2,<0.3"; empty: none named
+    summary: str = ""  # the summary in the package's metadata
+    requires: str = ""  # the versions of the core that the package requires, ">=0.2,<0.3"; empty: none named
 
     @property
     def full_name(self) -> str:
@@ -104,7 +104,7 @@ def fits(requires: str, version: str) -> bool:
     here = padded(numbers(leading[0] if leading else "0"))
     for found in map(SPECIFIER.match, filter(None, requires.split(","))):
         if found is None:
-            continue  # nothing that we could read: pip has seen to it
+            continue  # not a form that we read: pip has checked it
         sign, digits, star = found.groups()
         asked = numbers(digits)
         bound = padded(asked)

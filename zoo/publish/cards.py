@@ -17,7 +17,7 @@ from zoo.store import CARD_FILE
 from zoo.training import DatasetRecord, SplitsRecord
 
 README = CARD_FILE
-CARD_TAG = "feature-filters"  # what a search asks for
+CARD_TAG = "feature-filters"  # the tag that `zoo search` looks for
 CARD_TAGS = ("zoo", CARD_TAG)
 TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
 
@@ -51,17 +51,17 @@ CARD_PICTURES = (
     ),
     _CardPicture(
         file=r"patches-(.+)\.png",
-        title="What {layer} looks for",
+        title="What activates {layer}",
         alt="Channels of {layer}, a row each: its visualisation, then the nine patches of validation pictures that "
-        "excite the channel most",
-        about="Left the picture that excites a channel most, found by climbing its gradient (Olah, Mordvintsev and "
-        "Schubert 2017); right the patches that excite it most, at most one of a picture.",
+        "activate the channel most",
+        about="Left the picture that activates a channel most, found by gradient ascent (Olah, Mordvintsev and "
+        "Schubert 2017); right the patches that activate it most, at most one of a picture.",
     ),
     _CardPicture(
         file=r"dreams-(.+)\.png",
-        title="What {layer} looks for",
+        title="Feature visualisations of {layer}",
         alt="Feature visualisations of channels of {layer}, one each",
-        about="For some channels the picture that excites them most, found by climbing the gradient (Olah, Mordvintsev "
+        about="For some channels the picture that activates them most, found by gradient ascent (Olah, Mordvintsev "
         "and Schubert 2017).",
     ),
     _CardPicture(
@@ -81,7 +81,7 @@ CARD_PICTURES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What a card says."""
+    """The content of a model card."""
 
     name: str
     license: str
@@ -102,7 +102,7 @@ class ModelCard:
     device: str
     versions: Mapping[str, str]
     crop: str  # in words; empty: whole pictures
-    uses_true_boxes: bool  # cropped to the true boxes: the scores are no answers to new pictures
+    uses_true_boxes: bool  # cropped to the true boxes: the scores do not hold for new pictures, which have none
     seed: int
     seconds: float
     heads: Mapping[str, Target]

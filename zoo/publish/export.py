@@ -41,7 +41,7 @@ from zoo.store import (
 )
 from zoo.training import Run, RunRecord, as_json, recipe_text
 
-PicturePolicy = Literal["none", "open", "all"]  # of what the filters see: none, those of open licence, those of any
+PicturePolicy = Literal["none", "open", "all"]  # which patches of pictures: none, those of an open licence, all
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 

@@ -34,7 +34,7 @@ class Origin:
     """Something that filters are made from."""
 
     what: str  # for messages, "the base filters 'vgg16-plankton'"
-    license: str | None  # None, "" or "unknown": nobody has said
+    license: str | None  # None, "" or "unknown": not known
     argument: str  # what corrects it, "base_license"; "" where nothing does
     must_be_known: bool = True
 

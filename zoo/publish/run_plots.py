@@ -147,7 +147,7 @@ def validation_pictures(
     """Some of the pictures that the run validated with, from its decoded cache.
 
     Args:
-        run: whose.
+        run: the run.
         filters: what they are fed to.
         notes: a line why there are none is added.
         limit: at most so many, evenly spread; 0: all.
@@ -185,7 +185,7 @@ def load_base(run: Run, notes: list[str]) -> Filters | None:
 
 
 def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
-    """What the pictures depend on, 16 hex digits."""
+    """A hash of what the pictures depend on, 16 hex digits."""
     status = (run.folder / FILTERS_FILE).stat()
     dtype = str(next(filters.module.parameters()).dtype)
     facts = [
@@ -201,5 +201,5 @@ def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
 
 
 def _sum_of_weights(filters: Filters) -> float:
-    """Tells weights that were rounded for publishing from those that were not."""
+    """A checksum that differs between weights rounded for publishing and the original ones."""
     return float(sum(parameter.detach().double().abs().sum() for parameter in filters.module.parameters()))

@@ -279,7 +279,7 @@ def _push_artifact(
     licences = _settle_licences(ancestry_of_manifest(manifest), options, manifest.license)
     lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
     pinned = dict(manifest.files)
-    if CARD_FILE in pinned:  # somebody may have edited it on the Hub that it came from
+    if CARD_FILE in pinned:  # it may have been edited on the Hub since
         card = folder / CARD_FILE
         pinned[CARD_FILE] = FileEntry(size=card.stat().st_size, sha256=sha256_of(card))
     stated = manifest.model_copy(update={"lineage": lineage, "files": pinned})

@@ -25,7 +25,7 @@ from zoo.training.scoring import model_outputs
 
 TRUTH = "truth"
 SCORED_SPLITS = ("seen", "test")
-VERSION = 1  # of how boxes become crops; another one must not take the old ones' decoded pictures
+VERSION = 1  # version of how boxes become crops: after a change, old decoded pictures are not used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Cropping:
     crop: Cropper
     record: CropRecord
     skip_unreadable: bool = False
-    run: Run | None = None  # the locator's, where it is a run
+    run: Run | None = None  # of the locator, where it is a run
 
     def apply(self, data: OpenDataset, device: torch.device, progress: Progress = silent) -> OpenDataset:
         """The dataset's pictures, cropped; a locator runs where they were not decoded before.
@@ -61,7 +61,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
 
     Raises:
         UsageError: the run or the filters have no head that predicts a box; they crop themselves.
-        ZooError: no such run, no such name; not done, not to be fetched.
+        ZooError: no such run, no such name; not finished, or not to be fetched.
     """
     if part.crop is None:
         return None
@@ -150,7 +150,7 @@ class _TrueBoxes:
     """The box that the dataset knows; the whole picture where there is none.
 
     Raises:
-        PluginError: a box that is none.
+        PluginError: a box is invalid.
     """
 
     def __init__(self, target: str) -> None:

@@ -55,7 +55,7 @@ class HeadPart(_RecipePart):
     """One head."""
 
     plugin: str
-    name: str | None = None  # in the model; None: as the plugin is called
+    name: str | None = None  # its name in the model; None: the plugin's
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
     shuffled: bool = False  # a placebo: trained on another training picture's target

@@ -114,11 +114,11 @@ class RunRecord(LocatorRecord):
     seconds: float
     splits: SplitsRecord
     skipped: tuple[str, ...] = ()  # unreadable pictures
-    dropped: bool = False  # the weights were not kept
+    dropped: bool = False  # the weights were removed
 
 
 class Epoch(TypedDict):
-    """An epoch's figures."""
+    """An epoch's metrics."""
 
     stage: str
     epoch: int  # 0: before the first
@@ -146,7 +146,7 @@ def write_record(folder: Path, record: LocatorRecord) -> None:
 
 
 def as_json(record: LocatorRecord) -> dict[str, Any]:
-    """A record as run.json holds it: what was not said is left out."""
+    """A record as run.json holds it: what is None is left out."""
     return record.model_dump(mode="json", exclude_unset=True)
 
 

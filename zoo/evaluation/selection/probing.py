@@ -39,7 +39,7 @@ class Probe:
     """The scores of a network's cuts on a dataset, and the recommended one."""
 
     dataset: str
-    filters: str  # their name, or the backbone's with its weights
+    filters: str  # the filters' name, or the backbone's with its weights
     size: int  # pixels
     target: str
     measure: str  # "accuracy" or "R²"
@@ -54,9 +54,9 @@ class Probe:
     why: str  # one sentence
     gaps: tuple[ScoreDifference, ...]  # the recommended cut over random weights, raw pixels and the deepest cut
     verdict: str  # whether it beats the baselines, in words
-    train: str  # the line to copy
+    train: str  # the command to copy
     notes: tuple[str, ...]
-    seconds: float  # of all of it, decoding included
+    seconds: float  # of the whole probe, decoding included
 
     def result(self, title: str) -> CandidateScore:
         """One row by its title. Raises KeyError."""
@@ -111,7 +111,7 @@ def probe(
     both accuracies (R² of ridge regression for boxes and numbers).
 
     Recommended is the cheapest cut, by GFLOP, whose score is within one standard error of the best cut's; `choose`
-    says which standard error. The test pictures of `zoo train` with the same seed are not looked at.
+    says which standard error. The test pictures of `zoo train` with the same seed are not used.
 
     Args:
         data: from `zoo.open_dataset`, or a prepared `Dataset` of your own.

@@ -16,7 +16,9 @@ from zoo.evaluation.selection.evidence import logme
 from zoo.evaluation.selection.tasks import ProbeTask
 
 PCA_DIMENSIONS = 64
-RIDGE_PENALTIES = np.logspace(-2, 5, 15)  # of ridge; the best is chosen inside each training part
+RIDGE_PENALTIES = np.logspace(
+    -2, 5, 15
+)  # penalties of the ridge regression; the best is chosen inside each training part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +107,14 @@ def _reduce_dimensions(train: np.ndarray, test: np.ndarray, *, seed: int) -> tup
 def _classify(
     train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray, neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Who is right about the test pictures, k-NN and LDA. Shapes: (M,) float of zeros and ones, twice."""
+    """Which test pictures k-NN and LDA classify correctly. Shapes: (M,) float of zeros and ones, twice."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import normalize
 
-    near = KNeighborsClassifier(neighbours, weights="distance", algorithm="brute")  # on the sphere: as by cosine
+    near = KNeighborsClassifier(
+        neighbours, weights="distance", algorithm="brute"
+    )  # normalised, so that the distance orders as the cosine does
     near.fit(normalize(train), labels)
     linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     with warnings.catch_warnings():

@@ -12,9 +12,9 @@ from zoo.contracts import Categories, Target
 from zoo.data import DecodedDataset, OpenDataset, generator_for
 from zoo.errors import UsageError, ZooError
 
-FEWEST_GROUPS = 10  # under so many the intervals are rough
+FEWEST_GROUPS = 10  # groups; with fewer the intervals are rough
 MOST_NEIGHBOURS = 20
-PER_CLASS = 100  # pictures are enough to tell cuts apart; a probe must stay far cheaper than a training
+PER_CLASS = 100  # pictures are enough to distinguish cuts; a probe must stay far cheaper than a training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ def make_probe_task(
 ) -> ProbeTask:
     """Choose the pictures and draw the folds.
 
-    The pictures are those that `zoo train` with the same seed would learn from or validate with: its test pictures
-    are not looked at, so that the cut is not chosen by them.
+    The pictures are those that `zoo train` with the same seed would train on or validate with: its test pictures
+    are not used, so that the cut is not chosen by them.
 
     Args:
         data: the dataset.

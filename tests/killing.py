@@ -80,12 +80,12 @@ def wait_until(pid: int, moment: float) -> int | None:
 
 def fetch_job(job: Job) -> dict[str, int]:
     """Whole filters: whatever lies in the snapshot is whole, at every moment."""
-    from zoo.store.artifact import fetch_artifact
+    from zoo.models.fetching import fetch
 
     cache = Path(job["cache"])
 
     def work() -> None:
-        fetch_artifact(job["name"], cache_dir=cache)
+        fetch(job["name"], cache_dir=cache)
 
     def look(ended: bool) -> None:
         found = {path for path in cache.glob("models--*/snapshots/*/*") if not path.name.startswith(".")}

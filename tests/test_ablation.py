@@ -478,6 +478,16 @@ def test_a_dataset_that_has_changed_is_said(whole):
     path.write_text(before)
 
 
+def test_a_recipe_that_is_written_otherwise_is_the_same(whole):
+    _, folder, _ = whole
+    path = folder / "question.json"
+    before = path.read_text()
+    said = json.loads(before)
+    path.write_text(json.dumps({**said, "recipe": f"# by hand\n{said['recipe']}"}))
+    ablate(recipe(), folder, without="locate", seeds=2)
+    path.write_text(before)
+
+
 def test_a_run_on_other_pictures_is_not_compared(tmp_path):
     ablate(recipe(), tmp_path / "out", without="locate", seeds=1, variants=["with"])
     path = tmp_path / "out" / "with" / "0" / "run.json"

@@ -19,7 +19,8 @@ from hub_server import HubServer
 from published_folder import write_published
 
 from zoo.errors import ZooWarning
-from zoo.store.artifact import fetch_artifact, open_artifact, read_backbone_tensors
+from zoo.models.fetching import fetch
+from zoo.store.artifact import open_artifact, read_backbone_tensors
 from zoo.store.cache.contents import CacheContents, list_caches
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry
@@ -47,7 +48,7 @@ class Caches:
     def fetched(self, repo: str = MINNOWS, **changes: object) -> str:
         """Filters on the Hub that are fetched; gives back their commit."""
         commit = self.publish(repo, **changes)  # type: ignore[arg-type]
-        fetch_artifact(f"hf://{repo}")
+        fetch(f"hf://{repo}")
         return commit
 
     def weights(self, repo: str = "other/net") -> str:
@@ -266,7 +267,7 @@ def test_listing_asks_the_hub_nothing(caches: Caches, command: CommandLine) -> N
 
 def test_another_cache_may_be_named(caches: Caches, command: CommandLine, tmp_path: Path) -> None:
     caches.publish()
-    fetch_artifact(f"hf://{MINNOWS}", cache_dir=tmp_path / "elsewhere")
+    fetch(f"hf://{MINNOWS}", cache_dir=tmp_path / "elsewhere")
     assert command("cache", "list").out == ""
     assert MINNOWS in command("cache", "list", "--cache-dir", tmp_path / "elsewhere").out
     assert command("cache", "remove", MINNOWS, "--yes", "--cache-dir", tmp_path / "elsewhere").status == 0
@@ -358,7 +359,7 @@ def test_a_card_that_was_edited_on_the_hub_is_no_damage(caches: Caches, command:
     caches.publish()
     caches.hub.add(MINNOWS, {"README.md": b"# Edited by hand\n"})
     with pytest.warns(ZooWarning, match=r"its README\.md was edited"):
-        fetch_artifact(f"hf://{MINNOWS}")
+        fetch(f"hf://{MINNOWS}")
     assert caches.look().stored[0].whole
     assert command("cache", "verify").status == 0
     flip(caches.blob("README.md"), -3)

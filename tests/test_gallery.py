@@ -27,7 +27,7 @@ from zoo.gallery.looks import FilterPlots, find_artifact_plots, order_plots, rea
 from zoo.gallery.making import write_gallery
 from zoo.gallery.mapping import escape_for_script, make_map_data
 from zoo.gallery.materials import MapImages, gather_images, gather_table, shorten_paths
-from zoo.gallery.page import render_page
+from zoo.gallery.page import render_gallery
 from zoo.gallery.thumbnails import make_thumbnail, thumbnail_side
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
@@ -281,7 +281,7 @@ def test_the_page_tells_what_the_filters_are(page):
     text = page.read_text()
     for said in ("vgg16-plankton", "block1", "apache-2.0", "93.0%", "44 classes", "random weights"):
         assert said in text
-    assert "zoo.load(&quot;vgg16-plankton&quot;, cut=&quot;block1&quot;)" in text
+    assert 'zoo.load("vgg16-plankton", cut="block1")' in text
     assert "zoo embed photos/ --filters vgg16-plankton --cut block1" in text
 
 
@@ -311,7 +311,7 @@ def test_scores_have_as_many_decimals_as_each_other(filters):
         HeadMetrics(split="test", head=name, figures=(("accuracy", value),))
         for name, value in (("a", 0.93), ("b", 0.9256))
     )
-    text = render_page(dataclasses.replace(describe_filters(filters), scores=scores), FilterPlots(files={}), None)
+    text = render_gallery(dataclasses.replace(describe_filters(filters), scores=scores), FilterPlots(files={}), None)
     assert re.findall(r'<td class="right">([^<]+)', text) == ["0.9300", "0.9256"]
 
 
@@ -725,7 +725,7 @@ def test_what_strangers_say_of_their_filters_is_text_and_nothing_else(chromium, 
         headline=HOSTILE[1],
         meaning=HOSTILE[0],
     )
-    (tmp_path / "index.html").write_text(render_page(said, FilterPlots(files={}), None))
+    (tmp_path / "index.html").write_text(render_gallery(said, FilterPlots(files={}), None))
     chromium.open(tmp_path / "index.html")
     assert chromium.run("typeof window.__pwned") == "undefined"
     assert chromium.faults == []
@@ -747,7 +747,7 @@ def test_very_many_pictures_are_a_map_too(chromium, filters, map_images, tmp_pat
     layout = MapLayout(places=np.random.default_rng(0).random((count, 2), dtype=np.float32), method="PCA", note="")
     none = np.empty((count, 0))
     (tmp_path / "index.html").write_text(
-        render_page(
+        render_gallery(
             describe_filters(filters), FilterPlots(files={}), make_map_data(many, layout, none.astype(np.int32), none)
         )
     )

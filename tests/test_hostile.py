@@ -31,13 +31,15 @@ from torch import Tensor
 
 import zoo
 from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError, ZooError
+from zoo.models.fetching import fetch
 from zoo.models.golden import GOLDEN_FILE, check_golden
-from zoo.store.artifact import fetch_artifact, open_artifact, verify
+from zoo.store.artifact import open_artifact
 from zoo.store.local_source import FolderSource
 from zoo.store.manifest import LARGEST_SIDE, MANIFEST_LIMIT
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry
 from zoo.store.safetensors import parse_header, read_header, write_tensors
+from zoo.store.verification import verify
 
 MODEL, HEADS, REPO = "model.safetensors", "heads.safetensors", "owner/filters"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -323,7 +325,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 def test_what_these_tests_damage_is_whole(share: Callable[..., HubServer]) -> None:
     share(published())
-    assert len(verify(fetch_artifact(REPO))) == 6
+    assert len(verify(fetch(REPO))) == 6
     model = zoo.load_model(REPO)
     assert model.predict(torch.zeros(1, 3, 32, 32))["species"].shape == (1, CLASSES)
 
@@ -344,7 +346,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(
     said = json.loads(files["config.json"])
     said["files"][name] = {"size": 4, "sha256": hashlib.sha256(b"evil").hexdigest()}
     hub = share({**files, "config.json": json.dumps(said).encode()})
-    refused(lambda: fetch_artifact(REPO), match="not a path inside it")
+    refused(lambda: fetch(REPO), match="not a path inside it")
     assert in_place(cache) == {"config.json"}
     assert hub.count("GET", "/resolve/") == 1
 
@@ -354,7 +356,7 @@ def test_a_name_that_is_a_file_and_a_folder_is_refused(share: Callable[..., HubS
     said = json.loads(files["config.json"])
     said["files"]["README.md/evil"] = said["files"]["README.md"]
     share({**files, "config.json": json.dumps(said).encode()})
-    refused(lambda: fetch_artifact(REPO), match="a file and a folder")
+    refused(lambda: fetch(REPO), match="a file and a folder")
     assert in_place(cache) == {"config.json"}
 
 
@@ -362,7 +364,7 @@ def test_a_name_that_is_a_file_and_a_folder_is_refused(share: Callable[..., HubS
 def test_a_listing_that_names_files_outside_writes_none(lie: Callable[..., LyingHub], cache: Path, name: str) -> None:
     files = published()
     hub = lie(files, listed={name: {"rfilename": name, "size": 4, "blobId": "0" * 40}})
-    fetch_artifact(REPO)
+    fetch(REPO)
     assert in_place(cache) == set(files)
     assert not any("evil" in path for path in hub.asked)
 
@@ -370,14 +372,14 @@ def test_a_listing_that_names_files_outside_writes_none(lie: Callable[..., Lying
 @pytest.mark.parametrize("etag", ["../../../evil", "/tmp/evil", "a\0b", "..", ".", "e" * 5_000, "a/b", "\n", "é"])
 def test_an_etag_is_no_path(lie: Callable[..., LyingHub], cache: Path, etag: str) -> None:
     lie(published(), listed={"README.md": {"blobId": etag}})
-    assert fetch_artifact(REPO).folder is not None
+    assert fetch(REPO).folder is not None
     assert (next(cache.glob("models--*/snapshots/*/README.md"))).read_bytes() == b"# Filters\n"
 
 
 def test_two_files_with_one_etag_are_two_files(lie: Callable[..., LyingHub], cache: Path) -> None:
     files = published({"other.md": b"# Something else altogether\n"})
     lie(files, listed={"README.md": {"blobId": "same"}, "other.md": {"blobId": "same"}})
-    fetch_artifact(REPO)
+    fetch(REPO)
     for name in ("README.md", "other.md"):
         assert next(cache.glob(f"models--*/snapshots/*/{name}")).read_bytes() == files[name]
 
@@ -386,7 +388,7 @@ def test_two_files_with_one_etag_are_two_files(lie: Callable[..., LyingHub], cac
 def test_a_commit_that_is_none_is_refused(lie: Callable[..., LyingHub], cache: Path, sha: Any) -> None:
     hub = lie(published())
     hub.said["sha"] = sha
-    refused(lambda: fetch_artifact(REPO), FetchError, "the server named the commit")
+    refused(lambda: fetch(REPO), FetchError, "the server named the commit")
     assert not cache.exists()
 
 
@@ -416,7 +418,7 @@ _ONE = {"rfilename": "config.json", "size": 3, "blobId": "0" * 40}
 def test_a_listing_that_is_none_is_refused(lie: Callable[..., LyingHub], cache: Path, said: Any) -> None:
     hub = lie(published())
     hub.said = said
-    refused(lambda: fetch_artifact(REPO), ZooError)
+    refused(lambda: fetch(REPO), ZooError)
     assert in_place(cache) == set()
 
 
@@ -428,7 +430,7 @@ def test_links_that_leave_a_folder_are_refused(tmp_path: Path) -> None:
     for name in ("README.md", MODEL, "config.json"):
         (folder / name).rename(tmp_path / "elsewhere")
         (folder / name).symlink_to(tmp_path / "elsewhere")
-        refused(lambda: fetch_artifact(folder), match="link that leaves the folder")
+        refused(lambda: fetch(folder), match="link that leaves the folder")
         (folder / name).unlink()
         (tmp_path / "elsewhere").rename(folder / name)
 
@@ -442,7 +444,7 @@ def test_a_folder_made_to_look_like_the_hubs_cache_links_nowhere(tmp_path: Path,
     (tmp_path / "folder" / "blobs" / "x").symlink_to(tmp_path / "elsewhere" / "x")
     (tmp_path / "folder" / "blobs" / "far").symlink_to(tmp_path / "elsewhere")
     (folder / MODEL).symlink_to(goal)
-    refused(lambda: fetch_artifact(folder), match="link that leaves the folder")
+    refused(lambda: fetch(folder), match="link that leaves the folder")
 
 
 def test_a_blobs_folder_that_is_a_link_links_nowhere(tmp_path: Path) -> None:
@@ -451,14 +453,14 @@ def test_a_blobs_folder_that_is_a_link_links_nowhere(tmp_path: Path) -> None:
     (folder / MODEL).rename(tmp_path / "elsewhere" / "x")
     (tmp_path / "folder" / "blobs").symlink_to(tmp_path / "elsewhere")
     (folder / MODEL).symlink_to("../../blobs/x")
-    refused(lambda: fetch_artifact(folder), match="link that leaves the folder")
+    refused(lambda: fetch(folder), match="link that leaves the folder")
 
 
 def test_links_round_in_a_circle_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "folder", published())
     (folder / MODEL).unlink()
     (folder / MODEL).symlink_to(folder / MODEL)
-    refused(lambda: fetch_artifact(folder), FileError, "round in a circle")
+    refused(lambda: fetch(folder), FileError, "round in a circle")
 
 
 # ------------------------------------------------------------------------------------------------ pickles
@@ -466,7 +468,7 @@ def test_links_round_in_a_circle_are_refused(tmp_path: Path) -> None:
 
 def test_a_pickle_is_neither_fetched_nor_opened(share: Callable[..., HubServer], tmp_path: Path, cache: Path) -> None:
     hub = share({**published(), "pytorch_model.bin": pickle.dumps(Trap(tmp_path / "sprung"))})
-    verify(fetch_artifact(REPO))
+    verify(fetch(REPO))
     zoo.load_model(REPO)
     assert hub.count(path="pytorch_model.bin") == 0
     assert "pytorch_model.bin" not in in_place(cache)
@@ -486,7 +488,7 @@ def test_weights_that_are_really_a_pickle_are_never_unpickled(
     else:
         made.write(pickle.dumps(Trap(tmp_path / "sprung"), protocol=0 if kind == "protocol 0" else 4))
     share(published({name: made.getvalue()}))
-    for work in (fetch_artifact, zoo.load_model):
+    for work in (fetch, zoo.load_model):
         refused(lambda work=work: work(REPO), match="damaged, or no safetensors file")
     assert not (tmp_path / "sprung").exists()
 
@@ -520,7 +522,7 @@ HEADERS = {
 @pytest.mark.parametrize("kind", HEADERS)
 def test_a_header_that_lies_is_refused(lie: Callable[..., LyingHub], kind: str) -> None:
     lie(published({MODEL: HEADERS[kind]}))
-    for work in (zoo.load, fetch_artifact):
+    for work in (zoo.load, fetch):
         refused(lambda work=work: work(REPO), match="damaged, or no safetensors file")
 
 
@@ -570,7 +572,7 @@ def test_weights_that_are_no_floats_are_refused(share: Callable[..., HubServer],
 
 def test_nothing_is_read_of_a_manifest_of_50_mb(share: Callable[..., HubServer], cache: Path) -> None:
     hub = share({**published(), "config.json": b" " * (50 * 2**20)})
-    refused(lambda: fetch_artifact(REPO), match=f"52428800 bytes, where {MANIFEST_LIMIT} are allowed")
+    refused(lambda: fetch(REPO), match=f"52428800 bytes, where {MANIFEST_LIMIT} are allowed")
     assert hub.sent_of("/resolve/") == 0
     assert in_place(cache) == set()
 
@@ -578,14 +580,14 @@ def test_nothing_is_read_of_a_manifest_of_50_mb(share: Callable[..., HubServer],
 def test_a_manifest_larger_than_listed_is_read_as_far_as_listed(lie: Callable[..., LyingHub], cache: Path) -> None:
     files = {**published(), "config.json": b" " * (50 * 2**20)}
     hub = lie(files, listed={"config.json": {"size": 2_000}}, body={"config.json": endless})
-    refused(lambda: fetch_artifact(REPO), FetchError, "sent more than the 2000 bytes")
+    refused(lambda: fetch(REPO), FetchError, "sent more than the 2000 bytes")
     assert hub.sent < 20 * 2**20  # what fits into the sockets' buffers, four times
     assert in_place(cache) == set()
 
 
 def test_a_manifest_without_end_is_dropped(lie: Callable[..., LyingHub], cache: Path) -> None:
     hub = lie(published(), listed={"config.json": {"size": MANIFEST_LIMIT}}, body={"config.json": endless})
-    refused(lambda: fetch_artifact(REPO), FetchError, "sent more than")
+    refused(lambda: fetch(REPO), FetchError, "sent more than")
     assert hub.sent < 40 * 2**20
     assert in_place(cache) == set()
 
@@ -740,7 +742,7 @@ def test_a_manifest_that_lies_of_its_files_is_refused(
     share: Callable[..., HubServer], changes: dict[str, Any], match: str
 ) -> None:
     share(published(**changes))
-    refused(lambda: fetch_artifact(REPO), match=match)
+    refused(lambda: fetch(REPO), match=match)
 
 
 def test_a_manifest_that_lies_of_a_size_is_refused_before_the_file_is_fetched(share: Callable[..., HubServer]) -> None:
@@ -748,7 +750,7 @@ def test_a_manifest_that_lies_of_a_size_is_refused_before_the_file_is_fetched(sh
     said = json.loads(files["config.json"])
     said["files"][MODEL]["size"] = 5
     hub = share({**files, "config.json": json.dumps(said).encode()})
-    refused(lambda: fetch_artifact(REPO), match=r"model\.safetensors: its size is \d+ bytes, the manifest promises 5")
+    refused(lambda: fetch(REPO), match=r"model\.safetensors: its size is \d+ bytes, the manifest promises 5")
     assert hub.count("GET", MODEL) == 0
 
 
@@ -757,7 +759,7 @@ def test_a_manifest_that_lies_of_a_hash_is_refused_after_a_second_try(share: Cal
     said = json.loads(files["config.json"])
     said["files"][MODEL]["sha256"] = "0" * 64
     hub = share({**files, "config.json": json.dumps(said).encode()})
-    refused(lambda: fetch_artifact(REPO), match=r"model\.safetensors: its sha256 is")
+    refused(lambda: fetch(REPO), match=r"model\.safetensors: its sha256 is")
     assert hub.count("GET", MODEL) <= 2
 
 
@@ -791,7 +793,7 @@ def test_a_pin_that_does_not_match_is_refused_before_anything_is_fetched(
 ) -> None:
     hub = share(published())
     add_entry(RegistryEntry(name="minnows", sources=(f"hf://{REPO}",), manifest="sha256:" + "0" * 64))
-    refused(lambda: fetch_artifact("minnows"), match="the registry promises sha256:0000")
+    refused(lambda: fetch("minnows"), match="the registry promises sha256:0000")
     assert in_place(cache) <= {"config.json"}
     assert hub.count("GET", MODEL) == 0
 
@@ -863,18 +865,18 @@ def test_figures_that_are_none_do_not_stop_zoo_info(
 )
 def test_a_redirect_to_another_scheme_is_refused(lie: Callable[..., LyingHub], cache: Path, goal: str) -> None:
     lie(published(), body={MODEL: redirect(goal)})
-    refused(lambda: fetch_artifact(REPO), FetchError, MODEL)
+    refused(lambda: fetch(REPO), FetchError, MODEL)
     assert MODEL not in in_place(cache)
 
 
 def test_a_redirect_in_a_circle_is_refused(lie: Callable[..., LyingHub], cache: Path) -> None:
     lie(published(), body={MODEL: redirect(f"/{REPO}/resolve/{COMMIT}/{MODEL}")})
-    refused(lambda: fetch_artifact(REPO), FetchError, "redirect")
+    refused(lambda: fetch(REPO), FetchError, "redirect")
     assert MODEL not in in_place(cache)
 
 
 def test_a_file_without_end_is_dropped(lie: Callable[..., LyingHub], cache: Path) -> None:
     hub = lie(published(), body={MODEL: endless})
-    refused(lambda: fetch_artifact(REPO), FetchError, "sent more than the")
+    refused(lambda: fetch(REPO), FetchError, "sent more than the")
     assert hub.sent < 40 * 2**20
     assert MODEL not in in_place(cache)

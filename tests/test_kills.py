@@ -15,7 +15,8 @@ import torch
 from hub_server import HubServer
 from published_folder import write_published
 
-from zoo.store.artifact import fetch_artifact, open_artifact, read_backbone_tensors
+from zoo.models.fetching import fetch
+from zoo.store.artifact import open_artifact, read_backbone_tensors
 
 KILLING = Path(__file__).with_name("killing.py")
 REPO = "tester/filters"
@@ -62,7 +63,7 @@ def test_two_hundred_kills_during_a_fetch_leave_no_half_file(hub: HubServer, tmp
     job: dict[str, object] = {"times": 200, "longest": 0.6, "seed": 0, "name": REPO, "sha256": sha256}
     counts = kill("fetch", job | {"cache": str(tmp_path / "cache")}, tmp_path)
     assert counts["finished"] >= 5  # each one after some that were killed: it went on where they were
-    assert fetch_artifact(REPO, cache_dir=tmp_path / "fresh").manifest.name == "vgg16-minnows"
+    assert fetch(REPO, cache_dir=tmp_path / "fresh").manifest.name == "vgg16-minnows"
 
 
 @pytest.mark.slow

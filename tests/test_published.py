@@ -16,11 +16,13 @@ from hub_server import HubServer
 from published_folder import write_published
 
 from zoo.errors import FetchError, FileError, IntegrityError, UnknownNameError, UsageError, ZooError
-from zoo.store.artifact import fetch_artifact, open_artifact, read_backbone_tensors, read_head_tensors, verify
+from zoo.models.fetching import fetch
+from zoo.store.artifact import open_artifact, read_backbone_tensors, read_head_tensors
 from zoo.store.hub_source import HubSource
 from zoo.store.registry_editing import add_entry, remove_entry
 from zoo.store.registry_file import RegistryEntry
 from zoo.store.safetensors import write_tensors
+from zoo.store.verification import verify
 
 MODEL = "model.safetensors"
 TENSORS = {f"features.{number}.weight": torch.full((100, 100), float(number)) for number in range(5)}
@@ -86,7 +88,7 @@ def test_a_whole_folder_is_verified_line_by_line(folder: Path) -> None:
     assert len(lines) == 6
     assert lines[0].startswith("config.json: sha256:")
     assert "model.safetensors: 5 tensors, each with its sha256" in lines
-    assert fetch_artifact(folder) == open_artifact(folder)
+    assert fetch(folder) == open_artifact(folder)
 
 
 def test_verifying_tells_how_far_it_is(folder: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_corrupt_byte_in_the_weights_is_found(folder: Path) -> None:
     with pytest.raises(IntegrityError, match="the bytes of features"):
         read_backbone_tensors(published)
     with pytest.raises(IntegrityError):
-        fetch_artifact(folder)
+        fetch(folder)
     assert len(read_backbone_tensors(published, verify=False)) == 5
 
 
@@ -141,12 +143,12 @@ def test_weights_that_the_manifest_does_not_list_are_found(folder: Path) -> None
     with pytest.raises(IntegrityError, match=r"'more/other\.safetensors', which its manifest does not list"):
         verify(open_artifact(folder))
     with pytest.raises(IntegrityError, match="does not list"):
-        fetch_artifact(folder)
+        fetch(folder)
 
 
 def test_a_pickle_beside_the_filters_is_never_opened(folder: Path) -> None:
     os.mkfifo(folder / "pytorch_model.bin")  # opening it would wait for ever
-    fetch_artifact(folder)
+    fetch(folder)
     verify(open_artifact(folder))
 
 
@@ -172,7 +174,7 @@ def test_a_manifest_that_lies_is_found(tmp_path: Path, lie: dict[str, Any]) -> N
 def test_a_manifest_that_lies_about_the_header_is_found(tmp_path: Path) -> None:
     publish(tmp_path / "lies", header_sha256="0" * 64)
     with pytest.raises(IntegrityError, match="its header's sha256 is"):
-        fetch_artifact(tmp_path / "lies")
+        fetch(tmp_path / "lies")
     with pytest.raises(IntegrityError, match="its header's sha256 is"):
         verify(open_artifact(tmp_path / "lies"))
 
@@ -227,7 +229,7 @@ def test_the_next_source_is_tried_where_one_fails(folder: Path, tmp_path: Path) 
     sources = ("package:zoo_no_such/filters", "s3://what", str(tmp_path / "other"), str(folder))
     add_entry(RegistryEntry(name="plankton", sources=sources, manifest=pin))
     assert open_artifact("plankton").folder == folder
-    assert fetch_artifact("plankton").folder == folder
+    assert fetch("plankton").folder == folder
 
 
 def test_a_source_whose_files_are_damaged_is_passed_over_by_fetch(folder: Path, tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_a_source_whose_files_are_damaged_is_passed_over_by_fetch(folder: Path, 
     assert pin == open_artifact(folder).digest
     flip(tmp_path / "damaged" / MODEL, -1)
     add_entry(RegistryEntry(name="plankton", sources=(str(tmp_path / "damaged"), str(folder)), manifest=pin))
-    assert fetch_artifact("plankton").folder == folder
+    assert fetch("plankton").folder == folder
 
 
 def test_where_all_sources_fail_all_causes_are_said(tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ def test_a_part_of_the_filters_is_read_by_ranges_and_verified(shared: Shared) ->
 
 
 def test_fetching_brings_all_files_and_the_second_time_asks_for_none(shared: Shared) -> None:
-    published = fetch_artifact("owner/filters")
+    published = fetch("owner/filters")
     assert published.folder is not None
     assert {path.name for path in published.folder.iterdir()} == {
         "config.json",
@@ -297,14 +299,14 @@ def test_fetching_brings_all_files_and_the_second_time_asks_for_none(shared: Sha
     text = f"owner/filters@{shared.hub.commit('owner/filters')}"
     again = open_artifact(text)
     assert again.folder == published.folder
-    assert fetch_artifact(text).folder == published.folder
+    assert fetch(text).folder == published.folder
     assert len(read_backbone_tensors(again)) == 5
     assert len(verify(again)) == 6
     assert shared.hub.requests == []
 
 
 def test_what_was_fetched_is_there_offline(shared: Shared) -> None:
-    fetch_artifact("owner/filters")
+    fetch("owner/filters")
     shared.hub.forget()
     assert len(read_backbone_tensors(open_artifact("owner/filters", offline=True))) == 5
     assert shared.hub.count(path="owner") == 0
@@ -312,7 +314,7 @@ def test_what_was_fetched_is_there_offline(shared: Shared) -> None:
 
 def test_a_download_that_was_damaged_once_is_fetched_again(shared: Shared) -> None:
     shared.hub.fail("corrupt", path=MODEL, times=1)
-    published = fetch_artifact("owner/filters")
+    published = fetch("owner/filters")
     assert published.folder is not None
     assert (published.folder / MODEL).read_bytes() == (shared.folder / MODEL).read_bytes()
 
@@ -320,31 +322,31 @@ def test_a_download_that_was_damaged_once_is_fetched_again(shared: Shared) -> No
 def test_a_download_that_is_always_damaged_is_refused(shared: Shared) -> None:
     shared.hub.fail("corrupt", path=MODEL, times=None)
     with pytest.raises(IntegrityError, match=r"model\.safetensors: the bytes received twice did not have"):
-        fetch_artifact("owner/filters")
+        fetch("owner/filters")
     assert shared.hub.count("GET", MODEL) == 2
 
 
 def test_a_copy_that_was_damaged_in_the_cache_is_fetched_again(shared: Shared) -> None:
-    published = fetch_artifact("owner/filters")
+    published = fetch("owner/filters")
     assert published.folder is not None
     flip(published.folder / MODEL, -1)
-    verify(fetch_artifact("owner/filters"))
+    verify(fetch("owner/filters"))
 
 
 def test_a_manifest_that_was_damaged_in_the_cache_is_fetched_again(shared: Shared) -> None:
-    published = fetch_artifact("owner/filters")
+    published = fetch("owner/filters")
     assert published.folder is not None
     commit = shared.hub.commit("owner/filters")
     add_entry(RegistryEntry(name="plankton", sources=(f"hf://owner/filters@{commit}",), manifest=shared.pin))
     flip(published.folder / "config.json", -1)
-    assert fetch_artifact("plankton").digest == shared.pin
+    assert fetch("plankton").digest == shared.pin
 
 
 def test_a_file_larger_than_promised_is_not_downloaded(shared: Shared) -> None:
     with (shared.folder / MODEL).open("ab") as opened:
         opened.write(bytes(100))
     with pytest.raises(IntegrityError, match="its size is"):
-        fetch_artifact("owner/filters")
+        fetch("owner/filters")
     assert shared.hub.count("GET", MODEL) == 0
 
 
@@ -362,7 +364,7 @@ def test_a_package_stands_in_for_a_hub_that_is_down(
     monkeypatch.syspath_prepend(tmp_path / "lib")
     sources = ("hf://owner/filters@v1", "package:zoo_whales/plankton")
     add_entry(RegistryEntry(name="plankton", sources=sources, manifest=open_artifact(folder).digest))
-    published = fetch_artifact("plankton")
+    published = fetch("plankton")
     assert published.source.text == "package:zoo_whales/plankton"
     assert len(read_backbone_tensors(published)) == 5
 

@@ -21,9 +21,10 @@ from zoo.hub import client
 from zoo.hub.repositories import PushError
 from zoo.hub.search import search_hub
 from zoo.publish.privacy import PrivacyError
-from zoo.store.artifact import open_artifact, verify
+from zoo.store.artifact import open_artifact
 from zoo.store.registry import find
 from zoo.store.registry_file import read_registry
+from zoo.store.verification import verify
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 from zoo.training.record import BaseRecord

@@ -172,7 +172,7 @@ def test_a_png_that_would_be_too_large_becomes_smaller(tmp_path):
 
 
 def test_show_writes_files_and_names_them(command, base, shapes):
-    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--channels-per-layer", 2, "--layer", "block2")
+    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--channels", 2, "--layer", "block2")
     answer = command("show", base.folder, *words)
     assert answer.status == 0, answer.err
     files = [Path(line) for line in answer.out.splitlines()]
@@ -181,7 +181,7 @@ def test_show_writes_files_and_names_them(command, base, shapes):
 
 
 def test_show_tells_programs_what_it_found(command, base, shapes):
-    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--channels-per-layer", 2, "--layer", "features.3")
+    words = ("--images", shapes, "--limit", 12, "--steps", 2, "--channels", 2, "--layer", "features.3")
     said = json.loads(command("show", base.folder, *words, "--base", base.folder, "-o", "out", "--json").out)
     (layer,) = said["layers"]
     assert (layer["node"], layer["sees"], len(layer["channels"]), len(layer["strongest"][0])) == ("features.3", 8, 2, 9)
@@ -190,21 +190,21 @@ def test_show_tells_programs_what_it_found(command, base, shapes):
 
 
 def test_filters_of_a_folder_of_pictures_say_what_to_pass(command, base):
-    answer = command("show", base.folder, "--steps", 1, "--channels-per-layer", 1, "--layer", "block1", "-o", "out")
+    answer = command("show", base.folder, "--steps", 1, "--channels", 1, "--layer", "block1", "-o", "out")
     assert answer.status == 0, answer.err
     assert names_in(Path("out")) == {"filters.png", "dreams-block1.png"}
     assert "draws no pictures of its own. Pass --images FOLDER for patches and activation maps." in answer.err
 
 
 def test_the_pictures_of_a_dataset_are_looked_at(command, base):
-    words = ("--dataset", "digits", "--limit", 10, "--steps", 1, "--channels-per-layer", 1, "--layer", "block1")
+    words = ("--dataset", "digits", "--limit", 10, "--steps", 1, "--channels", 1, "--layer", "block1")
     answer = command("show", base.folder, *words, "-o", "out")
     assert answer.status == 0, answer.err
     assert "patches-block1.png" in answer.out
 
 
 def test_a_run_is_shown_with_its_own_pictures_and_its_drift(command, run):
-    answer = command("show", run.folder, "--steps", 1, "--channels-per-layer", 1, "--layer", "block2", "-o", "out")
+    answer = command("show", run.folder, "--steps", 1, "--channels", 1, "--layer", "block2", "-o", "out")
     assert answer.status == 0, answer.err
     assert {"patches-block2.png", "drift.png", "activations.png"} <= names_in(Path("out"))
 
@@ -212,7 +212,7 @@ def test_a_run_is_shown_with_its_own_pictures_and_its_drift(command, run):
 def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, base, shapes):
     published, _ = quietly_pushed(run, Path("tuned").resolve(), pictures="none")
     assert published.manifest.lineage.base == "base-shapes"
-    words = ("--steps", 1, "--channels-per-layer", 1, "--layer", "block1", "--images", shapes, "--limit", 8)
+    words = ("--steps", 1, "--channels", 1, "--layer", "block1", "--images", shapes, "--limit", 8)
     first = command("show", "tuned", *words, "-o", "out")
     assert "The base base-shapes is not on this disk: no drift. Pass --base base-shapes." in first.err
     command("registry", "add", "base-shapes", base.folder)
@@ -233,7 +233,7 @@ def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, 
         (("--cut", "block9"), "No cut of"),
         (("--base", "nobody-knows"), "nobody-knows"),
         (("-o", "file"), "this is a file"),
-        (("--channels-per-layer", "0"), "is not in the range"),
+        (("--channels", "0"), "is not in the range"),
     ],
 )
 def test_bad_input_is_one_line(command, base, words, said):
@@ -245,7 +245,7 @@ def test_bad_input_is_one_line(command, base, words, said):
 def test_another_architecture_is_no_base(command, base):
     from zoo.cli.recipes import DEFAULT_FILTERS
 
-    words = ("--layer", "block1", "--steps", 1, "--channels-per-layer", 1, "--images")
+    words = ("--layer", "block1", "--steps", 1, "--channels", 1, "--images")
     Path("pictures").mkdir()
     Image.new("RGB", (32, 32), "red").save("pictures/a.png")
     answer = command("show", base.folder, *words, "pictures", "--base", DEFAULT_FILTERS, "-o", "out", "--json")

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.data import open_dataset
 from zoo.embedding import Embeddings
 from zoo.errors import FileError, MissingPluginError, UnknownNameError
-from zoo.models import Filters, check_golden, load
+from zoo.models import Filters, check_golden, fetch, load
 from zoo.plots import (
     PageBar,
     PageBars,
@@ -32,7 +32,7 @@ from zoo.plots import (
 from zoo.plugins import find_plugin
 from zoo.progress import Progress, silent
 from zoo.publish import push
-from zoo.store import RegistryEntry, add_entry, fetch_artifact, verify
+from zoo.store import add_entry, entry_of, verify
 from zoo.training import DataPart, FiltersPart, HeadPart, Recipe, Run, TrainingPart, train_recipe
 
 BASE = "vgg16-plankton"
@@ -103,7 +103,7 @@ def run_quickstart(
     if out.exists() and any(out.iterdir()):
         raise FileError(out, "it is there already and is not empty", "Remove it, or choose another `out=`.")
     _check_plugins()
-    base = fetch_artifact(BASE, progress=progress)
+    base = fetch(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
     options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
     data = open_dataset("plankton", _draw_dataset(out / "plankton", options, progress), options=options)
@@ -127,11 +127,11 @@ def run_quickstart(
         progress=progress,
     )
     add_entry(
-        RegistryEntry(name=NEW, sources=(f"./{NEW}",), manifest=published.digest, backbone="vgg16", cut=CUT),
+        entry_of(published.manifest, published.digest, f"./{NEW}"),
         out / "registry.toml",
     )
     with _with_registry(out / "registry.toml"):
-        fetched = fetch_artifact(NEW, progress=progress)
+        fetched = fetch(NEW, progress=progress)
         verify(fetched, progress=progress)
         filters = load(NEW)
     error = check_golden(filters)

@@ -31,7 +31,10 @@ def say(text: str) -> None:
 
 def printable(text: object) -> str:
     """Text without control characters but the line's end: published texts cannot send escape codes to the terminal."""
-    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in said)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:

@@ -223,8 +223,8 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     Golden features are what the filters gave for a small test picture when they were published.
     """
     from zoo.errors import MissingPluginError
-    from zoo.models import check_golden, load
-    from zoo.store import fetch_artifact as fetch_published, verify as verify_published
+    from zoo.models import check_golden, fetch as fetch_published, load
+    from zoo.store import verify as verify_published
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, progress=progress, **where)
@@ -272,21 +272,12 @@ def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any)
     \b
     zoo registry add reef-fish owner/reef-fish
     """
-    from zoo.store import open_artifact
+    from zoo.store import entry_of, open_artifact
 
     if Path(source).exists() and not Path(source).is_dir():
         raise FileError(source, "this is a file", "Name the folder of published filters.")
     published = open_artifact(source, **where)
-    manifest = published.manifest
-    entry = RegistryEntry(
-        name=name,
-        sources=(published.source.text,),
-        manifest=published.digest,
-        backbone=manifest.backbone.rpartition("/")[2],
-        cut=manifest.cut.name,
-        about=manifest.about,
-        license=manifest.license,
-    )
+    entry = entry_of(published.manifest, published.digest, published.source.text, name=name)
     written = add_entry(entry, path, replace=yes)
     say(f"{name} is in {written}, pinned to {published.digest[:19]}…")
     say(f"Next: zoo fetch {name}")

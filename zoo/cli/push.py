@@ -121,10 +121,10 @@ def _register(pushed: PushResult, register: Path, *, replace: bool) -> None:
 
 
 def _report_folder(published: Artifact, to: Path, register: Path | None, *, replace: bool, as_json: bool) -> None:
-    from zoo.publish import make_registry_entry
+    from zoo.store import entry_of
 
     manifest = published.manifest
-    entry = make_registry_entry(manifest, published.digest, str(to.resolve()))
+    entry = entry_of(manifest, published.digest, str(to.resolve()))
     if register:
         add_entry(entry, register, replace=replace)
     if as_json:

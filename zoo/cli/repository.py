@@ -13,7 +13,7 @@ from zoo.store import NAME_PATTERN
 
 if TYPE_CHECKING:
     from zoo.hub import HubModel, HubRefs
-    from zoo.store import HubSource
+    from zoo.store import Source
 
 MOST_FILES = 8  # whose headers are read for their parameter counts
 MOST_NAMES = 12  # of files, tags and revisions that are listed
@@ -23,28 +23,32 @@ MOST_NAMES = 12  # of files, tags and revisions that are listed
 class HubAnswer:
     """What the Hub said of a repository at one commit."""
 
-    source: HubSource
+    source: Source
+    commit: str
     model: HubModel
     refs: HubRefs
 
 
-def ask_hub(source: object) -> HubAnswer | None:
+def ask_hub(source: Source) -> HubAnswer | None:
     """What the Hub says of a source; None for other sources and offline.
 
     Raises:
         FetchError: it could not be reached.
     """
     from zoo.hub import fetch_model_info, list_refs
-    from zoo.store import HubSource
 
-    if not isinstance(source, HubSource) or source.is_offline():
+    if source.is_offline():
         return None
     source = source.pinned()
-    model = fetch_model_info(source.repo, source.revision, token=source.token)
-    return HubAnswer(source=source, model=model, refs=list_refs(source.repo, token=source.token))
+    place = source.repository
+    if place is None:
+        return None
+    model = fetch_model_info(place.name, place.revision, token=place.token)
+    refs = list_refs(place.name, token=place.token)
+    return HubAnswer(source=source, commit=place.revision, model=model, refs=refs)
 
 
-def ask_or_say(source: object) -> HubAnswer | None:
+def ask_or_say(source: Source) -> HubAnswer | None:
     """As `ask_hub`; where the Hub cannot be reached a line on stderr says so."""
     try:
         return ask_hub(source)
@@ -57,15 +61,12 @@ def find_other_repository(
     text: str, *, revision: str | None, token: str | None, cache_dir: str | None
 ) -> HubAnswer | None:
     """What the Hub says of a repository that holds no filters of ours; None where it is something else."""
-    from pathlib import Path
-
     from zoo.store import MANIFEST_FILE, MANIFEST_LIMIT, is_zoo_manifest, parse_source
 
     if NAME_PATTERN.fullmatch(text):
         return None
     try:
-        where = Path(cache_dir) if cache_dir else None
-        answer = ask_hub(parse_source(text, revision=revision, token=token, cache_dir=where))
+        answer = ask_hub(parse_source(text, revision=revision, token=token, cache_dir=cache_dir))
     except (UsageError, FetchError):
         return None
     if answer is None:
@@ -85,7 +86,7 @@ def hub_lines(answer: HubAnswer) -> list[tuple[str, str]]:
     access = "private" if model.private else "public"
     dtypes = f" ({', '.join(model.dtypes)})" if model.dtypes else ""
     lines = [
-        ("commit", answer.source.revision),
+        ("commit", answer.commit),
         ("last change", model.updated.replace("T", " ")[:16]),
         ("downloads", "" if model.downloads is None else f"{model.downloads:,} in the last month"),
         ("likes", "" if model.likes is None else f"{model.likes:,}"),
@@ -104,7 +105,7 @@ def hub_facts(answer: HubAnswer) -> dict[str, Any]:
     model = answer.model
     return {
         "repo": model.repo,
-        "commit": answer.source.revision,
+        "commit": answer.commit,
         "updated": model.updated,
         "created": model.created,
         "downloads": model.downloads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,8 +120,10 @@ def open_ablation_folder(place: Path, plan: AblationPlan) -> None:
     if path.is_file():
         try:
             before = json.loads(path.read_text())
+            same = tomllib.loads(before["recipe"]) == tomllib.loads(asked["recipe"])  # however it is written
+            before |= {"recipe": asked["recipe"]} if same else {}
             differ = [key for key in asked if before.get(key) != asked[key]]
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise FileError(path, f"it cannot be read ({error})", "Choose another `out=`.") from error
         for key, what in (("pictures", "the dataset has"), ("start", "the filters that it starts from have")):
             if differ == [key]:

@@ -13,7 +13,7 @@ from zoo.gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
 from zoo.gallery.looks import FilterPlots
 from zoo.gallery.mapping import MapData, make_map_data
 from zoo.gallery.materials import MapImages
-from zoo.gallery.page import render_page
+from zoo.gallery.page import render_gallery
 from zoo.models import Filters
 from zoo.progress import Progress, silent
 from zoo.training import Run
@@ -75,7 +75,7 @@ def write_gallery(
         layout = lay_out_map(map_images.vectors, method=method, seed=seed, progress=progress)
         data = make_map_data(map_images, layout, *find_nearest_of_all(map_images.vectors, progress=progress))
     said = (*description.notes, *plots.notes, *notes)
-    content = render_page(description, plots, data, notes=said)
+    content = render_gallery(description, plots, data, notes=said)
     write_atomically(folder / PAGE_FILE, content)
     return WrittenGallery(
         page=folder / PAGE_FILE,

@@ -35,9 +35,9 @@ from zoo.store import (
     check_file_name,
     open_artifact_at,
     parse_source,
-    read_artifact_header,
     read_backbone_tensors,
     read_header,
+    read_published_header,
     read_tensors,
 )
 
@@ -100,7 +100,7 @@ def open_checkpoint(weights: str, *, tags: Mapping[str, str] | None = None, of: 
     if file in (None, MODEL_FILE) and _is_artifact(source, names):
         published = open_artifact_at(source)
         return Checkpoint(
-            source=source, text=text, headers={MODEL_FILE: read_artifact_header(published)}, published=published
+            source=source, text=text, headers={MODEL_FILE: read_published_header(published)}, published=published
         )
     file = file or _only_file(source, names)
     if not file.endswith(SHARD_INDEX_SUFFIX):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.progress import Progress, silent
-from zoo.store import Artifact, fetch_artifact as fetch_published
+from zoo.store import Artifact, download, download_tensors, try_sources
 
 if TYPE_CHECKING:
     from zoo.store import Manifest
@@ -48,15 +47,13 @@ def fetch(
         IntegrityError: a file or a tensor is not what the manifest promises, also when read once more.
         FileError: the disk is full, or cannot be written.
     """
-    return fetch_published(
-        text,
-        revision=revision,
-        token=token,
-        cache_dir=cache_dir,
-        offline=offline,
-        tensors=partial(_tensors_up_to, cut=cut) if cut else None,
-        progress=progress,
-    )
+
+    def bring(published: Artifact) -> Artifact:
+        if cut:
+            return download_tensors(published, _tensors_up_to(published.manifest, cut), progress=progress)
+        return download(published, progress=progress)
+
+    return try_sources(text, bring, revision=revision, token=token, cache_dir=cache_dir, offline=offline)
 
 
 def _tensors_up_to(manifest: Manifest, cut: str) -> list[str]:

@@ -17,7 +17,7 @@ from .page import (
     PageTable as PageTable,
     write_page as write_page,
 )
-from .page_template import page_style as page_style
+from .page_template import page_style as page_style, render_page as render_page
 from .png import LARGEST_PNG as LARGEST_PNG, save_png as save_png
 from .probe import draw_probe as draw_probe
 from .style import (

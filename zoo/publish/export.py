@@ -20,7 +20,7 @@ from torch import Tensor
 from zoo.contracts import Categories
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import as_file_error, sha256_of, write_atomically
-from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head
+from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head, fetch
 from zoo.plots import draw_confusion, draw_curves, draw_filters
 from zoo.progress import Progress, silent
 from zoo.publish.cards import README as CARD, ModelCard, write_card
@@ -34,7 +34,6 @@ from zoo.store import (
     FileEntry,
     Lineage,
     Manifest,
-    fetch_artifact,
     manifest_to_bytes,
     read_manifest,
     write_tensors,
@@ -88,7 +87,7 @@ def move_into_place(part: Path, folder: Path, *, progress: Progress = silent) ->
         _replace_folder(part, folder)
     except OSError as error:
         raise as_file_error(error, folder) from error
-    return fetch_artifact(folder.as_uri(), progress=progress)
+    return fetch(folder.as_uri(), progress=progress)
 
 
 def check_target_folder(folder: Path, run: Path, *, replace_existing: bool) -> None:

@@ -193,6 +193,7 @@ def _read_texts(path: Path) -> Iterator[tuple[str, str]]:
     yield from ((f"line {number}", line) for number, line in enumerate(text.splitlines(), 1))
 
 
+# Ours and not Pillow's, which drops all but the last text of one keyword, and whatever follows the end.
 def _read_png_texts(content: bytes) -> Iterator[str]:
     """The texts of a PNG: tEXt, zTXt, iTXt and eXIf, and whatever follows its end."""
     at = 8

@@ -32,6 +32,7 @@ from zoo.store import (
     FileEntry,
     Manifest,
     RegistryEntry,
+    entry_of,
     manifest_to_bytes,
     read_manifest,
 )
@@ -68,9 +69,7 @@ class PushResult:
     @property
     def entry(self) -> RegistryEntry:
         """For a registry.toml, pinned to the commit and the manifest."""
-        return make_registry_entry(
-            self.manifest, self.digest, f"hf://{self.repo}" + (f"@{self.commit}" if self.commit else "")
-        )
+        return entry_of(self.manifest, self.digest, f"hf://{self.repo}" + (f"@{self.commit}" if self.commit else ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +83,6 @@ class UploadOptions:
     replace_existing: bool = False  # whether what a person put there may be overwritten
     allow: tuple[str, ...] = ()  # texts that count as not private
     dry_run: bool = False
-
-
-def make_registry_entry(manifest: Manifest, digest: str, source: str) -> RegistryEntry:
-    """A registry's entry for published filters that lie at `source`."""
-    return RegistryEntry(
-        name=manifest.name,
-        sources=(source,),
-        manifest=digest,
-        backbone=manifest.backbone.rpartition("/")[2],
-        cut=manifest.cut.name,
-        about=manifest.about,
-        license=manifest.license,
-    )
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import get_args
 from zoo.errors import UsageError
 from zoo.files import sha256_of, write_atomically
 from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, read_licence
+from zoo.models import fetch
 from zoo.progress import Progress, silent
 from zoo.publish.export import (
     DTYPES,
@@ -23,7 +24,7 @@ from zoo.publish.export import (
 )
 from zoo.publish.lineage import Ancestry, SettledLicences, ancestry_of_manifest, ancestry_of_run, settle_licences
 from zoo.publish.repository import PushResult, RepositoryUpload, UploadOptions
-from zoo.store import CARD_FILE, MANIFEST_FILE, NAME_PATTERN, Artifact, FileEntry, fetch_artifact, manifest_to_bytes
+from zoo.store import CARD_FILE, MANIFEST_FILE, NAME_PATTERN, Artifact, FileEntry, manifest_to_bytes
 from zoo.training import Run, open_run
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII)
@@ -184,12 +185,12 @@ def _check_push_options(options: _PushOptions, upload_options: UploadOptions, re
 def _open_run_or_artifact(run: Run | Artifact | Path | str, progress: Progress) -> Run | Artifact:
     """A run, or published filters whose every byte was compared with their manifest."""
     if isinstance(run, Artifact):
-        return run if run.folder is not None else fetch_artifact(run.source.text, progress=progress)
+        return run if run.folder is not None else fetch(run.source.text, progress=progress)
     if isinstance(run, Run):
         return run
     folder = Path(run)
     if (folder / MANIFEST_FILE).is_file() and not (folder / "run.json").is_file():
-        return fetch_artifact(folder.resolve().as_uri(), progress=progress)
+        return fetch(folder.resolve().as_uri(), progress=progress)
     return open_run(folder)
 
 

@@ -1,12 +1,12 @@
 from .artifact import (
     Artifact as Artifact,
-    fetch_artifact as fetch_artifact,
+    entry_of as entry_of,
     open_artifact as open_artifact,
     open_artifact_at as open_artifact_at,
-    read_artifact_header as read_artifact_header,
     read_backbone_tensors as read_backbone_tensors,
     read_head_tensors as read_head_tensors,
-    verify as verify,
+    read_published_header as read_published_header,
+    try_sources as try_sources,
 )
 from .cache.contents import (
     CacheContents as CacheContents,
@@ -28,7 +28,6 @@ from .cache.verification import (
     verify_cached_weights as verify_cached_weights,
     verify_partial_file as verify_partial_file,
 )
-from .hub_source import HubSource as HubSource
 from .local_source import FolderSource as FolderSource
 from .manifest import (
     CARD_FILE as CARD_FILE,
@@ -58,3 +57,4 @@ from .safetensors import (
 )
 from .source import Source as Source, check_file_name as check_file_name
 from .source_parsing import parse_source as parse_source
+from .verification import download as download, download_tensors as download_tensors, verify as verify

@@ -33,7 +33,15 @@ from zoo.hub import (
     with_retries,
 )
 from zoo.progress import Progress, silent
-from zoo.store.source import ByteRange, Source, check_file_name, read_byte_ranges, read_small_file, too_large_error
+from zoo.store.source import (
+    ByteRange,
+    Repository,
+    Source,
+    check_file_name,
+    read_byte_ranges,
+    read_small_file,
+    too_large_error,
+)
 
 GAP = 65_536  # bytes; ranges nearer than this to each other are read in one go
 LARGEST_SPAN = 32 * 2**20  # bytes read in one go, where they are of several ranges: what is kept after each
@@ -60,6 +68,10 @@ class HubSource(Source):
     @property
     def text(self) -> str:
         return f"hf://{self.repo}@{self._known.get('commit', self.revision)}"
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(name=self.repo, revision=self.revision, token=self.token)
 
     def pinned(self) -> HubSource:
         if _COMMIT.fullmatch(self.revision):
@@ -133,28 +145,20 @@ class HubSource(Source):
         return self._ranges(name, ranges, progress, strict=False)
 
     def matches_hub_listing(self, name: str) -> bool:
-        """Whether a file in the cache has the bytes that the Hub has of it."""
         path = self.local_path(name)
         return path is not None and matches_etag(path) is True
 
     def cache_ranges(self, name: str, ranges: Sequence[ByteRange], *, progress: Progress = silent) -> None:
-        """Bring parts of a file to this disk, from where `read_ranges` takes them.
-
-        Raises:
-            FileError: the disk is full, or the folder cannot be written.
-        """
         if self.local_path(name) is None:
             self._ranges(name, ranges, progress, strict=True)
 
     def drop_cached_ranges(self, name: str) -> bool:
-        """Drop the cached ranges of a file, whose bytes were wrong; returns whether they can be read again."""
         if self.is_offline() or self.local_path(name) is not None:
             return False
         self._parts(name).forget()
         return True
 
     def is_offline(self) -> bool:
-        """Whether only this disk may be used."""
         return self.offline or is_offline()
 
     def _ranges(self, name: str, ranges: Sequence[ByteRange], progress: Progress, *, strict: bool) -> list[memoryview]:

@@ -21,7 +21,7 @@ from zoo.store.registry_file import (
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
-    from tomlkit.items import Table
+    from tomlkit.items import Item, Key, Table
 
 NEW = "format = 1\n"  # a registry without entries
 
@@ -138,15 +138,14 @@ def _replaced(text: str, path: Path, entry: RegistryEntry) -> str:
     for key in table.keys() - facts.keys():
         table.remove(key)
     table.update(facts)
-    for comment in comments:
-        table.add(comment)
+    table.value.body.extend(comments)
     return document.as_string()
 
 
 def _without(text: str, path: Path, name: str) -> str:
     """The text without an entry; the comments before the next one stay."""
     document, table = _find_table(text, path, name)
-    comments = [(None, comment) for comment in _cut_comments(table)]
+    comments = _cut_comments(table)
     filters: Any = document["filters"]
     before = list(filters)[: list(filters).index(name)]
     if before:
@@ -175,10 +174,10 @@ def _find_table(text: str, path: Path, name: str) -> tuple[TOMLDocument, Table]:
     return document, table
 
 
-def _cut_comments(table: Table) -> list[Any]:
+def _cut_comments(table: Table) -> list[tuple[Key | None, Item]]:
     """Take the comments and blank lines behind a table's last key off it: they belong to what follows."""
     body = table.value.body
     kept = max((place for place, (key, _) in enumerate(body) if key is not None), default=-1) + 1
-    comments = [item for _, item in body[kept:]]
+    comments = body[kept:]
     del body[kept:]
     return comments

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.errors import FileError
 from zoo.store.registry_cache import read_copy, write_copy
@@ -52,10 +52,9 @@ def read_registry(path: Path, *, origin: str | None = None) -> dict[str, Registr
     Raises:
         FileError: it cannot be read, is no TOML, or has entries that are wrong; the message names the lines.
     """
-    base = path.parent.absolute()
-    facts: dict[str, Any] = {"origin": origin or str(path), "base": base}
+    origin, base = origin or str(path), path.parent.absolute()
     return {
-        name: RegistryEntry(name=name, **{**table, "sources": tuple(table["sources"])}, **facts)
+        name: RegistryEntry(name=name, origin=origin, base=base, **{**table, "sources": tuple(table["sources"])})
         for name, table in _read_tables(path).items()
     }
 
@@ -95,59 +94,61 @@ def parse_tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
         raise FileError(
             path, f"it is not valid TOML ({' '.join(str(error).split())[:200]})", "Correct that line."
         ) from error
-    faults = _faults_of_file(document, text)
     filters = document.get("filters", {})
-    filters = filters if isinstance(filters, dict) else {}
-    for name, table in filters.items():
-        faults += _faults_of_entry(name, table, text)
+    faults = [*_faults_of_file(document)]
+    for name, table in filters.items() if isinstance(filters, dict) else ():
+        faults += _faults_of_entry(name, table)
     if faults:
-        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
-        raise FileError(path, "; ".join(faults[:5]) + more, "Correct the file; `zoo registry --help` shows its form.")
+        said = [f"line {_line_of(text, fault)}: {fault.problem}" for fault in faults[:5]]
+        said[-1] += f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise FileError(path, "; ".join(said), "Correct the file; `zoo registry --help` shows its form.")
     return filters
 
 
-def _faults_of_file(document: Mapping[str, Any], text: str) -> list[str]:
-    faults = []
+class _Fault(NamedTuple):
+    """What is wrong, and where; the line is looked up for the few that are said."""
+
+    problem: str
+    name: str | None = None  # of the entry, None: in the file's own keys
+    key: str | None = None  # None: the entry as a whole
+
+
+def _faults_of_file(document: Mapping[str, Any]) -> Iterator[_Fault]:
     version = document.get("format")
-    if isinstance(version, int) and not isinstance(version, bool) and version > 1:
-        return [f"line {_line_of_key(text, 'format')}: it has format {version}, made for a newer zoo"]
-    if version != 1 or isinstance(version, bool):
-        faults.append(f"line {_line_of_key(text, 'format')}: the first line must be `format = 1`")
+    if type(version) is int and version > 1:
+        yield _Fault(f"it has format {version}, made for a newer zoo", key="format")
+        return
+    if type(version) is not int or version != 1:
+        yield _Fault("the first line must be `format = 1`", key="format")
     known = ("format", "filters")
-    faults += [
-        f"line {_line_of_key(text, key)}: there is no key {_short(key)}{_suggest_key(key, known)}"
-        for key in document
-        if key not in known
-    ]
+    for key in document:
+        if key not in known:
+            yield _Fault(f"there is no key {_short(key)}{_suggest_key(key, known)}", key=key)
     if not isinstance(document.get("filters", {}), dict):
-        faults.append(f"line {_line_of_key(text, 'filters')}: `filters` must hold tables, [filters.NAME]")
-    return faults
+        yield _Fault("`filters` must hold tables, [filters.NAME]", key="filters")
 
 
-def _faults_of_entry(name: str, table: Any, text: str) -> list[str]:
-    start = _find_table(text, name)
-    where = f"line {_line_at(text, start)}"
+def _faults_of_entry(name: str, table: Any) -> Iterator[_Fault]:
+    short = _short(name)
     if not NAME_PATTERN.fullmatch(name):
-        return [f"{where}: {_short(name)} cannot be a name (letters, digits, `-`, `_` and `.`)"]
+        yield _Fault(f"{short} cannot be a name (letters, digits, `-`, `_` and `.`)", name)
+        return
     if not isinstance(table, dict):
-        return [f"{where}: {_short(name)} must be a table, [filters.NAME]"]
-    faults = []
+        yield _Fault(f"{short} must be a table, [filters.NAME]", name)
+        return
     for key, value in table.items():
-        line = f"line {_line_of_key(text, key, start)}"
         if key not in ENTRY_KEYS:
-            faults.append(f"{line}: {_short(name)} has no key {_short(key)}{_suggest_key(key, ENTRY_KEYS)}")
+            yield _Fault(f"{short} has no key {_short(key)}{_suggest_key(key, ENTRY_KEYS)}", name, key)
         elif key == "sources":
             if not (isinstance(value, list) and value and all(isinstance(source, str) and source for source in value)):
-                faults.append(f"{line}: the sources of {_short(name)} must be a list of texts, not {_short(value)}")
+                yield _Fault(f"the sources of {short} must be a list of texts, not {_short(value)}", name, key)
         elif not isinstance(value, str):
-            faults.append(f"{line}: {key!r} of {_short(name)} must be a text, not {_short(value)}")
+            yield _Fault(f"{key!r} of {short} must be a text, not {_short(value)}", name, key)
         elif key == "manifest" and not MANIFEST_HASH_PATTERN.fullmatch(value):
-            faults.append(
-                f"{line}: the manifest of {_short(name)} must be `sha256:` and 64 hex digits, not {_short(value)}"
-            )
+            said = f"the manifest of {short} must be `sha256:` and 64 hex digits, not {_short(value)}"
+            yield _Fault(said, name, key)
     if "sources" not in table:
-        faults.append(f"{where}: {_short(name)} has no sources")
-    return faults
+        yield _Fault(f"{short} has no sources", name)
 
 
 def _short(value: object) -> str:
@@ -160,17 +161,14 @@ def _suggest_key(key: str, valid: tuple[str, ...]) -> str:
     return f", did you mean {near[0]!r}?" if near else f" (there is {', '.join(valid)})"
 
 
-def _find_table(text: str, name: str) -> int:
-    """Where the table's header starts, or the first place that mentions the name; 0 where nothing does."""
-    quoted = re.escape(name)
-    header = re.search(rf"^[ \t]*\[[ \t]*filters[ \t]*\.[ \t]*[\"']?{quoted}[\"']?[ \t]*[\].]", text, re.MULTILINE)
-    return header.start() if header else max(text.find(name), 0)
-
-
-def _line_of_key(text: str, key: str, start: int = 0) -> int:
-    found = re.compile(rf"^[ \t\[]*[\"']?{re.escape(key)}\b", re.MULTILINE).search(text, start)
-    return _line_at(text, found.start() if found else start)
-
-
-def _line_at(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+def _line_of(text: str, fault: _Fault) -> int:
+    """The line of a fault: of its key, else of the entry's header, else the first that mentions it."""
+    start = 0
+    if fault.name is not None:
+        quoted = re.escape(fault.name)
+        header = re.search(rf"^[ \t]*\[[ \t]*filters[ \t]*\.[ \t]*[\"']?{quoted}[\"']?[ \t]*[\].]", text, re.MULTILINE)
+        start = header.start() if header else max(text.find(fault.name), 0)
+    if fault.key is not None:
+        found = re.compile(rf"^[ \t\[]*[\"']?{re.escape(fault.key)}\b", re.MULTILINE).search(text, start)
+        start = found.start() if found else start
+    return text.count("\n", 0, start) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.errors import FileError, IntegrityError, MissingFileError
@@ -43,6 +44,15 @@ def _encoded_length(part: str) -> int:
 def _has_control_characters(name: str) -> bool:
     """Whether it has control characters or halves of a surrogate pair."""
     return any(one < " " or "\x7f" <= one < "\xa0" or "\ud800" <= one <= "\udfff" for one in name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A place on the Hub."""
+
+    name: str  # "owner/name"
+    revision: str  # a branch, a tag or a commit
+    token: str | None = field(default=None, repr=False)
 
 
 class Source(ABC):
@@ -92,6 +102,16 @@ class Source(ABC):
         """The files that are there, sorted: all of a repository's, those at the top of a folder."""
 
     @property
+    def is_remote(self) -> bool:
+        """Whether files may have to be fetched first."""
+        return self.repository is not None
+
+    @property
+    def repository(self) -> Repository | None:
+        """Where on the Hub it lies, None where it does not."""
+        return None
+
+    @property
     def received(self) -> int:
         """How many bytes of parts of files have come over the network for this object."""
         return 0
@@ -107,6 +127,25 @@ class Source(ABC):
     def pinned(self) -> Source:
         """The source at one commit, where it has commits."""
         return self
+
+    def is_offline(self) -> bool:
+        """Whether only this disk may be used."""
+        return True
+
+    def matches_hub_listing(self, name: str) -> bool:
+        """Whether a fetched file has the bytes that the Hub has of it; False for files that lie on no Hub."""
+        return False
+
+    def cache_ranges(self, name: str, ranges: Sequence[ByteRange], *, progress: Progress = silent) -> None:  # noqa: B027
+        """Bring parts of a file to this disk, from where `read_ranges` takes them; nothing where it lies here.
+
+        Raises:
+            FileError: there is no room for them, or no right to write.
+        """
+
+    def drop_cached_ranges(self, name: str) -> bool:
+        """Drop the kept parts of a file, whose bytes were wrong; whether they can be read anew."""
+        return False
 
     def __str__(self) -> str:
         return self.text

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from zoo.errors import MissingFileError, UsageError
 from zoo.store.hub_source import HubSource
 from zoo.store.local_source import FolderSource, PackageSource
-from zoo.store.source import ByteRange, Source, check_file_name
+from zoo.store.source import ByteRange, Repository, Source, check_file_name
 
 __all__ = [
     "ByteRange",
@@ -22,6 +22,7 @@ __all__ = [
     "HubSource",
     "MissingFileError",
     "PackageSource",
+    "Repository",
     "Source",
     "check_file_name",
     "parse_source",
@@ -38,7 +39,7 @@ def parse_source(
     base: Path | None = None,
     revision: str | None = None,
     token: str | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     offline: bool = False,
 ) -> Source:
     """Say where files lie; nothing is read yet.
@@ -73,7 +74,8 @@ def parse_source(
         wanted = own or revision or "main"
         if not _REVISION.fullmatch(wanted) or ".." in wanted:
             raise UsageError(f"{ascii(wanted)[:100]} is no revision.", "Give a branch, a tag or a commit.")
-        return HubSource(repo=given, revision=wanted, token=token, cache_dir=cache_dir, offline=offline)
+        where = Path(cache_dir) if cache_dir else None
+        return HubSource(repo=given, revision=wanted, token=token, cache_dir=where, offline=offline)
     if revision:
         raise UsageError(f"{source.text} has no revisions.", "Leave `revision=` out.")
     return source

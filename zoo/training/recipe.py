@@ -165,32 +165,6 @@ def _sibling_key(place: tuple[Any, ...], name: str) -> str:
 
 def recipe_text(recipe: Recipe) -> str:
     """The recipe as TOML; reading it gives an equal recipe."""
-    content = recipe.model_dump(exclude_none=True)
-    lines = [f"format = {content['format']}", f"seed = {content['seed']}"]
-    if recipe.size is not None:
-        lines.append(f"size = {recipe.size}")
-    for name in ("data", "filters"):
-        lines += ["", f"[{name}]", *_toml_pairs(content[name])]
-    for head in content["heads"]:
-        lines += ["", "[[heads]]", *_toml_pairs(head)]
-    lines += ["", "[training]", *_toml_pairs(content["training"])]
-    return "\n".join(lines) + "\n"
+    import tomlkit
 
-
-def _toml_pairs(part: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_toml_value(value)}" for key, value in part.items() if value is not None]
-
-
-def _toml_value(value: Any) -> str:
-    import json
-
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(str(k))} = {_toml_value(v)}" for k, v in value.items() if v is not None)
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml_value(item) for item in value)}]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return repr(value)
+    return tomlkit.dumps(recipe.model_dump(exclude_none=True))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zoo.errors import UsageError
-from zoo.store.hub_source import HubSource
 from zoo.store.registry import all_entries, find
 from zoo.store.registry_file import NAME_PATTERN
 from zoo.store.source_parsing import parse_source
@@ -52,8 +51,8 @@ def parse_selector(text: str) -> CacheSelector:
         places = tuple(_hub_revisions(find(text).sources))
     else:
         source = parse_source(text if _is_local(text) or ":" in text else f"hf://{text}")
-        revision = source.revision if isinstance(source, HubSource) and "@" in text else None
-        places = ((source.repo, revision),) if isinstance(source, HubSource) else ()
+        place = source.repository
+        places = ((place.name, place.revision if "@" in text else None),) if place else ()
     if not places:
         raise UsageError(f"{text!r} lies in no cache, but in a folder or package of its own.", "Run `zoo cache list`.")
     return CacheSelector(text=text, places=places)
@@ -74,8 +73,8 @@ def _hub_revisions(sources: Sequence[str]) -> Iterator[tuple[str, str | None]]:
                 source = parse_source(text if text.startswith("hf://") else f"hf://{text}")
             except UsageError:
                 continue
-            if isinstance(source, HubSource):
-                yield source.repo, source.revision
+            if place := source.repository:
+                yield place.name, place.revision
 
 
 def _is_local(text: str) -> bool:

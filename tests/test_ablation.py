@@ -346,7 +346,7 @@ def test_two_at_once_in_one_folder_are_refused(whole):
     _, folder, _ = whole
     with (
         FileLock(folder / ".lock"),
-        pytest.raises(FileError, match=r"another `zoo ablate` is running here\. Wait for it, or choose another `out=`"),
+        pytest.raises(FileError, match=r"another `zoo ablate` runs here\. Wait for it, or choose another `out=`"),
     ):
         ablate(recipe(), folder, without="locate", seeds=2)
 
@@ -436,7 +436,7 @@ def test_a_runs_folder_is_a_recipe(whole, command, tmp_path):
         ),
         (
             ["--without", "classify", "--variant", "oracle"],
-            "is impossible here ('label' is no box). Variants: without, with, placebo",
+            "needs boxes to crop to ('label' is no box). Variants: without, with, placebo",
         ),
         (["--without", "locate", "--metric", "acuracy"], "Did you mean 'accuracy'?"),
         (["--without", "locate", "--head", "classify", "--head", "classify"], "The recipe has no head 'locate'"),

@@ -379,7 +379,7 @@ def test_a_locator_needs_a_head_that_says_a_box(places, tmp_path):
 
 def test_a_locator_that_crops_itself_is_refused(places, tmp_path):
     run = train_recipe(recipe(LOCATE, crop=str(places["place"] / "locator")), tmp_path / "twice")
-    with pytest.raises(UsageError, match=r"crops its pictures itself\. Name one that was trained on whole pictures"):
+    with pytest.raises(UsageError, match=r"crops its pictures itself\. Name one trained on whole pictures"):
         train_recipe(recipe(NAME, crop=str(run.folder)), tmp_path / "run")
 
 

@@ -513,7 +513,7 @@ def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
 
 
 def test_parts_of_other_filters_or_pictures_are_refused(begun, folder, filters):
-    with pytest.raises(UsageError, match=r"used other filters or options: pool 'mean' is now 'max'. Remove .*\.parts"):
+    with pytest.raises(UsageError, match=r"other filters or options: pool 'mean' is now 'max'. Remove .*\.parts"):
         filters.embed_into(begun, folder, pool="max", resume=True)
     (folder / "ring" / "ring-000.png").unlink()
     with pytest.raises(UsageError, match="another list of 24 pictures; now there are 23"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     device_option,
     discard_message,
     json_option,
@@ -27,27 +28,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @click.option("--without", required=True, metavar="HEAD", help="The head to test, by its name in the recipe.")
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="The number of seeds, each trained with and without the head; under 6 nothing can be concluded.",
-)
+@click.option("--seeds", type=click.IntRange(1), default=10, help="How many seeds; under 6 nothing can be concluded.")
 @click.option(
     "--variant",
     "variants",
     multiple=True,
     metavar="NAME",
-    help="Which trainings to compare with the one without the head: with, placebo, two-stage, oracle. Repeatable; all "
-    "that are possible by default.",
+    help="with, placebo, two-stage or oracle, beside without. Repeatable; all that are possible by default.",
 )
 @click.option("--metric", help="The metric of the first other head that decides; accuracy by default for classes.")
 @click.option("--keep", is_flag=True, help="Keep the weights of all runs, not only those of the first seed.")
 @recipe_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The folder of the ablation; ablations/DATASET-HEAD by default."
-)
+@click.option("--out", type=PATH, help="The folder to write into; ablations/DATASET-HEAD by default.")
 @device_option
 @json_option
 @quiet_option

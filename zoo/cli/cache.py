@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import json_option, print_json, print_table, printable, progress_bars, quiet_option, say
+from zoo.cli.console import PATH, json_option, print_json, print_table, printable, progress_bars, quiet_option, say
 from zoo.errors import IntegrityError, UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from zoo.store import CacheContents, CachedWeights, DerivedFolder
 
 cache_dir_option = click.option(
-    "--cache-dir",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The cache of downloads; the Hub's own (HF_HUB_CACHE) by default.",
+    "--cache-dir", type=PATH, metavar="DIR", help="The cache of downloads; HF_HUB_CACHE by default."
 )
 
 
@@ -264,9 +261,7 @@ def _print_line(name: str, text: str) -> None:
 @click.option("--parts", is_flag=True, help="Remove the parts of files that `zoo fetch --cut` downloaded.")
 @click.option("--decoded", is_flag=True, help="Remove decoded pictures; they are decoded again when needed.")
 @click.option("--datasets", is_flag=True, help="Remove datasets that were generated or unpacked.")
-@click.option(
-    "--all", "everything", is_flag=True, help="Remove all of these, and all filters; repositories without filters stay."
-)
+@click.option("--all", "everything", is_flag=True, help="Remove all of these, and all filters; others stay.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @cache_dir_option

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,6 +18,7 @@ from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
 
 
 def print_json(content: Any) -> None:
@@ -139,9 +141,9 @@ def quiet_option(function: F) -> F:
 
 def device_option(function: F) -> F:
     """`--device`."""
-    return click.option(
-        "--device", metavar="NAME", help="Compute on cuda, cuda:1, mps or cpu; by default a GPU if there is one."
-    )(function)
+    return click.option("--device", metavar="NAME", help="cuda, cuda:1, mps or cpu; a GPU by default, if any.")(
+        function
+    )
 
 
 def data_options(function: F) -> F:
@@ -151,11 +153,9 @@ def data_options(function: F) -> F:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="An option of the dataset; see `zoo data list`. Repeatable.",
+        help="An option of the dataset (`zoo data list` names them). Repeatable.",
     )(function)
-    return click.option(
-        "--data", "root", metavar="DIR", help="The folder with the pictures, for datasets that read one."
-    )(function)
+    return click.option("--data", "root", metavar="DIR", help="The folder that the dataset reads, if any.")(function)
 
 
 def source_options(function: F) -> F:
@@ -163,12 +163,12 @@ def source_options(function: F) -> F:
     function = click.option("--offline", is_flag=True, help="Do not use the network, only what is on this disk.")(
         function
     )
-    function = click.option(
-        "--token", metavar="TOKEN", help="A Hub access token, for private repositories; HF_TOKEN by default."
-    )(function)
-    function = click.option(
-        "--cache-dir", metavar="DIR", help="The cache of downloads; the Hub's own (HF_HUB_CACHE) by default."
-    )(function)
+    function = click.option("--token", metavar="TOKEN", help="A Hub access token; HF_TOKEN or the login by default.")(
+        function
+    )
+    function = click.option("--cache-dir", metavar="DIR", help="The cache of downloads; HF_HUB_CACHE by default.")(
+        function
+    )
     return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub; main by default.")(
         function
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.console import data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
+from zoo.cli.console import PATH, data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.cli.flags import in_flags
 from zoo.errors import FileError, PluginError, UsageError
 
@@ -45,21 +45,13 @@ def list_datasets(as_json: bool) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option(
-    "-o",
-    "--out",
-    "--data",
-    "out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The folder to write the pictures into.",
-)
+@click.option("-o", "--out", "--data", "out", type=PATH, required=True, help="The folder to write into.")
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An option of the dataset; see `zoo data list`. Repeatable.",
+    help="An option of the dataset (`zoo data list` names them). Repeatable.",
 )
 def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
     """Generate or unpack the dataset NAME into a folder.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     data_options,
     device_option,
     json_option,
@@ -29,49 +30,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATHS]…", type=click.Path(path_type=Path))
-@click.option(
-    "--filters", "name", required=True, help="The filters: a name of `zoo list`, a folder, owner/name or hf://…."
-)
+@click.argument("paths", nargs=-1, metavar="[PATHS]…", type=PATH)
+@click.option("--filters", "name", required=True, help="A name of `zoo list`, a folder, owner/name or hf://….")
 @click.option("--cut", help="Use only the layers up to this block, such as block2; all by default.")
 @click.option(
     "--pool",
     type=click.Choice(["mean", "gem", "max", "map"]),
     default="mean",
-    show_default=True,
     help="How a feature map becomes a vector: mean, gem (generalised mean), max; map: not pooled.",
 )
 @click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default="embeddings.parquet",
-    show_default=True,
-    help="The file to write: .parquet, .npy or .safetensors.",
+    "-o", "--out", type=PATH, default="embeddings.parquet", help="The file to write: .parquet, .npy or .safetensors."
 )
 @click.option("--resume", is_flag=True, help="Continue an embedding that was stopped.")
-@click.option(
-    "--skip-unreadable",
-    is_flag=True,
-    help="Leave out pictures that cannot be read, and list them in FILE.unreadable.txt.",
-)
+@click.option("--skip-unreadable", is_flag=True, help="Leave out unreadable pictures; FILE.unreadable.txt lists them.")
 @click.option("--null", is_flag=True, help="Paths on stdin are separated by NUL, as `find -print0` writes them.")
-@click.option(
-    "--dataset",
-    metavar="NAME[:SPLIT]",
-    help="Embed the pictures of a dataset, with labels and groups, instead of PATHS.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="The seed of the split, where the dataset has none of its own.",
-)
+@click.option("--dataset", metavar="NAME[:SPLIT]", help="Embed a dataset, with labels and groups, instead of PATHS.")
+@click.option("--seed", type=int, default=0, help="The seed of the split, if the dataset has none itself.")
 @data_options
-@click.option(
-    "--size", type=int, help="Resize pictures to this side, in pixels; as the filters were trained by default."
-)
+@click.option("--size", type=int, help="Resize pictures to this side, in pixels; as in training by default.")
 @click.option("--batch", type=int, help="Pictures that go through the network at once; by size and device by default.")
 @source_options
 @device_option

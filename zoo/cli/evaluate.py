@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     device_option,
     json_option,
     parse_pairs,
@@ -27,16 +28,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset; as in training by default.")
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "seen", "test", "all"]),
     default="test",
-    show_default=True,
     help="The split to score; seen: new pictures of groups that were trained on.",
 )
-@click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG file.")
+@click.option("--confusion", type=PATH, help="Draw the confusion matrix into this PNG file.")
 @device_option
 @json_option
 @quiet_option
@@ -106,15 +106,10 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 
 @click.command()
 @click.argument("what", metavar="RUN|NAME")
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("pictures", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", type=PATH, help="The file; its suffix says the format. By default stdout.")
 @click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The file to write; its suffix says the format. By default stdout.",
-)
-@click.option(
-    "--format", "format_name", metavar="NAME", help="csv, parquet, json, or one of `zoo list formats`; csv by default."
+    "--format", "format_name", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`."
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
 @click.option("--head", help="The head whose predictions are written, where there are several.")

@@ -76,6 +76,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 PACKAGES = {"gallery": "zoo-gallery", "saliency": "zoo-saliency"}  # which first-party package brings a command
 
 
@@ -175,11 +176,9 @@ def load_command(plugin: Plugin) -> click.Command:
     return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="zoo")
-@click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error; allowed at any position."
-)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show an error's traceback; allowed at any position.")
 def cli() -> None:
     """Feature filters by name: truncate a pretrained network (backbone), fine-tune it, publish it, fetch it.
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     format_metrics,
     json_option,
     print_facts,
@@ -256,12 +257,7 @@ def registry() -> None:
 @registry.command("add")
 @click.argument("name")
 @click.argument("source")
-@click.option(
-    "--file",
-    "path",
-    type=click.Path(path_type=Path),
-    help="The registry.toml to change; your own (`zoo registry path`) by default.",
-)
+@click.option("--file", "path", type=PATH, help="The registry.toml; that of `zoo registry path` by default.")
 @click.option("--yes", "--replace", "yes", is_flag=True, help="Replace the name if it stands for other filters.")
 @source_options
 def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
@@ -285,12 +281,7 @@ def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any)
 
 @registry.command("remove")
 @click.argument("name")
-@click.option(
-    "--file",
-    "path",
-    type=click.Path(path_type=Path),
-    help="The registry.toml to change; your own (`zoo registry path`) by default.",
-)
+@click.option("--file", "path", type=PATH, help="The registry.toml; that of `zoo registry path` by default.")
 def remove_name(name: str, path: Path | None) -> None:
     """Remove NAME from the registry; the filters themselves stay where they are."""
     say(f"{name} is removed from {remove_entry(name, path)}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import json_option, print_json, print_table, say
+from zoo.cli.console import PATH, json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
 from zoo.errors import PluginError
@@ -83,7 +83,7 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
 
 @plugins.command()
 @click.argument("name")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to create; zoo-NAME by default.")
+@click.option("-o", "--out", type=PATH, help="The folder to create; zoo-NAME by default.")
 def new(name: str, out: Path | None) -> None:
     """Write a small, working plugin package (a dataset) called NAME to start from."""
     from zoo.testing import write_plugin
@@ -95,12 +95,7 @@ def new(name: str, out: Path | None) -> None:
 
 @plugins.command()
 @click.argument("name")
-@click.option(
-    "--data",
-    "root",
-    type=click.Path(path_type=Path),
-    help="The folder with the pictures, for a dataset that reads one.",
-)
+@click.option("--data", "root", type=PATH, help="The folder that the dataset reads, if any.")
 def check(name: str, root: Path | None) -> None:
     """Check whether the installed plugins called NAME do what zoo requires of their kind."""
     from zoo.errors import UnknownNameError

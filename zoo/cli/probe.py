@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from zoo.cli.console import (
+    PATH,
     data_options,
     device_option,
     json_option,
@@ -36,34 +37,15 @@ def scoring_options(function: F) -> F:
             "--precision",
             type=click.Choice(["auto", "bf16", "fp32"]),
             default="auto",
-            show_default=True,
             help="Number format of the computation; auto: bf16 where it is fast, else fp32.",
         ),
-        click.option(
-            "--seed",
-            type=click.IntRange(0, 2**31 - 1),
-            default=0,
-            show_default=True,
-            help="The seed of the drawn pictures and folds.",
-        ),
-        click.option(
-            "--neighbours",
-            type=int,
-            metavar="K",
-            help="k of k-NN; from 1 to 20 by default, the root of the pictures in a class.",
-        ),
-        click.option("--folds", type=int, default=5, show_default=True, help="Folds of the cross-validation."),
-        click.option(
-            "--per-class",
-            type=click.IntRange(2),
-            metavar="N",
-            help="Use at most N pictures of each class; 100 by default.",
-        ),
+        click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="The seed of the folds."),
+        click.option("--neighbours", type=int, metavar="K", help="k of k-NN; 1 to 20 by default, by the class size."),
+        click.option("--folds", type=int, default=5, help="Folds of the cross-validation."),
+        click.option("--per-class", type=click.IntRange(2), metavar="N", help="Pictures of a class, at most (100)."),
         click.option("--target", help="The dataset's target (labels, numbers) to score for; its first by default."),
         click.option(
-            "--size",
-            type=click.IntRange(16, 2048),
-            help="Resize pictures to this side, in pixels; as the filters were trained by default.",
+            "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."
         ),
     ):
         function = option(function)
@@ -78,13 +60,7 @@ def scoring_options(function: F) -> F:
 @click.option("--filters", "name", help="Or published filters: a name of `zoo list`, a folder, owner/name or hf://….")
 @click.option("--cut", "cuts", multiple=True, help="Score only this block or node. Repeatable; all by default.")
 @scoring_options
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write probe.png and probe.json into this folder.",
-)
+@click.option("-o", "--out", type=PATH, metavar="DIR", help="Write probe.png and probe.json there.")
 @device_option
 @json_option
 @quiet_option
@@ -149,7 +125,7 @@ def probe(
     "names",
     multiple=True,
     metavar="NAME",
-    help="Filters to compare. Repeatable; all of `zoo list` that are on this disk by default.",
+    help="Filters to compare. Repeatable; by default all of `zoo list` on this disk.",
 )
 @scoring_options
 @device_option

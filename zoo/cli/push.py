@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.cache import format_count, format_size
-from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import PATH, json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
 from zoo.store import RegistryEntry, add_entry, format_entry, read_registry
@@ -19,24 +19,20 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--repo", metavar="OWNER/NAME", help="The repository on the Hub; created if it is missing.")
-@click.option(
-    "--to", type=click.Path(path_type=Path), help="A folder to publish into, instead of the Hub or beside it."
-)
+@click.option("--to", type=PATH, help="A folder to publish into, beside or instead of the Hub.")
 @click.option("--name", help="The name of the filters; by default that of the repository or folder.")
 @click.option(
-    "--license",
-    help="The licence, as the Hub names it (apache-2.0, cc-by-4.0); by default that of the weights started from.",
+    "--license", help="The licence in the Hub's words, such as cc-by-4.0; that of the start weights by default."
 )
 @click.option("--about", default="", help="A sentence about the filters, for `zoo list`.")
 @click.option("--dataset-license", help="The licence of the training pictures, if the dataset does not give it.")
-@click.option("--base-license", help="The licence of the weights started from, if it is not known.")
+@click.option("--base-license", help="The licence of the start weights, if it is not known.")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
     default="float32",
-    show_default=True,
     help="Number format of the published weights.",
 )
 @click.option("--no-heads", is_flag=True, help="Publish the filters without their heads.")
@@ -48,13 +44,8 @@ if TYPE_CHECKING:
 @click.option("--tag", help="A tag for the new commit, such as v1.")
 @click.option("--message", help="The commit's message; made from the name by default.")
 @click.option("--token", metavar="TOKEN", help="A Hub access token; HF_TOKEN or the stored login by default.")
-@click.option(
-    "--allow",
-    metavar="TEXT",
-    multiple=True,
-    help="Publish this path, name or text although it looks private. Repeatable.",
-)
-@click.option("--register", type=click.Path(path_type=Path), help="Add the published name to this registry.toml.")
+@click.option("--allow", metavar="TEXT", multiple=True, help="Publish this text although it looks private. Repeatable.")
+@click.option("--register", type=PATH, help="Add the published name to this registry.toml.")
 @click.option("--dry-run", is_flag=True, help="Check everything and list what would change; send nothing.")
 @click.option("--yes", is_flag=True, help="Replace what is there, even a README written by hand.")
 @json_option

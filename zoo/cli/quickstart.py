@@ -8,19 +8,12 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import PATH, json_option, print_json, print_table, progress_bars, quiet_option, say
 
 
 @click.command()
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The folder to write into; quickstart, or quickstart-2, … if it is taken.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="The seed of the generated pictures and of every training."
-)
+@click.option("-o", "--out", type=PATH, help="The folder; quickstart by default, or quickstart-2, ….")
+@click.option("--seed", type=int, default=0, help="The seed of pictures and trainings.")
 @json_option
 @quiet_option
 def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:

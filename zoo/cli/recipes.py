@@ -30,64 +30,40 @@ def recipe_options(function: F) -> F:
         click.option(
             "--precision",
             type=click.Choice(["auto", "bf16", "fp32"]),
-            help="Number format of the computation; auto (default): bf16 where it is fast, else fp32.",
+            help="Of the computation: auto (default) is bf16 where that is fast, else fp32.",
         ),
         click.option(
-            "--balance",
-            metavar="NAME",
-            help="How the losses of several heads become one: fixed (default), uncertainty, log-sum, or a plugin's.",
+            "--balance", metavar="NAME", help="How heads' losses are weighted: fixed (default), uncertainty, log-sum, …"
         ),
         click.option(
             "--augment",
             type=click.Choice(["none", "light", "strong"]),
-            help="Strength of the random flips, crops and colour changes; light by default.",
+            help="Random flips, turns, zooms and colours; light by default.",
         ),
+        click.option("--patience", type=click.IntRange(1), help="Epochs without improvement until a stage ends (6)."),
+        click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of the top block (3e-4)."),
+        click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
+        click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
+        click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
         click.option(
-            "--patience", type=click.IntRange(1), help="Epochs without improvement before a stage ends; 6 by default."
-        ),
-        click.option(
-            "--rate",
-            type=click.FloatRange(0, min_open=True),
-            help="Learning rate of fine-tuning, at the top block; 3e-4 by default, less further down.",
-        ),
-        click.option("--batch", type=click.IntRange(2), help="Pictures in a step; 64 by default."),
-        click.option(
-            "--epochs",
-            type=click.IntRange(0),
-            help="Epochs of fine-tuning (heads and upper blocks), at most; 15 by default.",
-        ),
-        click.option(
-            "--head-epochs",
-            type=click.IntRange(0),
-            help="Epochs of the heads alone, on frozen features, before that, at most; 30 by default.",
-        ),
-        click.option(
-            "--retrain", help="The blocks to fine-tune: none, all, or from this block up; the upper half by default."
+            "--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."
         ),
         click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The seed of everything random; 0 by default."),
         click.option(
-            "--size",
-            type=click.IntRange(16, 2048),
-            help="Resize pictures to this side, in pixels; as the filters were trained by default.",
+            "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."
         ),
         click.option(
             "--crop",
             metavar="RUN|NAME|truth",
-            help="Crop every picture first: to the box that a run or published filters with the head locate predict, "
-            "or, with truth, to the box that the dataset gives.",
+            help="Crop pictures to the box that a run or filters with the head locate predict, or to the true box.",
         ),
         click.option(
             "--seen",
             type=click.FloatRange(0, 1, max_open=True),
             metavar="SHARE",
-            help="Hold out this share (0 to 1) of the training pictures as the split seen: new pictures of groups that "
-            "were trained on, scored beside the test's. 0 by default.",
+            help="Share of the training pictures (0) to hold out as `seen`: new pictures of known groups.",
         ),
-        click.option(
-            "--limit",
-            type=click.IntRange(2),
-            help="Train on this many pictures, at most, drawn by the seed; all by default.",
-        ),
+        click.option("--limit", type=click.IntRange(2), help="Pictures to train on, at most; all by default."),
         data_options,
         click.option(
             "--head",
@@ -98,23 +74,14 @@ def recipe_options(function: F) -> F:
             "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
             "epoch; one of weight 0 is trained without changing the filters.",
         ),
-        click.option(
-            "--filters",
-            "name",
-            help="Start from these published filters: a name of `zoo list`, a folder, owner/name or hf://…; "
-            "vgg16-plankton by default.",
-        ),
+        click.option("--filters", "name", help="Filters to start from, as for `zoo fetch`; vgg16-plankton by default."),
         click.option(
             "--weights",
             help="Weights of the backbone: imagenet (default), random, a safetensors file, a folder, or a checkpoint "
             "of the Hub, hf://owner/name[@REV][/FILE.safetensors]; only the layers before the cut are downloaded.",
         ),
-        click.option(
-            "--cut", help="Cut the network off after this block or node, such as block4; see `zoo cuts NAME`."
-        ),
-        click.option(
-            "--backbone", help="Start from this network instead of published filters; see `zoo backbones`. Needs --cut."
-        ),
+        click.option("--cut", help="Cut the network off after this block or node, such as block4; see `zoo cuts`."),
+        click.option("--backbone", help="The network to start from instead (`zoo backbones`); needs --cut."),
     ):
         function = option(function)
     return function

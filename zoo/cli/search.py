@@ -44,17 +44,10 @@ class SearchResult:
     "--sort",
     type=click.Choice(["downloads", "likes", "updated", "created", "trending"]),
     default="downloads",
-    show_default=True,
-    help="The order of the Hub's results.",
+    help="The order of the Hub's results, the most or newest first.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="The number of results from the Hub, at most.",
-)
-@click.option("--token", metavar="TOKEN", help="A Hub access token, for private repositories; HF_TOKEN by default.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, help="Results from the Hub, at most.")
+@click.option("--token", metavar="TOKEN", help="A Hub access token; HF_TOKEN or the stored login by default.")
 @click.option("--offline", is_flag=True, help="Do not use the network; search only the registries on this machine.")
 @json_option
 def search(

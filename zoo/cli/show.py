@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     data_options,
     device_option,
     json_option,
@@ -35,54 +36,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name")
 @click.option("--cut", help="Use only the layers up to this block, such as block2; all by default.")
-@click.option(
-    "--images", metavar="FOLDER", type=click.Path(path_type=Path), help="The pictures for patches and activation maps."
-)
-@click.option(
-    "--dataset",
-    metavar="NAME",
-    help="Or the pictures of a dataset; by default of the one trained on, if it generates its pictures.",
-)
+@click.option("--images", metavar="FOLDER", type=PATH, help="Pictures for patches and maps.")
+@click.option("--dataset", metavar="NAME", help="Or a dataset's; by default the one trained on, if it draws its own.")
 @data_options
-@click.option(
-    "--limit", type=click.IntRange(0), default=2000, show_default=True, help="The number of pictures, at most; 0: all."
-)
-@click.option(
-    "--picture",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The picture of the activation maps; by default one of the others.",
-)
-@click.option(
-    "--base",
-    metavar="NAME",
-    help="The filters to measure drift from; by default those that NAME was fine-tuned from, if on this disk.",
-)
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    metavar="LAYER",
-    help="Draw this layer: a block (block2) or node (features.10). Repeatable; a choice by default.",
-)
-@click.option(
-    "--channels",
-    type=click.IntRange(1, 64),
-    default=8,
-    show_default=True,
-    help="The number of channels shown of each layer.",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(1),
-    default=96,
-    show_default=True,
-    help="Optimisation steps of a feature visualisation.",
-)
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-pictures by default."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of the feature visualisations.")
+@click.option("--limit", type=click.IntRange(0), default=2000, help="Pictures, at most; 0: all.")
+@click.option("--picture", metavar="FILE", type=PATH, help="The picture of the activation maps.")
+@click.option("--base", metavar="NAME", help="Filters to measure drift from; by default those started from, if here.")
+@click.option("--layer", "layers", multiple=True, metavar="LAYER", help="Such as block2. Repeatable; all by default.")
+@click.option("--channels", type=click.IntRange(1, 64), default=8, help="Channels of each layer.")
+@click.option("--steps", type=click.IntRange(1), default=96, help="Gradient steps of each picture in dreams-*.png.")
+@click.option("-o", "--out", type=PATH, help="The folder; NAME-pictures by default.")
+@click.option("--seed", type=int, default=0, help="The seed of the feature visualisations.")
 @source_options
 @json_option
 @device_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     device_option,
     json_option,
     print_json,
@@ -32,28 +33,14 @@ GROUPS = 12  # groups of near-duplicates on a sheet
 
 @click.command()
 @click.argument("picture", required=False)
-@click.option(
-    "--in",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    help="A file of `zoo embed`; repeatable for files made with the same filters.",
-)
-@click.option("-k", "k", type=int, default=10, show_default=True, help="The number of pictures to list.")
+@click.option("--in", "files", multiple=True, metavar="FILE", help="A file that `zoo embed` wrote. Repeatable.")
+@click.option("-k", "k", type=int, default=10, help="The number of pictures to list.")
 @click.option("--filters", "name", help="The filters to embed PICTURE with; by default those that FILE names.")
 @click.option(
-    "--duplicates",
-    metavar="FILE",
-    help="List the near-duplicates in this file of `zoo embed`, instead of a PICTURE's neighbours.",
+    "--duplicates", metavar="FILE", help="List near-duplicates in this file, instead of PICTURE's neighbours."
 )
-@click.option(
-    "--threshold",
-    type=float,
-    default=0.99,
-    show_default=True,
-    help="With --duplicates: the least cosine similarity, up to 1.",
-)
-@click.option("--sheet", type=click.Path(path_type=Path), help="Draw the pictures found into this PNG file.")
+@click.option("--threshold", type=float, default=0.99, help="Least cosine of near-duplicates, 0 to 1.")
+@click.option("--sheet", type=PATH, help="Draw the pictures found into this PNG file.")
 @source_options
 @device_option
 @json_option

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     device_option,
     discard_message,
     format_metrics,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @recipe_options
-@click.option("--out", type=click.Path(path_type=Path), help="The folder of the run; runs/DATASET by default.")
+@click.option("--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
 @device_option
 @json_option
 @quiet_option
@@ -55,7 +56,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @device_option
 @json_option
 @quiet_option

@@ -106,13 +106,10 @@ class PartsFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(self.folder / "job.json", "it is damaged", remove) from error
         if changed:
-            raise UsageError(
-                f"{self.out}: the embedding that was stopped used other filters or options: {'; '.join(changed)}.",
-                remove,
-            )
+            raise UsageError(f"{self.out} was begun with other filters or options: {'; '.join(changed)}.", remove)
         if found["list"] != job["list"]:
             raise UsageError(
-                f"{self.out}: the embedding that was stopped had another list of {found['pictures']} pictures; "
+                f"{self.out} was begun with another list of {found['pictures']} pictures; "
                 f"now there are {job['pictures']}.",
                 remove,
             )

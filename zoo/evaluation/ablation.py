@@ -39,9 +39,7 @@ from zoo.training import (
     train_recipe,
 )
 
-SHARED_CACHES = (
-    6  # caches of frozen outputs: whole pictures and two sorts of crops, each before the heads and below the boundary
-)
+SHARED_CACHES = 6  # of frozen outputs: whole pictures and two sorts of crops, each at the boundary and before the heads
 ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of the runs, which should be the same for all
 
 RunsByVariant = Mapping[tuple[str, int], Run]  # by variant and seed
@@ -98,9 +96,7 @@ def ablate(
         with FileLock(place / ".lock", timeout=0):
             return _run_all(setup, seeds, tell)
     except Timeout as error:
-        raise FileError(
-            place, "another `zoo ablate` is running here", "Wait for it, or choose another `out=`."
-        ) from error
+        raise FileError(place, "another `zoo ablate` runs here", "Wait for it, or choose another `out=`.") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

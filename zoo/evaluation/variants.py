@@ -12,13 +12,7 @@ from zoo.training import TRUTH, DataPart, HeadPart, Recipe
 
 WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE = "with", "placebo", "without", "two-stage", "oracle"
 VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # in the order of tables and plots
-TRAINING_ORDER = (
-    WITH,
-    PLACEBO,
-    WITHOUT,
-    TWO_STAGE,
-    ORACLE,
-)  # in the order of training: the first fills the shared caches
+TRAINING_ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # the first fills the shared caches
 LOCATOR = "locator"  # the first of the two stages, trained alone
 
 
@@ -50,9 +44,7 @@ def find_ablated_head(recipe: Recipe, left_out: str) -> int:
             f"Without {left_out!r} no head is left that could be scored.", "Add one: `heads=['classify']`."
         )
     if recipe.heads[place].shuffled:
-        raise UsageError(
-            f"The head {left_out!r} is shuffled already: it is the placebo.", "Remove `shuffled` from the recipe."
-        )
+        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Remove `shuffled`.")
     return place
 
 
@@ -114,9 +106,7 @@ def choose_variants(
         if key not in VARIANTS:
             raise UnknownNameError("variant", key, VARIANTS)
         if key not in there:
-            raise UsageError(
-                f"The variant {key!r} crops to boxes, which is impossible here{why}. Variants: {', '.join(there)}."
-            )
+            raise UsageError(f"The variant {key!r} needs boxes to crop to{why}. Variants: {', '.join(there)}.")
     chosen = frozenset(wanted)
     if len(chosen) < 2:
         raise UsageError("One variant is nothing to compare.", f"Name another: `variants=[{WITH!r}]`.")

@@ -16,14 +16,8 @@ from zoo.models.model import Cropper, HeadSpec, Model, build_head
 from zoo.plugins import find_plugin
 from zoo.store import HeadEntry, Manifest, open_artifact, read_head_tensors
 
-BUILD_ERRORS = (
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    ValueError,
-    TypeError,
-    ZeroDivisionError,
-)  # characters of a plugin's error that are quoted
+# What a head may raise when it is built with invalid options.
+BUILD_ERRORS = (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, ZeroDivisionError)
 
 
 def add_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[str, Tensor]) -> Model:

@@ -80,9 +80,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     else:
         locator = load_model(part.crop)
     if locator.crop is not None:
-        raise UsageError(
-            f"crop = {part.crop!r} crops its pictures itself.", "Name one that was trained on whole pictures."
-        )
+        raise UsageError(f"crop = {part.crop!r} crops its pictures itself.", "Name one trained on whole pictures.")
     boxed = [name for name in locator.heads if isinstance(locator.head(name).target, Box)]
     if not boxed:
         raise UsageError(
@@ -121,10 +119,8 @@ def warn_of_leakage(
     if run is None or run.record.pictures != pictures:
         return None
     theirs = run.recipe.split(data, decoded)
-    trained_on = set(torch.cat([theirs.train, theirs.val]).tolist())
-    found = {
-        name: len(trained_on & set(rows.tolist())) for name, rows in splits.by_name.items() if name in SCORED_SPLITS
-    }
+    known = set(torch.cat([theirs.train, theirs.val]).tolist())
+    found = {name: len(known & set(rows.tolist())) for name, rows in splits.by_name.items() if name in SCORED_SPLITS}
     if any(found.values()):
         said = ", ".join(f"{count} of the split {name!r}" for name, count in found.items() if count)
         warnings.warn(
@@ -169,9 +165,7 @@ class _TrueBoxes:
         if not (inside and bool(box.isfinite().all())):
             said = ", ".join(f"{value:.4g}" for value in box.tolist())
             where = sample.path or f"picture {index}"
-            raise PluginError(
-                f"{where}: its {self.target} is ({said}), no box inside the picture.", "Correct the plugin."
-            )
+            raise PluginError(f"{where}: its {self.target} is ({said}), no box inside the picture.", "Correct it.")
         return x1, y1, x2, y2
 
 

@@ -72,8 +72,6 @@ class Session:
 def make_accelerator(arithmetic: Arithmetic) -> Accelerator:
     """Accelerate for this device and precision; several processes where torchrun started several."""
     if AcceleratorState._shared_state and not torch.distributed.is_initialized():
-        AcceleratorState._reset_state(
-            reset_partial_state=True
-        )  # an earlier run in this process may have used another precision
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run may have used another precision
     mixed = "bf16" if arithmetic.dtype == torch.bfloat16 else "no"
     return Accelerator(cpu=arithmetic.device.type == "cpu", mixed_precision=mixed)

@@ -16,9 +16,7 @@ from zoo.evaluation.selection.evidence import logme
 from zoo.evaluation.selection.tasks import ProbeTask
 
 PCA_DIMENSIONS = 64
-RIDGE_PENALTIES = np.logspace(
-    -2, 5, 15
-)  # penalties of the ridge regression; the best is chosen inside each training part
+RIDGE_PENALTIES = np.logspace(-2, 5, 15)  # the best is chosen inside each training part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +110,7 @@ def _classify(
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import normalize
 
-    near = KNeighborsClassifier(
-        neighbours, weights="distance", algorithm="brute"
-    )  # normalised, so that the distance orders as the cosine does
+    near = KNeighborsClassifier(neighbours, weights="distance", algorithm="brute")  # of unit vectors: as by cosine
     near.fit(normalize(train), labels)
     linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     with warnings.catch_warnings():

@@ -109,7 +109,7 @@ def test_a_long_list_of_paths_is_not_held_in_memory():
         "        count = min(self.left, 1000)\n"
         "        self.left -= count\n"
         "        return b''.join(b'/photos/some/where/%07d.jpg\\n' % n for n in range(count))\n"
-        "listing = ImageListing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
+        "listing = Listing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
         "count = sum(1 for _ in listing.entries())\n"
         "print(count, tracemalloc.get_traced_memory()[1])\n"
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--license", help="The licence in the Hub's words, such as cc-by-4.0; that of the start weights by default."
 )
-@click.option("--about", default="", help="A sentence about the filters, for `zoo list`.")
+@click.option("--about", default="", show_default=False, help="A sentence about the filters, for `zoo list`.")
 @click.option("--dataset-license", help="The licence of the training pictures, if the dataset does not give it.")
 @click.option("--base-license", help="The licence of the start weights, if it is not known.")
 @click.option(

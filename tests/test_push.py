@@ -804,7 +804,7 @@ def test_a_dead_server_is_one_line(push, monkeypatch):
 def test_the_command_prints_the_address_and_the_entry(hub, command, run):
     answer = command("push", run.folder, "--repo", REPO, "--license", "apache-2.0")
     assert (answer.status, answer.out) == (0, f"{hub.url}/{REPO}\n")
-    assert f'sources  = ["hf://{REPO}@{hub.commit(REPO)}"]' in answer.err
+    assert f'sources = ["hf://{REPO}@{hub.commit(REPO)}"]' in answer.err
     assert TOKEN not in answer.err
 
 

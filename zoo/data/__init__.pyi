@@ -8,7 +8,12 @@ from .batches import (
 from .checks import DatasetReport as DatasetReport, examine_dataset as examine_dataset
 from .crops import Window as Window, find_window as find_window
 from .datasets import OpenDataset as OpenDataset, open_dataset as open_dataset
-from .decoded import DecodedDataset as DecodedDataset, map_in_order as map_in_order, remove_decoded as remove_decoded
+from .decoded import (
+    DecodedDataset as DecodedDataset,
+    in_order as in_order,
+    map_in_order as map_in_order,
+    remove_decoded as remove_decoded,
+)
 from .image_files import find_images as find_images, is_image as is_image
 from .image_sources import (
     DatasetImages as DatasetImages,

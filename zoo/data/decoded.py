@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from zoo.data.images import resize
 from zoo.errors import PluginError, ZooError
 from zoo.files import as_file_error, zoo_home
 from zoo.progress import Progress, silent
+
+T = TypeVar("T")
 
 DECODERS = os.cpu_count() or 1
 AHEAD = 64  # pictures decoded but not yet written, at most
@@ -190,13 +193,18 @@ def _decode_samples(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None
 def map_in_order(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
     """`map` over threads, in order, never more than `AHEAD` results waiting."""
     with ThreadPoolExecutor(DECODERS) as pool:
-        waiting: list[Any] = []
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= AHEAD:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+        yield from in_order(pool, work, items, ahead=AHEAD)
+
+
+def in_order(pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Iterable[Any], *, ahead: int) -> Iterator[T]:
+    """`map` in order with at most `ahead` results begun and not yet taken: who takes slowly holds the readers back."""
+    waiting: deque[Future[T]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _unreadable_error(skipped: Sequence[str], total: int) -> ZooError:

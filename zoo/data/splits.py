@@ -60,8 +60,8 @@ def draw_splits(
         ZooError: too few pictures to split.
         UsageError: `seen` where no groups are known.
     """
-    named = _given_rows(decoded, given)
-    rest = _labelled_rest(decoded, named)
+    named = _rows_of(decoded, given)
+    rest = _unassigned(decoded, named)
     missing = [name for name in ("test", "val") if name not in named]
     groups = {decoded.groups[row] for row in rest.tolist()} - {None}
     whole = len(groups) > max(1, len(missing))  # one group for every side, or none of it
@@ -94,26 +94,22 @@ def draw_splits(
     return Splits(train=rest, val=drawn["val"], test=drawn["test"], seen=held, how="; ".join(how))
 
 
-def _given_rows(decoded: DecodedDataset, given: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-    """The dataset's own splits as rows of the decoded pictures."""
+def _rows_of(decoded: DecodedDataset, given: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """The dataset's own splits as rows of the decoded pictures, under the core's names."""
     rows = {int(index): row for row, index in enumerate(decoded.index)}
     return {
-        SPLITS.get(name, name): torch.tensor(
-            [rows[int(index)] for index in indices if int(index) in rows], dtype=torch.int64
-        )
+        SPLITS.get(name, name): torch.tensor([rows[int(one)] for one in indices if int(one) in rows], dtype=torch.int64)
         for name, indices in given.items()
     }
 
 
-def _labelled_rest(decoded: DecodedDataset, named: Mapping[str, Tensor]) -> Tensor:
-    """The training pictures with a target: the dataset's own, else all that are in no other split."""
-    if "train" in named:
-        rest = named["train"]
-    else:
-        taken = {row for rows in named.values() for row in rows.tolist()}
-        rest = torch.tensor([row for row in range(len(decoded)) if row not in taken], dtype=torch.int64)
-    known = torch.stack(list(decoded.known.values())).any(dim=0) if decoded.known else torch.ones(len(decoded)).bool()
-    return rest[known[rest]]
+def _unassigned(decoded: DecodedDataset, named: Mapping[str, Tensor]) -> Tensor:
+    """The rows to draw from, of which something is known: the split `train`, else what is in no split."""
+    rest = named.get("train")
+    if rest is None:
+        taken = torch.cat([*named.values(), torch.empty(0, dtype=torch.int64)])
+        rest = _remove_rows(torch.arange(len(decoded)), taken, len(decoded))
+    return rest[torch.stack(list(decoded.known.values())).any(dim=0)[rest]] if decoded.known else rest
 
 
 def _remove_rows(rows: Tensor, taken: Tensor, count: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -119,15 +120,9 @@ def embed_into(
         there = parts.listed()
         start = done = there[-1].stop if there else 0
         if start < total:
+            how = partial(stream_embeddings, size=space.size, start=start, batch=batch, skip_unreadable=skip_unreadable)
             with PartWriter(parts, start=start, rows=part_rows) as writer:
-                for chunk in stream_embeddings(
-                    images,
-                    make_network(),
-                    size=space.size,
-                    start=start,
-                    batch=batch,
-                    skip_unreadable=skip_unreadable,
-                ):
+                for chunk in how(images, make_network()):
                     writer.put(chunk)
                     done += chunk.done
                     progress("embedding", done, total)

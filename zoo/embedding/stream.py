@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import copy
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zoo.contracts import Cut, Input
-from zoo.data import ImageEntry, ImageSource, LoadedImage, resize
+from zoo.data import ImageEntry, ImageSource, LoadedImage, in_order, resize
 from zoo.embedding.pooling import pool_map
 from zoo.errors import PluginError, UsageError, ZooError
 from zoo.networks import to_feature_map
@@ -147,7 +146,7 @@ def _stream_on_cpu(
         return _make_chunk(read, None if pixels is None else network(pixels))
 
     with _thread_pool(workers, torch_threads=max(1, cores // workers)) as pool:
-        yield from _map_in_order(pool, work, _batched(images.entries(start), together), ahead=AHEAD * workers)
+        yield from in_order(pool, work, _batched(images.entries(start), together), ahead=AHEAD * workers)
 
 
 @torch.inference_mode()
@@ -159,7 +158,7 @@ def _stream_on_gpu(
     together = batch or GPU_BATCH
     running: _PendingBatch | None = None
     with _thread_pool(cores, torch_threads=1) as pool:
-        read = _map_in_order(pool, load, images.entries(start), ahead=AHEAD * together)
+        read = in_order(pool, load, images.entries(start), ahead=AHEAD * together)
         for several in _batched(read, together):
             pixels = _stack_images(several)
             if pixels is not None and network.device.type == "cuda":
@@ -200,19 +199,6 @@ def _thread_pool(count: int, *, torch_threads: int) -> Iterator[ThreadPoolExecut
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(before)
-
-
-def _map_in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Iterable[Any], *, ahead: int
-) -> Iterator[T]:
-    """`map` in order with at most `ahead` results begun and not yet taken: who takes slowly holds the readers back."""
-    waiting: deque[Future[T]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _batched(items: Iterable[T], count: int) -> Iterator[list[T]]:

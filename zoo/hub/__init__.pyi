@@ -16,16 +16,14 @@ from .card_metadata import (
     validate_card as validate_card,
 )
 from .client import (
-    READ as READ,
     bounded_timeouts as bounded_timeouts,
-    client_api as client_api,
     endpoint as endpoint,
+    file_url as file_url,
     is_offline as is_offline,
     is_unreachable as is_unreachable,
-    stream_request as stream_request,
+    read_small as read_small,
     translate_error as translate_error,
     uses_xet as uses_xet,
-    with_retries as with_retries,
 )
 from .commit_checks import (
     check_tag_is_free as check_tag_is_free,
@@ -37,7 +35,14 @@ from .downloads import (
     cache_folder as cache_folder,
     download as download,
     matches_etag as matches_etag,
+    read_digest as read_digest,
     repo_folder as repo_folder,
+)
+from .listing import (
+    COMMIT as COMMIT,
+    ListedFile as ListedFile,
+    describe_file as describe_file,
+    read_listing as read_listing,
 )
 from .range_cache import RangeCache as RangeCache, record_commit as record_commit, recorded_commit as recorded_commit
 from .ranges import Address as Address, read_byte_range as read_byte_range

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.errors import FetchError, FileError, MissingFileError, UsageError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, UsageError, ZooError
 
 T = TypeVar("T")
 
@@ -41,6 +41,13 @@ def endpoint() -> str:
     from huggingface_hub import constants
 
     return (os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)).rstrip("/")
+
+
+def file_url(repo: str, name: str, commit: str) -> str:
+    """Where the bytes of a repository's file are asked for."""
+    from huggingface_hub import hf_hub_url
+
+    return str(hf_hub_url(repo, name, revision=commit, endpoint=endpoint()))
 
 
 def client_api(token: str | None = None) -> Any:
@@ -135,6 +142,32 @@ def with_retries(
             if wait is None or attempt >= ATTEMPTS or (not asked and time.monotonic() - began + wait > PATIENCE):
                 raise explain(error) from error
             time.sleep(wait)
+
+
+def read_small(url: str, *, token: str | None, limit: int, where: str, explain: TranslateError) -> bytes:
+    """A small file's bytes, kept in memory only.
+
+    Args:
+        url: the file.
+        token: as `requested` takes it.
+        limit: bytes; of a larger file no more is read.
+        where: the file, for messages.
+        explain: as for `patiently`.
+
+    Raises:
+        IntegrityError: it is larger.
+    """
+
+    def receive() -> bytes:
+        content = bytearray()
+        with stream_request(url, token=token, headers={}) as response:
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > limit:
+                    raise IntegrityError(f"{where}: more than the {limit} bytes that are allowed.", "Look at it there.")
+        return bytes(content)
+
+    return with_retries(receive, explain=explain)
 
 
 def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooError:

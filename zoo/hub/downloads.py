@@ -25,6 +25,7 @@ from zoo.hub.client import (
     disk_full_error,
     endpoint,
     file_lock,
+    file_url,
     stream_request,
     translate_error,
     with_retries,
@@ -55,9 +56,7 @@ class RemoteFile:
     @property
     def url(self) -> str:
         """Where its bytes are asked for."""
-        from huggingface_hub import hf_hub_url
-
-        return str(hf_hub_url(self.repo, self.name, revision=self.commit, endpoint=endpoint()))
+        return file_url(self.repo, self.name, self.commit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +128,17 @@ def matches_etag(path: Path, etag: str | None = None) -> bool | None:
     """
     blob = path.resolve()
     etag = etag or (blob.name if blob.parent.name == "blobs" else "")
-    if not etag:
-        return None
-    promise = EtagCheck(etag, blob.stat().st_size)
-    with blob.open("rb") as opened:
+    found = read_digest(blob, etag) if etag else None
+    return None if found is None else found == etag
+
+
+def read_digest(path: Path, etag: str) -> str | None:
+    """A file's digest of the kind that an etag is, None where that is no digest."""
+    promise = EtagCheck(etag, path.stat().st_size)
+    with path.open("rb") as opened:
         for piece in _read_pieces(opened):
             promise.update(piece)
-    return promise.kept()
+    return promise.found()
 
 
 class EtagCheck:
@@ -158,9 +161,14 @@ class EtagCheck:
         for digest in self._digests:
             digest.update(piece)
 
+    def found(self) -> str | None:
+        """The digest of the bytes, the etag where one of its kinds is; None where it is no digest."""
+        found = [digest.hexdigest() for digest in self._digests]
+        return self.etag if self.etag in found else next(iter(found), None)
+
     def kept(self) -> bool | None:
         """Whether the bytes have the stated hash; None where the etag is no digest."""
-        return any(digest.hexdigest() == self.etag for digest in self._digests) if self._digests else None
+        return self.found() == self.etag if self._digests else None
 
 
 # ------------------------------------------------------------------------------------------------ helpers

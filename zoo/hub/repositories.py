@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import FetchError, IntegrityError, UsageError, ZooError
-from zoo.files import sha256_of
-from zoo.hub.client import READ, client_api, endpoint, is_offline, mask_secrets, status_of, stream_request, with_retries
+from zoo.errors import FetchError, UsageError, ZooError
+from zoo.hub.client import (
+    READ,
+    client_api,
+    endpoint,
+    file_url,
+    is_offline,
+    mask_secrets,
+    read_small,
+    status_of,
+    stream_request,
+    with_retries,
+)
+from zoo.hub.downloads import matches_etag
 
 
 class PushError(ZooError):
@@ -28,9 +38,7 @@ class RemoteEntry:
 
     def is_file(self, path: Path) -> bool:
         """Whether it has the bytes of a file of this disk."""
-        if path.stat().st_size != self.size:
-            return False
-        return sha256_of(path) == self.sha256 if self.sha256 else git_sha1(path.read_bytes()) == self.sha1
+        return path.stat().st_size == self.size and matches_etag(path, self.sha256 or self.sha1) is True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +63,8 @@ class RemoteRepository:
 
     def read(self, name: str, *, limit: int, commit: str | None = None) -> bytes:
         """A small file's bytes. Raises FetchError, and IntegrityError where it is larger than `limit` bytes."""
-        from huggingface_hub import hf_hub_url
-
-        url = hf_hub_url(self.repo, name, revision=commit or self.start, endpoint=endpoint())
-
-        def receive() -> bytes:
-            content = bytearray()
-            with stream_request(url, token=self.token, headers={}) as response:
-                for piece in response.iter_bytes():
-                    content.extend(piece)
-                    if len(content) > limit:
-                        raise IntegrityError(f"{self.url}: {name!r} is larger than {limit} bytes.", "Look at it there.")
-            return bytes(content)
-
-        return with_retries(receive, explain=self.explain)
+        url = file_url(self.repo, name, commit or self.start or self.branch)
+        return read_small(url, token=self.token, limit=limit, where=f"{self.url}/{name}", explain=self.explain)
 
     def explain(self, error: BaseException) -> ZooError:
         """The client's error as one line, for a push."""
@@ -196,11 +192,6 @@ def read_licence(repo: str, *, token: str | None = None) -> str | None:
         return None
     said = info.card_data.get("license") if info.card_data else None
     return said if isinstance(said, str) else None
-
-
-def git_sha1(content: bytes) -> str:
-    """Git's name of a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def translate_push_error(repo: str, error: BaseException, *, token: str | None = None) -> ZooError:

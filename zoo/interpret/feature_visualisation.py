@@ -76,10 +76,7 @@ def visualise_channels(
         UsageError: the layer has no such channel, or none was asked for.
         ZooError: a cell of the layer has no place of its own (tokens).
     """
-    if not channels or not all(0 <= one < layer.cut.channels for one in channels):
-        raise UsageError(f"{layer.name!r} has the channels 0 to {layer.cut.channels - 1}, not {channels}.")
-    if layer.field is None:
-        raise ZooError(f"{layer.name!r} gives tokens that see the whole picture: there is no cell to visualise.")
+    _check(layer, channels)
     where = pick_device(device)
     side, steps = _plan_cost(filters, layer, len(channels), steps, max_gflop)
     network = copy.deepcopy(filters).float().to(where).eval().requires_grad_(False)
@@ -105,6 +102,13 @@ def visualise_channels(
         heights = answers(images).cpu().numpy()
     pictures = (images[:, :, inner, inner] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     return FeatureVisualisations(layer=layer, channels=tuple(channels), pictures=pictures, answers=heights)
+
+
+def _check(layer: Layer, channels: Sequence[int]) -> None:
+    if not channels or not all(0 <= one < layer.cut.channels for one in channels):
+        raise UsageError(f"{layer.name!r} has the channels 0 to {layer.cut.channels - 1}, not {channels}.")
+    if layer.field is None:
+        raise ZooError(f"{layer.name!r} gives tokens that see the whole picture: there is no cell to visualise.")
 
 
 class _SpectralImages:

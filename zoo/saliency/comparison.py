@@ -140,21 +140,12 @@ def saliency(
     data = reopen_dataset(first.run, root, progress=progress)
     box = find_box(data, box)
     check_classes(loaded_runs, data)
-    decoded = {}
-    for one in loaded_runs:
-        skip = one.run.recipe.data.skip_unreadable
-        decoded[one.model.size] = data.decode(one.model.size, skip_unreadable=skip, progress=progress)
+    decoded = _decode(loaded_runs, data, progress)
     table = decoded[first.model.size]
     shared, elsewhere = shared_rows(loaded_runs, data, decoded, split)
     label = first.target if of == "true" else None
     rows, left_out = usable_rows(shared, table, box=box, label=label, split=split, elsewhere=elsewhere)
-    rows = rows[torch.randperm(len(rows), generator=generator_for(seed))][: pictures or None]
-    asked = _SharedImages(
-        index=table.index[rows],
-        boxes=table.targets[box][rows].clamp(0, 1).double().numpy(),
-        truth=table.targets[label][rows] if label else None,
-        seed=seed,
-    )
+    asked = _ask(table, rows, box=box, label=label, pictures=pictures, seed=seed)
     where = pick_device(device)
     results = [
         _compute_run_saliency(one, decoded[one.model.size], asked, device=where, progress=progress)
@@ -167,7 +158,7 @@ def saliency(
         box=box,
         classes=first.classes,
         index=tuple(asked.index.tolist()),
-        paths=tuple(table.paths[row] for row in rows.tolist()),
+        paths=asked.paths,
         boxes=asked.boxes,
         results=tuple(results),
         differences=tuple(_compare_runs(one, results[0], seed) for one in results[1:]),
@@ -175,14 +166,37 @@ def saliency(
     )
 
 
+def _decode(loaded_runs: Sequence[LoadedRun], data: OpenDataset, progress: Progress) -> dict[int, DecodedDataset]:
+    """The dataset at every size that a run takes pictures at."""
+    decoded = {}
+    for one in loaded_runs:
+        skip = one.run.recipe.data.skip_unreadable
+        decoded[one.model.size] = data.decode(one.model.size, skip_unreadable=skip, progress=progress)
+    return decoded
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SharedImages:
     """The pictures, boxes and classes that all runs are compared on."""
 
     index: Tensor  # int64 (N,), the samples'
+    paths: tuple[str | None, ...]  # (N)
     boxes: np.ndarray  # float (N, 4)
     truth: Tensor | None  # int64 (N,); None: each run's own answer
     seed: int
+
+
+def _ask(
+    table: DecodedDataset, rows: Tensor, *, box: str, label: str | None, pictures: int, seed: int
+) -> _SharedImages:
+    rows = rows[torch.randperm(len(rows), generator=generator_for(seed))][: pictures or None]
+    return _SharedImages(
+        index=table.index[rows],
+        paths=tuple(table.paths[row] for row in rows.tolist()),
+        boxes=table.targets[box][rows].clamp(0, 1).double().numpy(),
+        truth=table.targets[label][rows] if label else None,
+        seed=seed,
+    )
 
 
 def _compute_run_saliency(

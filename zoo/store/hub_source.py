@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
 from zoo.files import write_atomically
 from zoo.hub import (
-    READ,
+    COMMIT,
     Address,
+    ListedFile,
     RangeCache,
     RemoteFile,
     cache_folder,
-    client_api,
+    describe_file,
     download,
-    endpoint,
+    file_url,
     is_offline,
     is_unreachable,
     matches_etag,
     read_byte_range,
+    read_listing,
+    read_small,
     record_commit,
     recorded_commit,
     repo_folder,
-    stream_request,
     translate_error,
     uses_xet,
-    with_retries,
 )
 from zoo.progress import Progress, silent
 from zoo.store.source import (
@@ -45,8 +46,6 @@ from zoo.store.source import (
 
 GAP = 65_536  # bytes; ranges nearer than this to each other are read in one go
 LARGEST_SPAN = 32 * 2**20  # bytes read in one go, where they are of several ranges: what is kept after each
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ class HubSource(Source):
         return Repository(name=self.repo, revision=self.revision, token=self.token)
 
     def pinned(self) -> HubSource:
-        if _COMMIT.fullmatch(self.revision):
+        if COMMIT.fullmatch(self.revision):
             return self
         commit = self._commit()
         return replace(self, revision=commit, branch=self.revision, _known=dict(self._known))
@@ -176,7 +175,7 @@ class HubSource(Source):
                     except FileError:
                         if strict:
                             raise
-            if not _COMMIT.fullmatch(self.branch or self.revision):
+            if not COMMIT.fullmatch(self.branch or self.revision):
                 record_commit(self.repo, self.branch or self.revision, self._commit())
         return [found[one] for one in ranges]
 
@@ -200,23 +199,15 @@ class HubSource(Source):
 
     def _received(self, name: str, limit: int) -> bytes:
         """A small file, kept in memory only."""
-
-        def receive() -> bytes:
-            with stream_request(self._url(name), token=self.token, headers={}) as response:
-                content = bytearray()
-                for piece in response.iter_bytes():
-                    content += piece
-                    if len(content) > limit:
-                        raise too_large_error(f"{self.text}/{name}", len(content), limit)
-            return bytes(content)
-
-        return with_retries(receive, explain=lambda error: translate_error(self.text, error, name=name))
+        where = f"{self.text}/{name}"
+        explain = partial(self._explained, name=name)
+        return read_small(self._url(name), token=self.token, limit=limit, where=where, explain=explain)
 
     # ---- what the Hub says of the repository
 
     def _commit(self) -> str:
         """The commit that the revision means, asked once; offline, what the cache knows of it."""
-        if _COMMIT.fullmatch(self.revision):
+        if COMMIT.fullmatch(self.revision):
             return self.revision
         if "commit" not in self._known:
             if self.is_offline():
@@ -236,26 +227,8 @@ class HubSource(Source):
 
     def _request_listing(self) -> None:
         """The commit, with the size and the digest of every file in it: one request."""
-        try:
-            said = with_retries(
-                lambda: client_api(self.token).model_info(
-                    self.repo, revision=self.revision, files_metadata=True, timeout=READ
-                ),
-                explain=self._explained,
-            )
-        except (AttributeError, KeyError, TypeError) as error:  # the client takes any JSON for a listing
-            raise self._unreadable() from error
-        if not isinstance(said.sha, str) or not _COMMIT.fullmatch(said.sha):
-            raise FetchError(f"{self.text}: the server named the commit {said.sha!r}.", "Check HF_ENDPOINT.")
-        if _COMMIT.fullmatch(self.revision) and said.sha != self.revision:
-            raise FetchError(f"{self.text}: the server answered with the commit {said.sha!r}.", "Check HF_ENDPOINT.")
-        if not all(_is_valid_listing(one) for one in said.siblings or ()):
-            raise self._unreadable()
-        self._known["commit"] = said.sha
-        self._known["files"] = {one.rfilename: one for one in said.siblings or ()}
-
-    def _unreadable(self) -> FetchError:
-        return FetchError(f"{self.text}: the server's listing of the files cannot be read.", "Check HF_ENDPOINT.")
+        said = read_listing(self.repo, self.revision, token=self.token, where=self.text)
+        self._known["commit"], self._known["files"] = said.commit, dict(said.files)
 
     def _names_here(self) -> list[str]:
         commit = self._commit()
@@ -263,14 +236,14 @@ class HubSource(Source):
         whole = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         return sorted(whole | set(RangeCache.names(self.repo, commit)))
 
-    def _listed(self, name: str) -> Any:
-        """What the Hub said of a file: a RemoteFile, or what the client made of the listing."""
+    def _listed(self, name: str) -> ListedFile | RemoteFile:
+        """What the Hub said of a file: in its listing, or in an answer of its own."""
         check_file_name(name, self.text)
         self._check_online(name)
         self._commit()
         if "files" not in self._known:
             self._request_listing()
-        said = self._known["files"].get(name)
+        said: ListedFile | RemoteFile | None = self._known["files"].get(name)
         if said is None:
             raise MissingFileError(self.text, name)
         return said
@@ -280,33 +253,13 @@ class HubSource(Source):
         said = self._listed(name)
         if isinstance(said, RemoteFile):
             return said
-        commit = self._commit()
-        digest = said.lfs.sha256 if said.lfs else said.blob_id
-        if said.size is None or not digest or (said.lfs and uses_xet()):
-            file = self._request_metadata(name, commit)
+        repo, commit, token = self.repo, self._commit(), self.token
+        if said.size is None or not said.digest or (said.is_large and uses_xet()):
+            file = describe_file(repo, commit, name, token=token, where=self.text)
         else:
-            file = RemoteFile(repo=self.repo, commit=commit, name=name, size=said.size, etag=digest, token=self.token)
+            file = RemoteFile(repo=repo, commit=commit, name=name, size=said.size, etag=said.digest, token=token)
         self._known["files"][name] = file
         return file
-
-    def _request_metadata(self, name: str, commit: str) -> RemoteFile:
-        from huggingface_hub import get_hf_file_metadata
-
-        said = with_retries(
-            lambda: get_hf_file_metadata(self._url(name), token=self.token, timeout=READ, endpoint=endpoint()),
-            explain=lambda error: self._explained(error, name),
-        )
-        if said.size is None or said.etag is None:
-            raise FetchError(f"{self.text}: the server does not say how large {name!r} is.", "Check HF_ENDPOINT.")
-        return RemoteFile(
-            repo=self.repo,
-            commit=commit,
-            name=name,
-            size=said.size,
-            etag=said.etag,
-            token=self.token,
-            xet=said.xet_file_data is not None and uses_xet(),
-        )
 
     def _explained(self, error: BaseException, name: str = "") -> ZooError:
         return translate_error(self.text, error, name=name)
@@ -323,14 +276,14 @@ class HubSource(Source):
         """What the branch or tag meant when it was last fetched, whole or in part; "" where it never was."""
         ref = self._ref()
         said = ref.read_text().strip() if ref.is_file() else recorded_commit(self.repo, self.branch or self.revision)
-        return said if _COMMIT.fullmatch(said) else ""
+        return said if COMMIT.fullmatch(said) else ""
 
     def _record_commit(self) -> None:
         """Record in the cache which commit the branch meant, as its client does; used offline."""
         ref = self._ref()
         if (
             self.is_offline()
-            or _COMMIT.fullmatch(ref.name)
+            or COMMIT.fullmatch(ref.name)
             or (ref.is_file() and ref.read_text().strip() == self._commit())
         ):
             return
@@ -342,11 +295,7 @@ class HubSource(Source):
         return repo_folder(self.repo, cache_folder(self.cache_dir)) / "refs" / (self.branch or self.revision)
 
     def _url(self, name: str) -> str:
-        from huggingface_hub import hf_hub_url
-
-        return str(
-            hf_hub_url(self.repo, check_file_name(name, self.text), revision=self._commit(), endpoint=endpoint())
-        )
+        return file_url(self.repo, check_file_name(name, self.text), self._commit())
 
     def _address(self, name: str) -> Address:
         return Address(url=self._url(name), token=self.token)
@@ -360,17 +309,6 @@ class HubSource(Source):
                 f"{self.text}: {name!r} is not in the cache, and this is offline.",
                 "Run it once without `offline=True`.",
             )
-
-
-def _is_valid_listing(said: Any) -> bool:
-    """Whether what the client made of a listed file has the types that it should."""
-    sizes = [said.size, said.lfs.size if said.lfs else None]
-    texts = [said.blob_id, said.lfs.sha256 if said.lfs else None]
-    return (
-        isinstance(said.rfilename, str)
-        and all(size is None or (type(size) is int and size >= 0) for size in sizes)
-        and all(text is None or isinstance(text, str) for text in texts)
-    )
 
 
 def _merge_ranges(ranges: Sequence[ByteRange]) -> list[ByteRange]:

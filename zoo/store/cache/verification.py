@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
-from zoo.hub import CachedFile, PartialFile, count_damaged_ranges
+from zoo.hub import CachedFile, PartialFile, count_damaged_ranges, read_digest
 from zoo.progress import Progress, silent
 from zoo.store.cache.contents import CachedWeights
 from zoo.store.manifest import CARD_FILE, MANIFEST_FILE
 
-PIECE = 2**20  # bytes, read at once while hashing
 _HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 
@@ -58,19 +56,9 @@ def suggest_repair(stored: CachedWeights, faults: list[str]) -> str:
 def _compare_hashes(file: CachedFile, hashes: dict[str, str]) -> list[str]:
     for promised, by in hashes.items():
         try:
-            found = _digest(file, promised)
+            found = read_digest(file.path, promised)
         except OSError as error:
             return [f"{file.name}: it cannot be read ({error.strerror or error})"]
         if found != promised:
-            return [f"{file.name}: its hash is {found[:16]}…, where {by} promises {promised[:16]}…"]
+            return [f"{file.name}: its hash is {str(found)[:16]}…, where {by} promises {promised[:16]}…"]
     return []
-
-
-def _digest(file: CachedFile, like: str) -> str:
-    """The file's sha256, or git's sha1 of it, whichever `like` is."""
-    small = hashlib.sha1(b"blob %d\0" % (file.size or 0), usedforsecurity=False)
-    digest = small if len(like) == 40 else hashlib.sha256()
-    with file.path.open("rb") as opened:
-        while piece := opened.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import zoo
+from zoo_saliency import saliency
+
 from zoo.evaluation.formatting import format_p_equation, format_seeds
 from zoo.evaluation.statistics import PairedComparison, compare_paired
 
@@ -30,7 +31,7 @@ def main() -> None:
     points: dict[str, list[float]] = {"without": [], "with": []}
     even = []
     for seed in seeds:
-        found = zoo.saliency([options.ablation / variant / str(seed) for variant in shares], pictures=options.pictures)
+        found = saliency([options.ablation / variant / str(seed) for variant in shares], pictures=options.pictures)
         even.append(found.even)
         for variant, result in zip(shares, found.results, strict=True):
             if result.share is None or result.pointing is None:

@@ -33,7 +33,7 @@ from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
 from zoo.models.filters import build_filters
 
 SPACE = {
-    "zoo.models.filters": "vgg11-block1",
+    "zoo.filters": "vgg11-block1",
     "zoo.cut": "block1",
     "zoo.pool": "mean",
     "zoo.size": "32",
@@ -335,7 +335,7 @@ def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folde
     assert schema.field("vector").type == pa.list_(pa.float32(), 64)
     told = {key.decode(): value.decode() for key, value in schema.metadata.items()}
     assert SPACE.items() <= told.items()
-    assert told["zoo.store.manifest"].startswith("weights:")
+    assert told["zoo.manifest"].startswith("weights:")
     assert json.loads(told["zoo.versions"])["torch"] == torch.__version__.partition("+")[0]
 
 

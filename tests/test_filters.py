@@ -183,7 +183,7 @@ def test_embeddings_are_written_as_parquet_with_the_filters_identity(shapes, tmp
     embeddings.save(tmp_path / "vectors.parquet")
     table = pq.read_table(tmp_path / "vectors.parquet")
     assert table.num_rows == 40
-    assert table.schema.metadata[b"zoo.models.filters"] == b"vgg11-block1"
+    assert table.schema.metadata[b"zoo.filters"] == b"vgg11-block1"
     with pytest.raises(UsageError, match=r"parquet or \.npy"):
         embeddings.save(tmp_path / "vectors.txt")
 

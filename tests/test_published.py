@@ -109,6 +109,16 @@ def test_a_corrupt_byte_in_the_weights_is_found(folder: Path) -> None:
     assert len(read_backbone_tensors(published, verify=False)) == 5
 
 
+def test_a_published_file_is_read_only_as_its_manifest_promises_it(folder: Path) -> None:
+    published = open_artifact(folder)
+    assert published.read_file("README.md", limit=100) == b"# Filters\n"
+    assert published.read_file("README.md", limit=5) is None
+    assert published.read_file("metrics.json", limit=100) is None
+    (folder / "README.md").write_text("# Others\n")
+    with pytest.raises(IntegrityError, match=r"README\.md: its sha256 is .* the manifest promises"):
+        published.read_file("README.md", limit=100)
+
+
 def test_a_corrupt_header_is_found_before_any_tensor(folder: Path) -> None:
     flip(folder / MODEL, (folder / MODEL).read_bytes().index(b"features.0") + 9)
     with pytest.raises(IntegrityError, match="header"):

@@ -340,3 +340,8 @@ def test_reading_registries_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_cores_own_registry_is_found_in_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.store.registry.find_plugins", lambda kind: [])
+    assert all_entries()["vgg16-plankton"].origin == "zoo"

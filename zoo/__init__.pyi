@@ -33,6 +33,5 @@ from .models import (
 from .networks import backbones as backbones, cuts as cuts, truncate as truncate
 from .progress import Progress as Progress, silent as silent
 from .publish import push as push
-from .saliency import saliency as saliency
 from .store import find as find
 from .training import open_run as open_run, resume as resume, train as train

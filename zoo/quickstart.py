@@ -119,21 +119,8 @@ def run_quickstart(
             f"test pictures, log loss {metrics['log_loss']:.2f}, {run.record.seconds:.0f} s."
         )
     folder = out / NEW
-    published = push(
-        runs[0][1],
-        to=folder,
-        license="apache-2.0",
-        about=f"{BASE} fine-tuned on {classes} other kinds of drawn plankton",
-        progress=progress,
-    )
-    add_entry(
-        entry_of(published.manifest, published.digest, f"./{NEW}"),
-        out / "registry.toml",
-    )
-    with _with_registry(out / "registry.toml"):
-        fetched = fetch(NEW, progress=progress)
-        verify(fetched, progress=progress)
-        filters = load(NEW)
+    about = f"{BASE} fine-tuned on {classes} other kinds of drawn plankton"
+    filters = _publish_and_fetch(runs[0][1], folder, about, progress)
     error = check_golden(filters)
     say(f"6. Published it to {folder}, fetched it back as {NEW!r}, verified it; golden features {error:.0e} off.")
     tests = [data.dataset[index] for index in data.dataset.splits["test"]]
@@ -148,6 +135,16 @@ def run_quickstart(
     )
     _write_report(result, embeddings=len(embeddings), sheet=sheet, labels=names)
     return result
+
+
+def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -> Filters:
+    """The run's filters as they come back by their new name, from a registry beside their folder."""
+    registry = folder.parent / "registry.toml"
+    published = push(run, to=folder, license="apache-2.0", about=about, progress=progress)
+    add_entry(entry_of(published.manifest, published.digest, f"./{folder.name}"), registry)
+    with _with_registry(registry):
+        verify(fetch(NEW, progress=progress), progress=progress)
+        return load(NEW)
 
 
 def _check_plugins() -> None:

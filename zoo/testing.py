@@ -11,6 +11,7 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -48,26 +49,17 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
         PluginError: what does not hold.
     """
     made = plugin.load()
+    base = {"dataset": Dataset, "head": Head, "balancer": Balancer, "format": Format}.get(plugin.kind)
+    if base is not None and not (isinstance(made, type) and issubclass(made, base)):
+        raise PluginError(f"{plugin.target} is no subclass of zoo.{base.__name__}.")
     if plugin.kind == "dataset":
-        if not (isinstance(made, type) and issubclass(made, Dataset)):
-            raise PluginError(f"{plugin.target} is no subclass of zoo.Dataset.")
         if made.needs_folder and root is None:
             raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with.", "Say `root=DIR`.")
         _check_options(made)
         with tempfile.TemporaryDirectory() as folder:
             yield from check_dataset(_call_plugin("making it with its defaults", made), root or Path(folder))
-    elif plugin.kind == "head":
-        if not (isinstance(made, type) and issubclass(made, Head)):
-            raise PluginError(f"{plugin.target} is no subclass of zoo.Head.")
-        yield from check_head(made)
-    elif plugin.kind == "balancer":
-        if not (isinstance(made, type) and issubclass(made, Balancer)):
-            raise PluginError(f"{plugin.target} is no subclass of zoo.Balancer.")
-        yield from check_balancer(made)
-    elif plugin.kind == "format":
-        if not (isinstance(made, type) and issubclass(made, Format)):
-            raise PluginError(f"{plugin.target} is no subclass of zoo.Format.")
-        yield from check_format(made)
+    elif base is not None:
+        yield from {"head": check_head, "balancer": check_balancer, "format": check_format}[plugin.kind](made)
     elif plugin.kind == "command":
         if not isinstance(made, click.Command):
             raise PluginError(f"{plugin.target} is no click command.")
@@ -290,54 +282,7 @@ def write_plugin(name: str, folder: Path) -> Path:
         )
     if folder.exists():
         raise FileError(folder, "it is there already", "Choose another `folder=`.")
-    write_atomically(
-        folder / "pyproject.toml", _PROJECT.format(name=name, module=module, title=title, core=own_range())
-    )
-    write_atomically(folder / f"{module}.py", _MODULE.format(name=name, title=title))
+    for file, template in (("pyproject.toml", "pyproject.toml.txt"), (f"{module}.py", "dataset.py.txt")):
+        text = files("zoo.plugins").joinpath("templates", template).read_text(encoding="utf-8")
+        write_atomically(folder / file, text.format(name=name, module=module, title=title, core=own_range()))
     return folder
-
-
-_PROJECT = """\
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
-[project]
-name = "zoo-{name}"
-version = "0.1.0"
-dependencies = ["filterzoo{core}"]
-
-[project.entry-points."zoo.datasets"]
-{name} = "{module}:{title}"
-
-[tool.hatch.build.targets.wheel]
-only-include = ["{module}.py"]
-"""
-
-_MODULE = '''\
-"""A dataset for zoo: replace the drawing by reading your pictures with zoo.read_image(path)."""
-
-import torch
-import zoo
-
-
-class {title}(zoo.Dataset):
-    """Bright squares and dark ones."""
-
-    targets = {{"label": zoo.Categories(("bright", "dark"))}}
-
-    def __init__(self, *, pictures: int = 60):
-        self.pictures = pictures
-
-    def prepare(self, root, progress=None):
-        """Nothing to fetch; a real dataset looks for its files below root."""
-
-    def __len__(self):
-        return self.pictures
-
-    def __getitem__(self, index):
-        generator = torch.Generator().manual_seed(index)
-        level = 150 if index % 2 == 0 else 0
-        image = torch.randint(level, level + 106, (3, 32, 32), generator=generator, dtype=torch.uint8)
-        return zoo.Sample(image=image, targets={{"label": index % 2}})
-'''

@@ -135,9 +135,7 @@ def _no_classes(root: Path) -> FileError:
             "Make one folder for each class, or name a CSV of path and label with `options={'labels': 'FILE.csv'}`.",
         )
     return FileError(
-        root,
-        "there are no pictures in it",
-        "Put them into one folder for each class: root/<class>/picture.jpg.",
+        root, "there are no pictures in it", "Put them into one folder for each class: root/<class>/picture.jpg."
     )
 
 

@@ -83,9 +83,7 @@ def _read_rows(table: Path) -> tuple[list[tuple[int, list[str]]], dict[str, int]
         raise FileError(table, f"not a readable CSV ({error})", "Save it as CSV in UTF-8.") from error
     except OSError as error:
         raise FileError(table, f"it cannot be read ({error.strerror})", "Check the path.") from error
-    columns = {
-        column: header.index(title) for column, titles in COLUMNS.items() for title in titles[::-1] if title in header
-    }
+    columns = {key: header.index(title) for key, titles in COLUMNS.items() for title in titles[::-1] if title in header}
     missing = [f"`{column}`" for column in ("path", "label") if column not in columns]
     if missing:
         raise FileError(

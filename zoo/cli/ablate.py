@@ -9,14 +9,12 @@ import click
 
 from zoo.cli.console import (
     PATH,
-    device_option,
     discard_message,
-    json_option,
+    output_options,
     print_json,
     print_table,
     printable,
     progress_bars,
-    quiet_option,
     say,
 )
 from zoo.cli.recipes import make_recipe, recipe_options
@@ -40,18 +38,13 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Keep the weights of all runs, not only those of the first seed.")
 @recipe_options
 @click.option("--out", type=PATH, help="The folder to write into; ablations/DATASET-HEAD by default.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def ablate(
     what: str,
     without: str,
     seeds: int,
     variants: tuple[str, ...],
-    metric: str | None,
-    keep: bool,
     out: Path | None,
-    device: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -71,24 +64,15 @@ def ablate(
     from zoo.plots import draw_ablation
     from zoo.training import StoppedError
 
+    how = {key: given.pop(key) for key in ("metric", "keep", "device")}
     recipe = make_recipe(what, given)
     folder = out or Path("ablations") / f"{recipe.data.dataset.replace(':', '-')}-{without}"
     if seeds < FEWEST_PAIRS:
         say(f"From {format_seeds(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
     try:
         with progress_bars(quiet=quiet) as progress:
-            report = compare_variants(
-                recipe,
-                folder,
-                without=without,
-                seeds=seeds,
-                variants=variants or None,
-                metric=metric,
-                keep=keep,
-                device=device,
-                progress=progress,
-                tell=discard_message if quiet else say,
-            )
+            how |= {"progress": progress, "tell": discard_message if quiet else say}
+            report = compare_variants(recipe, folder, without=without, seeds=seeds, variants=variants or None, **how)
     except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Continue with the same command; finished runs are in {folder}.")
         raise SystemExit(130) from stopped

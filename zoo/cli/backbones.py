@@ -13,19 +13,18 @@ def backbones(as_json: bool) -> None:
     """List the networks that filters can be made from, with their input size and pretrained weights."""
     from zoo.networks import backbones, find_backbone
 
-    names = backbones()
-    found = [find_backbone(name) for name in names]
+    found = {name: find_backbone(name) for name in backbones()}
     if as_json:
         print_json(
             [
                 {
                     "name": name,
-                    "full_name": backbone.full_name,
-                    "package": backbone.plugin.package,
-                    "size": backbone.input.size,
-                    "weights": dict(backbone.factory.weights(backbone.name)),
+                    "full_name": one.full_name,
+                    "package": one.plugin.package,
+                    "size": one.input.size,
+                    "weights": dict(one.factory.weights(one.name)),
                 }
-                for name, backbone in zip(names, found, strict=True)
+                for name, one in found.items()
             ]
         )
         return
@@ -33,7 +32,7 @@ def backbones(as_json: bool) -> None:
         ("name", "family", "pixels", "weights"),
         [
             (name, one.family, one.input.size, ", ".join(one.factory.weights(one.name)) or "-")
-            for name, one in zip(names, found, strict=True)
+            for name, one in found.items()
         ],
         right=("pixels",),
     )
@@ -60,16 +59,8 @@ def cuts(name: str, as_json: bool) -> None:
     print_table(
         ("cut", "node", "channels", "stride", "parameters", "MB", "GFLOP"),
         [
-            (
-                cut.name,
-                cut.node,
-                cut.channels,
-                cut.stride,
-                f"{cut.parameters:,}",
-                f"{cut.megabytes:.2f}",
-                f"{cut.gflop:.2f}",
-            )
-            for cut in found
+            (c.name, c.node, c.channels, c.stride, f"{c.parameters:,}", f"{c.megabytes:.2f}", f"{c.gflop:.2f}")
+            for c in found
         ],
         right=("channels", "stride", "parameters", "MB", "GFLOP"),
     )

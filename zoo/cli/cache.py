@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import PATH, json_option, print_json, print_table, printable, progress_bars, quiet_option, say
+from zoo.cli.console import (
+    PATH,
+    fields_of,
+    json_option,
+    print_json,
+    print_table,
+    printable,
+    progress_bars,
+    quiet_option,
+    say,
+)
 from zoo.errors import IntegrityError, UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -151,8 +161,7 @@ def _contents_as_json(contents: CacheContents) -> dict[str, Any]:
 def _stored_as_json(one: CachedWeights) -> dict[str, Any]:
     revision = one.revision
     return {
-        "repo": revision.repo,
-        "commit": revision.commit,
+        **fields_of(revision, "repo", "commit"),
         "names": list(one.names),
         "refs": list(revision.refs),
         "holds": one.kind,
@@ -160,9 +169,7 @@ def _stored_as_json(one: CachedWeights) -> dict[str, Any]:
         "files": {file.name: file.size for file in revision.files},
         "bytes": revision.size,
         "used": revision.used,
-        "whole": one.whole,
-        "missing": list(one.missing),
-        "faults": list(one.faults),
+        **fields_of(one, "whole", "missing", "faults"),
     }
 
 

@@ -99,6 +99,11 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
         click.echo(printable(f"{title:<{width}}{text}"))
 
 
+def fields_of(content: object, *names: str) -> dict[str, Any]:
+    """Some attributes by name, as they stand in JSON."""
+    return {name: getattr(content, name) for name in names}
+
+
 def discard_message(text: str) -> None:
     """Ignore a message: replaces `say` under --quiet."""
 
@@ -113,9 +118,7 @@ def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
 
 def format_metrics(metrics: Mapping[str, Any]) -> str:
     """The scalar metrics of a head: `log loss 0.5123  accuracy 0.8611`."""
-    return "  ".join(
-        f"{key.replace('_', ' ')} {value:.4f}" for key, value in metrics.items() if isinstance(value, float)
-    )
+    return "  ".join(f"{key.replace('_', ' ')} {one:.4f}" for key, one in metrics.items() if isinstance(one, float))
 
 
 def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
@@ -146,6 +149,11 @@ def device_option(function: F) -> F:
     )
 
 
+def output_options(function: F) -> F:
+    """`--device`, `--json` and `--quiet`."""
+    return device_option(json_option(quiet_option(function)))
+
+
 def data_options(function: F) -> F:
     """`--data DIR` and `--set key=value`."""
     function = click.option(
@@ -172,6 +180,11 @@ def source_options(function: F) -> F:
     return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub; main by default.")(
         function
     )
+
+
+def pop_source(given: dict[str, Any]) -> dict[str, Any]:
+    """What `source_options` added, taken out of a command's other options."""
+    return {name: given.pop(name) for name in ("revision", "cache_dir", "token", "offline")}
 
 
 def _uses_colour(stream: Any) -> bool:

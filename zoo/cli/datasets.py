@@ -65,9 +65,10 @@ def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
         factory = find_plugin("dataset", name).load()
         if not (isinstance(factory, type) and issubclass(factory, Dataset)) or factory.needs_folder:
             return f"The dataset {name!r} of {filters.name} draws no pictures of its own."
-        if "recipe.toml" not in manifest.files:
+        raw = filters.published.read_file("recipe.toml", limit=2**20)
+        if raw is None:
             return name, {}
-        recipe = tomllib.loads(filters.published.source.read("recipe.toml", limit=2**20).decode())
+        recipe = tomllib.loads(raw.decode())
         return name, dict(recipe["data"].get("options", {}))
     except ZooError as error:
         return f"The pictures of {filters.name} cannot be had: {error}"

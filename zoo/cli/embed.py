@@ -11,12 +11,12 @@ import click
 from zoo.cli.console import (
     PATH,
     data_options,
-    device_option,
-    json_option,
+    fields_of,
+    output_options,
     parse_pairs,
+    pop_source,
     print_json,
     progress_bars,
-    quiet_option,
     say,
     say_skipped,
     source_options,
@@ -26,7 +26,6 @@ from zoo.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from zoo.data import ImageSource
     from zoo.embedding import EmbeddingSummary
-    from zoo.progress import Progress
 
 
 @click.command()
@@ -51,28 +50,20 @@ if TYPE_CHECKING:
 @click.option("--size", type=int, help="Resize pictures to this side, in pixels; as in training by default.")
 @click.option("--batch", type=int, help="Pictures that go through the network at once; by size and device by default.")
 @source_options
-@device_option
-@json_option
-@quiet_option
+@output_options
 def embed(
     paths: tuple[Path, ...],
     name: str,
     cut: str | None,
-    pool: str,
     out: Path,
-    resume: bool,
-    skip_unreadable: bool,
     null: bool,
     dataset: str | None,
     seed: int,
     root: str | None,
     settings: tuple[str, ...],
-    size: int | None,
-    batch: int | None,
-    device: str | None,
     as_json: bool,
     quiet: bool,
-    **where: Any,
+    **options: Any,
 ) -> None:
     """Compute a feature vector (embedding) for every picture of PATHS, and write them to a file.
 
@@ -88,33 +79,16 @@ def embed(
     from zoo.models import load
 
     check_suffix(out)
-    filters = load(name, cut=cut, **where)
+    filters = load(name, cut=cut, **pop_source(options))
     with progress_bars(quiet=quiet) as progress:
-        pictures = (
-            _from_dataset(
-                dataset,
-                root,
-                settings,
-                seed=seed,
-                size=size or filters.input.size,
-                skip_unreadable=skip_unreadable,
-                progress=progress,
-            )
-            if dataset
-            else _listed(paths, out, null=null)
-        )
+        if dataset:
+            size, skip = options["size"] or filters.input.size, options["skip_unreadable"]
+            drawing = {"seed": seed, "size": size, "skip_unreadable": skip, "progress": progress}
+            images = _from_dataset(dataset, root, settings, drawing)
+        else:
+            images = _listed(paths, out, null=null)
         try:
-            written = filters.embed_into(
-                out,
-                pictures,
-                size=size,
-                pool=pool,
-                device=device,
-                batch=batch,
-                resume=resume,
-                skip_unreadable=skip_unreadable,
-                progress=progress,
-            )
+            written = filters.embed_into(out, images, progress=progress, **options)
         except KeyboardInterrupt:
             say("Stopped. --resume continues it; only the last seconds are lost.")
             raise
@@ -148,23 +122,14 @@ def _listed(paths: tuple[Path, ...], out: Path, *, null: bool) -> ImageSource:
     return ImageFiles(listing)
 
 
-def _from_dataset(
-    text: str,
-    root: str | None,
-    settings: tuple[str, ...],
-    *,
-    seed: int,
-    size: int,
-    skip_unreadable: bool,
-    progress: Progress,
-) -> ImageSource:
+def _from_dataset(text: str, root: str | None, settings: tuple[str, ...], drawing: dict[str, Any]) -> ImageSource:
     """A dataset's pictures, all or those of a split; a split that it does not have is drawn as `zoo train` draws it."""
     from zoo.cli.datasets import choose_split
     from zoo.data import DatasetImages, open_dataset
 
     name, split = _name_and_split(text)
-    data = open_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=progress)
-    indices = choose_split(data, split, size=size, seed=seed, skip_unreadable=skip_unreadable, progress=progress)
+    data = open_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=drawing["progress"])
+    indices = choose_split(data, split, **drawing)
     return DatasetImages(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
 
 
@@ -185,12 +150,7 @@ def _facts(written: EmbeddingSummary) -> dict[str, Any]:
     return {
         "file": str(written.path),
         "pictures": written.pictures,
-        "width": space.width,
-        "filters": space.filters,
-        "manifest": space.manifest,
-        "cut": space.cut,
-        "pool": space.pool,
-        "size": space.size,
+        **fields_of(space, "width", "filters", "manifest", "cut", "pool", "size"),
         "resumed": written.resumed,
         "unreadable": written.unreadable,
         "unreadable_file": str(written.unreadable_file) if written.unreadable_file else None,

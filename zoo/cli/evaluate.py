@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    PATH,
-    device_option,
-    json_option,
-    parse_pairs,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-    say_skipped,
-)
+from zoo.cli.console import PATH, output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
 from zoo.errors import FileError
 
 if TYPE_CHECKING:
@@ -37,9 +26,7 @@ if TYPE_CHECKING:
     help="The split to score; seen: new pictures of groups that were trained on.",
 )
 @click.option("--confusion", type=PATH, help="Draw the confusion matrix into this PNG file.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
 ) -> None:
@@ -108,20 +95,16 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", type=PATH, help="The file; its suffix says the format. By default stdout.")
-@click.option(
-    "--format", "format_name", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`."
-)
+@click.option("--format", "kind", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
 @click.option("--head", help="The head whose predictions are written, where there are several.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def predict(
     what: str,
     pictures: tuple[Path, ...],
     out: Path | None,
-    format_name: str | None,
+    kind: str | None,
     settings: tuple[str, ...],
     head: str | None,
     skip_unreadable: bool,
@@ -140,9 +123,7 @@ def predict(
     from zoo.models import load_model
     from zoo.training import open_run
 
-    writer = open_format(
-        format_name or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set")
-    )
+    writer = open_format(kind or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set"))
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)

@@ -59,13 +59,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "zoo.cli.ablate:ablate",
             "Test whether a head helps: train with and without it, from the same seeds.",
         ),
-        "saliency": ("zoo.cli.saliency:saliency", "Where runs look: the share of saliency inside the box."),
     },
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "Compute a feature vector for every picture."),
         "similar": ("zoo.cli.similar:similar", "Find the most similar pictures, or near-duplicates."),
         "show": ("zoo.cli.show:show", "Draw filters: patches, feature visualisations, activation maps, drift."),
-        "gallery": ("zoo.cli.gallery:gallery", "A page of filters, with a map of pictures as they see them."),
     },
     "Plugins": {
         "plugins": (

@@ -9,6 +9,7 @@ import click
 
 from zoo.cli.console import (
     PATH,
+    fields_of,
     format_metrics,
     json_option,
     print_facts,
@@ -64,16 +65,8 @@ def _list_plugins(kind: str, *, as_json: bool) -> None:
 
 
 def _entry_facts(entry: RegistryEntry) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "sources": list(entry.sources),
-        "manifest": entry.manifest,
-        "backbone": entry.backbone,
-        "cut": entry.cut,
-        "license": entry.license,
-        "about": entry.about,
-        "registry": entry.origin,
-    }
+    facts = fields_of(entry, "name", "sources", "manifest", "backbone", "cut", "license", "about")
+    return {**facts, "registry": entry.origin}
 
 
 @click.command()
@@ -151,16 +144,14 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
     """Metrics by split and head; none where metrics.json, which may come from anywhere, has them in another form."""
     import json
 
-    if "metrics.json" not in published.manifest.files:
-        return []
     try:
-        content = json.loads(published.source.read("metrics.json", limit=16 * 2**20))
+        content = json.loads(published.read_file("metrics.json", limit=16 * 2**20) or "{}")
         return [
             (split, head, format_metrics(figures))
             for split, heads in content.get("figures", {}).items()
             for head, figures in heads.items()
         ]
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (IntegrityError, ValueError, TypeError, AttributeError, RecursionError):
         say(f"{published.source.text}: its metrics.json cannot be read, and is passed over.")
         return []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import PATH, json_option, print_json, print_table, say
+from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
 from zoo.errors import PluginError
@@ -40,11 +40,7 @@ def _list(*, load: bool, as_json: bool) -> None:
         print_json(
             [
                 {
-                    "kind": plugin.kind,
-                    "name": plugin.name,
-                    "package": plugin.package,
-                    "version": plugin.version,
-                    "target": plugin.target,
+                    **fields_of(plugin, "kind", "name", "package", "version", "target"),
                     "requires": plugin.requires or None,
                     "problem": problem,
                 }
@@ -52,9 +48,7 @@ def _list(*, load: bool, as_json: bool) -> None:
             ]
         )
         return
-    rows = [
-        (plugin.kind, plugin.name, f"{plugin.package} {plugin.version}", problem or "") for plugin, problem in found
-    ]
+    rows = [(one.kind, one.name, f"{one.package} {one.version}", problem or "") for one, problem in found]
     if any(row[3] for row in rows):
         print_table(("kind", "name", "package", "problem"), rows)
     else:
@@ -102,16 +96,24 @@ def check(name: str, root: Path | None) -> None:
     from zoo.testing import check_plugin
 
     checked = 0
-    for kind in ("dataset", "head", "balancer", "backbones", "command", "format"):
+    for kind in ("dataset", "head", "balancer", "backbones", "registry", "command", "format"):
         try:
             plugin = find_plugin(kind, name)
         except UnknownNameError:
             continue
         if problem := find_problem(plugin, load=False):
             raise PluginError(problem)
-        for line in check_plugin(plugin, root=root):
+        lines = _check_registry(plugin) if kind == "registry" else check_plugin(plugin, root=root)
+        for line in lines:
             click.echo(f"{kind} {name}: {line}")
         checked += 1
     if not checked:
         known = [plugin.name for kind in GROUPS for plugin in find_plugins(kind)]
         raise UnknownNameError("plugin", name, known, listing="zoo plugins")
+
+
+def _check_registry(plugin: Plugin) -> list[str]:
+    """Whether a package's registry.toml can be read. Raises ZooError."""
+    from zoo.store import read_plugin_registry
+
+    return [f"filters: {', '.join(read_plugin_registry(plugin)) or 'none'}"]

@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.console import (
-    PATH,
-    data_options,
-    device_option,
-    json_option,
-    parse_pairs,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-)
+from zoo.cli.console import PATH, data_options, output_options, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -61,9 +50,7 @@ def scoring_options(function: F) -> F:
 @click.option("--cut", "cuts", multiple=True, help="Score only this block or node. Repeatable; all by default.")
 @scoring_options
 @click.option("-o", "--out", type=PATH, metavar="DIR", help="Write probe.png and probe.json there.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def probe(
     dataset: str,
     root: str | None,
@@ -99,13 +86,7 @@ def probe(
     with progress_bars(quiet=quiet) as progress:
         data = open_dataset(dataset, root, options=parse_pairs(settings, option="--set"), progress=progress)
         found = score_cuts(
-            data,
-            name,
-            backbone=backbone,
-            weights=weights or "imagenet",
-            cuts=cuts or None,
-            progress=progress,
-            **how,
+            data, name, backbone=backbone, weights=weights or "imagenet", cuts=cuts or None, progress=progress, **how
         )
     if out:
         _write(found, out)
@@ -128,9 +109,7 @@ def probe(
     help="Filters to compare. Repeatable; by default all of `zoo list` on this disk.",
 )
 @scoring_options
-@device_option
-@json_option
-@quiet_option
+@output_options
 def rank(
     dataset: str,
     root: str | None,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.cache import format_count, format_size
-from zoo.cli.console import PATH, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
-from zoo.store import RegistryEntry, add_entry, format_entry, read_registry
+from zoo.store import add_entry, format_entry, read_registry
 
 if TYPE_CHECKING:
     from zoo.publish import PushResult
@@ -167,7 +167,6 @@ def _print_notes(pushed: PushResult) -> None:
 
 
 def _facts(pushed: PushResult) -> dict[str, Any]:
-    entry: RegistryEntry = pushed.entry
     return {
         "name": pushed.manifest.name,
         "repo": pushed.repo,
@@ -180,15 +179,7 @@ def _facts(pushed: PushResult) -> dict[str, Any]:
         "changed": pushed.is_changed,
         "bytes": pushed.size,
         "files": [{"name": one.name, "bytes": one.size, "change": one.what} for one in pushed.changes],
-        "entry": {
-            "name": entry.name,
-            "sources": list(entry.sources),
-            "manifest": entry.manifest,
-            "backbone": entry.backbone,
-            "cut": entry.cut,
-            "about": entry.about,
-            "license": entry.license,
-        },
+        "entry": fields_of(pushed.entry, "name", "sources", "manifest", "backbone", "cut", "about", "license"),
         "folder": str(pushed.published.folder) if pushed.published else None,
         "notes": [in_flags(note) for note in pushed.notes],
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.cache import format_size
-from zoo.cli.console import print_facts, print_json, say
+from zoo.cli.console import fields_of, print_facts, print_json, say
 from zoo.errors import FetchError, IntegrityError, MissingFileError, UsageError, ZooError
 from zoo.store import NAME_PATTERN
 
@@ -106,16 +106,8 @@ def hub_facts(answer: HubAnswer) -> dict[str, Any]:
     return {
         "repo": model.repo,
         "commit": answer.commit,
-        "updated": model.updated,
-        "created": model.created,
-        "downloads": model.downloads,
-        "likes": model.likes,
-        "private": model.private,
-        "gated": model.gated or None,
-        "license": model.license or None,
-        "base_model": model.base_model or None,
-        "library": model.library or None,
-        "task": model.task or None,
+        **fields_of(model, "updated", "created", "downloads", "likes", "private"),
+        **{name: getattr(model, name) or None for name in ("gated", "license", "base_model", "library", "task")},
         "datasets": list(model.datasets),
         "tags": list(model.tags),
         "files": dict(model.files),
@@ -177,7 +169,5 @@ def _weights_text(size: int | None, count: int | None) -> str:
 
 
 def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:MOST_NAMES]) + (
-        f", and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
-    )
+    texts = list(names)
+    return ", ".join(texts[:MOST_NAMES]) + (f", and {len(texts) - MOST_NAMES} more" if len(texts) > MOST_NAMES else "")

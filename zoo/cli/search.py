@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import json_option, print_json, print_table, printable, say
+from zoo.cli.console import fields_of, json_option, print_json, print_table, printable, say
 from zoo.errors import UsageError, ZooError
 from zoo.store import RegistryEntry, all_entries
 
@@ -51,13 +51,7 @@ class SearchResult:
 @click.option("--offline", is_flag=True, help="Do not use the network; search only the registries on this machine.")
 @json_option
 def search(
-    words: tuple[str, ...],
-    author: str | None,
-    sort: str,
-    limit: int,
-    token: str | None,
-    offline: bool,
-    as_json: bool,
+    words: tuple[str, ...], author: str | None, sort: str, limit: int, token: str | None, offline: bool, as_json: bool
 ) -> None:
     """Search for filters whose name or description contains all WORDS, in the registries and on the Hub.
 
@@ -201,28 +195,9 @@ def _format_number(count: int | None) -> str:
 
 def _as_json(found: SearchResult) -> dict[str, Any]:
     model = found.model
-    said: dict[str, Any] = {
-        "name": found.name,
-        "where": found.where,
-        "backbone": found.backbone,
-        "cut": found.cut,
-        "license": found.license,
-        "about": found.about,
-        "registry": found.registry or None,
-        "repo": None,
-    }
+    said = fields_of(found, "name", "where", "backbone", "cut", "license", "about")
+    said |= {"registry": found.registry or None, "repo": None}
     if model is not None:
-        said |= {
-            "repo": model.repo,
-            "commit": model.commit,
-            "downloads": model.downloads,
-            "likes": model.likes,
-            "updated": model.updated,
-            "created": model.created,
-            "private": model.private,
-            "gated": model.gated or None,
-            "task": model.task,
-            "datasets": list(model.datasets),
-            "tags": list(model.tags),
-        }
+        said |= fields_of(model, "repo", "commit", "downloads", "likes", "updated", "created", "private")
+        said |= {"gated": model.gated or None, **fields_of(model, "task", "datasets", "tags")}
     return said

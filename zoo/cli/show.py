@@ -10,12 +10,12 @@ import click
 from zoo.cli.console import (
     PATH,
     data_options,
-    device_option,
-    json_option,
+    fields_of,
+    output_options,
     parse_pairs,
+    pop_source,
     print_json,
     progress_bars,
-    quiet_option,
     say,
     say_skipped,
     source_options,
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=PATH, help="The folder; NAME-pictures by default.")
 @click.option("--seed", type=int, default=0, help="The seed of the feature visualisations.")
 @source_options
-@json_option
-@device_option
-@quiet_option
+@output_options
 def show(
     name: str,
     cut: str | None,
@@ -61,15 +59,10 @@ def show(
     limit: int,
     picture: Path | None,
     base: str | None,
-    layers: tuple[str, ...],
-    channels: int,
-    steps: int,
     out: Path | None,
-    seed: int,
     as_json: bool,
-    device: str | None,
     quiet: bool,
-    **where: Any,
+    **options: Any,
 ) -> None:
     """Draw the filters NAME, or those of a run's folder, into PNG files: what activates them, what training changed.
 
@@ -91,25 +84,19 @@ def show(
         raise UsageError("--data and --set belong to a dataset. Name it with --dataset NAME.")
     from zoo.plots import FilterSheetOptions, show_filters
 
+    where = pop_source(options)
     run, filters = _open(name, cut, where)
-    size = filters.input.size
+    title = Path(name).name if run else None
     with progress_bars(quiet=quiet) as progress:
         wanted = (dataset, root, parse_pairs(settings, option="--set"))
         source, notes = _open_images(filters, run, images, *wanted, limit=limit, progress=progress)
         before, more = _open_base(filters, run, base, where)
         shown = show_filters(
             filters,
-            out or Path(f"{Path(name).name if run else filters.name}-pictures"),
-            options=FilterSheetOptions(
-                layers=layers,
-                channels=channels,
-                steps=steps,
-                seed=seed,
-                device=device,
-                title=Path(name).name if run else None,
-            ),
+            out or Path(f"{title or filters.name}-pictures"),
+            options=FilterSheetOptions(title=title, **options),
             images=source,
-            picture=_read_resized(picture, size) if picture else None,
+            picture=_read_resized(picture, filters.input.size) if picture else None,
             base=before,
             progress=progress,
         )
@@ -225,9 +212,8 @@ def _facts(shown: FilterSheets, notes: list[str]) -> dict[str, Any]:
         "drift": None
         if drift is None
         else {
-            "base": drift.base,
-            "pictures": drift.pictures,
-            "layers": [{"layer": one.name, "change": one.change, "cka": one.cka} for one in drift.layers],
+            **fields_of(drift, "base", "pictures"),
+            "layers": [{"layer": one.name, **fields_of(one, "change", "cka")} for one in drift.layers],
             "first": drift.first,
             "moved": list(drift.moved),
             "distances": list(drift.distances),

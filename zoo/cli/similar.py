@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    PATH,
-    device_option,
-    json_option,
-    print_json,
-    print_table,
-    progress_bars,
-    quiet_option,
-    say,
-    source_options,
-)
+from zoo.cli.console import PATH, output_options, print_json, print_table, progress_bars, say, source_options
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,9 +32,7 @@ GROUPS = 12  # groups of near-duplicates on a sheet
 @click.option("--threshold", type=float, default=0.99, help="Least cosine of near-duplicates, 0 to 1.")
 @click.option("--sheet", type=PATH, help="Draw the pictures found into this PNG file.")
 @source_options
-@device_option
-@json_option
-@quiet_option
+@output_options
 def similar(
     picture: str | None,
     files: tuple[str, ...],

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
-    PATH,
-    device_option,
-    discard_message,
-    format_metrics,
-    json_option,
-    print_json,
-    progress_bars,
-    quiet_option,
-    say,
-)
+from zoo.cli.console import PATH, discard_message, format_metrics, output_options, print_json, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -30,9 +20,7 @@ if TYPE_CHECKING:
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @recipe_options
 @click.option("--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
-@device_option
-@json_option
-@quiet_option
+@output_options
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
     """Fine-tune filters on DATASET (a name of `zoo data list`), or again with the recipe of a file or RUN.
 
@@ -57,9 +45,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
 @click.command()
 @click.argument("run", type=PATH)
-@device_option
-@json_option
-@quiet_option
+@output_options
 def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
     """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""
     from zoo.training import resume as go_on
@@ -84,7 +70,7 @@ def _exit_when_stopped() -> Iterator[None]:
 def _report(run: Run, *, as_json: bool) -> None:
     if not run.writes:
         return  # one of several processes; the first reports
-    from zoo.publish import draw_run_plots
+    from zoo.plots import draw_run_plots
 
     draw_run_plots(run.folder, run, run.load_model())
     if as_json:

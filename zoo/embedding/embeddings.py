@@ -110,9 +110,8 @@ class Embeddings:
 
     def duplicates(self, threshold: float = 0.99) -> list[tuple[str, ...]]:
         """The paths of near-duplicates, a group each, the largest first; see `zoo.embedding.search`."""
-        groups = find_duplicates(
-            array_blocks(self.vectors), len(self), width=self.vectors.shape[1], threshold=threshold
-        )
+        width = self.vectors.shape[1]
+        groups = find_duplicates(array_blocks(self.vectors), len(self), width=width, threshold=threshold)
         return [tuple(self.paths[row] for row in group.rows) for group in groups]
 
     def to_pandas(self) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,12 +60,8 @@ def embed_pictures(
     Raises:
         ZooError: a picture that cannot be read, or none that can.
     """
-    chunks: list[EmbeddingChunk] = []
-    done = 0
-    for chunk in stream_embeddings(images, network, size=space.size, batch=batch, skip_unreadable=skip_unreadable):
-        chunks.append(chunk)
-        done += chunk.done
-        progress("embedding", done, len(images))
+    found = stream_embeddings(images, network, size=space.size, batch=batch, skip_unreadable=skip_unreadable)
+    chunks = list(_tell_done(found, progress, 0, len(images)))
     skipped = tuple(fault.text for chunk in chunks for fault in chunk.faults)
     full = [chunk for chunk in chunks if chunk.paths]
     if not full:
@@ -79,6 +75,14 @@ def embed_pictures(
         space=space,
         embedder=embedder,
     )
+
+
+def _tell_done(chunks: Iterable[EmbeddingChunk], progress: Progress, done: int, total: int) -> Iterator[EmbeddingChunk]:
+    """The chunks; after each, once it is taken care of, how many pictures are done."""
+    for chunk in chunks:
+        yield chunk
+        done += chunk.done
+        progress("embedding", done, total)
 
 
 def embed_into(
@@ -118,14 +122,13 @@ def embed_into(
     with PartsFolder(out) as parts:
         parts.open(space, identity=images.fingerprint(), pictures=total, resume=resume)
         there = parts.listed()
-        start = done = there[-1].stop if there else 0
+        start = there[-1].stop if there else 0
         if start < total:
-            how = partial(stream_embeddings, size=space.size, start=start, batch=batch, skip_unreadable=skip_unreadable)
+            options: dict[str, Any] = {"size": space.size, "batch": batch, "skip_unreadable": skip_unreadable}
+            chunks = stream_embeddings(images, make_network(), start=start, **options)
             with PartWriter(parts, start=start, rows=part_rows) as writer:
-                for chunk in how(images, make_network()):
+                for chunk in _tell_done(chunks, progress, start, total):
                     writer.put(chunk)
-                    done += chunk.done
-                    progress("embedding", done, total)
         unreadable, skipped = _write_unreadable_list(parts, out)
         if skipped and not skip_unreadable:
             raise ZooError(skipped[0], UNREADABLE)
@@ -134,16 +137,7 @@ def embed_into(
         rows = total - unreadable
         write_embeddings(out, read_chunks(parts.listed()), space=space, rows=rows, listing=images.fingerprint())
         parts.remove()
-    unreadable_file = unreadable_list_path(out) if unreadable else None
-    return EmbeddingSummary(
-        path=out,
-        pictures=rows,
-        space=space,
-        resumed=start,
-        unreadable=unreadable,
-        skipped=skipped,
-        unreadable_file=unreadable_file,
-    )
+    return _summarise(out, space, pictures=rows, resumed=start, unreadable=unreadable, skipped=skipped)
 
 
 def unreadable_list_path(out: Path) -> Path:
@@ -176,16 +170,13 @@ def _read_finished(out: Path, space: EmbeddingSpace, images: ImageSource) -> Emb
         return None
     if table.space.identity != space.identity or table.metadata.get("zoo.list") != images.fingerprint():
         return None
-    unreadable = len(images) - len(table)
-    unreadable_file = unreadable_list_path(out) if unreadable else None
-    return EmbeddingSummary(
-        path=out,
-        pictures=len(table),
-        space=table.space,
-        resumed=len(images),
-        unreadable=unreadable,
-        unreadable_file=unreadable_file,
-    )
+    counts = {"pictures": len(table), "resumed": len(images), "unreadable": len(images) - len(table)}
+    return _summarise(out, table.space, **counts)
+
+
+def _summarise(out: Path, space: EmbeddingSpace, *, unreadable: int, **found: Any) -> EmbeddingSummary:
+    listed = unreadable_list_path(out) if unreadable else None
+    return EmbeddingSummary(path=out, space=space, unreadable=unreadable, unreadable_file=listed, **found)
 
 
 def _nothing_readable_error(total: int, skipped: tuple[str, ...]) -> ZooError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.embedding.embeddings import FiltersOf, Query, check_k, embed_query
-from zoo.embedding.search import DuplicateGroup, find_duplicates, find_nearest
+from zoo.embedding.search import find_duplicates, find_nearest
 from zoo.embedding.tables import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
@@ -116,11 +116,8 @@ def find_similar(
         raise UsageError(f"{picture} is not in {first.path}, and there is no such file.", "Check the path.")
     nearest = find_nearest(tables.blocks, vector, k, leave_out=itself)
     known = tables.rows([row for row, _ in nearest] + ([] if itself is None else [itself]))
-    query = (
-        EmbeddingRow(path="" if isinstance(picture, np.ndarray) else str(picture))
-        if itself is None
-        else known[itself][0]
-    )
+    named = "" if isinstance(picture, np.ndarray) else str(picture)
+    query = EmbeddingRow(path=named) if itself is None else known[itself][0]
     return SimilarityResult(query=query, matches=tuple(_as_match(known[row], score) for row, score in nearest))
 
 
@@ -143,9 +140,7 @@ def find_near_duplicates(
     """
     tables = open_tables(files)
     width = tables.tables[0].space.width
-    found: list[DuplicateGroup] = find_duplicates(
-        tables.blocks, len(tables), width=width, threshold=threshold, progress=progress
-    )
+    found = find_duplicates(tables.blocks, len(tables), width=width, threshold=threshold, progress=progress)
     known = tables.rows([row for group in found for row in group.rows])
     return [
         tuple(_as_match(known[row], score) for row, score in zip(group.rows, group.cosines, strict=True))

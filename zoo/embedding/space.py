@@ -61,8 +61,8 @@ class EmbeddingSpace:
         """
         return {
             "zoo.format": EMBEDDING_FORMAT,
-            "zoo.models.filters": self.filters,
-            "zoo.store.manifest": self.manifest,
+            "zoo.filters": self.filters,
+            "zoo.manifest": self.manifest,
             "zoo.cut": self.cut,
             "zoo.pool": self.pool,
             "zoo.size": str(self.size),
@@ -83,8 +83,8 @@ def read_space(metadata: Mapping[str, str], path: Path) -> EmbeddingSpace:
         raise FileError(path, newer, "Upgrade filterzoo, or write it again with `zoo embed`.")
     try:
         return EmbeddingSpace(
-            filters=metadata["zoo.models.filters"],
-            manifest=metadata["zoo.store.manifest"],
+            filters=metadata["zoo.filters"],
+            manifest=metadata["zoo.manifest"],
             cut=metadata["zoo.cut"],
             pool=metadata["zoo.pool"],
             size=int(metadata["zoo.size"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,12 +107,10 @@ class ParquetTable(EmbeddingTable):
                 yield first + skipped, block[skipped:]
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, EmbeddingRow]]:
-        there = [name for name in ("path", "label", "group") if name in self._names()]
+        there: list[str] = [name for name in ("path", "label", "group") if name in self._names()]
         for first, columns in self._batches(there, 65_536, 0):
-            length = len(columns["path"])
-            chosen = (
-                range(length) if wanted is None else sorted(n - first for n in wanted if first <= n < first + length)
-            )
+            size = len(columns["path"])
+            chosen = range(size) if wanted is None else sorted(n - first for n in wanted if first <= n < first + size)
             for offset in chosen:
                 yield first + offset, EmbeddingRow(**{name: columns[name][offset].as_py() for name in there})
 
@@ -130,7 +128,7 @@ class ParquetTable(EmbeddingTable):
 
         return set(pq.read_schema(self.path).names)
 
-    def _batches(self, columns: Sequence[str], size: int, start: int) -> Iterator[tuple[int, Any]]:
+    def _batches(self, columns: list[str], size: int, start: int) -> Iterator[tuple[int, Any]]:
         """Row groups one after another, those before `start` passed over."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -142,9 +140,7 @@ class ParquetTable(EmbeddingTable):
                     rows = opened.metadata.row_group(group).num_rows
                     if first + rows > start:  # a new reader each time: a shared one keeps what it has read in memory
                         at = first
-                        for batch in opened.iter_batches(
-                            size, row_groups=[group], columns=list(columns), use_threads=False
-                        ):
+                        for batch in opened.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
                             yield at, batch
                             at += batch.num_rows
                     first += rows
@@ -237,14 +233,10 @@ def _open_safetensors(path: Path) -> EmbeddingTable:
                 raise ValueError("its header is too long")
             header = json.loads(opened.read(length))
         metadata = header.get("__metadata__", {})
-        vectors_entry, rows = header["vectors"], header["rows"]
+        entry, rows = header["vectors"], header["rows"]
         begin = 8 + length
-        (count, width), (first, _), (lines, end) = (
-            vectors_entry["shape"],
-            vectors_entry["data_offsets"],
-            rows["data_offsets"],
-        )
-        if vectors_entry["dtype"] != "F32" or path.stat().st_size < begin + end:
+        (count, width), (first, _), (lines, end) = entry["shape"], entry["data_offsets"], rows["data_offsets"]
+        if entry["dtype"] != "F32" or path.stat().st_size < begin + end:
             raise ValueError("it ends too early")
         vectors = np.memmap(path, dtype="<f4", mode="r", offset=begin + first, shape=(count, width))
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:

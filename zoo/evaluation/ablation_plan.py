@@ -51,13 +51,7 @@ class AblationPlan:
 
 
 def plan_ablation(
-    recipe: Recipe,
-    left_out: str,
-    *,
-    out: Path,
-    only: Sequence[str] | None,
-    metric: str | None,
-    progress: Progress,
+    recipe: Recipe, left_out: str, *, out: Path, only: Sequence[str] | None, metric: str | None, progress: Progress
 ) -> AblationPlan:
     """Check all that can be wrong before the first training.
 

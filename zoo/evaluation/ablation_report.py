@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -264,31 +265,7 @@ def make_ablation_report(
         UsageError: no "without", no split, a variant without values for each seed, or a value that is not finite.
     """
     _check_values(values, variants, seeds)
-    told = []
-    for split, by_arm in values.items():
-        control = by_arm[CONTROL]
-        figures = tuple(
-            VariantMetrics(
-                key=key,
-                title=title,
-                values=tuple(float(one) for one in by_arm[key]),
-                against=None if key == CONTROL else compare_paired(by_arm[key], control, better=better, seed=seed),
-            )
-            for key, title in variants.items()
-        )
-        between = {
-            other: compare_paired(by_arm[TREATED], by_arm[other], better=better, seed=seed)
-            for other in (PLACEBO, TWO_STAGE)
-            if TREATED in variants and other in variants
-        }
-        told.append(
-            SplitMetrics(
-                split=split,
-                variants=figures,
-                against_placebo=between.get(PLACEBO),
-                against_rival=between.get(TWO_STAGE),
-            )
-        )
+    compare = partial(compare_paired, better=better, seed=seed)
     return AblationReport(
         head=head,
         metric=metric,
@@ -297,7 +274,35 @@ def make_ablation_report(
         left_out=left_out,
         groups=groups,
         seeds=tuple(int(one) for one in seeds),
-        splits=tuple(told),
+        splits=tuple(_compare_variants(split, by_variant, variants, compare) for split, by_variant in values.items()),
+    )
+
+
+def _compare_variants(
+    split: str,
+    values: Mapping[str, Sequence[float]],
+    variants: Mapping[str, str],
+    compare: Callable[[Sequence[float], Sequence[float]], PairedComparison],
+) -> SplitMetrics:
+    """Every variant with the control, and the head in question with its rivals, where they were run."""
+    rivals = {
+        other: compare(values[TREATED], values[other])
+        for other in (PLACEBO, TWO_STAGE)
+        if TREATED in variants and other in variants
+    }
+    return SplitMetrics(
+        split=split,
+        variants=tuple(
+            VariantMetrics(
+                key=key,
+                title=title,
+                values=tuple(float(one) for one in values[key]),
+                against=None if key == CONTROL else compare(values[key], values[CONTROL]),
+            )
+            for key, title in variants.items()
+        ),
+        against_placebo=rivals.get(PLACEBO),
+        against_rival=rivals.get(TWO_STAGE),
     )
 
 

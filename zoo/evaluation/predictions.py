@@ -17,7 +17,6 @@ from torch import Tensor
 from zoo import __version__
 from zoo.contracts import Box, Categories, Multilabel, PredictionTable
 from zoo.data import Window, find_window, map_in_order, open_images, read_image, resize
-from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
 from zoo.models import Model
@@ -112,23 +111,13 @@ def predict(
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
     paths = [entry.path for entry in open_images(pictures).entries()]
-    where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
+    arithmetic = Arithmetic.on(device, precision)
     ask = _make_predictor(model, arithmetic)
-    find_crop = _make_window_finder(model, Arithmetic(device=where, dtype=torch.float32))  # as in training
+    find_crop = _make_window_finder(model, Arithmetic(device=arithmetic.device, dtype=torch.float32))  # as in training
 
-    def one(index: int) -> tuple[Tensor, tuple[int, int], Window] | ZooError:
-        try:
-            image = read_image(paths[index])
-        except ZooError as error:
-            return error
-        left, top, right, bottom = window = find_crop(image)
-        return resize(image[:, top:bottom, left:right], model.size), (image.shape[2], image.shape[1]), window
-
-    images: list[Tensor] = []
-    names: list[str] = []
-    sizes: list[tuple[int, int]] = []
-    windows: list[Window] = []
+    read = _make_reader(paths, model.size, find_crop)
+    images: list[Tensor] = []  # of the batch that is being filled
+    found: list[tuple[str, tuple[int, int], Window]] = []
     skipped: list[str] = []
     answers: dict[str, list[Tensor]] = {name: [] for name in model.heads}
 
@@ -137,37 +126,53 @@ def predict(
             answers[name].append(answer)
         images.clear()
 
-    for index, result in enumerate(map_in_order(one, range(len(paths)))):
+    for index, result in enumerate(map_in_order(read, range(len(paths)))):
         if isinstance(result, ZooError):
             if not skip_unreadable:
                 raise result
             skipped.append(result.problem)
         else:
             images.append(result[0])
-            sizes.append(result[1])
-            windows.append(result[2])
-            names.append(paths[index])
-        if len(images) == EVALUATION_BATCH:
+            found.append((paths[index], *result[1:]))
+        if len(images) == EVALUATION_BATCH or (images and index + 1 == len(paths)):
             flush()
         progress("predicting", index + 1, len(paths))
-    if images:
-        flush()
-    if not names:
+    if not found:
         raise ZooError(f"None of the {len(paths)} pictures can be read. The first: {skipped[0]}")
+    names, sizes, windows = zip(*found, strict=True)
     joined = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
-    for name in joined:
-        if isinstance(model.head(name).target, Box):
-            corners = np.array(windows, dtype=np.float32)
-            start = np.tile(corners[:, :2], 2)
-            joined[name][:, :4] = start + joined[name][:, :4] * np.tile(corners[:, 2:] - corners[:, :2], 2)
+    for boxes in (joined[name] for name in joined if isinstance(model.head(name).target, Box)):
+        _scale_to_pixels(boxes, np.array(windows, dtype=np.float32))
     return Predictions(
-        images=tuple(names),
-        sizes=tuple(sizes),
+        images=names,
+        sizes=sizes,
         answers=joined,
         columns={name: _column_names(model, name, answer) for name, answer in joined.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
+
+
+def _make_reader(
+    paths: Sequence[str], side: int, find_crop: Callable[[Tensor], Window]
+) -> Callable[[int], tuple[Tensor, tuple[int, int], Window] | ZooError]:
+    """A path's number -> its picture as the model takes it, its own size in pixels, and the part that was taken."""
+
+    def read(index: int) -> tuple[Tensor, tuple[int, int], Window] | ZooError:
+        try:
+            image = read_image(paths[index])
+        except ZooError as error:
+            return error
+        left, top, right, bottom = window = find_crop(image)
+        return resize(image[:, top:bottom, left:right], side), (image.shape[2], image.shape[1]), window
+
+    return read
+
+
+def _scale_to_pixels(boxes: np.ndarray, windows: np.ndarray) -> None:
+    """Boxes (N, 4 or 5) in shares of the windows (N, 4) -> in pixels of the pictures, in place."""
+    start, end = np.tile(windows[:, :2], 2), np.tile(windows[:, 2:], 2)
+    boxes[:, :4] = start + boxes[:, :4] * (end - start)
 
 
 def _make_predictor(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from zoo.devices import pick_device, pick_precision
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 from zoo.training import Arithmetic, MetricValues, Run, model_outputs, reopen_dataset, score_outputs
@@ -38,9 +37,8 @@ def evaluate(
     """
     model = run.load_model()
     recipe = run.recipe
-    where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
-    data = reopen_dataset(run, root, device=where, progress=progress)
+    arithmetic = Arithmetic.on(device, recipe.training.precision)
+    data = reopen_dataset(run, root, device=arithmetic.device, progress=progress)
     for name, spec in model.specs.items():
         found = data.dataset.targets.get(spec.target or "")
         if found != model.head(name).target:
@@ -61,5 +59,5 @@ def evaluate(
     if split not in rows_by_split:
         raise UsageError(f"There is no split {split!r} with pictures; there is {', '.join(reversed(rows_by_split))}.")
     rows = rows_by_split[split]
-    outputs = model_outputs(model.to(where), decoded, rows, arithmetic=arithmetic, progress=progress)
+    outputs = model_outputs(model.to(arithmetic.device), decoded, rows, arithmetic=arithmetic, progress=progress)
     return score_outputs(model, outputs, decoded, rows)

@@ -150,7 +150,5 @@ def _two_stage_variant(
 
 def _oracle_variant(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Variant:
     return Variant(
-        key=ORACLE,
-        title=f"true crop, then {title}",
-        recipe=lambda seed, _: _with_crop(recipe, rest, seed, TRUTH),
+        key=ORACLE, title=f"true crop, then {title}", recipe=lambda seed, _: _with_crop(recipe, rest, seed, TRUTH)
     )

@@ -173,7 +173,7 @@ def _read_cached_repo(folder: Path, cache: Path) -> CachedRepo:
         for one in sorted(snapshots.iterdir() if snapshots.is_dir() else ())
         if one.is_dir() and _COMMIT.fullmatch(one.name)
     ]
-    incomplete_downloads = [
+    unfinished = [
         IncompleteDownload(
             repo=name,
             path=path,
@@ -182,9 +182,7 @@ def _read_cached_repo(folder: Path, cache: Path) -> CachedRepo:
         )
         for path in sorted((folder / "blobs").glob(f"*{INCOMPLETE}"))
     ]
-    return CachedRepo(
-        name=name, folder=folder, revisions=tuple(revisions), incomplete_downloads=tuple(incomplete_downloads)
-    )
+    return CachedRepo(name=name, folder=folder, revisions=tuple(revisions), incomplete_downloads=tuple(unfinished))
 
 
 def _read_cached_file(path: Path, snapshot: Path, roots: Sequence[Path]) -> CachedFile:

@@ -24,14 +24,14 @@ class ListedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class RepositoryListing:
     """A repository at one commit."""
 
     commit: str
     files: Mapping[str, ListedFile]
 
 
-def read_listing(repo: str, revision: str, *, token: str | None, where: str) -> Listing:
+def read_listing(repo: str, revision: str, *, token: str | None, where: str) -> RepositoryListing:
     """The commit that a revision means, and all files at it: one request.
 
     Args:
@@ -55,7 +55,7 @@ def read_listing(repo: str, revision: str, *, token: str | None, where: str) -> 
         raise FetchError(f"{where}: the server named the commit {said.sha!r}.", "Check HF_ENDPOINT.")
     if not all(_is_readable(one) for one in said.siblings or ()):
         raise _unreadable(where)
-    return Listing(commit=said.sha, files={one.rfilename: _listed(one) for one in said.siblings or ()})
+    return RepositoryListing(commit=said.sha, files={one.rfilename: _listed(one) for one in said.siblings or ()})
 
 
 def describe_file(repo: str, commit: str, name: str, *, token: str | None, where: str) -> RemoteFile:

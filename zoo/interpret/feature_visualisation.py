@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -90,13 +91,7 @@ def visualise_channels(
         maps = to_feature_map(part(network.normalise(images)), layer.cut)
         return maps[rows, chosen, maps.shape[-2] // 2, maps.shape[-1] // 2]
 
-    optimizer = torch.optim.Adam([canvas.spectrum], lr=RATE)
-    with torch.enable_grad():
-        for step in range(steps):
-            optimizer.zero_grad()
-            (-answers(canvas.moved(canvas.paint())).sum()).backward()
-            optimizer.step()
-            progress(f"visualising {layer.name}", step + 1, steps)
+    canvas.climb(answers, steps, tell=partial(progress, f"visualising {layer.name}"))
     with torch.no_grad():
         images = canvas.paint()
         heights = answers(images).cpu().numpy()
@@ -144,6 +139,16 @@ class _SpectralImages:
         seen = colours[:, :, self.inner, self.inner]
         deviation = seen.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
         return torch.sigmoid(self.middle + colours * (CONTRAST / deviation).clamp_max(1.0))
+
+    def climb(self, answers: Callable[[Tensor], Tensor], steps: int, *, tell: Callable[[int, int], None]) -> None:
+        """Gradient ascent of the sum of the answers to the pictures, moved anew at every step."""
+        optimizer = torch.optim.Adam([self.spectrum], lr=RATE)
+        with torch.enable_grad():
+            for step in range(steps):
+                optimizer.zero_grad()
+                (-answers(self.moved(self.paint())).sum()).backward()
+                optimizer.step()
+                tell(step + 1, steps)
 
     def moved(self, images: Tensor) -> Tensor:
         """Each shifted, turned and zoomed by chance, a little."""

@@ -31,11 +31,7 @@ def add_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[s
     specs: dict[str, HeadSpec] = {}
     for entry in entries:
         spec = HeadSpec(
-            plugin=entry.plugin,
-            target=entry.target_name,
-            weight=entry.weight,
-            options=entry.options,
-            called=entry.name,
+            plugin=entry.plugin, target=entry.target_name, weight=entry.weight, options=entry.options, called=entry.name
         )
         try:
             find_plugin("head", spec.plugin)
@@ -140,9 +136,7 @@ def load_model(name: str | Path, **where: Any) -> Model:
         )
     model = add_heads(filters, published.manifest.heads, read_head_tensors(published))
     if published.manifest.crop is not None:
-        model.crop = _load_cropper(
-            published.manifest, {key: value for key, value in where.items() if key != "revision"}
-        )
+        model.crop = _load_cropper(published.manifest, {**where, "revision": None})
     return model
 
 

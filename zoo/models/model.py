@@ -98,9 +98,7 @@ class Model(nn.Module):
 
     def answer(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Predictions in the targets' own terms, calibrated by the temperatures where they were fitted."""
-        return {
-            name: self.head(name).predict(output / self.temperatures.get(name, 1.0)) for name, output in outputs.items()
-        }
+        return {name: self.head(name).predict(raw / self.temperatures.get(name, 1.0)) for name, raw in outputs.items()}
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> dict[str, Tensor]:

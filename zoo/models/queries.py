@@ -74,6 +74,4 @@ def similar(
         FileError: a file that is missing, empty, truncated or holds no embeddings; a picture that is none.
         ZooError: the filters cannot be loaded.
     """
-    return find_similar(
-        picture, files, k=k, filters_of=NamedFilters if filters is None else lambda space, where: filters
-    )
+    return find_similar(picture, files, k=k, filters_of=NamedFilters if filters is None else lambda *_: filters)

@@ -93,39 +93,35 @@ class NetworkProfile:
                 continue  # parameters and plain numbers are available on both sides of a cut
             readers = [order[user] for user in node.users]
             if reach <= index and node.op != "placeholder" and readers and _is_map(self.steps[node].shape):
-                feature_node = self.feature_node(node)
-                if feature_node is not None and not _is_identity(self.trace, node):
-                    found.append(feature_node)
+                one = self.feature_node(node)
+                if one is not None and not _is_identity(self.trace, node):
+                    found.append(one)
             reach = max([reach, *readers])
         return found
 
 
 def find_blocks(profile: NetworkProfile) -> list[FeatureNode]:
     """The last cut candidate of every resolution level; of every encoder layer for tokens."""
-    cut_candidates = _find_body(profile)
-    layers = _encoder_layers(cut_candidates)
+    candidates = _find_body(profile)
+    layers = _encoder_layers(candidates)
     if layers:
-        before = [
-            feature_node
-            for feature_node in cut_candidates
-            if feature_node.layout != "NLC" and feature_node.stride < layers[0].stride
-        ]
+        before = [one for one in candidates if one.layout != "NLC" and one.stride < layers[0].stride]
         return [*_last_of_each_level(profile.trace.module, [*before, *layers[:1]])[:-1], *layers]
-    return _last_of_each_level(profile.trace.module, cut_candidates)
+    return _last_of_each_level(profile.trace.module, candidates)
 
 
 def _find_body(profile: NetworkProfile) -> list[FeatureNode]:
     """The cut candidates from the first node with parameters to the last before the pooling and the classifier."""
-    cut_candidates = profile.cut_candidates
+    candidates = profile.cut_candidates
     weighted = [node for node in profile.trace.graph.nodes if _has_parameters(profile.trace, node)]
-    if not weighted or not cut_candidates:
+    if not weighted or not candidates:
         return []
     order = {node: index for index, node in enumerate(profile.trace.graph.nodes)}
     start = order[weighted[0]]
     result = profile.trace.output.args[0]
-    if cut_candidates[-1].node is result:  # a network that was cut already: all of it is body
-        return [feature_node for feature_node in cut_candidates if order[feature_node.node] >= start]
-    pooled = (order[after.node] for before, after in pairwise(cut_candidates) if before.side > 2 and after.side == 1)
+    if candidates[-1].node is result:  # a network that was cut already: all of it is body
+        return [one for one in candidates if order[one.node] >= start]
+    pooled = (order[after.node] for before, after in pairwise(candidates) if before.side > 2 and after.side == 1)
     head = next(pooled, len(order))  # what follows global pooling is no block
     mapped = [node for node in weighted if _is_map(profile.steps[node].shape) and not _in_classifier(profile, node)]
     mapped = [node for node in mapped if order[node] < head]
@@ -134,27 +130,27 @@ def _find_body(profile: NetworkProfile) -> list[FeatureNode]:
     end = order[mapped[-1]]
     tail_open = True
     body: list[FeatureNode] = []
-    for feature_node in cut_candidates:
-        index = order[feature_node.node]
+    for one in candidates:
+        index = order[one.node]
         if index > end and body:
-            same = feature_node.side == body[-1].side and not _in_classifier(profile, feature_node.node)
+            same = one.side == body[-1].side and not _in_classifier(profile, one.node)
             tail_open = (
                 tail_open
                 and (same or order[body[-1].node] < end)
-                and not _is_pooling_or_flattening(profile.trace, feature_node.node)
+                and not _is_pooling_or_flattening(profile.trace, one.node)
             )
         if index >= start and tail_open:
-            body.append(feature_node)
+            body.append(one)
     return body
 
 
-def _last_of_each_level(module: nn.Module, cut_candidates: Sequence[FeatureNode]) -> list[FeatureNode]:
+def _last_of_each_level(module: nn.Module, candidates: Sequence[FeatureNode]) -> list[FeatureNode]:
     levels: list[list[FeatureNode]] = []
-    for feature_node in cut_candidates:
-        if not levels or feature_node.stride > levels[-1][0].stride:
-            levels.append([feature_node])
-        elif feature_node.stride == levels[-1][0].stride:
-            levels[-1].append(feature_node)
+    for one in candidates:
+        if not levels or one.stride > levels[-1][0].stride:
+            levels.append([one])
+        elif one.stride == levels[-1][0].stride:
+            levels[-1].append(one)
     reductions = [level[0].path for level in levels[1:]]
     ends = []
     for level, reduction in zip(levels, [*reductions, None], strict=True):
@@ -172,8 +168,8 @@ def _last_before_reduction(
     parts, modules = reduction.split("."), dict(module.named_modules())
     for depth in range(1, len(parts)):
         unit = ".".join(parts[:depth])
-        inside = [feature_node for feature_node in level if _is_below(feature_node.path, unit)]
-        outside = [feature_node for feature_node in level if not _is_below(feature_node.path, unit)]
+        inside = [one for one in level if _is_below(one.path, unit)]
+        outside = [one for one in level if not _is_below(one.path, unit)]
         alone = sum(_is_below(path, unit) for path in reductions) == 1
         if alone and outside and not _contains_stage(modules, unit, inside, reduction):
             return outside[-1]
@@ -182,23 +178,23 @@ def _last_before_reduction(
 
 def _contains_stage(parts: Mapping[str, nn.Module], unit: str, inside: Sequence[FeatureNode], reduction: str) -> bool:
     """Whether a part with parts of its own, a stage or a layer, lies in the unit and wholly before the reduction."""
-    for feature_node in inside:
-        child = ".".join(feature_node.path.split(".")[: unit.count(".") + 2])
+    for one in inside:
+        child = ".".join(one.path.split(".")[: unit.count(".") + 2])
         whole = not _is_below(reduction, child) and child in parts
         if whole and any(next(part.parameters(), None) is not None for part in parts[child].children()):
             return True
     return False
 
 
-def _encoder_layers(cut_candidates: Sequence[FeatureNode]) -> list[FeatureNode]:
+def _encoder_layers(candidates: Sequence[FeatureNode]) -> list[FeatureNode]:
     """The last cut candidate of every encoder layer (of the outermost row of modules that give tokens); else none."""
-    tokens = [feature_node for feature_node in cut_candidates if feature_node.layout == "NLC"]
+    tokens = [one for one in candidates if one.layout == "NLC"]
     rows: dict[str, dict[str, FeatureNode]] = {}
-    for feature_node in tokens:
-        parts = feature_node.path.split(".")
+    for one in tokens:
+        parts = one.path.split(".")
         for depth in range(1, len(parts)):
             if parts[depth - 1][-1].isdigit():
-                rows.setdefault(".".join(parts[: depth - 1]), {})[parts[depth - 1]] = feature_node
+                rows.setdefault(".".join(parts[: depth - 1]), {})[parts[depth - 1]] = one
                 break
     row = max(rows.values(), key=len, default={})
     if len(row) < 2:

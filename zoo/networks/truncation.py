@@ -23,7 +23,7 @@ from torch import Tensor, fx, nn
 from zoo.contracts import Cut
 from zoo.errors import ZooError
 from zoo.networks.blocks import MOST_PREFIX_TOKENS, FeatureNode, NetworkProfile, find_blocks, profile_nodes
-from zoo.networks.tracing import FROZEN, Trace, TracedModule, build_traced_module, on_meta, trace
+from zoo.networks.tracing import FROZEN, Trace, TracedModule, build_traced_module, trace
 
 
 def find_cuts(module: nn.Module, *, size: int) -> list[Cut]:
@@ -288,15 +288,3 @@ def _build_part(
         result = values[0] if len(values) == 1 else values
     graph.output(result)
     return build_traced_module(network, graph, paths)
-
-
-__all__ = [
-    "SequentialFeatures",
-    "describe_cut",
-    "find_cuts",
-    "freeze",
-    "on_meta",
-    "split",
-    "to_feature_map",
-    "truncate",
-]

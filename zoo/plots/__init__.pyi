@@ -20,6 +20,7 @@ from .page import (
 from .page_template import page_style as page_style, render_page as render_page
 from .png import LARGEST_PNG as LARGEST_PNG, save_png as save_png
 from .probe import draw_probe as draw_probe
+from .runs import draw_run_plots as draw_run_plots
 from .style import (
     DENSITY as DENSITY,
     INK as INK,

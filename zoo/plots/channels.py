@@ -68,7 +68,7 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
     right = max(first + max(most * (TILE + GAP) - GAP, 0), round(left + text_width(title, TITLE, bold=True) - wide))
     top = MARGIN + TITLE + 14 + (TEXT + 12 if note else 0) + TEXT + 12
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * (TILE + ROW) - ROW + MARGIN), PAPER)
-    pen = _draw_heading(sheet, title, note)
+    pen = draw_heading(sheet, title, note)
     if visualisations:
         pen.text((left, top - TEXT - 10), "visualisation", fill=MUTED, font=font(TEXT))
     if most:
@@ -111,7 +111,7 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     step = side + line + ROW
     right = max(across + most * (side + GAP) - GAP, MARGIN + round(text_width(title, TITLE, bold=True)))
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * step - ROW + MARGIN - 8), PAPER)
-    pen = _draw_heading(sheet, title, note)
+    pen = draw_heading(sheet, title, note)
     _paste_tile(sheet, picture, (MARGIN, top), side=side)
     pen.text((MARGIN, top + side + 6), "the picture", fill=MUTED, font=font(TEXT - 2))
     for number, row in enumerate(rows):
@@ -137,7 +137,8 @@ def colour_map(values: np.ndarray) -> np.ndarray:
     return np.rint(255 * colours[..., :3]).astype(np.uint8)
 
 
-def _draw_heading(sheet: Image.Image, title: str, note: str) -> ImageDraw.ImageDraw:
+def draw_heading(sheet: Image.Image, title: str, note: str) -> ImageDraw.ImageDraw:
+    """Write a sheet's title and the line below it, shortened to the sheet; gives the pen to go on with."""
     pen = ImageDraw.Draw(sheet)
     room = sheet.width - 2 * MARGIN
     pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room / BOLD), fill=INK, font=font(TITLE, bold=True))

@@ -127,13 +127,7 @@ def _row_height(lines: Sequence[Sequence[str]]) -> int:
 
 
 def _draw_tile(
-    sheet: Image.Image,
-    picture: ImageLike,
-    corner: tuple[int, int],
-    *,
-    frame: str,
-    lines: Sequence[str],
-    colour: str,
+    sheet: Image.Image, picture: ImageLike, corner: tuple[int, int], *, frame: str, lines: Sequence[str], colour: str
 ) -> None:
     """Put one picture, whole and in its proportions, into its framed square, and its caption under it."""
     draw = ImageDraw.Draw(sheet)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zoo.errors import UsageError
+from zoo.plots.channels import MARGIN, TEXT, TITLE, draw_heading
 from zoo.plots.grid import stretch_contrast
 from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, font, render_figure, text_width
 
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 1500
-MARGIN = 28
 TILE = 96
 GAP = 14
-TITLE, TEXT = 26, 18
 MOST_LABELS = 24  # of layers beside each other
-BOLD = 1.2  # how much wider bold letters are, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +70,7 @@ def draw_drift(
     below = top + plot.height + 18
     rows = 3 * (TILE + GAP) + 3 * TEXT + 14 if len(before) else 0
     sheet = Image.new("RGB", (WIDTH, below + rows + (MARGIN if rows else 6)), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    room = WIDTH - 2 * MARGIN
-    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room / BOLD), fill=INK, font=font(TITLE, bold=True))
-    if note:
-        pen.text((MARGIN, MARGIN + TITLE + 14), fit_text(note, TEXT, room), fill=MUTED, font=font(TEXT))
+    draw_heading(sheet, title, note)
     sheet.paste(plot, (0, top))
     if len(before):
         _draw_pairs(sheet, before, after, captions, below, first)

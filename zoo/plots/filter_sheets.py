@@ -113,63 +113,59 @@ def show_filters(
         ZooError: none of the pictures can be read; the base has no layer in common.
     """
     options = options or FilterSheetOptions()
-    sheet_writer = _SheetWriter(filters=filters, folder=Path(folder), options=options)
-    if sheet_writer.folder.exists() and not sheet_writer.folder.is_dir():
-        raise FileError(sheet_writer.folder, "this is a file", "Name a folder with `folder=`.")
+    writer = _SheetWriter(filters=filters, folder=Path(folder), options=options)
+    if writer.folder.exists() and not writer.folder.is_dir():
+        raise FileError(writer.folder, "this is a file", "Name a folder with `folder=`.")
     layers = find_layers(filters, options.layers)
-    shown = FilterSheets(folder=sheet_writer.folder, files=())
-    _draw_first_filters(sheet_writer)
+    shown = FilterSheets(folder=writer.folder, files=())
+    _draw_first_filters(writer)
     reader = None if images is None else ImageReader(images, size=filters.input.size)
-    looked = _choose_channels(sheet_writer, layers, reader, progress)
+    looked = _choose_channels(writer, layers, reader, progress)
     if looked is not None:
         chosen, palette, count = looked
-        visualisations = [_visualise_layer(sheet_writer, one, palette, progress) for one in chosen]
+        visualisations = [_visualise_layer(writer, one, palette, progress) for one in chosen]
         shown = replace(shown, layers=tuple(chosen), visualisations=tuple(visualisations), pictures=count)
     if picture is None and reader is not None and options.may_show_pictures:
         picture = reader.first()
     if picture is not None:
-        maps = compute_activations(
-            filters, picture, find_layers(filters) if options.layers else layers, device=options.device
-        )
+        every = find_layers(filters) if options.layers else layers
+        maps = compute_activations(filters, picture, every, device=options.device)
         shown = replace(shown, maps=maps)
-        _save_sheet(sheet_writer, "activations.png", _draw_activations_sheet(sheet_writer, picture, maps))
+        _save_sheet(writer, "activations.png", _draw_activations_sheet(writer, picture, maps))
     if base is not None:
         drift = measure_drift(filters, base, reader, device=options.device, progress=progress)
         shown = replace(shown, drift=drift)
-        _save_sheet(sheet_writer, "drift.png", _draw_drift_sheet(sheet_writer, drift))
+        _save_sheet(writer, "drift.png", _draw_drift_sheet(writer, drift))
     skipped = tuple(reader.skipped) if reader else ()
-    return replace(shown, files=tuple(sheet_writer.files), notes=tuple(sheet_writer.notes), skipped=skipped)
+    return replace(shown, files=tuple(writer.files), notes=tuple(writer.notes), skipped=skipped)
 
 
-def _draw_first_filters(sheet_writer: _SheetWriter) -> None:
+def _draw_first_filters(writer: _SheetWriter) -> None:
     """The first layer's filters, where there is a convolution."""
-    bank = sheet_writer.filters.first_bank
+    bank = writer.filters.first_bank
     if bank is None:
-        sheet_writer.notes.append(
-            f"{sheet_writer.filters.name} has no convolution: there are no first filters to draw."
-        )
+        writer.notes.append(f"{writer.filters.name} has no convolution: there are no first filters to draw.")
         return
-    _save_sheet(sheet_writer, "filters.png", draw_filters(bank.numpy()))
+    _save_sheet(writer, "filters.png", draw_filters(bank.numpy()))
 
 
 def _choose_channels(
-    sheet_writer: _SheetWriter, layers: Sequence[Layer], images: ImageReader | None, progress: Progress
+    writer: _SheetWriter, layers: Sequence[Layer], images: ImageReader | None, progress: Progress
 ) -> tuple[list[TopPatches], Palette | None, int] | None:
     """Choose the channels, by pictures or by noise; tokens, which have no place, are left out and noted."""
-    options = sheet_writer.options
+    options = writer.options
     placed = [layer for layer in layers if layer.field is not None]
     tokens = [layer.name for layer in layers if layer.field is None]
     if tokens:
         which = tokens[0] if len(tokens) == 1 else f"{tokens[0]} to {tokens[-1]}"
-        sheet_writer.notes.append(
-            f"{which} of {sheet_writer.filters.name}: tokens that each see the whole picture; no patches or "
-            "visualisations."
+        writer.notes.append(
+            f"{which} of {writer.filters.name}: tokens that each see the whole picture; no patches or visualisations."
         )
     if not placed:
         return None
-    size = sheet_writer.filters.input.size
+    size = writer.filters.input.size
     seen = find_top_patches(
-        sheet_writer.filters,
+        writer.filters,
         placed,
         images if images is not None else ImageReader(draw_noise(size, seed=options.seed), size=size),
         channels=options.channels,
@@ -183,10 +179,10 @@ def _choose_channels(
 
 
 def _visualise_layer(
-    sheet_writer: _SheetWriter, strongest: TopPatches, palette: Palette | None, progress: Progress
+    writer: _SheetWriter, strongest: TopPatches, palette: Palette | None, progress: Progress
 ) -> FeatureVisualisations:
     """Visualise the chosen channels of a layer, and draw them alone and beside their patches."""
-    layer, filters, options = strongest.layer, sheet_writer.filters, sheet_writer.options
+    layer, filters, options = strongest.layer, writer.filters, writer.options
     visualisations = visualise_channels(
         filters,
         layer,
@@ -199,11 +195,8 @@ def _visualise_layer(
         progress=progress,
     )
     labels = [f"channel {channel}" for channel in visualisations.channels]
-    _save_sheet(
-        sheet_writer,
-        f"dreams-{_file_name_part(layer.name)}.png",
-        draw_sheet(list(visualisations.pictures), labels, columns=4),
-    )
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", layer.name)
+    _save_sheet(writer, f"dreams-{name}.png", draw_sheet(list(visualisations.pictures), labels, columns=4))
     if strongest.patches.shape[1]:
         rows = [
             ChannelRow(label=label, visualisation=picture, patches=tuple(patches))
@@ -212,28 +205,24 @@ def _visualise_layer(
         side = strongest.patches.shape[2]
         sees = f"a cell sees {side} x {side} of {filters.input.size} x {filters.input.size} pixels"
         note = f"{len(rows)} of {layer.cut.channels} channels, those that vary most from picture to picture; {sees}"
-        title = _sheet_title(sheet_writer, f"feature visualisations of {layer.name}")
-        _save_sheet(
-            sheet_writer, f"patches-{_file_name_part(layer.name)}.png", draw_channels(rows, title=title, note=note)
-        )
+        title = _sheet_title(writer, f"feature visualisations of {layer.name}")
+        _save_sheet(writer, f"patches-{name}.png", draw_channels(rows, title=title, note=note))
     return visualisations
 
 
-def _draw_activations_sheet(
-    sheet_writer: _SheetWriter, picture: Tensor, maps: Sequence[LayerActivations]
-) -> Image.Image:
+def _draw_activations_sheet(writer: _SheetWriter, picture: Tensor, maps: Sequence[LayerActivations]) -> Image.Image:
     rows = []
     for one in maps:
         height, width = one.mean.shape
         captions = ("mean of all", *(f"channel {channel}" for channel in one.channels))
         note = f"{one.layer.cut.channels} channels, {height} x {width}"
         rows.append(MapRow(label=one.layer.name, note=note, maps=(one.mean, *one.strongest), captions=captions))
-    title = _sheet_title(sheet_writer, "one picture through the layers")
+    title = _sheet_title(writer, "one picture through the layers")
     note = "the mean over the channels, and the four channels that answer most; dark: least, pale: most"
     return draw_maps(picture.permute(1, 2, 0).numpy(), rows, title=title, note=note)
 
 
-def _draw_drift_sheet(sheet_writer: _SheetWriter, drift: Drift) -> Image.Image:
+def _draw_drift_sheet(writer: _SheetWriter, drift: Drift) -> Image.Image:
     known = f"linear CKA on {drift.pictures:,} pictures, 1: unchanged" if drift.pictures else "no pictures, so no CKA"
     missing = f"; {drift.missing} layers are not in both" if drift.missing else ""
     return draw_drift(
@@ -244,21 +233,16 @@ def _draw_drift_sheet(sheet_writer: _SheetWriter, drift: Drift) -> Image.Image:
             f"filter {number}: {100 * distance:.2g}%"
             for number, distance in zip(drift.moved, drift.distances, strict=True)
         ],
-        title=_sheet_title(sheet_writer, f"drift from {drift.base}"),
+        title=_sheet_title(writer, f"drift from {drift.base}"),
         note=f"what fine-tuning changed; {known}{missing}",
         first=drift.first or "the first layer",
     )
 
 
-def _save_sheet(sheet_writer: _SheetWriter, name: str, image: Image.Image) -> None:
-    sheet_writer.files.append(save_png(image, sheet_writer.folder / name, largest=sheet_writer.options.largest).name)
+def _save_sheet(writer: _SheetWriter, name: str, image: Image.Image) -> None:
+    writer.files.append(save_png(image, writer.folder / name, largest=writer.options.largest).name)
 
 
-def _sheet_title(sheet_writer: _SheetWriter, said: str) -> str:
-    name = sheet_writer.filters.name if sheet_writer.options.title is None else sheet_writer.options.title
+def _sheet_title(writer: _SheetWriter, said: str) -> str:
+    name = writer.filters.name if writer.options.title is None else writer.options.title
     return f"{name}: {said}" if name else said[0].upper() + said[1:]
-
-
-def _file_name_part(name: str) -> str:
-    """A layer's name as a part of a file's."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

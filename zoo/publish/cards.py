@@ -13,6 +13,7 @@ from typing import Any
 from zoo.contracts import Box, Categories, Cut, Multilabel, Target
 from zoo.files import write_atomically
 from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
+from zoo.plots import render_page
 from zoo.store import CARD_FILE
 from zoo.training import DatasetRecord, SplitsRecord
 
@@ -169,43 +170,25 @@ def _can_be_dataset(name: str) -> bool:
 
 
 def _body(card: ModelCard, pictures: set[str]) -> str:
-    short = card.backbone.rpartition("/")[2]
-    began = _describe_origin(card)
-    options = ", ".join(f"{key} = {value}" for key, value in card.dataset.options.items())
-    parts = [
-        f"# {card.name}",
-        card.about,
-        f"Feature filters: `{short}` cut after `{card.cut.name}` (`{card.cut.node}`), {card.parameters:,} parameters, "
-        f"{card.cut.channels} channels, one cell for every {card.cut.stride} x {card.cut.stride} pixels. "
-        f"The weights {began}.",
-        "## Use",
-        "```python\nimport zoo\n"
-        f'filters = zoo.load("{card.use}")\n'
-        'vectors = filters.embed("photos/").vectors  # (N, ' + str(card.cut.channels) + ")\n```",
-        f"`model.safetensors` holds the parameters under `{short}`'s own names: "
-        "`load_state_dict(..., strict=False)` puts them into the plain backbone.",
-        "## Scores",
-        _scores(card),
-        "## How it was made",
-        f"- data: `{card.dataset.name}` of the package `{card.dataset.package}` "
-        f"{card.dataset.version}" + (f" ({options})" if options else ""),
-        f"- licence of the pictures: {card.dataset_license or 'unknown'}",
-        f"- pictures: {card.splits.train:,} to train, {card.splits.val:,} to validate, "
-        f"{card.splits.test:,} to test, resized to {card.size} x {card.size} pixels ({card.splits.how})"
-        + (f"; {card.crop}" if card.crop else ""),
-        f"- seed {card.seed}, {card.device}, {card.seconds:,.0f} seconds",
-        f"- weights published as {card.dtype}"
-        + ("" if card.dtype == "float32" else "; scored in float32, before they were rounded"),
-        "- " + ", ".join(f"{package} {number}" for package, number in card.versions.items()),
-        "- `recipe.toml` trains it again; `metrics.json` has every epoch",
-    ]
-    for name, target in card.heads.items():
-        if isinstance(target, Categories):
-            parts += [f"## Classes of the head `{name}`", ", ".join(f"`{one}`" for one in target.names)]
-    for picture, file in _pictures_to_show(pictures):
-        parts += [f"## {picture.title}", picture.about, f"![{picture.alt}]({file})"]
-    text = "\n\n".join(part for part in parts if part) + "\n"
-    return text.replace("\n\n- ", "\n- ").replace("## How it was made\n- ", "## How it was made\n\n- ")
+    scores = {
+        f"{split}, {head}": {key: value for key, value in metrics.items() if isinstance(value, float)}
+        for split, by_head in card.figures.items()
+        for head, metrics in by_head.items()
+    }
+    text = render_page(
+        "card.md.j2",
+        package="zoo.publish",
+        escape=False,
+        card=card,
+        short=card.backbone.rpartition("/")[2],
+        origin=_describe_origin(card),
+        options=", ".join(f"{key} = {value}" for key, value in card.dataset.options.items()),
+        scores=scores,
+        columns=list(dict.fromkeys(column for figures in scores.values() for column in figures)),
+        classes={name: one.names for name, one in card.heads.items() if isinstance(one, Categories)},
+        shown=list(_pictures_to_show(pictures)),
+    )
+    return text.rstrip() + "\n"
 
 
 def _pictures_to_show(pictures: set[str]) -> Iterator[tuple[_CardPicture, str]]:
@@ -228,23 +211,3 @@ def _describe_origin(card: ModelCard) -> str:
     else:
         what = f"began with `{card.weights}` weights" + (f" (`{card.base_repo}`)" if card.base_repo else "")
     return what + (f", licence {card.base_license}" if card.base_license else "")
-
-
-def _scores(card: ModelCard) -> str:
-    rows = []
-    for split, by_head in card.figures.items():
-        for head, metrics in by_head.items():
-            figures = {key: value for key, value in metrics.items() if isinstance(value, float)}
-            rows.append((f"{split}, {head}", figures))
-    if not rows:
-        return "None were measured."
-    columns = list(dict.fromkeys(column for _, figures in rows for column in figures))
-    lines = [
-        "| pictures, head | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
-        "|---|" + "---:|" * len(columns),
-    ]
-    lines += [
-        f"| {title} | " + " | ".join(f"{figures[column]:.4f}" if column in figures else "" for column in columns) + " |"
-        for title, figures in rows
-    ]
-    return "\n".join(lines)

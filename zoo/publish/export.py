@@ -13,15 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.contracts import Categories
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import as_file_error, sha256_of, write_atomically
 from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head, fetch
-from zoo.plots import draw_confusion, draw_curves, draw_filters
+from zoo.plots import draw_run_plots
 from zoo.progress import Progress, silent
 from zoo.publish.cards import README as CARD, ModelCard, write_card
 from zoo.publish.run_plots import draw_filter_plots
@@ -48,8 +46,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 class ExportOptions:
     """Name, licences and options of an export."""
 
-    name: str
-    license: str
+    name: str = ""
+    license: str = ""
     about: str = ""
     use: str = ""  # the argument of zoo.load in the card's example; the name where not given
     base_repo: str | None = None  # "owner/name" of the Hub, where the weights began
@@ -176,23 +174,6 @@ def _write_recipe_and_metrics(part: Path, run: Run) -> None:
     write_atomically(part / "metrics.json", json.dumps(content, indent=1) + "\n")
 
 
-def draw_run_plots(folder: Path, run: Run, model: Model) -> None:
-    """Draw a finished run's first filters, confusion and curves into a folder, as PNG."""
-    if (bank := model.filters.first_bank) is not None:
-        draw_filters(bank.numpy()).save(folder / "filters.png")
-    split = "test" if run.metrics.get("test") else "validation"
-    figures = run.metrics.get(split) or {}
-    classified = [name for name in model.heads if "confusion" in figures.get(name, {})]
-    for name in classified:
-        target = model.head(name).target
-        if isinstance(target, Categories):
-            matrix = np.array(figures[name]["confusion"], dtype=np.int64)
-            file = "confusion.png" if name == classified[0] else f"confusion-{name}.png"
-            draw_confusion(matrix, target.names, title=f"{name}, {split} pictures").save(folder / file)
-    if run.history:
-        draw_curves(run.history).save(folder / "curves.png")
-
-
 def _draw_filter_sheets(part: Path, run: Run, model: Model, *, show_pictures: bool, progress: Progress) -> None:
     """Draw what the filters see, and warn of what could not be drawn, or may not."""
     run_plots = draw_filter_plots(run, model.filters, part, show_pictures=show_pictures, progress=progress)
@@ -237,12 +218,7 @@ def _weights_text(record: RunRecord) -> str:
 
 
 def _manifest(
-    part: Path,
-    run: Run,
-    model: Model,
-    options: ExportOptions,
-    headers: Mapping[str, str],
-    crop: CropEntry | None,
+    part: Path, run: Run, model: Model, options: ExportOptions, headers: Mapping[str, str], crop: CropEntry | None
 ) -> Manifest:
     record, filters = run.record, model.filters
     files = {

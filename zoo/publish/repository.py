@@ -104,12 +104,8 @@ class RepositoryUpload:
         remote, options = self.remote, self.options
         theirs = self._remote_manifest()
         known = collect_personal_data(owner=remote.repo.partition("/")[0], secrets=login_tokens(remote.token))
-        said = {
-            "the commit's message": options.message or "",
-            "the tag": options.tag or "",
-            "the branch": remote.branch,
-        }
-        check_privacy(self.files, known, allow=options.allow, texts=said)
+        own = {"the commit's message": options.message or "", "the tag": options.tag or "", "the branch": remote.branch}
+        check_privacy(self.files, known, allow=options.allow, texts=own)
         self._refuse_to_overwrite(theirs)
         notes = self._keep_edited_readme()
         listed = set(theirs.files) if theirs else set()

@@ -59,14 +59,15 @@ def draw_filter_plots(
     """
     licence = str(run.record.dataset.license or "").lower()
     is_open = licence not in UNKNOWN_LICENCES and not forbids_derivatives(licence)
-    key = _cache_key(run, filters, may_show_pictures=is_open or show_pictures)
+    may_show = is_open or show_pictures
+    key = _cache_key(run, filters, may_show_pictures=may_show)
     kept = run.folder / CACHE_FOLDER / key
     try:
         kept.parent.mkdir(exist_ok=True)
     except OSError:  # a run that cannot be written to is drawn anew every time
-        return _draw_plots(run, filters, folder, may_show_pictures=is_open or show_pictures, progress=progress)
+        return _draw_plots(run, filters, folder, may_show_pictures=may_show, progress=progress)
     if not (kept / "portrait.json").is_file():
-        run_plots = _draw_into_cache(run, filters, kept, may_show_pictures=is_open or show_pictures, progress=progress)
+        run_plots = _draw_into_cache(run, filters, kept, may_show_pictures=may_show, progress=progress)
     else:
         said = json.loads((kept / "portrait.json").read_text())
         run_plots = RunPlots(files=tuple(said["files"]), notes=tuple(said["notes"]))
@@ -188,18 +189,8 @@ def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
     """A hash of what the pictures depend on, 16 hex digits."""
     status = (run.folder / FILTERS_FILE).stat()
     dtype = str(next(filters.module.parameters()).dtype)
-    facts = [
-        version("filterzoo"),
-        status.st_size,
-        status.st_mtime_ns,
-        dtype,
-        _sum_of_weights(filters),
-        may_show_pictures,
-    ]
+    # Tells weights that were rounded for publishing from those that were not.
+    total = float(sum(parameter.detach().double().abs().sum() for parameter in filters.module.parameters()))
+    facts = [version("filterzoo"), status.st_size, status.st_mtime_ns, dtype, total, may_show_pictures]
     facts += [CHANNELS, STEPS, VISUALIZATION_GFLOP, MOST_PICTURES, SEARCH_GFLOP]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
-
-def _sum_of_weights(filters: Filters) -> float:
-    """A checksum that differs between weights rounded for publishing and the original ones."""
-    return float(sum(parameter.detach().double().abs().sum() for parameter in filters.module.parameters()))

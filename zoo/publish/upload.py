@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypedDict, Unpack, get_args
 
 from zoo.errors import UsageError
 from zoo.files import sha256_of, write_atomically
@@ -30,27 +31,41 @@ from zoo.training import Run, open_run
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII)
 
 
+class PushOptions(TypedDict, total=False):
+    """What `push` takes beside the places: what is published, and how it goes to the Hub. None: as if not given."""
+
+    name: str | None  # what the filters are called; the repository's or the folder's name by default
+    license: str | None  # a word of the Hub's, `apache-2.0`; the base's own by default
+    about: str  # a sentence for listings
+    dataset_license: str | None  # the pictures' licence, where known
+    base_license: str | None  # the licence of what the weights began as, where nothing says it
+    dtype: str  # of the published weights, `float32` (by default), `float16` (half the bytes) or `bfloat16`
+    heads: bool  # whether the heads go along; they do by default
+    pictures: PicturePolicy  # of what the filters see in the card; patches only of an open licence by default
+    private: bool | None  # whether a new repository is seen by its owner only
+    create_pr: bool  # open a pull request instead of changing the branch
+    tag: str | None  # a name for the new commit
+    message: str | None  # of the commit
+    replace_existing: bool  # replace what is there already, a README that a person wrote included
+    allow: tuple[str, ...]  # texts that are not private
+    dry_run: bool  # check all, say what would be sent, and send nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _PushOptions:
-    """The options of a push, without those of the upload."""
+class _Push:
+    """Where to publish, and all options."""
 
     to: Path | None
     repo: str | None
-    name: str | None
-    license: str | None
-    about: str
-    dataset_license: str | None
-    base_license: str | None
-    dtype: str
-    heads: bool
-    pictures: PicturePolicy
     revision: str
     token: str | None = field(repr=False)
+    export: ExportOptions
+    upload: UploadOptions
 
     @property
     def called(self) -> str:
         """The filters' name: as given, else the repository's, else the folder's."""
-        return self.name or (self.repo.rpartition("/")[2] if self.repo else self.to.name if self.to else "")
+        return self.export.name or (self.repo.rpartition("/")[2] if self.repo else self.to.name if self.to else "")
 
 
 def push(
@@ -58,24 +73,10 @@ def push(
     *,
     to: Path | str | None = None,
     repo: str | None = None,
-    name: str | None = None,
-    license: str | None = None,
-    about: str = "",
-    dataset_license: str | None = None,
-    base_license: str | None = None,
-    dtype: str = "float32",
-    heads: bool = True,
-    pictures: PicturePolicy = "open",
-    private: bool | None = None,
-    create_pr: bool = False,
     revision: str | None = None,
-    tag: str | None = None,
-    message: str | None = None,
     token: str | None = None,
-    replace_existing: bool = False,
-    allow: tuple[str, ...] = (),
-    dry_run: bool = False,
     progress: Progress = silent,
+    **options: Unpack[PushOptions],
 ) -> PushResult | Artifact:
     """Publish a finished run: as a folder, to a repository of the Hub as one commit, or both.
 
@@ -86,25 +87,10 @@ def push(
         run: finished; or a folder of published filters, which goes to the Hub as it is.
         to: the folder; it appears whole or not at all.
         repo: `owner/name`, made where it is missing.
-        name: what the filters are called; the repository's or the folder's name by default.
-        license: a word of the Hub's, `apache-2.0`; the base's own by default.
-        about: a sentence for listings.
-        dataset_license: the pictures' licence, where known.
-        base_license: the licence of what the weights began as, where nothing says it.
-        dtype: of the published weights, `float32`, `float16` (half the bytes) or `bfloat16`.
-        heads: whether the heads go along.
-        pictures: of what the filters see in the card: `none`; `open`, patches only of pictures whose dataset says an
-            open licence; `all`, patches of any pictures, for everybody to see.
-        private: whether a new repository is seen by its owner only.
-        create_pr: open a pull request instead of changing the branch.
         revision: the branch, made where it is missing; `main` by default.
-        tag: a name for the new commit.
-        message: of the commit.
         token: `HF_TOKEN` or the stored login where not given.
-        replace_existing: replace what is there already, a README that a person wrote included.
-        allow: texts that are not private.
-        dry_run: check all, say what would be sent, and send nothing.
-        progress: called with how far the work is.
+        progress: told how far the work is.
+        options: `name`, `license`, `dtype` and the others of `PushOptions`, as arguments of their own.
 
     Returns:
         `PushResult` where a repository was named, else the folder, verified by reading it back.
@@ -116,48 +102,33 @@ def push(
         FileError: the run is not done; the folder is taken; the disk is full.
         IntegrityError: what the Hub has is not what was sent.
     """
-    options = _PushOptions(
+    given = {key: value for key, value in options.items() if value is not None}
+    upload: dict[str, Any] = {one.name: given.pop(one.name) for one in fields(UploadOptions) if one.name in given}
+    export: dict[str, Any] = given
+    asked = _Push(
         to=Path(to).resolve() if to is not None else None,
         repo=repo.removeprefix("hf://") if repo else None,
-        name=name,
-        license=license,
-        about=about,
-        dataset_license=dataset_license,
-        base_license=base_license,
-        dtype=dtype,
-        heads=heads,
-        pictures=pictures,
         revision=revision or "main",
         token=token,
+        export=ExportOptions(**export),
+        upload=UploadOptions(**upload),
     )
-    upload_options = UploadOptions(
-        private=private,
-        create_pr=create_pr,
-        tag=tag,
-        message=message,
-        replace_existing=replace_existing,
-        allow=tuple(allow),
-        dry_run=dry_run,
-    )
-    _check_push_options(options, upload_options, revision)
+    _check_options(asked, revision)
     source = _open_run_or_artifact(run, progress)
-    work = _push_artifact if isinstance(source, Artifact) else _push_run
-    with bounded_timeouts() if options.repo else contextlib.nullcontext():
-        return work(source, options, upload_options, progress)  # type: ignore[arg-type]
+    publish = partial(_push_artifact, source) if isinstance(source, Artifact) else partial(_push_run, source)
+    with bounded_timeouts() if asked.repo else contextlib.nullcontext():
+        return publish(asked, progress)
 
 
 # ------------------------------------------------------------------------------------------------ checks
 
 
-def _check_push_options(options: _PushOptions, upload_options: UploadOptions, revision: str | None) -> None:
+def _check_options(options: _Push, revision: str | None) -> None:
+    upload, export = options.upload, options.export
     if options.to is None and options.repo is None:
         raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
-    hub_only: dict[str, object] = {
-        "private=True": upload_options.private,
-        "create_pr=True": upload_options.create_pr,
-        "revision=": revision,
-    }
-    hub_only |= {"tag=": upload_options.tag, "message=": upload_options.message, "dry_run=True": upload_options.dry_run}
+    hub_only: dict[str, object] = {"private=True": upload.private, "create_pr=True": upload.create_pr}
+    hub_only |= {"revision=": revision, "tag=": upload.tag, "message=": upload.message, "dry_run=True": upload.dry_run}
     if options.repo is None and any(hub_only.values()):
         given = ", ".join(f"`{argument}`" for argument, value in hub_only.items() if value)
         raise UsageError(f"{given}: only for the Hub.", "Say `repo='owner/name'` too, or leave it out.")
@@ -171,11 +142,11 @@ def _check_push_options(options: _PushOptions, upload_options: UploadOptions, re
         )
     elif not NAME_PATTERN.fullmatch(called):
         faults.append(f"filters cannot be called {called!r}: letters, digits, dots, dashes and underscores only")
-    if options.dtype not in DTYPES:
-        faults.append(f"the dtype cannot be {options.dtype!r}: {', '.join(DTYPES)}")
-    if options.pictures not in get_args(PicturePolicy):
-        faults.append(f"pictures cannot be {options.pictures!r}: {', '.join(get_args(PicturePolicy))}")
-    for key, value in (("revision", options.revision), ("tag", upload_options.tag or "v1")):
+    if export.dtype not in DTYPES:
+        faults.append(f"the dtype cannot be {export.dtype!r}: {', '.join(DTYPES)}")
+    if export.pictures not in get_args(PicturePolicy):
+        faults.append(f"pictures cannot be {export.pictures!r}: {', '.join(get_args(PicturePolicy))}")
+    for key, value in (("revision", options.revision), ("tag", upload.tag or "v1")):
         if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", value, re.ASCII) or ".." in value or value.endswith(("/", ".lock")):
             faults.append(f"`{key}=` cannot be {value!r}")
     if faults:
@@ -194,13 +165,13 @@ def _open_run_or_artifact(run: Run | Artifact | Path | str, progress: Progress) 
     return open_run(folder)
 
 
-def _inspect_repository(options: _PushOptions, upload_options: UploadOptions) -> RemoteRepository | None:
+def _inspect_repository(options: _Push) -> RemoteRepository | None:
     """The repository as it is, once it is sure that this login may push there."""
     if options.repo is None:
         return None
-    check_login(options.repo, token=options.token, create_pr=upload_options.create_pr)
+    check_login(options.repo, token=options.token, create_pr=options.upload.create_pr)
     remote = inspect_repository(options.repo, branch=options.revision, token=options.token)
-    if remote.exists and upload_options.private and not remote.private:
+    if remote.exists and options.upload.private and not remote.private:
         raise UsageError(
             f"{options.repo} is there already, and public.",
             f"Change that on its page {remote.url}/settings, or leave `private=True` out.",
@@ -208,65 +179,57 @@ def _inspect_repository(options: _PushOptions, upload_options: UploadOptions) ->
     return remote
 
 
-def _settle_licences(ancestry: Ancestry, options: _PushOptions, license: str | None) -> SettledLicences:
-    asks = options.repo is not None
+def _settle_licences(ancestry: Ancestry, options: _Push, license: str | None) -> SettledLicences:
     return settle_licences(
         ancestry,
         license=license,
-        base_license=options.base_license,
-        dataset_license=options.dataset_license,
-        ask=(lambda repo: read_licence(repo, token=options.token)) if asks else None,
+        base_license=options.export.base_license,
+        dataset_license=options.export.dataset_license,
+        ask=partial(read_licence, token=options.token) if options.repo else None,
     )
 
 
 # ------------------------------------------------------------------------------------------------ a run, a folder
 
 
-def _push_run(
-    run: Run, options: _PushOptions, upload_options: UploadOptions, progress: Progress
-) -> PushResult | Artifact:
+def _push_run(run: Run, options: _Push, progress: Progress) -> PushResult | Artifact:
     if not run.done:
         run.load_model()  # says what is missing
     if options.to:
-        check_target_folder(options.to, run.folder.resolve(), replace_existing=upload_options.replace_existing)
+        check_target_folder(options.to, run.folder.resolve(), replace_existing=options.upload.replace_existing)
     ancestry = ancestry_of_run(run.record)
-    remote = _inspect_repository(options, upload_options)
-    licences = _settle_licences(ancestry, options, options.license)
-    particulars = ExportOptions(
+    remote = _inspect_repository(options)
+    licences = _settle_licences(ancestry, options, options.export.license or None)
+    export = replace(
+        options.export,
         name=options.called,
         license=licences.own,
-        about=options.about,
         use=options.repo or "",
         base_repo=ancestry.repo,
         base_license=licences.base,
         dataset_license=licences.dataset,
-        dtype=options.dtype,
-        heads=options.heads,
-        pictures=options.pictures,
     )
-    with staging_folder(None if upload_options.dry_run else options.to) as part:
-        manifest = export_run(part, run, particulars, progress=progress)
+    with staging_folder(None if options.upload.dry_run else options.to) as part:
+        manifest = export_run(part, run, export, progress=progress)
         if remote is None:
             return move_into_place(part, options.to or part, progress=progress)
         files = {name: part / name for name in (*manifest.files, MANIFEST_FILE)}
-        pushed = RepositoryUpload(remote, upload_options, manifest, files, part).run(progress)
-        if options.to and not upload_options.dry_run:
+        pushed = RepositoryUpload(remote, options.upload, manifest, files, part).run(progress)
+        if options.to and not options.upload.dry_run:
             return replace(pushed, published=move_into_place(part, options.to, progress=progress))
         return pushed
 
 
-def _push_artifact(
-    source: Artifact, options: _PushOptions, upload_options: UploadOptions, progress: Progress
-) -> PushResult:
-    manifest, folder = source.manifest, source.folder
+def _push_artifact(source: Artifact, options: _Push, progress: Progress) -> PushResult:
+    manifest, folder, export = source.manifest, source.folder, options.export
     given: dict[str, object] = {
-        "name=": options.name,
-        "license=": options.license,
-        "about=": options.about,
+        "name=": export.name,
+        "license=": export.license,
+        "about=": export.about,
         "to=": options.to,
-        "dtype=": options.dtype != "float32",
-        "heads=False": not options.heads,
-        f"pictures={options.pictures!r}": options.pictures != "open",
+        "dtype=": export.dtype != "float32",
+        "heads=False": not export.heads,
+        f"pictures={export.pictures!r}": export.pictures != "open",
     }
     wrong = [f"`{argument}`" for argument, value in given.items() if value]
     if wrong or folder is None:
@@ -274,7 +237,7 @@ def _push_artifact(
             f"{source.source.text} is published already and goes up as it is.",
             f"Leave {', '.join(wrong)} out, or push the run that it came from.",
         )
-    remote = _inspect_repository(options, upload_options)
+    remote = _inspect_repository(options)
     if remote is None:
         raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`.")
     licences = _settle_licences(ancestry_of_manifest(manifest), options, manifest.license)
@@ -289,4 +252,4 @@ def _push_artifact(
         if stated != manifest:
             write_atomically(part / MANIFEST_FILE, manifest_to_bytes(stated))
             files[MANIFEST_FILE] = part / MANIFEST_FILE
-        return RepositoryUpload(remote, upload_options, stated, files, part).run(progress)
+        return RepositoryUpload(remote, options.upload, stated, files, part).run(progress)

@@ -43,7 +43,12 @@ from .manifest import (
     manifest_to_bytes as manifest_to_bytes,
     read_manifest as read_manifest,
 )
-from .registry import all_entries as all_entries, find as find, user_registry as user_registry
+from .registry import (
+    all_entries as all_entries,
+    find as find,
+    read_plugin_registry as read_plugin_registry,
+    user_registry as user_registry,
+)
 from .registry_editing import add_entry as add_entry, format_entry as format_entry, remove_entry as remove_entry
 from .registry_file import NAME_PATTERN as NAME_PATTERN, RegistryEntry as RegistryEntry, read_registry as read_registry
 from .safetensors import (

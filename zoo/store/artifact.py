@@ -45,6 +45,21 @@ class Artifact:
     digest: str  # of config.json, "sha256:<64 hex digits>": what a registry pins
     folder: Path | None  # where they lie on this disk, None where not all of them do
 
+    def read_file(self, name: str, *, limit: int) -> bytes | None:
+        """A published file, checked against the manifest; None where it lists none of at most `limit` bytes.
+
+        Raises:
+            IntegrityError: its bytes are not the published ones.
+            FetchError, FileError: it is gone, or its source could not be reached.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None or entry.size > limit:
+            return None
+        content = self.source.read(name, limit=limit)
+        if (found := hashlib.sha256(content).hexdigest()) != entry.sha256:
+            raise differing(f"{self.source.text}/{name}", "sha256", entry.sha256, found)
+        return content
+
 
 def entry_of(manifest: Manifest, digest: str, source: str, *, name: str | None = None) -> RegistryEntry:
     """A registry's entry for published filters.

@@ -78,16 +78,21 @@ def _registry_readers() -> Iterator[Callable[[], dict[str, RegistryEntry]]]:
     if user_registry().is_file():
         yield partial(read_registry, user_registry())
     for plugin in find_plugins("registry"):
-        yield partial(_read_plugin, plugin)
-    own = Path(__file__).with_name(FILE)
+        yield partial(read_plugin_registry, plugin)
+    own = Path(__file__).parents[1] / FILE
     if not own.is_file():  # an editable install: the repository's own file
-        own = Path(__file__).parents[1] / FILE
+        own = Path(__file__).parents[2] / FILE
     if own.is_file():
         yield partial(read_registry, own, origin="zoo")
 
 
-def _read_plugin(plugin: Plugin) -> dict[str, RegistryEntry]:
-    """The registry.toml in the package that an entry point names."""
+def read_plugin_registry(plugin: Plugin) -> dict[str, RegistryEntry]:
+    """The registry.toml in the package that an entry point names.
+
+    Raises:
+        PluginError: the package has none, or asks for another version of the core.
+        FileError: it cannot be read.
+    """
     if plugin.mismatch:
         raise PluginError(plugin.mismatch)
     for folder in package_folders(plugin.target.partition(":")[0]):

@@ -67,7 +67,7 @@ def train_recipe(
         StoppedError: a signal asked to stop; `resume` goes on.
         ZooError: whatever is wrong with the recipe, the data or the disk.
     """
-    compute = _make_compute_setup(device, recipe)
+    compute = _make_compute_setup(device, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     if compute.accelerator.is_main_process:
         check_run_folder(Path(out))
     with compute.accelerator.main_process_first():
@@ -79,15 +79,9 @@ def train_recipe(
         if compute.accelerator.is_main_process:
             tell(f"Starting from {filters.initialization.text}: {filters.initialization}.")
     model = assemble(
-        filters,
-        dataset=data.dataset,
-        heads=[head.spec() for head in recipe.heads],
-        size=recipe.size,
-        seed=recipe.seed,
+        filters, dataset=data.dataset, heads=[head.spec() for head in recipe.heads], size=recipe.size, seed=recipe.seed
     )
-    return _start_run(
-        recipe, model, data, Path(out), compute=compute, progress=progress, tell=tell, cache_pool=cache_pool
-    )
+    return _start_run(recipe, model, data, Path(out), compute)
 
 
 def train(
@@ -125,7 +119,7 @@ def train(
         )
     except ValidationError as error:
         raise UsageError(f"This cannot be trained: {describe_faults(error)}.") from error
-    return _start_run(recipe, model, data, Path(out), compute=_make_compute_setup(device, recipe), progress=progress)
+    return _start_run(recipe, model, data, Path(out), _make_compute_setup(device, recipe, progress=progress))
 
 
 def resume(
@@ -155,7 +149,8 @@ def resume(
     if run.done:
         return run
     recipe = run.recipe
-    compute = _make_compute_setup(device or run.record.device_type, recipe)
+    where = device or run.record.device_type
+    compute = _make_compute_setup(where, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     run = replace(run, writes=compute.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT_FILE)
     data = reopen_dataset(run, dataset=dataset, device=compute.arithmetic.device, progress=progress)
@@ -168,12 +163,19 @@ def resume(
         torch.set_num_threads(run.record.threads)  # the same bits need the same number
     run = run.note(status="training")
     model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
-    setup = _prepare_setup(recipe, model, data, compute=compute, progress=progress, tell=tell, cache_pool=cache_pool)
+    setup = _prepare_setup(recipe, model, data, compute)
     setup.balancer.load_state_dict(select_prefix("balancer", tensors))
-    return fit(run, setup, Position(**state), tensors, progress)
+    return fit(run, setup, Position(**state), tensors)
 
 
-def _make_compute_setup(device: str | None, recipe: Recipe) -> ComputeSetup:
+def _make_compute_setup(
+    device: str | None,
+    recipe: Recipe,
+    *,
+    progress: Progress,
+    tell: Callable[[str], None] = discard_message,
+    cache_pool: FeatureCachePool | None = None,
+) -> ComputeSetup:
     """The device and the precision of this process; with torchrun, one GPU a process."""
     where = pick_device(device)
     if where.type == "cuda" and where.index is None and "LOCAL_RANK" in os.environ:
@@ -181,7 +183,13 @@ def _make_compute_setup(device: str | None, recipe: Recipe) -> ComputeSetup:
     if where.index is not None:
         torch.cuda.set_device(where)
     arithmetic = Arithmetic(device=where, dtype=pick_precision(where, recipe.training.precision))
-    return ComputeSetup(arithmetic=arithmetic, accelerator=make_accelerator(arithmetic))
+    return ComputeSetup(
+        arithmetic=arithmetic,
+        accelerator=make_accelerator(arithmetic),
+        cache_pool=cache_pool or FeatureCachePool(),
+        progress=progress,
+        tell=tell,
+    )
 
 
 def load_starting_filters(recipe: Recipe, progress: Progress = silent) -> Filters:
@@ -210,27 +218,17 @@ def _head_part(spec: HeadSpec) -> HeadPart:
     return HeadPart(plugin=spec.plugin, name=name, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _start_run(
-    recipe: Recipe,
-    model: Model,
-    data: OpenDataset,
-    out: Path,
-    *,
-    compute: ComputeSetup,
-    progress: Progress,
-    tell: Callable[[str], None] = discard_message,
-    cache_pool: FeatureCachePool | None = None,
-) -> Run:
+def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
     cropping, whole = find_cropping(recipe.data, data.targets), data
     locator = cropping.crop.locator if cropping else None
     if cropping is not None:
-        data = cropping.apply(data, compute.arithmetic.device, progress)
+        data = cropping.apply(data, compute.arithmetic.device, compute.progress)
         model.crop = cropping.crop
     # nothing is written before all that can be wrong is known
     plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
-    setup = _prepare_setup(recipe, model, data, compute=compute, progress=progress, tell=tell, cache_pool=cache_pool)
+    setup = _prepare_setup(recipe, model, data, compute)
     record = _describe(setup, cropping, whole)
     run = create_run(out, recipe, record, writes=compute.accelerator.is_main_process)
     if locator is not None and run.writes:
@@ -238,7 +236,7 @@ def _start_run(
     model.filters.published = None  # what is trained now is no longer what was published
     save_progress(run, setup, {}, Position())
     compute.accelerator.wait_for_everyone()  # the others may need the folder
-    return fit(run, setup, Position(), {}, progress)
+    return fit(run, setup, Position(), {})
 
 
 def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDataset) -> RunRecord:
@@ -284,19 +282,10 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
     )
 
 
-def _prepare_setup(
-    recipe: Recipe,
-    model: Model,
-    data: OpenDataset,
-    *,
-    compute: ComputeSetup,
-    progress: Progress,
-    tell: Callable[[str], None],
-    cache_pool: FeatureCachePool | None,
-) -> TrainingSetup:
+def _prepare_setup(recipe: Recipe, model: Model, data: OpenDataset, compute: ComputeSetup) -> TrainingSetup:
     balancer = build_balancer(recipe.training.balance, model).to(compute.arithmetic.device)
     with compute.accelerator.main_process_first():
-        decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
+        decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=compute.progress)
     check_boxes(model, decoded)
     splits = recipe.split(data, decoded)
     shuffled = [head.spec().name for head in recipe.heads if head.shuffled]
@@ -308,6 +297,4 @@ def _prepare_setup(
         splits=splits,
         head_targets=make_head_targets(model, decoded, shuffled=shuffled, rows=splits.train, seed=recipe.seed),
         balancer=balancer,
-        cache_pool=cache_pool or FeatureCachePool(),
-        tell=tell,
     )

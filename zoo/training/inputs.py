@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from zoo.contracts import Box
 from zoo.data import Augmentation, DecodedDataset, augment, sequential_batches
+from zoo.devices import pick_device, pick_precision
 from zoo.errors import ZooWarning
 from zoo.models import Model
 from zoo.networks import freeze
@@ -34,6 +35,16 @@ class Arithmetic:
 
     device: torch.device
     dtype: torch.dtype
+
+    @classmethod
+    def on(cls, device: str | None = None, precision: str = "auto") -> Arithmetic:
+        """On the named device, else on the GPU where there is one; `bf16`, `fp32`, or `auto`: bf16 where it is fast.
+
+        Raises:
+            UsageError: no such device here, or another precision.
+        """
+        where = pick_device(device)
+        return cls(device=where, dtype=pick_precision(where, precision))
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Mixed precision, where the dtype is not float32."""
@@ -152,9 +163,8 @@ class FeatureInputs:
 def _cache_key(model: Model, name: str) -> str:
     """What a head's reduced features depend on, beside the features: two heads of one kind share them."""
     head, spec = model.head(name), model.specs[name]
-    return (
-        f"{type(head).__module__}.{type(head).__qualname__} {head.target} {sorted(spec.options.items())} {head.shape}"
-    )
+    kind = type(head)
+    return f"{kind.__module__}.{kind.__qualname__} {head.target} {sorted(spec.options.items())} {head.shape}"
 
 
 def _warn_of_file(size: float, limit: float, folder: Path) -> None:

@@ -146,13 +146,8 @@ def describe_faults(error: ValidationError) -> str:
 def _describe_fault(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        parts: dict[str, type[_RecipePart]] = {
-            "data": DataPart,
-            "filters": FiltersPart,
-            "heads": HeadPart,
-            "training": TrainingPart,
-        }
-        owner = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
+        parts = {"data": DataPart, "filters": FiltersPart, "heads": HeadPart, "training": TrainingPart}
+        owner: Any = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
         known = (owner or Recipe).model_fields
         return str(UnknownNameError("key", place, [_sibling_key(fault["loc"], name) for name in known])).rstrip(".")
     message = str(fault["msg"]).removeprefix("Value error, ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -51,13 +52,14 @@ def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDatase
             "Go on in Python: zoo.resume(folder, dataset=…).",
         )
     own = run.recipe.data.root is None and not Path(run.record.root).is_dir()  # ZOO_HOME is elsewhere now
-    return open_dataset(
+    data = open_dataset(
         run.recipe.data.dataset,
         root or (None if own else run.record.root),
         options=run.recipe.data.options,
         package=package,
         progress=progress,
     )
+    return replace(data, version=run.record.dataset.version)  # an upgrade of the package does not change the pictures
 
 
 def wrap_dataset(dataset: Dataset) -> OpenDataset:

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -39,10 +39,13 @@ def discard_message(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeSetup:
-    """Where a training computes: this process, or one of several that torchrun started."""
+    """Where a training computes, in this process or one of several that torchrun started, and whom it tells."""
 
     arithmetic: Arithmetic
     accelerator: Accelerator
+    cache_pool: FeatureCachePool
+    progress: Progress
+    tell: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +59,11 @@ class TrainingSetup:
     compute: ComputeSetup
     balancer: Balancer
     head_targets: Mapping[str, HeadTargets]
-    cache_pool: FeatureCachePool = field(default_factory=FeatureCachePool)
-    tell: Callable[[str], None] = discard_message
 
 
-def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor], progress: Progress) -> Run:
+def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor]) -> Run:
     """All stages that remain, then calibration and metrics."""
-    model, recipe = setup.model, run.recipe
+    model, recipe, compute = setup.model, run.recipe, setup.compute
     begun = time.monotonic()
     stages = plan_stages(recipe.training, model.filters, fresh=run.record.weights == "random")
     with _stop_on_signals() as stop:
@@ -72,15 +73,11 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
             decoded=setup.decoded,
             splits=setup.splits,
             head_targets=setup.head_targets,
-            cache_pool=setup.cache_pool,
             options=recipe.training,
             seed=recipe.seed,
-            arithmetic=setup.compute.arithmetic,
-            accelerator=setup.compute.accelerator,
             save=lambda extra, at: save_progress(run, setup, extra, at),
             stop=stop,
-            progress=progress,
-            tell=setup.tell,
+            **{one.name: getattr(compute, one.name) for one in fields(compute)},
         )
         try:
             while position.stage < len(stages):
@@ -96,8 +93,8 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
                 "Stopped; the checkpoint is written.", f"Go on with `zoo resume {run.folder}`."
             ) from error
     if run.writes:
-        run = _finish_run(run, setup, position, run.record.seconds + time.monotonic() - begun, progress)
-    setup.compute.accelerator.wait_for_everyone()
+        run = _finish_run(run, setup, position, run.record.seconds + time.monotonic() - begun)
+    compute.accelerator.wait_for_everyone()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return run
@@ -176,14 +173,14 @@ def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], p
     write_atomically(run.folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
 
 
-def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: float, progress: Progress) -> Run:
+def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: float) -> Run:
     """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
-    model, decoded, splits = setup.model, setup.decoded, setup.splits
+    model, decoded, splits, compute = setup.model, setup.decoded, setup.splits, setup.compute
     metrics: dict[str, Any] = {}
     for name, rows in (("validation", splits.val), ("seen", splits.seen), ("test", splits.test)):
         if not len(rows):
             continue
-        outputs = model_outputs(model, decoded, rows, arithmetic=setup.compute.arithmetic, progress=progress)
+        outputs = model_outputs(model, decoded, rows, arithmetic=compute.arithmetic, progress=compute.progress)
         if name == "validation":
             model.temperatures = _fit_temperatures(model, outputs, decoded, rows)
         metrics[name] = score_outputs(model, outputs, decoded, rows)

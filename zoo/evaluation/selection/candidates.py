@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from zoo.contracts import Cut, Dataset
 from zoo.data import DecodedDataset, OpenDataset
-from zoo.devices import pick_device, pick_precision
 from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
 from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
 from zoo.evaluation.selection.scores import FeatureScores, score_features
 from zoo.evaluation.selection.tasks import ProbeTask
+from zoo.files import write_atomically
 from zoo.models import Filters
 from zoo.progress import Progress
 from zoo.training import Arithmetic
@@ -77,6 +80,48 @@ class ProbeSetup:
     progress: Progress
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionReport:
+    """What a probe and a ranking both say: on which pictures and folds the scores were measured."""
+
+    dataset: str
+    target: str
+    measure: str  # "accuracy" or "R²"
+    pictures: int
+    classes: int  # 0 for boxes and numbers
+    folds: str  # in words
+    neighbours: int  # k of k-NN
+    notes: tuple[str, ...]
+    seconds: float  # of all of it, decoding included
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {field.name: getattr(self, field.name) for field in fields(SelectionReport)}
+
+    def save(self, path: Path | str) -> Path:
+        """Write it as JSON."""
+        write_atomically(Path(path), json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        return Path(path)
+
+
+def describe_task(
+    data: OpenDataset, skipped: Sequence[str], task: ProbeTask, begun: float, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The fields of a `SelectionReport`; `begun` is what the clock, `time.perf_counter`, showed at first."""
+    left_out = [f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}"] if skipped else []
+    return {
+        "dataset": data.name,
+        "target": task.target,
+        "measure": task.measure,
+        "pictures": len(task.rows),
+        "classes": len(task.names),
+        "folds": task.how,
+        "neighbours": task.neighbours,
+        "notes": (*task.notes, *left_out, *notes),
+        "seconds": time.perf_counter() - begun,
+    }
+
+
 class CandidateComparison:
     """Candidates on the same pictures, with one set of bootstrap draws for all of them.
 
@@ -124,17 +169,13 @@ class CandidateComparison:
 
 def make_probe_setup(*, device: str | None, precision: str, seed: int, progress: Progress) -> ProbeSetup:
     """Raises UsageError for a device or a precision that is not there."""
-    where = pick_device(device)
-    arithmetic = Arithmetic(device=where, dtype=pick_precision(where, precision))
-    return ProbeSetup(arithmetic=arithmetic, seed=seed, progress=progress)
+    return ProbeSetup(arithmetic=Arithmetic.on(device, precision), seed=seed, progress=progress)
 
 
 def as_open_dataset(data: OpenDataset | Dataset) -> OpenDataset:
     """A dataset object as an opened dataset."""
     if isinstance(data, OpenDataset):
         return data
-    from pathlib import Path
-
     name = type(data).__name__.lower()
     return OpenDataset(dataset=data, name=name, package="", version="", root=Path().resolve(), options={})
 
@@ -203,19 +244,10 @@ def _score_all(
 def score_as_dict(result: CandidateScore) -> dict[str, Any]:
     """A result as JSON has it."""
     cut = result.cut
-    costs = (
-        {}
-        if cut is None
-        else {
-            "node": cut.node,
-            "channels": cut.channels,
-            "stride": cut.stride,
-            "parameters": cut.parameters,
-            "megabytes": cut.megabytes,
-            "gflop": cut.gflop,
-            "fetch_megabytes": result.fetch_megabytes,
-        }
-    )
+    costs: dict[str, Any] = {}
+    if cut is not None:
+        costs = {one: getattr(cut, one) for one in ("node", "channels", "stride", "parameters", "megabytes", "gflop")}
+        costs["fetch_megabytes"] = result.fetch_megabytes
     scores = {name: value for name in ("knn", "lda", "r2") if (value := getattr(result, name)) is not None}
     return {
         "title": result.title,

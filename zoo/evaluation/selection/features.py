@@ -104,9 +104,8 @@ def pool_features(
     mean, std = (buffer.to(arithmetic.device, torch.float32) for buffer in (filters.mean, filters.std))
     pooled: list[list[Tensor]] = [[] for _ in cuts]
     done = 0
-    for batch in sequential_batches(
-        rows, EVALUATION_BATCH if arithmetic.device.type == "cpu" else 4 * EVALUATION_BATCH
-    ):
+    together = EVALUATION_BATCH if arithmetic.device.type == "cpu" else 4 * EVALUATION_BATCH
+    for batch in sequential_batches(rows, together):
         images = decoded.images[batch].to(arithmetic.device).float() / 255
         for kept, part in zip(pooled, arithmetic.run(tapped, arithmetic.ready((images - mean) / std)), strict=True):
             kept.append(part)

@@ -1,24 +1,37 @@
-"""Where to cut: every cut of a network scored on a dataset, and the cheapest that is as good as the best."""
+"""Where to cut: every cut of a network scored on a dataset, and the cheapest that is as good as the best.
+
+One pass over the pictures gives mean-pooled features at every cut, a second one those of the same network with
+random weights. Every cut's features are standardised, reduced to 64 dimensions and scored by k-NN and shrinkage
+LDA under cross-validation split by group; `zoo.evaluation.selection.scores` says how. The score is the mean of
+both accuracies (R² of ridge regression for boxes and numbers).
+
+Recommended is the cheapest cut, by GFLOP, whose score is within one standard error of the best cut's; `choose_cut`
+says which standard error.
+"""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo.contracts import Dataset
-from zoo.data import OpenDataset
+from zoo.contracts import Cut, Dataset
+from zoo.data import DecodedDataset, OpenDataset
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.selection.candidates import (
+    Candidate,
     CandidateComparison,
     CandidateScore,
+    ProbeSetup,
     ScoreDifference,
+    SelectionReport,
     as_open_dataset,
+    describe_task,
     make_probe_setup,
     score_as_dict,
     score_cuts,
@@ -27,26 +40,18 @@ from zoo.evaluation.selection.candidates import (
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.intervals import standard_error
 from zoo.evaluation.selection.summary import describe_baselines, explain_choice, training_command
-from zoo.evaluation.selection.tasks import PER_CLASS, make_probe_task, pick_target
-from zoo.files import write_atomically
+from zoo.evaluation.selection.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
 from zoo.models import Filters, build_filters, load
 from zoo.networks import find_backbone
 from zoo.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(SelectionReport):
     """The scores of a network's cuts on a dataset, and the recommended one."""
 
-    dataset: str
     filters: str  # the filters' name, or the backbone's with its weights
     size: int  # pixels
-    target: str
-    measure: str  # "accuracy" or "R²"
-    pictures: int
-    classes: int  # 0 for boxes and numbers
-    folds: str  # in words
-    neighbours: int  # k of k-NN
     cuts: tuple[CandidateScore, ...]  # the shallowest first
     baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels
     best: str  # the cut of the highest score
@@ -55,8 +60,6 @@ class Probe:
     gaps: tuple[ScoreDifference, ...]  # the recommended cut over random weights, raw pixels and the deepest cut
     verdict: str  # whether it beats the baselines, in words
     train: str  # the command to copy
-    notes: tuple[str, ...]
-    seconds: float  # of the whole probe, decoding included
 
     def result(self, title: str) -> CandidateScore:
         """One row by its title. Raises KeyError."""
@@ -68,21 +71,14 @@ class Probe:
             {"over": gap.over, "difference": gap.difference, "interval": [gap.low, gap.high], "beyond": gap.beyond}
             for gap in self.gaps
         ]
-        plain = ("dataset", "filters", "size", "target", "measure", "pictures", "classes", "folds", "neighbours")
-        said = ("best", "recommended", "why", "verdict", "train", "seconds")
+        said = ("filters", "size", "best", "recommended", "why", "verdict", "train")
         return {
-            **{name: getattr(self, name) for name in plain},
+            **SelectionReport.as_dict(self),
             "cuts": [score_as_dict(one) for one in self.cuts],
             "baselines": [score_as_dict(one) for one in self.baselines],
             "gaps": gaps,
             **{name: getattr(self, name) for name in said},
-            "notes": list(self.notes),
         }
-
-    def save(self, path: Path | str) -> Path:
-        """Write it as JSON."""
-        write_atomically(Path(path), json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
-        return Path(path)
 
 
 def probe(
@@ -103,15 +99,9 @@ def probe(
     skip_unreadable: bool = False,
     progress: Progress = silent,
 ) -> Probe:
-    """Score every cut without training, and recommend one.
+    """Score every cut without training, by k-NN and LDA on its features, and recommend the cheapest of the good ones.
 
-    One pass over the pictures gives mean-pooled features at every cut, a second one those of the same network with
-    random weights. Every cut's features are standardised, reduced to 64 dimensions and scored by k-NN and shrinkage
-    LDA under cross-validation split by group; `zoo.evaluation.selection.scores` says how. The score is the mean of
-    both accuracies (R² of ridge regression for boxes and numbers).
-
-    Recommended is the cheapest cut, by GFLOP, whose score is within one standard error of the best cut's; `choose`
-    says which standard error. The test pictures of `zoo train` with the same seed are not used.
+    The test pictures of `zoo train` with the same seed are not used.
 
     Args:
         data: from `zoo.open_dataset`, or a prepared `Dataset` of your own.
@@ -136,55 +126,62 @@ def probe(
         ZooError: one class only, too few pictures, unreadable ones, features that are not finite.
     """
     begun = time.perf_counter()
-    opened_data = as_open_dataset(data)
-    chosen = pick_target(opened_data, target)
+    opened = as_open_dataset(data)
+    chosen = pick_target(opened, target)
     setup = make_probe_setup(device=device, precision=precision, seed=seed, progress=progress)
     network = _load_network(filters, backbone, weights, size=size, seed=seed, progress=progress)
     side = size or network.input.size
+    priced = _measure_costs(network, cuts, side)
+    decoded = opened.decode(side, skip_unreadable=skip_unreadable, progress=progress)
+    asking: dict[str, Any] = {"per_class": per_class, "folds": folds, "neighbours": neighbours, "seed": seed}
+    task = make_probe_task(opened, decoded, target=chosen, **asking)
+    candidates, notes = _score_with_baselines(network, priced, decoded, task, setup)
+    command = partial(training_command, opened, network, target=chosen, given=filters, size=size, seed=seed)
+    title = network.name if backbone is None else f"{backbone} ({network.weights} weights)"
+    told = describe_task(opened, decoded.skipped, task, begun, notes)
+    table = CandidateComparison(candidates, task.groups, seed=seed)
+    return _recommend(table, priced, task, command, filters=title, size=side, **told)
+
+
+def _measure_costs(network: Filters, cuts: Sequence[str] | None, side: int) -> list[Cut]:
     priced = measure_cut_costs(network, cuts, size=side)
     if not priced:
         raise ZooError(f"{network.name!r} has no cuts.", "Name a node: `zoo info` and `zoo cuts` list them.")
-    decoded = opened_data.decode(side, skip_unreadable=skip_unreadable, progress=progress)
-    task = make_probe_task(
-        opened_data, decoded, target=chosen, per_class=per_class, folds=folds, neighbours=neighbours, seed=seed
-    )
-    notes = list(task.notes)
-    if decoded.skipped:
-        notes.append(f"{len(decoded.skipped)} unreadable pictures were left out, the first: {decoded.skipped[0]}")
-    candidates = score_cuts(network, priced, decoded, task, setup)
+    return priced
+
+
+def _score_with_baselines(
+    network: Filters, priced: Sequence[Cut], decoded: DecodedDataset, task: ProbeTask, setup: ProbeSetup
+) -> tuple[list[Candidate], list[str]]:
+    """The cuts, then the same with random weights where the network's are not, then raw pixels; and what to note."""
+    candidates, notes = score_cuts(network, priced, decoded, task, setup), []
     if network.weights == "random":
         notes.append("The weights are random themselves: there is no baseline of random weights.")
     else:
-        twin = randomly_initialized(network, seed=seed)
+        twin = randomly_initialized(network, seed=setup.seed)
         candidates += score_cuts(twin, priced, decoded, task, setup, kind="random")
-    candidates.append(score_pixels(decoded, task, setup))
-    table = CandidateComparison(candidates, task.groups, seed=seed)
+    return [*candidates, score_pixels(decoded, task, setup)], notes
+
+
+def _recommend(
+    table: CandidateComparison, priced: Sequence[Cut], task: ProbeTask, command: Callable[[Cut], str], **told: Any
+) -> Probe:
+    """Choose a cut and say why; `told` are the fields of the report that need no choice."""
     count = len(priced)
     best, picked = choose_cut(table.feature_scores[:, :count], [cut.gflop for cut in priced], task.groups)
     gaps = _baseline_differences(table, picked, count)
     deepest = table.gap(picked, count - 1) if picked != count - 1 else None
-    measure = "accuracy" if task.labels is not None else "R²"
-    results = [table.result(index) for index in range(len(candidates))]
+    results = [table.result(index) for index in range(len(table.candidates))]
     return Probe(
-        dataset=opened_data.name,
-        filters=network.name if backbone is None else f"{backbone} ({network.weights} weights)",
-        size=side,
-        target=chosen,
-        measure=measure,
-        pictures=len(task.rows),
-        classes=len(task.names),
-        folds=task.how,
-        neighbours=task.neighbours,
         cuts=tuple(results[:count]),
         baselines=tuple(results[count:]),
         best=priced[best].name,
         recommended=priced[picked].name,
-        why=explain_choice(priced[best].name, priced[picked].name, table.gap(best, picked), measure, count),
+        why=explain_choice(priced[best].name, priced[picked].name, table.gap(best, picked), task.measure, count),
         gaps=(*gaps, *([deepest] if deepest else [])),
-        verdict=describe_baselines(gaps, priced[picked].name, measure, deepest=deepest),
-        train=training_command(opened_data, network, priced[picked], chosen, given=filters, size=size, seed=seed),
-        notes=tuple(notes),
-        seconds=time.perf_counter() - begun,
+        verdict=describe_baselines(gaps, priced[picked].name, task.measure, deepest=deepest),
+        train=command(priced[picked]),
+        **told,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,9 @@ from zoo.evaluation.selection.candidates import (
     CandidateScore,
     ProbeSetup,
     ScoreDifference,
+    SelectionReport,
     as_open_dataset,
+    describe_task,
     make_probe_setup,
     score_as_dict,
     score_cuts,
@@ -30,7 +31,6 @@ from zoo.evaluation.selection.candidates import (
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.summary import describe_baselines
 from zoo.evaluation.selection.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
-from zoo.files import write_atomically
 from zoo.models import Filters, load
 from zoo.progress import Progress, silent
 from zoo.store import all_entries
@@ -49,38 +49,23 @@ class RankedFilters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+class Ranking(SelectionReport):
     """Filters by what their features are worth on a dataset."""
 
-    dataset: str
-    target: str
-    measure: str  # "accuracy" or "R²"
-    pictures: int
-    classes: int
-    folds: str
-    neighbours: int
     places: tuple[RankedFilters, ...]  # the best first
     floor: tuple[CandidateScore, ...]  # random weights of every network among them, raw pixels
     passed_over: Mapping[str, str]  # filters that were not ranked, and why
     verdict: str
-    notes: tuple[str, ...]
-    seconds: float
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        plain = ("dataset", "target", "measure", "pictures", "classes", "folds", "neighbours", "verdict", "seconds")
         return {
-            **{name: getattr(self, name) for name in plain},
+            **SelectionReport.as_dict(self),
+            "verdict": self.verdict,
             "places": [_rank_as_dict(place) for place in self.places],
             "floor": [score_as_dict(one) for one in self.floor],
             "passed_over": dict(self.passed_over),
-            "notes": list(self.notes),
         }
-
-    def save(self, path: Path | str) -> Path:
-        """Write it as JSON."""
-        write_atomically(Path(path), json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
-        return Path(path)
 
 
 def rank(
@@ -134,26 +119,9 @@ def rank(
         raise UsageError(
             "There are no filters to rank on this disk.", "Name some with `filters=`, or run `pip install zoo-filters`."
         )
-    measure = "accuracy" if task.labels is not None else "R²"
-    places, floor, verdict = entrants.settle(measure)
-    notes = list(task.notes)
-    if skipped := entrants.skipped:
-        notes.append(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
-    return Ranking(
-        dataset=opened_data.name,
-        target=chosen,
-        measure=measure,
-        pictures=len(task.rows),
-        classes=len(task.names),
-        folds=task.how,
-        neighbours=task.neighbours,
-        places=tuple(places),
-        floor=tuple(floor),
-        passed_over=passed_over,
-        verdict=verdict,
-        notes=tuple(notes),
-        seconds=time.perf_counter() - begun,
-    )
+    places, floor, verdict = entrants.settle(task.measure)
+    told = describe_task(opened_data, entrants.skipped, task, begun)
+    return Ranking(places=tuple(places), floor=tuple(floor), passed_over=passed_over, verdict=verdict, **told)
 
 
 class _RankingCandidates:
@@ -212,9 +180,7 @@ class _RankingCandidates:
             for index in order
         ]
         lowest = range(count, len(candidates))
-        verdict = describe_baselines(
-            [table.gap(order[0], index) for index in lowest], candidates[order[0]].title, measure
-        )
+        verdict = describe_baselines([table.gap(order[0], one) for one in lowest], candidates[order[0]].title, measure)
         return places, [table.result(index) for index in lowest], verdict
 
     def _question(self, decoded: DecodedDataset) -> ProbeTask:

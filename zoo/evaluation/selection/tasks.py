@@ -38,6 +38,11 @@ class ProbeTask:
         return int(self.fold.max()) + 1
 
     @property
+    def measure(self) -> str:
+        """What scores are: "accuracy" of classes, "R²" of boxes and numbers."""
+        return "R²" if self.labels is None else "accuracy"
+
+    @property
     def how(self) -> str:
         """The folds in words."""
         way = f"by group ({int(self.groups.max()) + 1} groups)" if self.grouped else "by class, no groups are known"
@@ -99,9 +104,7 @@ def make_probe_task(
     rows = torch.cat([splits.train, splits.val]).sort().values
     rows = rows[decoded.known[target][rows]]
     notes: list[str] = []
-    labels: np.ndarray | None = None
-    values: np.ndarray | None = None
-    names: tuple[str, ...] = ()
+    labels, values, names = None, None, tuple[str, ...]()
     if isinstance(kind, Categories):
         rows, labels, names = _choose_classes(kind, decoded.targets[target], rows, target, per_class, seed, notes)
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.contracts import Box, Categories, Target
+from zoo import Box, Categories
 from zoo.data import DecodedDataset, OpenDataset
 from zoo.errors import UnknownNameError, UsageError
 from zoo.models import Model
@@ -78,8 +78,8 @@ def load_runs(runs: Sequence[Run], head: str | None) -> list[LoadedRun]:
     for loaded_run in loaded_runs[1:]:
         if loaded_run.target != first.target:
             raise UsageError(
-                f"{first.run.folder} names the {first.target!r} and {loaded_run.run.folder} the {loaded_run.target!r}: they "
-                "are not asked the same. Say which head with --head."
+                f"{first.run.folder} names the {first.target!r} and {loaded_run.run.folder} the {loaded_run.target!r}: "
+                "they are not asked the same. Name a head that both have: `head=`."
             )
     return loaded_runs
 
@@ -114,14 +114,14 @@ def _find_head(run: Run, model: Model, name: str | None) -> str:
     if name in fitting or (name is None and fitting):
         return name or fitting[0]
     which = "no head of this run gives" if name is None else f"the head {name!r} does not give"
-    remedy = f"Pass --head {fitting[0]}." if fitting else "Train a run with --head classify."
+    remedy = f"Pass `head={fitting[0]!r}`." if fitting else "Train a run with --head classify."
     listed = format_targets({one: head.target for one, head in heads.items()})
     raise UsageError(
         f"{run.folder}: saliency is of a class, and {which} one logit a class. Its heads: {listed}. {remedy}"
     )
 
 
-def format_targets(targets: Mapping[str, Target]) -> str:
+def format_targets(targets: Mapping[str, object]) -> str:
     """`label (Categories), box (Box)`."""
     return ", ".join(f"{name} ({type(target).__name__})" for name, target in targets.items()) or "none"
 
@@ -134,7 +134,7 @@ def find_box(data: OpenDataset, name: str | None) -> str:
     if name is not None:
         problem = f"has no box called {name!r}"
     else:
-        problem = "has several boxes: say which with --box" if boxes else "has no box to compare saliency with"
+        problem = "has several boxes: say which by `box=`" if boxes else "has no box to compare saliency with"
     raise UsageError(f"The dataset {data.name!r} {problem}. Its targets: {format_targets(data.targets)}.")
 
 
@@ -144,7 +144,7 @@ def check_classes(loaded_runs: Sequence[LoadedRun], data: OpenDataset) -> None:
         if data.targets.get(one.target) != one.model.head(one.head).target:
             raise UsageError(
                 f"{one.run.folder}: the head {one.head!r} has learnt {one.target!r} with other classes than the "
-                f"dataset in {data.root} has. Name the folder that it learnt from with --data."
+                f"dataset in {data.root} has. Name the folder that it learnt from: `root=`."
             )
 
 
@@ -176,7 +176,7 @@ def shared_rows(
         named = recipe.split(data, table).by_name
         if split not in named:
             raise UsageError(
-                f"{one.run.folder} has no split {split!r} with pictures. Pass --split {' or '.join(named)}."
+                f"{one.run.folder} has no split {split!r} with pictures.", f"Pass `split=`, one of {', '.join(named)}."
             )
         sets.append(set(table.index[named[split]].tolist()))
     shared = set.intersection(*sets)
@@ -212,6 +212,6 @@ def usable_rows(
     if not len(kept):
         raise UsageError(
             f"No picture of the split {split!r} has what is needed: of {len(rows)}, {left_out.empty} show nothing, of "
-            f"{left_out.unboxed} no {box} is known, of {left_out.unlabelled} no class. Pass another --split."
+            f"{left_out.unboxed} no {box} is known, of {left_out.unlabelled} no class. Pass another `split=`."
         )
     return kept, left_out

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.gallery.describing import make_printable
-from zoo.gallery.layout import MapLayout
-from zoo.gallery.materials import MapImages
+from zoo_gallery.description import make_printable
+from zoo_gallery.layout import MapLayout
+from zoo_gallery.map_images import MapImages
 
 MAP_SCALE = 10_000  # places and cosines are written as whole numbers of this part
 THUMBNAILS_PER_CHUNK = 250  # thumbnails

@@ -12,12 +12,11 @@ from PIL import Image
 
 from zoo.data import ImageSource
 from zoo.errors import FileError, ZooError
-from zoo.gallery.describing import LARGEST_FILE, make_printable, read_artifact_file
 from zoo.models import Filters
-from zoo.plots import FilterSheetOptions, draw_filters, save_png, show_filters
+from zoo.plots import FilterSheetOptions, draw_filters, draw_run_plots, save_png, show_filters
 from zoo.progress import Progress, silent
-from zoo.publish import draw_run_plots
 from zoo.training import Run
+from zoo_gallery.description import LARGEST_FILE, make_printable
 
 MOST_PIXELS = 40_000_000  # of a picture, at most
 KINDS = (  # file names begin with these; shown in this order
@@ -60,7 +59,7 @@ def find_artifact_plots(filters: Filters) -> FilterPlots:
         if _plot_kind(name) is None:
             continue
         try:
-            content = read_artifact_file(published, name)
+            content = published.read_file(name, limit=LARGEST_FILE)
         except ZooError as error:
             notes.append(str(error))
             continue

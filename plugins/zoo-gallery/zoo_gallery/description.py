@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -13,7 +12,6 @@ from typing import Any
 
 from zoo.errors import UsageError, ZooError
 from zoo.models import Filters
-from zoo.store import Artifact
 from zoo.training import Run
 
 LARGEST_FILE = 16 * 2**20  # bytes of a file that is read for a page
@@ -64,8 +62,8 @@ def describe_filters(filters: Filters, *, use: str = "", run: Run | None = None)
         _check_run(filters, run)
     metrics = dict(run.metrics) if run is not None else {}
     counts: Mapping[str, Any] = run.record.splits.model_dump() if run is not None else {}
-    if run is None and filters.published is not None:
-        metrics, counts = _read_artifact_metrics(filters.published, notes)
+    if run is None:
+        metrics, counts = _read_artifact_metrics(filters, notes)
     scores = tuple(_collect_metrics(metrics))
     heads = manifest.heads if manifest else ()
     classes = next((head.target.names for head in heads if head.target.names), ())
@@ -90,19 +88,6 @@ def make_printable(text: str) -> str:
     return "".join(one if _is_printable(one) else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
-def read_artifact_file(published: Artifact, name: str) -> bytes | None:
-    """A file as its manifest promises it; None where there is none. Raises ZooError: it is another, or is gone."""
-    entry = published.manifest.files.get(name)
-    if entry is None or entry.size > LARGEST_FILE:
-        return None
-    content = published.source.read(name, limit=LARGEST_FILE)
-    if hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise ZooError(
-            f"{name} of {published.manifest.name} is not the file that was published. Run `zoo fetch` again."
-        )
-    return content
-
-
 def _is_printable(one: str) -> bool:
     return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -125,9 +110,9 @@ def _facts(filters: Filters, classes: tuple[str, ...]) -> Iterator[tuple[str, st
         yield "Licence", manifest.license
 
 
-def _read_artifact_metrics(published: Artifact, notes: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+def _read_artifact_metrics(filters: Filters, notes: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
     try:
-        raw = read_artifact_file(published, "metrics.json")
+        raw = filters.published.read_file("metrics.json", limit=LARGEST_FILE) if filters.published else None
         content = json.loads(raw) if raw else {}
         figures, splits = content.get("figures", {}), content.get("splits", {})
         return (figures if isinstance(figures, dict) else {}), (splits if isinstance(splits, dict) else {})

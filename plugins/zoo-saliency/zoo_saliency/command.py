@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import device_option, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli import device_option, json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.saliency import MeanEstimate, RunSaliency, Saliency
+    from zoo_saliency.comparison import MeanEstimate, RunSaliency, Saliency
 
 
 @click.command()
@@ -60,7 +60,7 @@ def saliency(
     """
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"{out}: the sheet is a PNG. Call it {out.with_suffix('.png')}.")
-    from zoo.saliency import saliency
+    from zoo_saliency.comparison import saliency
 
     with progress_bars(quiet=quiet) as progress:
         found = saliency(
@@ -154,7 +154,7 @@ def _ends(value: MeanEstimate | None, *, sign: str = "") -> str:
 
 def _draw(found: Saliency, out: Path, show: int) -> None:
     from zoo.plots import save_png
-    from zoo.saliency import HeatColumn, HeatRow, draw_saliency
+    from zoo_saliency.plot import HeatColumn, HeatRow, draw_saliency
 
     columns = [
         HeatColumn(title=result.name, note=f"{_number(result.share)} ({_ends(result.share)})")
@@ -167,9 +167,9 @@ def _draw(found: Saliency, out: Path, show: int) -> None:
             HeatRow(
                 picture=found.picture(number).permute(1, 2, 0).numpy(),
                 box=(x1, y1, x2, y2),
-                caption=_about(found, number),
+                caption=_row_caption(found, number),
                 heat=tuple(result.heat[number] for result in found.results),
-                captions=tuple(_said(found, result, number) for result in found.results),
+                captions=tuple(_caption(found, result, number) for result in found.results),
             )
         )
     note = (
@@ -179,12 +179,12 @@ def _draw(found: Saliency, out: Path, show: int) -> None:
     save_png(draw_saliency(rows, columns, title="Where does it look?", note=f"{_title(found)} {note}"), out)
 
 
-def _about(found: Saliency, number: int) -> str:
+def _row_caption(found: Saliency, number: int) -> str:
     even = f"even {found.results[0].inside.even[number]:.2f}"
     return f"{found.classes[int(found.results[0].asked[number])]}, {even}" if found.of == "true" else even
 
 
-def _said(found: Saliency, result: RunSaliency, number: int) -> str:
+def _caption(found: Saliency, result: RunSaliency, number: int) -> str:
     share = float(result.inside.share[number])
     text = "nothing speaks for it" if share != share else f"{share:.2f} in the box"
     return text if found.of == "true" else f"{found.classes[int(result.asked[number])]}, {text}"

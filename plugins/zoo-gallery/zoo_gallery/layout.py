@@ -1,16 +1,15 @@
 """Vectors -> places on a map of two dimensions, and every picture's nearest among all of them.
 
-UMAP (McInnes, Healy and Melville 2018) where umap-learn is installed, the extra `map`; else the first two principal
-components. The page itself is ours. Two kept libraries draw such maps, and neither can be used here: datamapplot's
-page takes its scripts and letters from the network, and its offline mode downloads them when the page is made;
-embedding-atlas exports a web application that a server has to serve, which a page on the disk has not.
+By UMAP (McInnes, Healy and Melville 2018), or by the first two principal components. The page itself is ours. Two
+kept libraries draw such maps, and neither can be used here: datamapplot's page takes its scripts and letters from the
+network, and its offline mode downloads them when the page is made; embedding-atlas exports a web application that a
+server has to serve, which a page on the disk has not.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,7 @@ from zoo.progress import Progress, silent
 METHODS = ("auto", "umap", "pca")
 NEIGHBOURS = 12  # that the page shows of every picture
 FEWEST_FOR_UMAP = 16  # pictures; of fewer UMAP makes no map worth the name
-UMAP_NEIGHBOURS, UMAP_MIN_DIST = (
-    30,
-    0.8,
-)  # UMAP's n_neighbors and min_dist: more and wider than its own, so that thumbnails find room
+UMAP_NEIGHBOURS, UMAP_MIN_DIST = 30, 0.8  # more and wider than UMAP's own, so that thumbnails find room
 ROWS_AT_ONCE = 1024  # pictures whose cosines with all others are in memory at once
 
 
@@ -43,12 +39,12 @@ def lay_out_map(vectors: np.ndarray, *, method: str = "auto", seed: int = 0, pro
 
     Args:
         vectors: (N, D) float.
-        method: `umap`, `pca`, or `auto`: UMAP where it is installed.
+        method: `umap`, `pca`, or `auto`: UMAP but for fewer than 16 vectors.
         seed: of UMAP; the same seed gives the same map.
         progress: told when it begins and ends.
 
     Raises:
-        UsageError: no vectors; no such method; UMAP was asked for and is not installed.
+        UsageError: no vectors; no such method; fewer than 16 for UMAP.
     """
     if vectors.ndim != 2 or not len(vectors):
         raise UsageError(f"A map needs vectors (N, D), but was given {vectors.shape}. Embed some pictures first.")
@@ -94,11 +90,8 @@ def find_nearest_of_all(
 def _choose_method(method: str, count: int) -> str:
     if method not in METHODS:
         raise UsageError(f"The map cannot be made by {method!r}. There is {', '.join(METHODS)}.")
-    there = find_spec("umap") is not None
-    if method == "umap" and not there:
-        raise UsageError("UMAP needs umap-learn. Run `pip install 'filterzoo[map]'`, or pass --map pca.")
     if method == "auto":
-        return "umap" if there and count >= FEWEST_FOR_UMAP else "pca"
+        return "umap" if count >= FEWEST_FOR_UMAP else "pca"
     return method
 
 
@@ -106,7 +99,7 @@ def _umap(units: np.ndarray, seed: int) -> np.ndarray:
     """(N, 2). On normalised vectors the Euclidean distance orders as the cosine does."""
     if len(units) < FEWEST_FOR_UMAP:
         raise UsageError(f"UMAP needs {FEWEST_FOR_UMAP} pictures or more, not {len(units)}. Pass --map pca.")
-    import umap  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    import umap  # its import takes seconds
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

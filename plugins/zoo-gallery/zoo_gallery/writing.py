@@ -8,15 +8,15 @@ from pathlib import Path
 
 from zoo.errors import FileError
 from zoo.files import write_atomically
-from zoo.gallery.describing import FiltersDescription, describe_filters
-from zoo.gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
-from zoo.gallery.looks import FilterPlots
-from zoo.gallery.mapping import MapData, make_map_data
-from zoo.gallery.materials import MapImages
-from zoo.gallery.page import render_gallery
 from zoo.models import Filters
 from zoo.progress import Progress, silent
 from zoo.training import Run
+from zoo_gallery.description import FiltersDescription, describe_filters
+from zoo_gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
+from zoo_gallery.map_images import MapImages
+from zoo_gallery.map_json import MapData, make_map_data
+from zoo_gallery.page import render_gallery
+from zoo_gallery.plots import FilterPlots
 
 PAGE_FILE = "index.html"
 
@@ -55,18 +55,18 @@ def write_gallery(
         plots: the filters' plots.
         run: the training that they come from, for its figures.
         use: what they were loaded by.
-        method: of the map; see `lay_out`.
+        method: of the map; see `lay_out_map`.
         seed: of the map.
         notes: what is missing, for the page's foot.
         progress: told how far it is.
 
     Raises:
         FileError: it cannot be written there.
-        UsageError: the run is of other filters; UMAP was asked for and is not installed.
+        UsageError: the run is of other filters; fewer than 16 pictures for UMAP.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise FileError(folder, "this is a file", "Name a folder with --out.")
+        raise FileError(folder, "this is a file", "Name a folder: `folder=`.")
     plots = plots or FilterPlots(files={})
     description = describe_filters(filters, use=use, run=run)
     layout: MapLayout | None = None

@@ -19,11 +19,10 @@ from scipy import stats
 from torch import Tensor
 
 from zoo.data import DecodedDataset, OpenDataset, generator_for, sequential_batches
-from zoo.devices import pick_device
 from zoo.progress import Progress, silent
-from zoo.saliency.heat import PointingGameScores, compute_grad_cam, require_captum, score_pointing_game
-from zoo.saliency.viewers import ExcludedImages, LoadedRun, check_classes, find_box, load_runs, shared_rows, usable_rows
 from zoo.training import EVALUATION_BATCH, Arithmetic, Run, open_run, reopen_dataset
+from zoo_saliency.grad_cam import PointingGameScores, compute_grad_cam, score_pointing_game
+from zoo_saliency.runs import ExcludedImages, LoadedRun, check_classes, find_box, load_runs, shared_rows, usable_rows
 
 ExplainedClass = Literal["true", "predicted"]
 RESAMPLES = 4_999  # of the bootstrap
@@ -131,9 +130,8 @@ def saliency(
     Raises:
         FileError: a run that is not done.
         UnknownNameError: a run has no such head.
-        UsageError: runs that cannot be compared; no box to compare with; captum is not installed.
+        UsageError: runs that cannot be compared; no box to compare with.
     """
-    require_captum()
     given = [runs] if isinstance(runs, (Run, Path, str)) else runs
     loaded_runs = load_runs([one if isinstance(one, Run) else open_run(one) for one in given], head)
     first = loaded_runs[0]
@@ -145,10 +143,10 @@ def saliency(
     shared, elsewhere = shared_rows(loaded_runs, data, decoded, split)
     label = first.target if of == "true" else None
     rows, left_out = usable_rows(shared, table, box=box, label=label, split=split, elsewhere=elsewhere)
-    asked = _ask(table, rows, box=box, label=label, pictures=pictures, seed=seed)
-    where = pick_device(device)
+    asked = _choose_images(table, rows, box=box, label=label, pictures=pictures, seed=seed)
+    arithmetic = Arithmetic.on(device, "fp32")
     results = [
-        _compute_run_saliency(one, decoded[one.model.size], asked, device=where, progress=progress)
+        _compute_run_saliency(one, decoded[one.model.size], asked, arithmetic=arithmetic, progress=progress)
         for one in loaded_runs
     ]
     return Saliency(
@@ -186,9 +184,10 @@ class _SharedImages:
     seed: int
 
 
-def _ask(
+def _choose_images(
     table: DecodedDataset, rows: Tensor, *, box: str, label: str | None, pictures: int, seed: int
 ) -> _SharedImages:
+    """At most so many of the rows, in a drawn order."""
     rows = rows[torch.randperm(len(rows), generator=generator_for(seed))][: pictures or None]
     return _SharedImages(
         index=table.index[rows],
@@ -200,12 +199,17 @@ def _ask(
 
 
 def _compute_run_saliency(
-    loaded_run: LoadedRun, decoded: DecodedDataset, asked: _SharedImages, *, device: torch.device, progress: Progress
+    loaded_run: LoadedRun,
+    decoded: DecodedDataset,
+    asked: _SharedImages,
+    *,
+    arithmetic: Arithmetic,
+    progress: Progress,
 ) -> RunSaliency:
     """One run's heat maps, in float32, and how much of them lies inside the boxes."""
     place = {number: row for row, number in enumerate(decoded.index.tolist())}
     rows = torch.tensor([place[number] for number in asked.index.tolist()])
-    arithmetic = Arithmetic(device=device, dtype=torch.float32)
+    device = arithmetic.device
     filters = arithmetic.frozen(loaded_run.model.filters)
     head = loaded_run.model.head(loaded_run.head).to(device)
     maps, classes, done = [], [], 0

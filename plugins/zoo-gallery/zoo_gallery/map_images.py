@@ -14,9 +14,9 @@ from torch import Tensor
 from zoo.data import ImageEntry, ImageSource, SomeImages, choose_images, read_image, spread
 from zoo.embedding import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import ZooError
-from zoo.gallery.thumbnails import make_thumbnails, thumbnail_side
 from zoo.models import Filters
 from zoo.progress import Progress, silent
+from zoo_gallery.thumbnails import make_thumbnails, thumbnail_side
 
 MOST_PICTURES = 5000  # pictures on a map
 
@@ -55,9 +55,9 @@ def gather_images(
 
     Args:
         filters: to embed with.
-        images: of which to make a map; see `zoo.data.image_sources.open_images`.
+        images: of which to make a map; see `zoo.data.open_images`.
         about: what they are called, "the folder photos".
-        most: of more images so many are taken, evenly spread.
+        limit: of more images so many are taken, evenly spread.
         device: where.
         progress: told how far it is.
 
@@ -95,7 +95,7 @@ def gather_table(
         filters: that the vectors must be of.
         path: the file.
         about: what the pictures are called; the file's name by default.
-        most: of more pictures so many are taken, evenly spread.
+        limit: of more pictures so many are taken, evenly spread.
         progress: told how far it is.
 
     Raises:

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +15,19 @@ import torch
 from chromium import Browser, find_chromium
 from command_line import CommandLine
 from PIL import Image
+from zoo_gallery.description import HeadMetrics, describe_filters, make_printable
+from zoo_gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
+from zoo_gallery.map_images import MapImages, gather_images, gather_table, shorten_paths
+from zoo_gallery.map_json import escape_for_script, make_map_data
+from zoo_gallery.page import render_gallery
+from zoo_gallery.plots import FilterPlots, find_artifact_plots, order_plots, read_plots
+from zoo_gallery.thumbnails import make_thumbnail, thumbnail_side
+from zoo_gallery.writing import write_gallery
 
 import zoo
-from zoo.data.image_sources import open_images
-from zoo.data.images import read_image
+from zoo.data import open_images, read_image
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.gallery.describing import HeadMetrics, describe_filters, make_printable
-from zoo.gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
-from zoo.gallery.looks import FilterPlots, find_artifact_plots, order_plots, read_plots
-from zoo.gallery.making import write_gallery
-from zoo.gallery.mapping import escape_for_script, make_map_data
-from zoo.gallery.materials import MapImages, gather_images, gather_table, shorten_paths
-from zoo.gallery.page import render_gallery
-from zoo.gallery.thumbnails import make_thumbnail, thumbnail_side
-from zoo.training.finetune import train_recipe
-from zoo.training.recipe import parse_recipe
-from zoo.training.runs import Run
+from zoo.training import Run, parse_recipe, train_recipe
 
 HOSTILE = (
     "</script><script>window.__pwned = 1</script>",
@@ -148,20 +144,12 @@ def test_an_unknown_kind_of_map_is_an_error():
         lay_out_map(np.ones((3, 3)), method="tsne")
 
 
-@pytest.mark.skipif(find_spec("umap") is not None, reason="umap-learn is installed")
-def test_umap_that_is_missing_is_named():
-    with pytest.raises(UsageError, match=re.escape("pip install 'filterzoo[map]'")):
-        lay_out_map(np.ones((30, 3)), method="umap")
-
-
-@pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed: the extra `map`")
 def test_umap_of_too_few_pictures_is_an_error():
     with pytest.raises(UsageError, match="UMAP needs 16 pictures"):
         lay_out_map(np.eye(5), method="umap")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed: the extra `map`")
 def test_the_map_by_umap_is_the_same_for_the_same_seed():
     rng = np.random.default_rng(0)
     vectors = np.concatenate([rng.normal(size=(40, 8)) * 0.1 + np.eye(8)[kind] for kind in range(3)])

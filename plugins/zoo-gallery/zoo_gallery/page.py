@@ -10,10 +10,10 @@ from importlib.resources import files
 
 from PIL import Image
 
-from zoo.gallery.describing import MOST_CLASSES, FiltersDescription, make_printable
-from zoo.gallery.looks import SELF_TITLED, FilterPlots, order_plots
-from zoo.gallery.mapping import MapData
 from zoo.plots import DENSITY, page_style, render_page
+from zoo_gallery.description import MOST_CLASSES, FiltersDescription, make_printable
+from zoo_gallery.map_json import MapData
+from zoo_gallery.plots import SELF_TITLED, FilterPlots, order_plots
 
 PACKAGE = __name__.rpartition(".")[0]
 NARROW_FIGURE = 620  # CSS pixels: figures up to this stand side by side
@@ -39,7 +39,7 @@ class _Figure:
 
 
 def render_gallery(
-    description: FiltersDescription, looks: FilterPlots, data: MapData | None, *, notes: tuple[str, ...] = ()
+    description: FiltersDescription, plots: FilterPlots, data: MapData | None, *, notes: tuple[str, ...] = ()
 ) -> str:
     """The whole page. All text that is not ours is escaped."""
     style, script = page_style() + _read_asset("page.css"), _read_asset("page.js")
@@ -52,8 +52,8 @@ def render_gallery(
         script_pin=_policy_hash(script),
         said=description,
         data=data,
-        looks=_render_plots(looks, training=False),
-        training=_render_plots(looks, training=True),
+        plots=_render_plots(plots, training=False),
+        training=_render_plots(plots, training=True),
         columns=list(dict.fromkeys(key for score in description.scores for key, _ in score.figures)),
         listed=MOST_CLASSES,
         notes=[make_printable(note) for note in notes],
@@ -69,8 +69,8 @@ def _policy_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _render_plots(looks: FilterPlots, *, training: bool) -> list[_Figure]:
-    return [_render_plot(*one) for one in order_plots(looks, training=training)]
+def _render_plots(plots: FilterPlots, *, training: bool) -> list[_Figure]:
+    return [_render_plot(*one) for one in order_plots(plots, training=training)]
 
 
 def _render_plot(file: str, title: str, caption: str, content: bytes) -> _Figure:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo.contracts import Head
+from zoo import Head
 from zoo.errors import UsageError
 
 
@@ -40,15 +40,6 @@ class _HeadWithHook(nn.Module):
         return self.head(self.head.reduce(self.features(features)))
 
 
-def require_captum() -> Any:
-    """Captum's `LayerGradCam`. Raises UsageError where captum, the extra `saliency`, is not installed."""
-    try:
-        from captum.attr import LayerGradCam
-    except ImportError as error:
-        raise UsageError("Saliency needs captum. Run `pip install 'filterzoo[saliency]'`.") from error
-    return LayerGradCam
-
-
 def compute_grad_cam(head: Head, features: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Grad-CAM of one class a picture, at the features that a head stands on (Selvaraju 2017).
 
@@ -64,19 +55,18 @@ def compute_grad_cam(head: Head, features: Tensor, classes: Tensor | None = None
         The heat (N, h, w) float, 0 or more, and the classes int64 (N,).
 
     Raises:
-        UsageError: captum is not installed, or there is one cell a picture.
+        UsageError: there is one cell a picture.
     """
     if features.shape[2] * features.shape[3] < 2:
         raise UsageError(
             "These filters give one vector a picture, which lies nowhere in it: they have no saliency. "
             "Cut them earlier, at a block that gives a map."
         )
-    factory = require_captum()
     answer = _HeadWithHook(copy.deepcopy(head).eval())
     if classes is None:
         with torch.no_grad():
             classes = answer(features).argmax(dim=1)
-    heat = factory(answer, answer.features).attribute(
+    heat: Tensor = LayerGradCam(answer, answer.features).attribute(
         features.detach().clone().requires_grad_(), target=classes, relu_attributions=True
     )
     return heat.detach()[:, 0], classes

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
+from zoo.cli import (
+    choose_split,
     data_options,
     device_option,
+    find_own_dataset,
     json_option,
     parse_pairs,
     print_json,
@@ -24,12 +26,14 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.data import ImageSource
-    from zoo.gallery import FilterPlots, MapImages, WrittenGallery
     from zoo.models import Filters
     from zoo.progress import Progress
     from zoo.training import Run
+    from zoo_gallery.map_images import MapImages
+    from zoo_gallery.plots import FilterPlots
+    from zoo_gallery.writing import WrittenGallery
 
-LOOKED_AT = 600  # pictures that are searched for patches
+SEARCHED = 600  # pictures that are searched for patches
 CHANNELS, STEPS = 6, 64  # of a layer's feature visualisations; `zoo show` makes more of them, and longer
 
 
@@ -51,7 +55,7 @@ CHANNELS, STEPS = 6, 64  # of a layer's feature visualisations; `zoo show` makes
     type=click.Choice(["auto", "umap", "pca"]),
     default="auto",
     show_default=True,
-    help="How the map is laid out; auto: UMAP where umap-learn is installed.",
+    help="How the map is laid out; auto: UMAP, of fewer than 16 pictures PCA.",
 )
 @click.option("--run", "folder", metavar="RUN", type=click.Path(path_type=Path), help="The training, for its curves.")
 @click.option("--plots", metavar="FOLDER", type=click.Path(path_type=Path), help="What `zoo show -o FOLDER` drew.")
@@ -92,20 +96,20 @@ def gallery(
     """
     _check_usage(images, dataset, table, root, settings, split)
     from zoo.embedding import open_table
-    from zoo.gallery import write_gallery
     from zoo.models import load
     from zoo.training import open_run
+    from zoo_gallery.writing import write_gallery
 
     space = open_table(table).space if table else None
     filters = load(name, cut=cut or (space.cut if space else None), **where)
     run = open_run(folder) if folder else None
     with progress_bars(quiet=quiet) as progress:
-        asked = _Asked(
+        choice = _ImageChoice(
             images=images, dataset=dataset, root=root, settings=settings, split=split, seed=seed, table=table
         )
-        source = _open_source(filters, asked, progress)
+        source = _open_source(filters, choice, progress)
         map_images = source.gather(filters, limit, device, progress)
-        drawn = _looks(filters, plots, run, source.some(), quick=quick, device=device, progress=progress)
+        drawn = _gather_plots(filters, plots, run, source.some(), quick=quick, device=device, progress=progress)
         made = write_gallery(
             filters,
             out or Path(f"{filters.name}-gallery"),
@@ -122,7 +126,7 @@ def gallery(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _ImageChoice:
     """What the user said of the pictures."""
 
     images: Path | None
@@ -145,7 +149,7 @@ class _Source:
 
     def gather(self, filters: Filters, limit: int, device: str | None, progress: Progress) -> MapImages | None:
         """The map's materials, None where there are no pictures."""
-        from zoo.gallery import gather_images, gather_table
+        from zoo_gallery.map_images import gather_images, gather_table
 
         if self.table:
             return gather_table(filters, self.table, limit=limit, progress=progress)
@@ -157,7 +161,7 @@ class _Source:
         """Some of the same pictures, to look for patches in."""
         from zoo.data import choose_images
 
-        return None if self.images is None else choose_images(self.images, LOOKED_AT)
+        return None if self.images is None else choose_images(self.images, SEARCHED)
 
 
 def _check_usage(
@@ -174,31 +178,30 @@ def _check_usage(
         raise UsageError("--data, --set and --split belong to a dataset: say which with --dataset NAME.")
 
 
-def _open_source(filters: Filters, asked: _Asked, progress: Progress) -> _Source:
-    from zoo.cli.datasets import choose_split, find_own_dataset
+def _open_source(filters: Filters, choice: _ImageChoice, progress: Progress) -> _Source:
     from zoo.data import DatasetImages, open_dataset, open_images
 
-    if asked.table:
-        return _Source(table=asked.table)
-    if asked.images:
-        return _Source(images=open_images(asked.images), about=f"the folder {asked.images.name}")
-    name, options = asked.dataset, dict[str, Any](parse_pairs(asked.settings, option="--set"))
+    if choice.table:
+        return _Source(table=choice.table)
+    if choice.images:
+        return _Source(images=open_images(choice.images), about=f"the folder {choice.images.name}")
+    name, options = choice.dataset, dict[str, Any](parse_pairs(choice.settings, option="--set"))
     if name is None:
         found = find_own_dataset(filters)
         if isinstance(found, str):
             return _Source(notes=(f"{found} There is no map: pass --images FOLDER for one.",))
         name, options = found
-    opened = open_dataset(name, asked.root, options=options, progress=progress)
-    split = asked.split or ("test" if opened.dataset.splits.get("test") else "all")
+    opened = open_dataset(name, choice.root, options=options, progress=progress)
+    split = choice.split or ("test" if opened.dataset.splits.get("test") else "all")
     size = filters.input.size
-    indices = choose_split(opened, split, size=size, seed=asked.seed, skip_unreadable=True, progress=progress)
+    indices = choose_split(opened, split, size=size, seed=choice.seed, skip_unreadable=True, progress=progress)
     about = f"{name}, all pictures" if split == "all" else f"{name}, the {split} split"
     if options:
         about += f" ({', '.join(f'{key}={value}' for key, value in options.items())})"
     return _Source(images=DatasetImages(opened.dataset, indices, name=name, root=opened.root), about=about)
 
 
-def _looks(
+def _gather_plots(
     filters: Filters,
     folder: Path | None,
     run: Run | None,
@@ -209,8 +212,8 @@ def _looks(
     progress: Progress,
 ) -> FilterPlots:
     """The filters' pictures: as published, as drawn before, and what is still missing."""
-    from zoo.gallery import draw_plots, find_artifact_plots, read_plots
     from zoo.plots import FilterSheetOptions
+    from zoo_gallery.plots import draw_plots, find_artifact_plots, read_plots
 
     plots = find_artifact_plots(filters)
     if folder:

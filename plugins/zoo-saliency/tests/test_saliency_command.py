@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
+import zoo_saliency
 from command_line import CommandLine
 from PIL import Image
 
 import zoo
 from zoo.errors import UsageError
 from zoo.plugins import clear_plugin_cache
-from zoo.training.finetune import train_recipe
-from zoo.training.recipe import parse_recipe
+from zoo.training import parse_recipe, train_recipe
 
 PACKAGE = {
     "zoo_drawn-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: zoo-drawn\nVersion: 1.0\n",
@@ -135,7 +134,7 @@ def test_the_same_seed_gives_the_same_figures_and_fewer_pictures_are_the_first_o
 
 def test_runs_of_other_seeds_are_compared_over_pictures_that_both_have_in_the_split(place, plain):
     other = train(place, "other-seed", NAME, seed=1)
-    found = zoo.saliency([plain, other], split="train", pictures=0)
+    found = zoo_saliency.saliency([plain, other], split="train", pictures=0)
     record = zoo.open_run(plain).record.splits
     assert found.left_out.elsewhere > 0
     assert len(found) + found.left_out.elsewhere <= record.train
@@ -180,7 +179,9 @@ def test_the_sheet_is_drawn_with_both_runs_and_as_many_pictures_as_asked(command
 
 def test_progress_is_told_for_every_run(plain, both):
     told = []
-    zoo.saliency([plain, both], progress=lambda what, done, total=None, note="": told.append((what, done, total)))
+    zoo_saliency.saliency(
+        [plain, both], progress=lambda what, done, total=None, note="": told.append((what, done, total))
+    )
     for name in ("plain", "both"):
         last = [one for one in told if one[0] == f"computing the saliency of {name}"][-1]
         assert last[1] == last[2] > 0
@@ -230,7 +231,7 @@ def test_heads_that_name_other_targets(command, place, plain):
     (renamed / "run.json").write_text(json.dumps(record))
     fault = command("saliency", plain, renamed).fault
     assert "names the 'label' and" in fault
-    assert fault.endswith("the 'kind': they are not asked the same. Say which head with --head.")
+    assert fault.endswith("the 'kind': they are not asked the same. Name a head that both have: --head.")
     assert "has learnt 'kind' with other classes than the dataset" in command("saliency", renamed).fault
 
 
@@ -257,7 +258,7 @@ def test_a_run_of_cropped_pictures(command, place, plain):
 
 def test_a_split_that_the_run_has_not(command, plain):
     fault = command("saliency", plain, "--split", "seen").fault
-    assert fault.endswith("has no split 'seen' with pictures. Pass --split train or val or test.")
+    assert fault.endswith("has no split 'seen' with pictures. Pass --split, one of train, val, test.")
 
 
 def test_a_split_without_any_box(command, place):
@@ -274,7 +275,7 @@ def test_runs_that_share_no_picture_of_a_split(place, plain):
     seed = next(seed for seed in seeds if not mine & set(rows(plain, seed)))
     other = train(place, "apart", NAME, seed=seed)
     with pytest.raises(UsageError, match=rf"in the split 'val' of all these runs \(their seeds: 0, {seed}\)"):
-        zoo.saliency([plain, other], split="val")
+        zoo_saliency.saliency([plain, other], split="val")
 
 
 def rows(run, seed):
@@ -291,15 +292,9 @@ def test_pictures_that_have_changed_since(command, place, plain):
     assert "as they were when it was trained, so that 'test' could hold some that were learnt" in fault
 
 
-def test_captum_that_is_missing_is_told_before_anything_is_loaded(command, plain, monkeypatch):
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
-    fault = command("saliency", plain).fault
-    assert fault == "Saliency needs captum. Run `pip install 'filterzoo[saliency]'`."
-
-
 def test_no_run_at_all():
     with pytest.raises(UsageError, match="There is no run to look with"):
-        zoo.saliency([])
+        zoo_saliency.saliency([])
 
 
 def test_a_sheet_that_is_no_png(command, plain):

@@ -1,0 +1,14 @@
+from .console import (
+    data_options as data_options,
+    device_option as device_option,
+    json_option as json_option,
+    parse_pairs as parse_pairs,
+    print_json as print_json,
+    print_table as print_table,
+    progress_bars as progress_bars,
+    quiet_option as quiet_option,
+    say as say,
+    say_skipped as say_skipped,
+    source_options as source_options,
+)
+from .datasets import choose_split as choose_split, find_own_dataset as find_own_dataset

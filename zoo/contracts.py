@@ -80,7 +80,7 @@ class Sample:
 
     image: Tensor  # uint8 (3, H, W), RGB; every picture may have its own size
     targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one adds no loss
-    group: str | None = None  # the boat, the camera, the haul: never on both sides of a split
+    group: str | None = None  # the boat, the camera, the haul: a group is never divided between splits
     path: str | None = None  # where it came from, for messages and predictions
 
 
@@ -113,7 +113,7 @@ class Dataset(ABC):
 
         Args:
             root: the folder that the user named, else one of the dataset's own, which may be empty.
-            progress: told how far the work is.
+            progress: called with how far the work is.
 
         Raises:
             FileError: what lies there is not this dataset.
@@ -156,7 +156,7 @@ class Head(nn.Module, ABC):
 
     Args:
         shape: of the features of one picture.
-        target: what to learn; an instance of `learns`.
+        target: what it is trained on; an instance of `learns`.
     """
 
     learns: ClassVar[type[Target]] = Categories
@@ -262,7 +262,7 @@ class Cut:
     """Where a backbone stops, and what leaves it."""
 
     name: str  # "block4", or the node itself
-    node: str  # the last node kept, "features.22"
+    node: str  # the last node of the truncated network, "features.22"
     channels: int  # 512
     stride: int  # input pixels per output cell, 8
     parameters: int = 0  # that remain
@@ -318,7 +318,7 @@ class PredictionTable:
     columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
     values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
     sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels
-    metadata: Mapping[str, str] = field(default_factory=dict)  # what is known besides: `filters`, `filterzoo`
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
 
 class Format(ABC):

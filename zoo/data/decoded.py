@@ -40,7 +40,7 @@ class DecodedDataset:
     groups: tuple[str | None, ...]
     paths: tuple[str | None, ...]
     index: Tensor  # int64 (N,): the sample's index in the dataset
-    skipped: tuple[str, ...]  # what could not be read, a line each
+    skipped: tuple[str, ...]  # pictures that could not be read, a line each
     fingerprint: str
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ def decode(
         cache: the folder of all caches; `ZOO_HOME/decoded` by default.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
         begin: called first where anything has to be decoded.
-        progress: told how far the decoding is.
+        progress: called with how far the decoding is.
 
     Raises:
         ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.

@@ -11,9 +11,9 @@ from zoo.errors import UnknownNameError, UsageError
 from zoo.training import TRUTH, DataPart, HeadPart, Recipe
 
 WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE = "with", "placebo", "without", "two-stage", "oracle"
-VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # as they are shown
-TRAINING_ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # as they are trained: the first fills the shared caches
-LOCATOR = "locator"  # the first of the two stages, trained for itself
+VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # in the order of tables and plots
+TRAINING_ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # the first fills the shared caches
+LOCATOR = "locator"  # the first of the two stages, trained alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +22,15 @@ class Variant:
 
     key: str
     title: str  # "classify + locate"
-    recipe: Callable[[int, Path], Recipe]  # of a seed and the folder of that seed's locator
-    locator: Callable[[int], Recipe] | None = None  # what is trained before it, of a seed
+    recipe: Callable[[int, Path], Recipe]  # from a seed and the folder of that seed's locator to a recipe
+    locator: Callable[[int], Recipe] | None = None  # from a seed to the recipe of the locator, which is trained first
 
 
 def find_ablated_head(recipe: Recipe, left_out: str) -> int:
     """Where in the recipe the head in question stands.
 
     Raises:
-        UsageError: the recipe has no such head; nothing would be left to judge; it is a placebo already.
+        UsageError: the recipe has no such head; no other head is left to score; it is a placebo already.
     """
     names = [head.spec().name for head in recipe.heads]
     if left_out not in names:
@@ -41,17 +41,17 @@ def find_ablated_head(recipe: Recipe, left_out: str) -> int:
     place = names.index(left_out)
     if not any(head.weight for head in _other_heads(recipe, place)):
         raise UsageError(
-            f"Without {left_out!r} no head is left that could be judged.", "Add one: `heads=['classify']`."
+            f"Without {left_out!r} no head is left that could be scored.", "Add one: `heads=['classify']`."
         )
     if recipe.heads[place].shuffled:
-        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Take shuffled out.")
+        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Remove `shuffled`.")
     return place
 
 
 def primary_head_first(recipe: Recipe, left_out: str) -> Recipe:
     """The recipe with the primary head before all others: it picks the best epoch, in every variant."""
-    judged = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
-    return recipe.model_copy(update={"heads": (judged, *(head for head in recipe.heads if head is not judged))})
+    primary = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
+    return recipe.model_copy(update={"heads": (primary, *(head for head in recipe.heads if head is not primary))})
 
 
 def _other_heads(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
@@ -65,10 +65,10 @@ def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target
         recipe: with all its heads, as it would be trained.
         left_out: the name of the head in question.
         targets: of the dataset, by name.
-        learnt: the name of the target that the head learns.
+        learnt: the name of the target that the head is trained on.
 
     Raises:
-        UsageError: as `find_left_out`.
+        UsageError: as `find_ablated_head`.
     """
     place = find_ablated_head(recipe, left_out)
     head, rest = recipe.heads[place], _other_heads(recipe, place)
@@ -118,10 +118,10 @@ def choose_variants(
         if key not in VARIANTS:
             raise UnknownNameError("variant", key, VARIANTS)
         if key not in there:
-            raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
+            raise UsageError(f"The variant {key!r} needs boxes to crop to{why}. Variants: {', '.join(there)}.")
     chosen = frozenset(wanted)
     if len(chosen) < 2:
-        raise UsageError("One arm is nothing to compare.", f"Name another: `arms=[{WITH!r}]`.")
+        raise UsageError("One variant is nothing to compare.", f"Name another: `variants=[{WITH!r}]`.")
     return chosen
 
 

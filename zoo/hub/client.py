@@ -219,7 +219,7 @@ def mask_secrets(text: str) -> str:
 def disk_full_error(where: str, needed: int | None = None) -> FetchError:
     """What is said where a file does not fit."""
     more = f" ({needed / 1e6:,.0f} MB are needed)" if needed else ""
-    return FetchError(f"{where}: the disk is full{more}.", "Free some room, or choose another with `cache_dir=`.")
+    return FetchError(f"{where}: the disk is full{more}.", "Free some space, or choose another with `cache_dir=`.")
 
 
 def status_of(error: BaseException | None) -> int | None:
@@ -235,7 +235,7 @@ def is_unreachable(error: BaseException | None) -> bool:
 
 def _check_token(token: str | bool | None) -> None:
     if isinstance(token, str) and not re.fullmatch(r"[!-~]*", token):
-        raise UsageError("The token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
+        raise UsageError("The access token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
 
 
 def _http() -> Any:

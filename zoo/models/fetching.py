@@ -35,7 +35,7 @@ def fetch(
         token: for private repositories; `HF_TOKEN` or the stored login where not given.
         cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
         offline: use what is on this disk only.
-        progress: told the bytes.
+        progress: called with the bytes so far.
 
     Returns:
         The published filters; `folder` is None where not all of them lie on this disk.

@@ -275,7 +275,7 @@ def profile_nodes(trace: Trace, *, size: int) -> dict[fx.Node, NodeProfile]:
         raise ZooError(
             f"{type(trace.module).__name__} does not take pictures of {size}x{size} pixels "
             f"({type(error).__name__}: {cause[0]}).",
-            "Give the size that it was made for.",
+            "Use the size that it was made for.",
         ) from error
     return runner.steps
 

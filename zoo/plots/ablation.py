@@ -45,7 +45,7 @@ def draw_ablation(report: AblationReport) -> Image.Image:
         UsageError: there are no splits, or no variants.
     """
     if not report.splits or not report.splits[0].variants:
-        raise UsageError("There are no arms to draw: the ablation has no splits or no arms.", "Run it first.")
+        raise UsageError("There is nothing to draw: the ablation has no splits or no variants.", "Run it first.")
     from matplotlib import figure as drawing
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

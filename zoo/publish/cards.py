@@ -18,7 +18,7 @@ from zoo.store import CARD_FILE
 from zoo.training import DatasetRecord, SplitsRecord
 
 README = CARD_FILE
-CARD_TAG = "feature-filters"  # what a search asks for
+CARD_TAG = "feature-filters"  # the tag that `zoo search` looks for
 CARD_TAGS = ("zoo", CARD_TAG)
 TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
 
@@ -34,7 +34,7 @@ PICTURES = ("confusion", "curves", "patches", "dreams", "activations", "drift", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What a card says."""
+    """The content of a model card."""
 
     name: str
     license: str
@@ -55,7 +55,7 @@ class ModelCard:
     device: str
     versions: Mapping[str, str]
     crop: str  # in words; empty: whole pictures
-    uses_true_boxes: bool  # cropped to the true boxes: the scores are no answers to new pictures
+    uses_true_boxes: bool  # cropped to the true boxes: the scores do not hold for new pictures, which have none
     seed: int
     seconds: float
     heads: Mapping[str, Target]
@@ -64,7 +64,7 @@ class ModelCard:
 
 
 def write_card(path: Path, card: ModelCard) -> None:
-    """Write the card; every figure in it comes from the run."""
+    """Write the card; every number in it comes from the run."""
     pictures = {found.name for found in path.parent.glob("*.png")}
     write_atomically(path, _with_checksum(f"{format_front_matter(_metadata(card))}\n{_body(card, pictures)}"))
 

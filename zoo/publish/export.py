@@ -1,4 +1,4 @@
-"""A run -> a published folder: weights, heads, golden features, recipe, figures, pictures, card, manifest."""
+"""A run -> a published folder: weights, heads, golden features, recipe, metrics, pictures, model card, manifest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from zoo.store import (
 )
 from zoo.training import Run, RunRecord, as_json, recipe_text
 
-PicturePolicy = Literal["none", "open", "all"]  # of what the filters see: none, those of open licence, those of any
+PicturePolicy = Literal["none", "open", "all"]  # which patches of pictures: none, those of an open licence, all
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -155,7 +155,7 @@ def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str
 
 
 def _write_recipe_and_metrics(part: Path, run: Run) -> None:
-    """The recipe without the author's paths, and the figures with what they depend on."""
+    """The recipe without the author's paths, and the metrics with what they depend on."""
     recipe = run.recipe
     data = recipe.data.model_copy(update={"root": None, "crop": _crop_name(run.record)})
     filters = recipe.filters

@@ -55,7 +55,7 @@ def draw_filter_plots(
         filters: its own, as they are published.
         folder: to write into.
         show_pictures: draw patches and maps of pictures of any licence.
-        progress: told how far the work is.
+        progress: called with how far the work is.
     """
     licence = str(run.record.dataset.license or "").lower()
     is_open = licence not in UNKNOWN_LICENCES and not forbids_derivatives(licence)
@@ -148,11 +148,11 @@ def validation_pictures(
     """Some of the pictures that the run validated with, from its decoded cache.
 
     Args:
-        run: whose.
+        run: the run.
         filters: what they are fed to.
-        notes: is told why there are none.
+        notes: a line why there are none is added.
         limit: at most so many, evenly spread; 0: all.
-        progress: told how far the decoding is, where it has to be done again.
+        progress: called with how far the decoding is, where it has to be done again.
 
     Returns:
         None where the pictures are gone, or are others now.
@@ -172,7 +172,7 @@ def validation_pictures(
 
 
 def load_base(run: Run, notes: list[str]) -> Filters | None:
-    """The filters that the run started from, where they are on this disk; `notes` is told where they are not."""
+    """The filters that the run started from, where they are on this disk; else `notes` gets a line."""
     digest = run.record.base_manifest
     named = run.recipe.filters.name
     if not digest or not named:
@@ -186,7 +186,7 @@ def load_base(run: Run, notes: list[str]) -> Filters | None:
 
 
 def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
-    """What the pictures depend on, 16 hex digits."""
+    """A hash of what the pictures depend on, 16 hex digits."""
     status = (run.folder / FILTERS_FILE).stat()
     dtype = str(next(filters.module.parameters()).dtype)
     # Tells weights that were rounded for publishing from those that were not.

@@ -115,7 +115,7 @@ def score_outputs(
             metric.distributed_available_fn = lambda: False  # every process scores all rows: sums would count twice
         metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
         computed = {key: _as_python(value) for key, value in metrics.compute().items()}
-        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to judge by
+        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to score
     return figures
 
 

@@ -50,7 +50,7 @@ class ComputeSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSetup:
-    """What a training needs beside its run, ready to go."""
+    """What a training needs beside its run."""
 
     model: Model
     data: OpenDataset
@@ -85,7 +85,7 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
                 tensors = {}
                 position = Position(stage=position.stage + 1, history=position.history)
                 save_progress(run, setup, {}, position)
-                if stop():  # asked after the stage's last step
+                if stop():  # the signal came after the stage's last step
                     raise StoppedError("stopped")
         except StoppedError as error:
             run.note(status="stopped", seconds=run.record.seconds + time.monotonic() - begun)

@@ -346,7 +346,7 @@ def test_two_at_once_in_one_folder_are_refused(whole):
     _, folder, _ = whole
     with (
         FileLock(folder / ".lock"),
-        pytest.raises(FileError, match=r"another `zoo ablate` works here\. Wait for it, or choose another `out=`"),
+        pytest.raises(FileError, match=r"another `zoo ablate` runs here\. Wait for it, or choose another `out=`"),
     ):
         ablate(recipe(), folder, without="locate", seeds=2)
 
@@ -428,15 +428,15 @@ def test_a_runs_folder_is_a_recipe(whole, command, tmp_path):
             ["--without", "boxes"],
             "The recipe has no head 'boxes' to leave out; it has classify, locate. Add it: --head",
         ),
-        (["--without", "locate", "--head", "locate"], "Without 'locate' no head is left that could be judged"),
+        (["--without", "locate", "--head", "locate"], "Without 'locate' no head is left that could be scored"),
         (["--without", "locate", "--variant", "oracel"], "No variant is called 'oracel'. Did you mean 'oracle'?"),
         (
             ["--without", "locate", "--variant", "without"],
-            "One arm is nothing to compare. Name another: --variant with.",
+            "One variant is nothing to compare. Name another: --variant with.",
         ),
         (
             ["--without", "classify", "--variant", "oracle"],
-            "cannot be here ('label' is no box). Arms: without, with, placebo",
+            "needs boxes to crop to ('label' is no box). Variants: without, with, placebo",
         ),
         (["--without", "locate", "--metric", "acuracy"], "Did you mean 'accuracy'?"),
         (["--without", "locate", "--head", "classify", "--head", "classify"], "The recipe has no head 'locate'"),
@@ -492,7 +492,7 @@ def test_a_run_on_other_pictures_is_not_compared(tmp_path):
     ablate(recipe(), tmp_path / "out", without="locate", seeds=1, variants=["with"])
     path = tmp_path / "out" / "with" / "0" / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "pictures": "0" * 64}))
-    with pytest.raises(UsageError, match="its pictures are others than those that the ablation began with"):
+    with pytest.raises(UsageError, match="its pictures are not those that the ablation began with"):
         ablate(recipe(), tmp_path / "out", without="locate", seeds=1, variants=["with"])
 
 

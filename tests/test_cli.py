@@ -108,7 +108,7 @@ def files_below(folder: Path) -> list[Path]:
         (["plugins", "new", "Whales"], 2, "A plugin cannot be called 'Whales'."),
         (["registry", "remove", "xyzzy"], 1, "is called 'xyzzy'. There are none."),
         (["registry", "add", "a/b", "."], 1, "holds no published filters"),
-        (["data", "make", "image-folder", "-o", "x"], 2, "reads pictures of yours, there is nothing to make"),
+        (["data", "make", "image-folder", "-o", "x"], 2, "reads your own pictures, there is nothing to make"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )
@@ -173,7 +173,7 @@ def test_a_missing_or_empty_folder_is_named(command, tmp_path):
         in command("train", "image-folder", *START, "--data", "nowhere").fault
     )
     assert "empty: the folder is empty." in command("train", "image-folder", *START, "--data", "empty").fault
-    assert "Say which with --data DIR" in command("train", "image-folder", *START).fault
+    assert "Name it with --data DIR" in command("train", "image-folder", *START).fault
     assert "nowhere: there is no such" in command("data", "check", "image-folder", "--data", "nowhere").fault
 
 
@@ -285,7 +285,7 @@ def test_a_name_is_added_listed_and_removed(command, filters):
     added = command("registry", "add", "shapes", filters)
     assert "pinned to sha256:" in added.err
     assert "Three shapes." in command("list").out
-    assert "is gone from" in command("registry", "remove", "shapes").err
+    assert "is removed from" in command("registry", "remove", "shapes").err
     assert "shapes" not in command("list").out
 
 
@@ -400,7 +400,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(command, run, shape
         ["embed", shapes, "--filters", run.parent / "vgg11-shapes", "-o", small_disk / "vectors.parquet"],
     ):
         answer = command(*words)
-        assert "the disk is full. Free some room" in answer.fault, words
+        assert "the disk is full. Free some space" in answer.fault, words
         assert answer.status == 1
         assert files_below(small_disk) == [filling], words
 

@@ -372,14 +372,14 @@ def test_true_crops_need_a_box_and_name_the_targets(tmp_path, monkeypatch):
 def test_a_locator_needs_a_head_that_says_a_box(places, tmp_path):
     train_recipe(recipe(NAME), tmp_path / "names")
     with pytest.raises(
-        UsageError, match=r"has no head that learns a box, only classify\. Train one with `heads=\['locate'\]`"
+        UsageError, match=r"has no head that predicts a box, only classify\. Train one with `heads=\['locate'\]`"
     ):
         train_recipe(recipe(NAME, crop=str(tmp_path / "names")), tmp_path / "run")
 
 
 def test_a_locator_that_crops_itself_is_refused(places, tmp_path):
     run = train_recipe(recipe(LOCATE, crop=str(places["place"] / "locator")), tmp_path / "twice")
-    with pytest.raises(UsageError, match=r"crops its pictures itself\. Name one that sees the whole picture"):
+    with pytest.raises(UsageError, match=r"crops its pictures itself\. Name one trained on whole pictures"):
         train_recipe(recipe(NAME, crop=str(run.folder)), tmp_path / "run")
 
 
@@ -421,7 +421,7 @@ def test_a_picture_that_cannot_be_read_stops_the_locator_once(places, tmp_path, 
 
 def test_a_locator_that_has_learnt_the_test_pictures_is_warned_of(places, tmp_path):
     other = recipe(NAME, crop=str(places["place"] / "locator")).model_copy(update={"seed": 1})
-    with pytest.warns(ZooWarning, match="has learnt from pictures that this run is judged by: .* of the split 'test'"):
+    with pytest.warns(ZooWarning, match="was trained on pictures that this run is scored on: .* of the split 'test'"):
         run = train_recipe(other, tmp_path / "run")
     assert run.record.crop.learnt["test"] > 0
     assert places["second"].record.crop.learnt == {"test": 0}

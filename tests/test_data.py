@@ -130,7 +130,7 @@ def test_a_limit_under_the_number_of_classes_is_refused(home):
 
     decoded = decode(Boats(), size=16, identity="a" * 64)
     strata = torch.arange(200) % 5
-    with pytest.raises(UsageError, match=r"limit = 4 pictures cannot show all 5 classes\. Take more"):
+    with pytest.raises(UsageError, match=r"A limit of 4 pictures cannot cover all 5 classes\. Raise it"):
         draw_splits(decoded, {}, strata=strata, seed=3, limit=4)
 
 
@@ -138,7 +138,7 @@ def test_seen_groups_need_groups(home):
     from zoo.data.splits import draw_splits
 
     decoded = replace(decode(Boats(), size=16, identity="a" * 64), groups=(None,) * 200)
-    with pytest.raises(UsageError, match=r"No groups are known, so that none can be seen or unseen"):
+    with pytest.raises(UsageError, match=r"No groups are known, so that none can be held out as seen"):
         draw_splits(decoded, {}, strata=decoded.targets["label"], seed=3, seen=0.1)
 
 

@@ -224,3 +224,10 @@ def test_the_readmes_table_of_commands_is_complete():
                 named.add(word)
     core = {*cli.list_commands(click.Context(cli))} - {"size"}
     assert {*core, "gallery", "saliency"} == named
+
+
+def test_the_design_names_every_entry_of_the_core():
+    text = (ROOT / "docs" / "design.md").read_text().partition("## The tree")[2]
+    lines = re.findall(r"^ {6}((?:[\w.]+/? )+)", text, re.MULTILINE)
+    named = {name.rstrip("/") for line in lines for name in line.split() if name.endswith(("/", ".py", ".typed"))}
+    assert named == {path.name for path in (ROOT / "zoo").iterdir()} - {"__pycache__", "__init__.pyi"}

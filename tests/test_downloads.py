@@ -198,7 +198,7 @@ def test_corrupt_bytes_are_asked_for_once_more_and_never_put_in_place(hub: HubSe
 
 def test_bytes_that_are_always_corrupt_are_refused(hub: HubServer, tmp_path: Path) -> None:
     hub.fail("corrupt", path=BLOB, times=None)
-    with pytest.raises(IntegrityError, match="twice the bytes received were not those that the Hub promises"):
+    with pytest.raises(IntegrityError, match="the bytes received twice did not have the hash that the Hub states"):
         source().fetch("model.safetensors")
     assert in_place(tmp_path) == {}
     assert not list((tmp_path / "cache").rglob("*.incomplete"))

@@ -109,7 +109,7 @@ def test_a_long_list_of_paths_is_not_held_in_memory():
         "        count = min(self.left, 1000)\n"
         "        self.left -= count\n"
         "        return b''.join(b'/photos/some/where/%07d.jpg\\n' % n for n in range(count))\n"
-        "listing = ImageListing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
+        "listing = Listing()\ntracemalloc.start()\nlisting.add_lines(Endless())\n"
         "count = sum(1 for _ in listing.entries())\n"
         "print(count, tracemalloc.get_traced_memory()[1])\n"
     )
@@ -412,7 +412,10 @@ def test_a_truncated_file_is_named_with_its_remedy(folder, filters, tmp_path, su
     [
         ({"name": ["a"]}, "there is no column `vector` or `path`, only name"),
         ({"path": ["a"], "vector": [[1.0]]}, "not a fixed-size list of float32"),
-        ({"path": ["a"], "vector": pa.array([[1.0]], pa.list_(pa.float32(), 1))}, "which filters its vectors are of"),
+        (
+            {"path": ["a"], "vector": pa.array([[1.0]], pa.list_(pa.float32(), 1))},
+            "does not name the filters of its vectors",
+        ),
     ],
 )
 def test_a_parquet_file_of_something_else_is_refused(tmp_path, table, message):
@@ -425,7 +428,7 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path, table, message):
     ("change", "message"),
     [
         ({b"zoo.format": b"2"}, "its format is '2', and this version reads '1'. Upgrade"),
-        ({b"zoo.size": b"large"}, "what it says of its filters is damaged"),
+        ({b"zoo.size": b"large"}, "the description of its filters is damaged"),
         ({b"zoo.shape": b"[65]"}, "its vectors have 64 numbers, where it says 65"),
     ],
 )
@@ -505,12 +508,12 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
 
 
 def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
-    with pytest.raises(FileError, match=r"left \d parts here. Pass `resume=True` to go on with it, or remove"):
+    with pytest.raises(FileError, match=r"left \d parts here. Pass `resume=True` to continue it, or remove"):
         filters.embed_into(begun, folder)
 
 
 def test_parts_of_other_filters_or_pictures_are_refused(begun, folder, filters):
-    with pytest.raises(UsageError, match=r"another space: pool 'mean' is now 'max'. Remove .*\.parts"):
+    with pytest.raises(UsageError, match=r"other filters or options: pool 'mean' is now 'max'. Remove .*\.parts"):
         filters.embed_into(begun, folder, pool="max", resume=True)
     (folder / "ring" / "ring-000.png").unlink()
     with pytest.raises(UsageError, match="another list of 24 pictures; now there are 23"):
@@ -714,7 +717,7 @@ def test_ctrl_c_says_how_to_go_on(command, folder, monkeypatch):
     monkeypatch.setattr(torch, "stack", interrupt)
     answer = command("embed", "photos", "--filters", "vgg16-plankton")
     assert answer.status == 130
-    assert "kept for --resume" in answer.err
+    assert "--resume continues it" in answer.err
 
 
 def test_unpublished_filters_of_other_weights_are_another_space():

@@ -23,7 +23,7 @@ from zoo.builtin.vgg import truncated_vgg
 from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError, UnknownNameError, ZooWarning
 from zoo.models.filters import build_filters
 from zoo.store.local_source import FolderSource
-from zoo.store.safetensors import read_header
+from zoo.store.safetensors_header import read_header
 
 REPO = "owner/minnows"
 MODEL = "model.safetensors"

@@ -28,7 +28,7 @@ from zoo.errors import FileError, IntegrityError, UsageError, ZooError
 from zoo.store.local_source import FolderSource, PackageSource
 from zoo.store.manifest import MANIFEST_LIMIT, Manifest, manifest_to_bytes, read_manifest
 from zoo.store.registry_file import read_registry
-from zoo.store.safetensors import HASHES, Header, parse_header
+from zoo.store.safetensors_header import HASHES, Header, parse_header
 from zoo.store.source import check_file_name
 from zoo.store.source_parsing import parse_source
 

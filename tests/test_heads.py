@@ -110,7 +110,7 @@ def test_a_batch_without_any_box_teaches_the_others(tmp_path):
 
 
 def test_validation_pictures_without_any_box_cannot_pick_the_best_epoch(tmp_path):
-    with pytest.raises(ZooError, match="say nothing of how good the head 'locate' is"):
+    with pytest.raises(ZooError, match="The head 'locate' cannot be scored on the validation pictures"):
         train(tmp_path / "run", LOCATE, NAME, dataset=DrawnBoxes(empty=1.0))
 
 
@@ -351,7 +351,7 @@ def test_a_box_that_is_none_is_named(box, tmp_path):
             wrong = {**sample.targets, "box": torch.tensor(box)} if index == 7 else sample.targets
             return zoo.Sample(image=sample.image, targets=wrong, path=sample.path)
 
-    with pytest.raises(ZooError, match=r"1 boxes of 'box' cannot be learnt\. The first, of drawn-007\.png, is \("):
+    with pytest.raises(ZooError, match=r"1 boxes of 'box' cannot be trained on\. The first, of drawn-007\.png, is \("):
         train(tmp_path / "run", dataset=Broken())
     assert not (tmp_path / "run").exists()
 
@@ -519,7 +519,7 @@ START = ("train", "drawn", "--backbone", "vgg11", "--cut", "block1", "--weights"
         (["items=classify"], "A head cannot be called 'items'. Use letters"),
         (["classify:weight=-1"], "The weight in --head classify:weight=-1 must be 0 or more"),
         (["classify:weight=nan"], "The weight in --head classify:weight=nan must be 0 or more"),
-        (["classify:weight=0", "locate:weight=0"], "the weight of every head is 0, so that nothing is learnt"),
+        (["classify:weight=0", "locate:weight=0"], "the weight of every head is 0, so that nothing is trained"),
         (["locate:l1=0,giou=0"], "The head 'locate' cannot weigh its parts by l1=0, giou=0, presence=0.5"),
         (["locate:giou=-1"], "0 or more, and l1 or giou over 0"),
         (["locate:hidden=0"], "cannot be 0 channels wide"),

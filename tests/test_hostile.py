@@ -38,7 +38,8 @@ from zoo.store.local_source import FolderSource
 from zoo.store.manifest import LARGEST_SIDE, MANIFEST_LIMIT
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry
-from zoo.store.safetensors import parse_header, read_header, write_tensors
+from zoo.store.safetensors import write_tensors
+from zoo.store.safetensors_header import parse_header, read_header
 from zoo.store.verification import verify
 
 MODEL, HEADS, REPO = "model.safetensors", "heads.safetensors", "owner/filters"

@@ -105,10 +105,10 @@ def test_a_picture_that_cannot_be_read_is_named_when_it_is_reached(tmp_path: Pat
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), r"there are no pictures in it\. Put them into a folder a class: root/<class>/picture\.jpg"),
+        ((), r"there are no pictures in it\. Put them into one folder for each class: root/<class>/picture\.jpg"),
         (
             ("1.png", "2.png"),
-            r"no class folders\. Make a folder a class, or name .* `options={'labels': 'FILE\.csv'}`",
+            r"no class folders\. Make one folder for each class, or name .* `options={'labels': 'FILE\.csv'}`",
         ),
         (("a/1.png", "a/2.png"), r"the only class is a\. Two classes or more are needed"),
         (

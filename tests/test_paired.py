@@ -180,10 +180,15 @@ def test_no_figures_give_nan_or_a_warning(data) -> None:
 @pytest.mark.parametrize(
     ("treated", "control", "better", "said"),
     [
-        ([1.0, 2.0], [1.0], "higher", "2 figures against 1 are no pairs. Give both arms one figure for every seed."),
-        ([], [], "higher", "0 figures against 0 are no pairs"),
-        ([1, 2], [1, math.nan], "higher", r"control arm's figure 2 of 2 is nan. Look at that run, or leave the seed"),
-        ([math.inf], [1], "higher", "treated arm's figure 1 of 1 is inf"),
+        ([1.0, 2.0], [1.0], "higher", "2 values against 1 are no pairs. Give both variants one value for every seed."),
+        ([], [], "higher", "0 values against 0 are no pairs"),
+        (
+            [1, 2],
+            [1, math.nan],
+            "higher",
+            r"Value 2 of 2 of the control variant is nan. Check that run, or leave the seed",
+        ),
+        ([math.inf], [1], "higher", "Value 1 of 1 of the treated variant is inf"),
         ([1], [1], "larger", "Better cannot be 'larger'.*'higher' or 'lower'"),
     ],
 )

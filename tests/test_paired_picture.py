@@ -84,5 +84,5 @@ def test_an_ablation_without_arms_is_refused() -> None:
     report = AblationReport(
         head="a", metric="m", better="higher", share=True, left_out="b", groups="groups", seeds=(0,), splits=()
     )
-    with pytest.raises(UsageError, match=r"no arms to draw.*Run it first"):
+    with pytest.raises(UsageError, match=r"nothing to draw.*Run it first"):
         draw_ablation(report)

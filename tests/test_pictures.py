@@ -349,5 +349,5 @@ def test_a_bar_beyond_its_line_is_refused(tmp_path: Path, value: float) -> None:
 
 def test_a_row_that_is_shorter_than_the_header_is_refused(tmp_path: Path) -> None:
     table = PageTable(columns=("a", "b"), rows=(("1",),))
-    with pytest.raises(UsageError, match=r"has not 2 cells\. Give a cell a column\."):
+    with pytest.raises(UsageError, match=r"has not 2 cells\. Give one cell for each column\."):
         write_page(tmp_path / "report.html", PageContent(title="x", table=table))

@@ -317,7 +317,7 @@ def test_a_class_with_one_picture_beside_the_test_pictures_is_left_out(home):
 
 
 def test_one_class_is_refused_in_a_line(home):
-    with pytest.raises(ZooError, match=r"The target 'label' has one class only \(a\); there is nothing to tell apart"):
+    with pytest.raises(ZooError, match=r"The target 'label' has one class only \(a\); there is nothing to distinguish"):
         probe(Labels([0] * 20), build_filters("vgg11", cut="block1", weights="random"), device="cpu")
 
 

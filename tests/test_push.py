@@ -599,7 +599,7 @@ def test_words_that_lie_in_no_file_are_searched_too(hub, push, wish):
 
 @pytest.mark.parametrize("token", ["hf_secret\nline", "hf_secret\u00e4", "hf secret"])
 def test_a_token_that_cannot_be_one_is_refused_without_being_shown(hub, push, token):
-    with pytest.raises(UsageError, match=r"The token has characters that no token has") as caught:
+    with pytest.raises(UsageError, match=r"The access token has characters that no token has") as caught:
         push(token=token)
     assert "secret" not in str(caught.value)
     assert hub.requests == []

@@ -228,7 +228,7 @@ def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, 
         (("--images", "empty"), "there are no pictures in this folder"),
         (("--images", "nowhere"), "there is no such file or folder"),
         (("--images", "empty", "--dataset", "digits"), "not from both"),
-        (("--data", "empty"), "say which with --dataset NAME"),
+        (("--data", "empty"), "Name it with --dataset NAME"),
         (("--picture", "nowhere.png"), "there is no such file"),
         (("--cut", "block9"), "No cut of"),
         (("--base", "nobody-knows"), "nobody-knows"),
@@ -263,7 +263,7 @@ def test_the_card_of_pictures_without_a_licence_shows_dreams_and_drift_only(run,
     assert names_in(published.folder) == {*usual, "dreams-block2.png", "drift.png"}
     assert any("Pass `pictures='all'` if everybody may see them." in line for line in said)
     card = (published.folder / "README.md").read_text()
-    assert "## What block2 looks for" in card
+    assert "## Feature visualisations of block2" in card
     assert "![Feature visualisations of channels of block2, one each](dreams-block2.png)" in card
     assert "patches-" not in card
 
@@ -316,6 +316,6 @@ def test_pictures_that_changed_since_the_training_are_not_looked_at(shapes, tmp_
 
 def test_opposite_wishes_are_an_error(command, run):
     fault = command("push", run.folder, "--to", "x", "--show-pictures", "--no-pictures").fault
-    assert "say opposite things" in fault
+    assert "exclude each other" in fault
     with pytest.raises(UsageError, match="pictures cannot be 'some'"):
         zoo.push(run, to="x", license="apache-2.0", pictures="some")

@@ -113,7 +113,7 @@ def test_vectors_that_are_not_finite_are_like_nothing():
 
 def test_the_odd_one_is_furthest_from_the_mean_of_the_others():
     assert find_odd_one_out(np.array([[1, 0.1], [9, 0], [-0.2, 1], [1, -0.1]])) == 2
-    with pytest.raises(UsageError, match=r"Which of 2 does not match cannot be said\. Give at least three"):
+    with pytest.raises(UsageError, match=r"The odd one out of 2 pictures is not defined\. Give at least three"):
         find_odd_one_out(np.ones((2, 3)))
 
 

@@ -94,7 +94,7 @@ def test_arms_that_agree_in_every_seed_exclude_all_and_ask_for_nothing() -> None
     )
     assert report.sentences() == [
         "No difference found on test pictures: 0.0 points of accuracy (95% interval 0.0 to 0.0, p = 1.00, 6 seeds); "
-        "every seed gave the same in both arms."
+        "every seed gave the same in both variants."
     ]
 
 
@@ -114,7 +114,7 @@ def test_without_the_arm_in_question_the_first_other_one_is_told_of() -> None:
     report = make_ablation_report({"seen": rows}, variants=variants, seeds=range(6), head="classify", left_out="locate")
     assert report.sentences()[0].startswith("On seen groups “true crop, classify” helps: +20.0 points of accuracy")
     alone = make_ablation_report({"seen": rows}, variants={"without": "a"}, seeds=range(6), head="a", left_out="b")
-    assert alone.sentences() == ["Nothing was compared on seen groups: there is one arm."]
+    assert alone.sentences() == ["Nothing was compared on seen groups: there is one variant."]
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -200,10 +200,10 @@ def test_all_that_is_wrong_with_the_figures_is_said_at_once() -> None:
             variants={"with": "both"}, seeds=[0, 7], head="a", left_out="b",
         )  # fmt: skip
     said = str(caught.value)
-    assert "there is no arm 'without' to compare with" in said
-    assert "the arm 'with' on 'seen' has no finite figure of the seeds [7]" in said
-    assert "the arm 'with' on 'unseen' has 1 figures for 2 seeds" in said
-    assert said.endswith("Give every arm one finite figure for every seed, or leave a seed out of all arms.")
+    assert "there is no variant 'without' to compare with" in said
+    assert "the variant 'with' on 'seen' has no finite value of the seeds [7]" in said
+    assert "the variant 'with' on 'unseen' has 1 values for 2 seeds" in said
+    assert said.endswith("Give every variant one finite value for every seed, or leave a seed out of all variants.")
 
 
 @pytest.mark.parametrize(("seeds", "said"), [([], "the seeds are []"), ([1, 1], "the seeds are [1, 1]")])

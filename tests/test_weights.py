@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zoo.errors import IntegrityError, UnknownNameError, UsageError, ZooError
 from zoo.store.local_source import FolderSource
-from zoo.store.safetensors import HASHES, parse_header, read_header, read_tensors, write_tensors
+from zoo.store.safetensors import read_tensors, write_tensors
+from zoo.store.safetensors_header import HASHES, parse_header, read_header
 from zoo.store.source_parsing import parse_source
 
 NAME = "model.safetensors"

@@ -13,7 +13,8 @@ Seven kinds of plugin, each announced by a pip package as an entry point:
 The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
 and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
 hints: what the command line and recipes take, and their error messages, are derived from the signature.
-`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks.
+`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks; docs/plugins.md has a first
+example of each kind.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Sample:
 
     image: Tensor  # uint8 (3, H, W), RGB; every picture may have its own size
     targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one adds no loss
-    group: str | None = None  # the boat, the camera, the haul: never on both sides of a split
+    group: str | None = None  # the boat, the camera, the haul: a group is never divided between splits
     path: str | None = None  # where it came from, for messages and predictions
 
 
@@ -112,7 +113,7 @@ class Dataset(ABC):
 
         Args:
             root: the folder that the user named, else one of the dataset's own, which may be empty.
-            progress: told how far the work is.
+            progress: called with how far the work is.
 
         Raises:
             FileError: what lies there is not this dataset.
@@ -155,7 +156,7 @@ class Head(nn.Module, ABC):
 
     Args:
         shape: of the features of one picture.
-        target: what to learn; an instance of `learns`.
+        target: what it is trained on; an instance of `learns`.
     """
 
     learns: ClassVar[type[Target]] = Categories
@@ -261,7 +262,7 @@ class Cut:
     """Where a backbone stops, and what leaves it."""
 
     name: str  # "block4", or the node itself
-    node: str  # the last node kept, "features.22"
+    node: str  # the last node of the truncated network, "features.22"
     channels: int  # 512
     stride: int  # input pixels per output cell, 8
     parameters: int = 0  # that remain
@@ -283,7 +284,7 @@ class Backbones(ABC):
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
-        """The whole network with fresh weights. Under `zoo.networks.truncation.on_meta` it must allocate nothing."""
+        """The whole network with fresh weights. Under `zoo.networks.on_meta` it must allocate nothing."""
 
     def __contains__(self, name: object) -> bool:
         """Whether the family has that name; override it where `names` is slow."""
@@ -317,7 +318,7 @@ class PredictionTable:
     columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
     values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
     sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels
-    metadata: Mapping[str, str] = field(default_factory=dict)  # what is known besides: `filters`, `filterzoo`
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
 
 class Format(ABC):

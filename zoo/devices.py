@@ -49,7 +49,7 @@ def pick_precision(device: torch.device, wanted: str = "auto") -> torch.dtype:
 
 
 def describe_device(device: torch.device) -> str:
-    """A name that a reader of figures understands: the GPU's model, or the CPU and its threads."""
+    """A name for reports: the GPU's model, or the CPU and its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads"

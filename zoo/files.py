@@ -54,7 +54,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def as_file_error(error: OSError, path: Path) -> FileError:
     """The operating system's error as a line that says what to do."""
     if error.errno == errno.ENOSPC:
-        return FileError(path, "the disk is full", "Free some room, or write somewhere else; nothing was changed.")
+        return FileError(path, "the disk is full", "Free some space, or write somewhere else; nothing was changed.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return FileError(path, "it cannot be written here", "Choose another folder, or change its permissions.")
     return FileError(path, f"it cannot be written or read ({error.strerror or error})", "Check the path.")

@@ -15,7 +15,7 @@ class Progress(Protocol):
             what: the work, in a few words ("decoding pictures"); a new text starts a new bar.
             done: how many units are done.
             total: how many there are, None where that is not known.
-            note: figures to show beside the bar ("accuracy 0.93").
+            note: numbers to show beside the bar ("accuracy 0.93").
         """
 
 

@@ -113,15 +113,15 @@ def run_quickstart(
     find_plugin("dataset", "plankton").load()(**options).prepare(out / "plankton", progress)
     data = open_dataset("plankton", out / "plankton", options=options)
     classes = len(data.dataset.targets["label"].names)  # type: ignore[union-attr]
-    say(f"2. Drew {len(data.dataset)} pictures of {classes} kinds of plankton that {BASE} never saw.")
+    say(f"2. Drew {len(data.dataset)} pictures of {classes} classes of plankton that {BASE} was not trained on.")
     runs = []
     for number, network in enumerate(COMPARED_NETWORKS):
         run = train_recipe(_recipe(network, data.root, options, seed), out / network.folder, progress=progress)
-        figures = run.metrics["test"]["classify"]
+        metrics = run.metrics["test"]["classify"]
         runs.append((network, run))
         say(
-            f"{3 + number}. {network.title}: {100 * figures['accuracy']:.1f}% right on {run.record.splits.test} "
-            f"test pictures, log loss {figures['log_loss']:.2f}, {run.record.seconds:.0f} s."
+            f"{3 + number}. {network.title}: {100 * metrics['accuracy']:.1f}% right on {run.record.splits.test} "
+            f"test pictures, log loss {metrics['log_loss']:.2f}, {run.record.seconds:.0f} s."
         )
     folder = out / NEW
     about = f"{BASE} fine-tuned on {classes} other kinds of drawn plankton"
@@ -134,7 +134,7 @@ def run_quickstart(
     labels = [names[sample.targets["label"]] for sample in tests]
     sheet, agree = _neighbours(tests, embeddings, labels)
     sheet.save(out / "neighbours.png")
-    say(f"7. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the same kind.")
+    say(f"7. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the same class.")
     result = QuickstartResult(
         report=out / "report.html", runs=tuple(runs), published=folder, filters=filters, neighbours_agree=agree
     )
@@ -203,7 +203,7 @@ def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> 
 
 
 def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labels: tuple[str, ...]) -> None:
-    """The page: the result in a figure, the comparison, the pictures, what to type next."""
+    """The page: the result in a number, the comparison, the pictures, what to type next."""
     figures = [run.metrics["test"]["classify"] for _, run in result.runs]
     record = result.runs[0][1].record
     best = max(figure["accuracy"] for figure in figures[1:])
@@ -226,12 +226,12 @@ def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labe
         meaning=f"of {record.splits.test} test pictures named rightly by {BASE}, fine-tuned; "
         f"{lead:+.1f} points against the better of the nets trained from scratch.",
         paragraphs=(
-            f"{BASE} learnt on drawn plankton. It was truncated after {CUT}, and fine-tuned on {record.splits.train} "
-            f"pictures of {len(labels)} other kinds. Every net saw the same pictures, for at most "
-            f"{EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had learnt on the frozen "
-            f"filters; the epoch kept is the best on {record.splits.val} pictures that no net learnt from. Nets from "
-            "scratch go on getting better with more epochs.",
-            "All pictures were drawn by the package zoo-plankton: these figures say that the tools work, not how well "
+            f"{BASE} was trained on drawn plankton. It was truncated after {CUT}, and fine-tuned on "
+            f"{record.splits.train} pictures of {len(labels)} other classes. Every net saw the same pictures, for at "
+            f"most {EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had been trained on "
+            f"the frozen filters; the epoch kept is the best on {record.splits.val} validation pictures. "
+            "Nets from scratch improve further with more epochs.",
+            "All pictures were drawn by the package zoo-plankton: these numbers say that the tools work, not how well "
             "they do on pictures from the sea. One seed; run it with another seed to see how much that matters.",
         ),
         bars=PageBars(

@@ -132,7 +132,7 @@ def _check_sample(sample: Sample, dataset: Dataset, index: int) -> None:
 
 
 def check_head(factory: type[Head]) -> list[str]:
-    """Build a head with its defaults, learn from random features, ask it; a line for each thing that holds."""
+    """Build a head with its defaults, train it on random features, let it predict; a line for each thing that holds."""
     _require(factory.learns in TARGETS.values(), f"learns is {factory.learns!r}, no kind of target")
     _check_options(factory)
     shape = FeatureShape(channels=8, height=5, width=6)
@@ -245,7 +245,7 @@ def check_backbones(family: Backbones) -> list[str]:
 
 
 def _call_plugin(what: str, method: Callable[..., Any], *given: Any) -> Any:
-    """Call a plugin; whatever it raises, but our own errors, is a broken promise."""
+    """Call a plugin; whatever it raises, but our own errors, breaks the contract."""
     try:
         return method(*given)
     except ZooError:

@@ -1,1 +1,4 @@
-"""The plugins that come with the core; they enter through the entry points that other packages use."""
+"""The plugins that come with the core: datasets, heads, backbones, balancers and formats.
+
+They are announced through the same entry points as those of other packages.
+"""

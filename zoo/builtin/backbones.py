@@ -65,7 +65,7 @@ class TorchvisionBackbones(Backbones):
         if name in ("googlenet", "inception_v3"):
             options["transform_input"] = True  # as with its weights: they want mean and deviation 0.5
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of how inception will draw its weights one day
+            warnings.simplefilter("ignore", FutureWarning)  # of another initialisation of inception
             return models.get_model(name, weights=None, **options)
 
     def weights(self, name: str) -> Mapping[str, str]:

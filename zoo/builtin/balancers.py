@@ -1,4 +1,4 @@
-"""How several heads' losses become one: weights that stay, weights that are learnt, logarithms.
+"""How several heads' losses become one: fixed weights, trained weights, logarithms.
 
 No method reliably beats weights that were tuned (Xin and others 2022; Kurin and others 2022): `fixed` is the default.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.contracts import Balancer
 
-LEAST = 1e-8  # a loss under this counts as this: nothing has no logarithm
+LEAST = 1e-8  # smaller losses count as this: 0 has no logarithm
 
 
 class Fixed(Balancer):
@@ -20,7 +20,7 @@ class Fixed(Balancer):
 
 
 class Uncertainty(Balancer):
-    """Weights that are learnt: the sum of w (exp(-s) L + s / 2), with one s a head (Kendall, Gal and Cipolla 2018).
+    """Trained weights: the sum of w (exp(-s) L + s / 2), with one s a head (Kendall, Gal and Cipolla 2018).
 
     s is the logarithm of the variance that the head's loss is taken to have; it begins at 0, where this is the
     fixed sum. A large loss makes its own s grow, and counts less.

@@ -132,9 +132,11 @@ def _no_classes(root: Path) -> FileError:
         return FileError(
             root,
             "pictures lie in it, but no class folders",
-            "Make a folder a class, or name a CSV of path and label with `options={'labels': 'FILE.csv'}`.",
+            "Make one folder for each class, or name a CSV of path and label with `options={'labels': 'FILE.csv'}`.",
         )
-    return FileError(root, "there are no pictures in it", "Put them into a folder a class: root/<class>/picture.jpg.")
+    return FileError(
+        root, "there are no pictures in it", "Put them into one folder for each class: root/<class>/picture.jpg."
+    )
 
 
 def _checked_classes(root: Path, files: Sequence[LabelledFile], folders: set[str]) -> list[str]:

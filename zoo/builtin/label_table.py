@@ -64,7 +64,7 @@ def read_label_table(root: Path, name: str) -> list[LabelledFile]:
         hint = " A split is train, val, test or unlabelled." if "with an unknown split" in faults else ""
         raise FileError(table, said, f"Correct the table; paths are relative to {root}.{hint}")
     if not files:
-        raise FileError(table, "the table has a header, but no rows", "Add a row a picture.")
+        raise FileError(table, "the table has a header, but no rows", "Add a row for each picture.")
     return list(files.values())
 
 

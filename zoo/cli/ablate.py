@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import discard_message, output_options, print_json, print_table, printable, progress_bars, say
+from zoo.cli.console import (
+    PATH,
+    discard_message,
+    output_options,
+    print_json,
+    print_table,
+    printable,
+    progress_bars,
+    say,
+)
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -16,23 +25,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
-@click.option("--without", required=True, metavar="HEAD", help="The head that is ablated, by its name in the recipe.")
-@click.option(
-    "--seeds", type=click.IntRange(1), default=10, show_default=True, help="Under six nothing can be concluded."
-)
+@click.option("--without", required=True, metavar="HEAD", help="The head to test, by its name in the recipe.")
+@click.option("--seeds", type=click.IntRange(1), default=10, help="How many seeds; under 6 nothing can be concluded.")
 @click.option(
     "--variant",
     "variants",
     multiple=True,
     metavar="NAME",
-    help="with, placebo, two-stage or oracle, beside without; repeatable, all that can be by default.",
+    help="with, placebo, two-stage or oracle, beside without. Repeatable; all that are possible by default.",
 )
-@click.option("--metric", help="The primary metric, of the first other head; accuracy by default.")
-@click.option("--keep", is_flag=True, help="Keep the weights of every run, not those of the first seed only.")
+@click.option("--metric", help="The metric of the first other head that decides; accuracy by default for classes.")
+@click.option("--keep", is_flag=True, help="Keep the weights of all runs, not only those of the first seed.")
 @recipe_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The ablation's folder; ablations/DATASET-HEAD by default."
-)
+@click.option("--out", type=PATH, help="The folder to write into; ablations/DATASET-HEAD by default.")
 @output_options
 def ablate(
     what: str,
@@ -44,17 +49,17 @@ def ablate(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Is a head worth having? Train with and without it from the same seeds, and say how sure the difference is.
+    """Test whether a head helps: train with and without it from the same seeds, and compare with 95% intervals.
 
-    The other variants are a placebo (the head learns shuffled targets) and, where the head learns a box, its rivals:
-    cropping to the box of a locator (a first model) before classifying, or to the true box. Stopped or killed, the
-    same command goes on; with more --seeds it adds to what is there.
+    Other variants: placebo (the head is trained on shuffled targets) and, if the head predicts a box, two-stage
+    (pictures are cropped to the box of a first model, then classified) and oracle (cropped to the true box). If
+    stopped or killed, run the same command to continue; more --seeds add to what is there.
 
     \b
     zoo ablate fisheries --head classify --head locate --without locate
     zoo ablate recipe.toml --without locate --seeds 20
     """
-    from zoo.evaluation import FEWEST_PAIRS, ablate as compare_arms, format_seeds
+    from zoo.evaluation import FEWEST_PAIRS, ablate as compare_variants, format_seeds
     from zoo.files import atomic_write
     from zoo.plots import draw_ablation
     from zoo.training import StoppedError
@@ -67,9 +72,9 @@ def ablate(
     try:
         with progress_bars(quiet=quiet) as progress:
             how |= {"progress": progress, "tell": discard_message if quiet else say}
-            report = compare_arms(recipe, folder, without=without, seeds=seeds, variants=variants or None, **how)
+            report = compare_variants(recipe, folder, without=without, seeds=seeds, variants=variants or None, **how)
     except (StoppedError, KeyboardInterrupt) as stopped:
-        say(f"Stopped. Go on with the same command; what is done lies in {folder}.")
+        say(f"Stopped. Continue with the same command; finished runs are in {folder}.")
         raise SystemExit(130) from stopped
     with atomic_write(folder / "ablation.png") as part:
         draw_ablation(report).save(part, format="PNG")

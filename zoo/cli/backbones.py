@@ -10,7 +10,7 @@ from zoo.cli.console import json_option, print_json, print_table, say
 @click.command()
 @json_option
 def backbones(as_json: bool) -> None:
-    """Networks that can be cut, by name."""
+    """List the networks that filters can be made from, with their input size and pretrained weights."""
     from zoo.networks import backbones, find_backbone
 
     found = {name: find_backbone(name) for name in backbones()}
@@ -43,7 +43,10 @@ def backbones(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def cuts(name: str, as_json: bool) -> None:
-    """Where the backbone NAME can be cut; figures are for its own input size."""
+    """List where the backbone NAME can be cut off, and what each cut costs.
+
+    A cut is named by a block (block4) or by the network's node. Costs are for the network's own input size.
+    """
     from dataclasses import asdict
 
     from zoo.networks import find_backbone

@@ -11,14 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import fields_of, json_option, print_json, print_table, printable, progress_bars, quiet_option, say
+from zoo.cli.console import (
+    PATH,
+    fields_of,
+    json_option,
+    print_json,
+    print_table,
+    printable,
+    progress_bars,
+    quiet_option,
+    say,
+)
 from zoo.errors import IntegrityError, UsageError, ZooError
 
 if TYPE_CHECKING:
     from zoo.hub import IncompleteDownload, PartialFile, Removal
     from zoo.store import CacheContents, CachedWeights, DerivedFolder
 
-cache_dir_option = click.option("--cache-dir", type=click.Path(path_type=Path), metavar="DIR", help="The Hub's cache.")
+cache_dir_option = click.option(
+    "--cache-dir", type=PATH, metavar="DIR", help="The cache of downloads; HF_HUB_CACHE by default."
+)
 
 
 def format_size(size: int) -> str:
@@ -40,7 +52,7 @@ def format_count(number: int, what: str) -> str:
 
 @click.group()
 def cache() -> None:
-    """What was fetched, decoded and drawn: in the Hub's cache, and under ZOO_HOME."""
+    """List, verify or remove what was downloaded (in the Hub's cache) and decoded (under ZOO_HOME)."""
 
 
 # ------------------------------------------------------------------------------------------------ list
@@ -50,7 +62,7 @@ def cache() -> None:
 @cache_dir_option
 @json_option
 def list_cache(cache_dir: Path | None, as_json: bool) -> None:
-    """What is cached where, how large it is, and whether it is complete.
+    """List what is cached, where, how large it is, and whether it is complete.
 
     The Hub's cache is shared with other libraries; only what holds filters or safetensors weights is listed.
     """
@@ -71,19 +83,19 @@ def _print_contents(contents: CacheContents) -> None:
     tables: list[tuple[str, Sequence[str], list[tuple[object, ...]]]] = [
         (
             f"The Hub's cache, {contents.cache}",
-            ("name", "holds", "refs", "commit", "files", "size", "whole"),
+            ("name", "holds", "refs", "commit", "files", "size", "complete"),
             [_stored_row(one) for one in contents.stored],
         ),
         (
             "Unfinished downloads, there",
-            ("name", "file", "size", "going on"),
+            ("name", "file", "size", "running"),
             [
                 (one.repo, one.path.name[:24], format_size(one.size), "yes" if is_download_running(one) else "no")
                 for one in contents.incomplete_downloads
             ],
         ),
         (
-            f"Parts kept by ranges, {contents.home / 'parts'}",
+            f"Parts of files, read by ranges, {contents.home / 'parts'}",
             ("name", "file", "size"),
             [(f"{one.repo}@{one.commit[:7]}", one.name, _partial_text(one)) for one in contents.parts],
         ),
@@ -186,9 +198,9 @@ def _folder_as_json(one: DerivedFolder) -> dict[str, Any]:
 @json_option
 @quiet_option
 def verify_cache(names: tuple[str, ...], cache_dir: Path | None, as_json: bool, quiet: bool) -> None:
-    """Compare every byte with the hash that it should have; all that is cached, or only these NAMES.
+    """Compare cached files with the hashes that they should have: all of them, or those of NAMES.
 
-    Exit status 1 where anything is damaged. What was never fetched is no damage.
+    Exit status 1 if any is damaged. Files that were never downloaded do not count as damaged.
     """
     from zoo.store import list_caches, parse_selector, suggest_repair, verify_cached_weights, verify_partial_file
 
@@ -252,12 +264,12 @@ def _print_line(name: str, text: str) -> None:
 
 @cache.command("remove")
 @click.argument("names", nargs=-1)
-@click.option("--incomplete", is_flag=True, help="What is left of interrupted downloads.")
-@click.option("--parts", is_flag=True, help="Parts of files that were read by ranges.")
-@click.option("--decoded", is_flag=True, help="Decoded pictures.")
-@click.option("--datasets", is_flag=True, help="Datasets that draw or unpack themselves.")
-@click.option("--all", "everything", is_flag=True, help="All of these, and all filters; nobody else's repositories.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--incomplete", is_flag=True, help="Remove what is left of interrupted downloads.")
+@click.option("--parts", is_flag=True, help="Remove the parts of files that `zoo fetch --cut` downloaded.")
+@click.option("--decoded", is_flag=True, help="Remove decoded pictures; they are decoded again when needed.")
+@click.option("--datasets", is_flag=True, help="Remove datasets that were generated or unpacked.")
+@click.option("--all", "everything", is_flag=True, help="Remove all of these, and all filters; others stay.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @cache_dir_option
 def remove_cache(
@@ -271,9 +283,14 @@ def remove_cache(
     dry_run: bool,
     cache_dir: Path | None,
 ) -> None:
-    """Remove what NAMES stand for: of `zoo list`, owner/name, owner/name@revision or hf://…; or a kind of thing.
+    """Remove cached filters by NAMES, or everything of a kind.
 
-    Weights without a manifest of ours go only when they are named. What another revision needs too stays.
+    NAMES are names of `zoo list`, owner/name, owner/name@revision or hf://…. Weights of the Hub that are no filters are
+    removed only by name. Files that another revision needs too are not removed.
+
+    \b
+    zoo cache remove owner/filters --dry-run
+    zoo cache remove --decoded --parts
     """
     kinds = {"incomplete": incomplete, "parts": parts, "decoded": decoded, "datasets": datasets}
     chosen = {kind for kind, given in kinds.items() if given or everything}

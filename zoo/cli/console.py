@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,6 +18,7 @@ from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
 
 
 def print_json(content: Any) -> None:
@@ -25,7 +27,7 @@ def print_json(content: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A message for people, to stderr; arguments in it are said as flags."""
+    """Write a message for people to stderr; Python arguments in it are rewritten as flags."""
     click.echo(printable(in_flags(text)), err=True)
 
 
@@ -58,7 +60,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
 
 @contextlib.contextmanager
 def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
-    """A `Progress` that draws bars on stderr, one a piece of work; silent where stderr is no terminal."""
+    """A `Progress` that draws bars on stderr, one for each task; silent where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield silent
         return
@@ -91,7 +93,7 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:
-    """A title and its text a line, the texts flush, to stdout."""
+    """Print one `title  text` a line to stdout, the texts aligned."""
     width = max(len(title) for title, _ in facts) + 2
     for title, text in facts:
         click.echo(printable(f"{title:<{width}}{text}"))
@@ -103,20 +105,20 @@ def fields_of(content: object, *names: str) -> dict[str, Any]:
 
 
 def discard_message(text: str) -> None:
-    """Takes the place of `say` under --quiet."""
+    """Ignore a message: replaces `say` under --quiet."""
 
 
 def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
-    """Which pictures could not be read and were left out, to stderr."""
+    """List the pictures that could not be read and were left out, on stderr."""
     for line in skipped[:most]:
         say(f"left out: {line}")
     if len(skipped) > most:
         say(f"left out: {len(skipped) - most} more")
 
 
-def format_metrics(figures: Mapping[str, Any]) -> str:
-    """The single figures of a head: `log loss 0.5123  accuracy 0.8611`."""
-    return "  ".join(f"{key.replace('_', ' ')} {one:.4f}" for key, one in figures.items() if isinstance(one, float))
+def format_metrics(metrics: Mapping[str, Any]) -> str:
+    """The scalar metrics of a head: `log loss 0.5123  accuracy 0.8611`."""
+    return "  ".join(f"{key.replace('_', ' ')} {one:.4f}" for key, one in metrics.items() if isinstance(one, float))
 
 
 def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
@@ -132,17 +134,19 @@ def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
 
 def json_option(function: F) -> F:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout, for programs.")(function)
 
 
 def quiet_option(function: F) -> F:
     """`--quiet`."""
-    return click.option("-q", "--quiet", is_flag=True, help="No progress bars.")(function)
+    return click.option("-q", "--quiet", is_flag=True, help="Show no progress bars.")(function)
 
 
 def device_option(function: F) -> F:
     """`--device`."""
-    return click.option("--device", metavar="NAME", help="cuda, cuda:1, cpu; the GPU where there is one.")(function)
+    return click.option("--device", metavar="NAME", help="cuda, cuda:1, mps or cpu; a GPU by default, if any.")(
+        function
+    )
 
 
 def output_options(function: F) -> F:
@@ -153,17 +157,29 @@ def output_options(function: F) -> F:
 def data_options(function: F) -> F:
     """`--data DIR` and `--set key=value`."""
     function = click.option(
-        "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the dataset's own."
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the dataset (`zoo data list` names them). Repeatable.",
     )(function)
-    return click.option("--data", "root", metavar="DIR", help="The folder that the pictures lie in.")(function)
+    return click.option("--data", "root", metavar="DIR", help="The folder that the dataset reads, if any.")(function)
 
 
 def source_options(function: F) -> F:
     """`--revision`, `--cache-dir`, `--token`, `--offline`."""
-    function = click.option("--offline", is_flag=True, help="Use only what is on this disk.")(function)
-    function = click.option("--token", metavar="TOKEN", help="For private repositories; HF_TOKEN by default.")(function)
-    function = click.option("--cache-dir", metavar="DIR", help="Where fetched files lie.")(function)
-    return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub.")(function)
+    function = click.option("--offline", is_flag=True, help="Do not use the network, only what is on this disk.")(
+        function
+    )
+    function = click.option("--token", metavar="TOKEN", help="A Hub access token; HF_TOKEN or the login by default.")(
+        function
+    )
+    function = click.option("--cache-dir", metavar="DIR", help="The cache of downloads; HF_HUB_CACHE by default.")(
+        function
+    )
+    return click.option("--revision", metavar="REV", help="A branch, tag or commit on the Hub; main by default.")(
+        function
+    )
 
 
 def pop_source(given: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.console import data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
+from zoo.cli.console import PATH, data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.cli.flags import in_flags
 from zoo.errors import FileError, PluginError, UsageError
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Datasets: list, make, check."""
+    """List, make and check datasets."""
 
 
 @data.command("list")
 @json_option
 def list_datasets(as_json: bool) -> None:
-    """Installed datasets, with their options."""
+    """List the installed datasets, with their options (for --set)."""
     from zoo.plugins import describe_options, find_plugins
 
     rows = []
@@ -45,12 +45,20 @@ def list_datasets(as_json: bool) -> None:
 
 @data.command()
 @click.argument("name")
+@click.option("-o", "--out", "--data", "out", type=PATH, required=True, help="The folder to write into.")
 @click.option(
-    "-o", "--out", "--data", "out", type=click.Path(path_type=Path), required=True, help="The folder to fill."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the dataset (`zoo data list` names them). Repeatable.",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the dataset's own.")
 def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
-    """Draw or unpack the dataset NAME into a folder, in its own layout."""
+    """Generate or unpack the dataset NAME into a folder.
+
+    \b
+    zoo data make plankton -o plankton/
+    """
     from zoo.contracts import Dataset
     from zoo.plugins import check_options, find_plugin
 
@@ -60,7 +68,7 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
         raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
     if factory.needs_folder:
         raise UsageError(
-            f"The dataset {name!r} reads pictures of yours, there is nothing to make. "
+            f"The dataset {name!r} reads your own pictures, there is nothing to make. "
             f"Run `zoo data check {name} --data DIR`."
         )
     dataset = factory(**check_options(factory, parse_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
@@ -80,7 +88,13 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
 @data_options
 @json_option
 def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Read every picture of the dataset NAME; say what is wrong."""
+    """Read every picture of the dataset NAME; report counts, sizes and faults.
+
+    Exit status 1 if there are faults.
+
+    \b
+    zoo data check image-folder --data photos/
+    """
     from zoo.data import examine_dataset
 
     with progress_bars() as progress:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from zoo.data import OpenDataset
     from zoo.models import Filters
 
-DRAWN = ("train", "val", "test")  # splits that every dataset has: where it brings none, they are drawn
+DRAWN = ("train", "val", "test")  # splits that every dataset has: drawn by the seed where it brings none
 
 
 def choose_split(
@@ -24,7 +24,7 @@ def choose_split(
     skip_unreadable: bool = False,
     progress: Progress = silent,
 ) -> Sequence[int]:
-    """The indices of a split's samples; a split that the dataset has not itself is drawn as `zoo train` draws it.
+    """The indices of a split's samples; a split that the dataset does not have is drawn as `zoo train` draws it.
 
     Args:
         opened: the dataset.
@@ -32,7 +32,7 @@ def choose_split(
         size: of the decoded pictures, in pixels, where a split has to be drawn.
         seed: of a split that is drawn.
         skip_unreadable: leave pictures that cannot be read out of a split that is drawn, instead of stopping.
-        progress: told how far the decoding is.
+        progress: called with how far the decoding is.
 
     Raises:
         UnknownNameError: it has no such split.

@@ -14,7 +14,7 @@ from zoo.cli.plugins import find_problem
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """What this machine has, and what is missing."""
+    """Report the versions, devices and plugins of this installation, and what is wrong with it."""
     from zoo.devices import describe_device, has_fast_bf16, pick_device
     from zoo.errors import PluginError, ZooError
     from zoo.files import zoo_home

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     data_options,
     fields_of,
     output_options,
@@ -28,32 +29,26 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATHS]…", type=click.Path(path_type=Path))
-@click.option("--filters", "name", required=True, help="A name, a folder, owner/name or hf://….")
-@click.option("--cut", help="Stop earlier than the filters were published: block2.")
+@click.argument("paths", nargs=-1, metavar="[PATHS]…", type=PATH)
+@click.option("--filters", "name", required=True, help="A name of `zoo list`, a folder, owner/name or hf://….")
+@click.option("--cut", help="Use only the layers up to this block, such as block2; all by default.")
 @click.option(
     "--pool",
     type=click.Choice(["mean", "gem", "max", "map"]),
     default="mean",
-    show_default=True,
-    help="How a feature map is pooled to a vector; map: not at all.",
+    help="How a feature map becomes a vector: mean, gem (generalised mean), max; map: not pooled.",
 )
 @click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default="embeddings.parquet",
-    show_default=True,
-    help="A .parquet, .npy or .safetensors file.",
+    "-o", "--out", type=PATH, default="embeddings.parquet", help="The file to write: .parquet, .npy or .safetensors."
 )
-@click.option("--resume", is_flag=True, help="Go on with an embedding that was stopped.")
-@click.option("--skip-unreadable", is_flag=True, help="List pictures that cannot be read in FILE.unreadable.txt.")
-@click.option("--null", is_flag=True, help="The list on stdin is separated by NUL, as `find -print0` writes it.")
-@click.option("--dataset", metavar="NAME[:SPLIT]", help="The pictures of a dataset, with labels and groups.")
-@click.option("--seed", type=int, default=0, help="Of a split that the dataset does not have itself; 0 by default.")
+@click.option("--resume", is_flag=True, help="Continue an embedding that was stopped.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out unreadable pictures; FILE.unreadable.txt lists them.")
+@click.option("--null", is_flag=True, help="Paths on stdin are separated by NUL, as `find -print0` writes them.")
+@click.option("--dataset", metavar="NAME[:SPLIT]", help="Embed a dataset, with labels and groups, instead of PATHS.")
+@click.option("--seed", type=int, default=0, help="The seed of the split, if the dataset has none itself.")
 @data_options
-@click.option("--size", type=int, help="The side that pictures are resized to; the filters' own by default.")
-@click.option("--batch", type=int, help="Pictures that go through the network at once.")
+@click.option("--size", type=int, help="Resize pictures to this side, in pixels; as in training by default.")
+@click.option("--batch", type=int, help="Pictures that go through the network at once; by size and device by default.")
 @source_options
 @output_options
 def embed(
@@ -70,10 +65,14 @@ def embed(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """A vector for every picture of PATHS, in a file.
+    """Compute a feature vector (embedding) for every picture of PATHS, and write them to a file.
 
     PATHS are files, folders, patterns in quotes ('photos/**/*.jpg'), or - for a list on stdin, one path a line. In a
     folder of folders a picture's label is its folder's name.
+
+    \b
+    zoo embed photos/ --filters vgg16-plankton -o photos.parquet
+    zoo embed --dataset plankton:test --filters vgg16-plankton
     """
     _check_usage(paths, dataset, root, settings, null=null)
     from zoo.embedding import check_suffix
@@ -91,7 +90,7 @@ def embed(
         try:
             written = filters.embed_into(out, images, progress=progress, **options)
         except KeyboardInterrupt:
-            say("What is done is kept for --resume, but for the last seconds.")
+            say("Stopped. --resume continues it; only the last seconds are lost.")
             raise
     if as_json:
         print_json(_facts(written))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
+from zoo.cli.console import PATH, output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
 from zoo.errors import FileError
 
 if TYPE_CHECKING:
@@ -17,34 +17,42 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
-@click.option("--split", type=click.Choice(["train", "val", "seen", "test", "all"]), default="test", show_default=True)
-@click.option("--confusion", type=click.Path(path_type=Path), help="Draw the confusion matrix into this PNG.")
+@click.argument("run", type=PATH)
+@click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset; as in training by default.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "seen", "test", "all"]),
+    default="test",
+    help="The split to score; seen: new pictures of groups that were trained on.",
+)
+@click.option("--confusion", type=PATH, help="Draw the confusion matrix into this PNG file.")
 @output_options
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
 ) -> None:
-    """Score the finished RUN on a split of its dataset.
+    """Score the finished RUN (a folder that `zoo train` wrote) on a split of its dataset.
 
-    Log loss is the mean of -log of the probability given to the true class: lower is better.
+    Log loss is the mean of -log of the probability given to the true class: lower is better, 0 is perfect.
+
+    \b
+    zoo evaluate runs/plankton --confusion confusion.png
     """
     from zoo.evaluation import evaluate as score_run
     from zoo.training import open_run
 
     opened = open_run(run)
     with progress_bars(quiet=quiet) as progress:
-        figures = score_run(opened, root=root, split=split, device=device, progress=progress)
+        metrics = score_run(opened, root=root, split=split, device=device, progress=progress)
     if confusion:
-        _draw_confusion(opened.load_model(), figures, confusion, split)
+        _draw_confusion(opened.load_model(), metrics, confusion, split)
     if as_json:
-        print_json({"run": str(run), "split": split, "figures": figures})
+        print_json({"run": str(run), "split": split, "figures": metrics})
         return
-    for number, (head, values) in enumerate(figures.items()):
+    for number, (head, values) in enumerate(metrics.items()):
         if number:
             click.echo()
         single = {key: value for key, value in values.items() if isinstance(value, float)}
-        print_table(("figure", head), [(key.replace("_", " "), f"{value:.4f}") for key, value in single.items()])
+        print_table(("metric", head), [(key.replace("_", " "), f"{value:.4f}") for key, value in single.items()])
         if "recall" in values and "confusion" in values:
             _print_classes(opened, head, values)
 
@@ -62,7 +70,7 @@ def _print_classes(run: Run, head: str, values: Any) -> None:
     print_table(("class", "pictures", "recall", "precision"), rows, right=("pictures", "recall", "precision"))
 
 
-def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
+def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
     import numpy as np
 
     from zoo.contracts import Categories
@@ -70,7 +78,7 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
     from zoo.files import atomic_write
     from zoo.plots import draw_confusion
 
-    for head, values in figures.items():
+    for head, values in metrics.items():
         target = model.head(head).target
         if isinstance(target, Categories) and "confusion" in values:
             picture = draw_confusion(
@@ -85,11 +93,11 @@ def _draw_confusion(model: Model, figures: Any, path: Path, split: str) -> None:
 
 @click.command()
 @click.argument("what", metavar="RUN|NAME")
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file, in the format of its suffix; or stdout.")
-@click.option("--format", "kind", metavar="NAME", help="csv, parquet, json, or one that a package brings.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format's own.")
-@click.option("--head", help="Whose answers, where there are several heads.")
+@click.argument("pictures", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", type=PATH, help="The file; its suffix says the format. By default stdout.")
+@click.option("--format", "kind", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
+@click.option("--head", help="The head whose predictions are written, where there are several.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
 @output_options
 def predict(
@@ -104,7 +112,13 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """What a RUN or the published filters NAME say of PICTURES: `image,<classes>`, a probability each."""
+    """Predict the classes of PICTURES (files or folders) with a RUN or published filters with a head.
+
+    The table has a row for each picture: its path, and a probability for each class.
+
+    \b
+    zoo predict runs/plankton photos/ -o answers.csv
+    """
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
     from zoo.training import open_run

@@ -7,7 +7,14 @@ import re
 _ARGUMENT = re.compile(r"`([a-z_]+)=([^`]*)`")
 _HEAD = re.compile(r"HeadSpec\(plugin='([^']*)', target=…(?:, called='([^']*)')?\)")
 
-_FLAGS = {"root": "data", "folder": "out", "heads": "head", "arms": "arm", "options": "set", "replace_existing": "yes"}
+_FLAGS = {
+    "root": "data",
+    "folder": "out",
+    "heads": "head",
+    "variants": "variant",
+    "options": "set",
+    "replace_existing": "yes",
+}
 _WHOLE = {
     "heads=False": "--no-heads",
     "pictures='none'": "--no-pictures",
@@ -17,10 +24,10 @@ _WHOLE = {
 
 
 def in_flags(message: object) -> str:
-    """A message as the command line says it: `device='cpu'` -> --device cpu, and `offline=True` -> --offline.
+    """Rewrite the Python arguments in a message as flags: `device='cpu'` -> --device cpu, `offline=True` -> --offline.
 
     Args:
-        message: a text, an error or a warning; only arguments in backticks are put otherwise.
+        message: a text, an error or a warning; only arguments in backticks are rewritten.
     """
     return _ARGUMENT.sub(_as_flag, str(message))
 

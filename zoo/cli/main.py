@@ -23,48 +23,58 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start here": {
         "quickstart": (
             "zoo.cli.quickstart:quickstart",
-            "Fetch, fine-tune, compare, publish and search in a minute, with a report.",
+            "The whole tour in a minute: fetch, fine-tune, compare, publish, search. Nothing is downloaded.",
         ),
-        "doctor": ("zoo.cli.doctor:doctor", "What this machine has, and what is missing."),
+        "doctor": (
+            "zoo.cli.doctor:doctor",
+            "Versions, devices and plugins of this installation, and what is wrong with it.",
+        ),
     },
     "Published filters": {
-        "list": ("zoo.cli.names:list_names", "Published filters that the registries name."),
-        "search": ("zoo.cli.search:search", "Find filters by words, in the registries and on the Hub."),
-        "info": ("zoo.cli.names:info", "What filters are: backbone, cut, classes, scores, licence."),
-        "fetch": ("zoo.cli.names:fetch", "Bring filters onto this disk and verify them."),
-        "verify": ("zoo.cli.names:verify", "Check every byte, and recompute the golden features."),
-        "cache": ("zoo.cli.cache:cache", "What lies on this disk: list, verify, remove."),
-        "registry": ("zoo.cli.names:registry", "Add or remove names of your own."),
-        "push": ("zoo.cli.push:push", "Publish a run: as a folder, to the Hub, or both."),
+        "list": (
+            "zoo.cli.names:list_names",
+            "List the published filters that the registries on this machine know by name.",
+        ),
+        "search": ("zoo.cli.search:search", "Search filters by words, in the registries and on the Hugging Face Hub."),
+        "info": ("zoo.cli.names:info", "Describe filters: backbone, cut, classes, scores, licence."),
+        "fetch": ("zoo.cli.names:fetch", "Download filters and verify them."),
+        "verify": ("zoo.cli.names:verify", "Check every file's hash, and recompute the reference (golden) features."),
+        "cache": ("zoo.cli.cache:cache", "List, verify or remove what was downloaded and decoded."),
+        "registry": ("zoo.cli.names:registry", "Give filters a name of your own, or remove one."),
+        "push": ("zoo.cli.push:push", "Publish a trained run: as a folder, to the Hub, or both."),
     },
     "Backbones": {
-        "backbones": ("zoo.cli.backbones:backbones", "Networks that can be cut, by name."),
-        "cuts": ("zoo.cli.backbones:cuts", "Where a backbone can be cut, and what each cut costs."),
-        "probe": ("zoo.cli.probe:probe", "Where to cut: every cut scored on your pictures, without training."),
-        "rank": ("zoo.cli.probe:rank", "Which filters suit your pictures, each at its best cut."),
+        "backbones": ("zoo.cli.backbones:backbones", "List the networks that filters can be made from."),
+        "cuts": ("zoo.cli.backbones:cuts", "List where a backbone can be cut off, and what each cut costs."),
+        "probe": ("zoo.cli.probe:probe", "Find where to cut: score every cut on your pictures, without training."),
+        "rank": ("zoo.cli.probe:rank", "Find which filters suit your pictures: each scored at its best cut."),
     },
     "Training": {
-        "data": ("zoo.cli.data:data", "Datasets: list, make, check."),
+        "data": ("zoo.cli.data:data", "List, make and check datasets."),
         "train": ("zoo.cli.train:train", "Fine-tune filters on a dataset."),
-        "resume": ("zoo.cli.train:resume", "Go on with a run that was stopped."),
-        "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a dataset's split."),
-        "predict": ("zoo.cli.evaluate:predict", "Class probabilities for pictures, as CSV, Parquet or JSON."),
-        "ablate": ("zoo.cli.ablate:ablate", "Is a head worth having? With and without it, paired seeds."),
+        "resume": ("zoo.cli.train:resume", "Continue a run that was stopped."),
+        "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a split of its dataset."),
+        "predict": ("zoo.cli.evaluate:predict", "Predict class probabilities for pictures, as CSV, Parquet or JSON."),
+        "ablate": (
+            "zoo.cli.ablate:ablate",
+            "Test whether a head helps: train with and without it, from the same seeds.",
+        ),
     },
     "Using filters": {
-        "embed": ("zoo.cli.embed:embed", "A vector for every picture."),
-        "similar": ("zoo.cli.similar:similar", "The most similar pictures, and near-duplicates."),
-        "show": ("zoo.cli.show:show", "The filters as pictures: patches, feature visualisations, maps, drift."),
+        "embed": ("zoo.cli.embed:embed", "Compute a feature vector for every picture."),
+        "similar": ("zoo.cli.similar:similar", "Find the most similar pictures, or near-duplicates."),
+        "show": ("zoo.cli.show:show", "Draw filters: patches, feature visualisations, activation maps, drift."),
     },
     "Plugins": {
         "plugins": (
             "zoo.cli.plugins:plugins",
-            "What packages bring; start and check a plugin of your own.",
+            "List plugins; write and check one of your own.",
         ),
     },
 }
 
 
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 PACKAGES = {"gallery": "zoo-gallery", "saliency": "zoo-saliency"}  # which first-party package brings a command
 
 
@@ -164,11 +174,14 @@ def load_command(plugin: Plugin) -> click.Command:
     return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="zoo")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show an error's traceback; may stand anywhere.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show an error's traceback; allowed at any position.")
 def cli() -> None:
-    """Feature filters by name: truncate a backbone, fine-tune it, publish it, fetch it."""
+    """Feature filters by name: truncate a pretrained network (backbone), fine-tune it, publish it, fetch it.
+
+    Filters are the first layers of such a network; docs/glossary.md explains the words used here.
+    """
 
 
 def main() -> None:

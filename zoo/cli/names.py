@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     fields_of,
     format_metrics,
     json_option,
@@ -27,7 +28,10 @@ from zoo.store import RegistryEntry, add_entry, all_entries, remove_entry, user_
 @click.argument("kind", type=click.Choice(["filters", "heads", "datasets", "backbones", "formats"]), default="filters")
 @json_option
 def list_names(kind: str, as_json: bool) -> None:
-    """Filters that have a name here (or heads, datasets, backbones, formats that are installed)."""
+    """List the published filters known by name on this machine, or the installed heads, datasets, ….
+
+    Names of filters come from registries: of installed packages, and your own (`zoo registry add`).
+    """
     if kind != "filters":
         _list_plugins(kind, as_json=as_json)
         return
@@ -70,9 +74,10 @@ def _entry_facts(entry: RegistryEntry) -> dict[str, Any]:
 @source_options
 @json_option
 def info(name: str, as_json: bool, **where: Any) -> None:
-    """What the filters NAME are; reads their manifest, no weights.
+    """Describe the filters NAME: backbone, cut, classes, scores, licence. No weights are downloaded.
 
-    Of filters on the Hub also what the Hub says of them. NAME may be any repository there: its weights may be a start.
+    NAME is a name of `zoo list`, a folder, or owner/name on the Hub. For a repository of the Hub without filters its
+    safetensors files are listed: `zoo train --weights` can start from them.
     """
     from zoo.cli.repository import ask_or_say, hub_facts, hub_lines
     from zoo.store import open_artifact
@@ -114,7 +119,7 @@ def info(name: str, as_json: bool, **where: Any) -> None:
 
 
 def _with_revision(name: str, where: dict[str, Any]) -> str:
-    """The name with the revision that was asked for."""
+    """The name with the requested revision."""
     revision = where.get("revision")
     return f"{name}@{revision}" if revision and "/" in name and "@" not in name else name
 
@@ -136,7 +141,7 @@ def _head_text(head: Any) -> str:
 
 
 def _scores(published: Any) -> list[tuple[str, str, str]]:
-    """Figures by split and head; none where metrics.json, which may come from anywhere, has them in another form."""
+    """Metrics by split and head; none where metrics.json, which may come from anywhere, has them in another form."""
     import json
 
     try:
@@ -153,16 +158,18 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
 
 @click.command()
 @click.argument("name")
-@click.option("--cut", help="Bring only what is needed up to there: block2. The rest is not downloaded.")
+@click.option("--cut", help="Download only the layers up to this block, such as block2.")
 @source_options
 @json_option
 @quiet_option
 def fetch(name: str, cut: str | None, as_json: bool, quiet: bool, **where: Any) -> None:
-    """Bring the filters NAME onto this disk, verified; prints their folder, or with --cut their source.
+    """Download the filters NAME and verify them; print their folder, or with --cut their source.
+
+    NAME is a name of `zoo list`, a folder, or owner/name on the Hub.
 
     \b
     zoo fetch owner/filters
-    zoo fetch owner/filters --cut block2        then: zoo embed … --filters owner/filters --cut block2 --offline
+    zoo fetch owner/filters --cut block2
     """
     from zoo.models import fetch as fetch_published
 
@@ -203,7 +210,10 @@ def _report_part(published: Any, name: str, cut: str, *, as_json: bool) -> None:
 @json_option
 @quiet_option
 def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
-    """Check every byte of the filters NAME, and recompute their golden features."""
+    """Compare every file of the filters NAME with its hash, and recompute their golden features.
+
+    Golden features are what the filters gave for a small test picture when they were published.
+    """
     from zoo.errors import MissingPluginError
     from zoo.models import check_golden, fetch as fetch_published, load
     from zoo.store import verify as verify_published
@@ -225,27 +235,29 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
 
 @click.group()
 def registry() -> None:
-    """Names of your own, in a registry.toml:
-
+    """Give filters a name of your own, in a registry.toml like this one:
     \b
     format = 1
     [filters.NAME]
-    sources  = ["hf://owner/name@COMMIT", "/a/folder"]   tried in this order
-    manifest = "sha256:…"                                of their config.json
-    backbone, cut, about, license: texts for listings
+    sources  = ["hf://owner/name@COMMIT", "/a/folder"]   where the filters are, tried in this order
+    manifest = "sha256:…"                                the hash that their config.json must have
+    backbone, cut, about, license: texts that `zoo list` shows
     """
 
 
 @registry.command("add")
 @click.argument("name")
 @click.argument("source")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
-@click.option("--yes", "--replace", "yes", is_flag=True, help="Replace a name that pins other filters.")
+@click.option("--file", "path", type=PATH, help="The registry.toml; that of `zoo registry path` by default.")
+@click.option("--yes", "--replace", "yes", is_flag=True, help="Replace the name if it stands for other filters.")
 @source_options
 def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
-    """Give filters a NAME, pinned to the manifest that SOURCE has now.
+    """Name the filters at SOURCE, pinned to the hash that their manifest (config.json) has now.
 
     SOURCE is a folder, owner/name, hf://owner/name@revision or package:module/folder.
+
+    \b
+    zoo registry add reef-fish owner/reef-fish
     """
     from zoo.store import entry_of, open_artifact
 
@@ -260,13 +272,13 @@ def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any)
 
 @registry.command("remove")
 @click.argument("name")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="A registry.toml; your own by default.")
+@click.option("--file", "path", type=PATH, help="The registry.toml; that of `zoo registry path` by default.")
 def remove_name(name: str, path: Path | None) -> None:
-    """Remove the NAME from the registry; the filters stay where they are."""
-    say(f"{name} is gone from {remove_entry(name, path)}.")
+    """Remove NAME from the registry; the filters themselves stay where they are."""
+    say(f"{name} is removed from {remove_entry(name, path)}.")
 
 
 @registry.command("path")
 def show_path() -> None:
-    """Where your own names are kept."""
+    """Print the path of your own registry.toml."""
     click.echo(user_registry())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import fields_of, json_option, print_json, print_table, say
+from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
 from zoo.errors import PluginError
@@ -14,20 +14,23 @@ from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugin, 
 
 
 @click.group(invoke_without_command=True)
-@click.option("--load", is_flag=True, help="Import each one, and report those that break.")
+@click.option("--load", is_flag=True, help="Import every plugin, and report those that fail.")
 @json_option
 @click.pass_context
 def plugins(ctx: click.Context, load: bool, as_json: bool) -> None:
-    """What installed packages bring: datasets, heads, commands and more. Listing imports none of them."""
+    """List the plugins of installed packages: datasets, heads, backbones, balancers, commands, formats, registries.
+
+    Listing does not import them. docs/plugins.md says how to write one.
+    """
     if ctx.invoked_subcommand is None:
         _list(load=load, as_json=as_json)
 
 
 @plugins.command("list")
-@click.option("--load", is_flag=True, help="Import each one, and report those that break.")
+@click.option("--load", is_flag=True, help="Import every plugin, and report those that fail.")
 @json_option
 def list_plugins(load: bool, as_json: bool) -> None:
-    """The same as `zoo plugins`."""
+    """List plugins, as `zoo plugins` does."""
     _list(load=load, as_json=as_json)
 
 
@@ -74,9 +77,9 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
 
 @plugins.command()
 @click.argument("name")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The new folder; zoo-NAME by default.")
+@click.option("-o", "--out", type=PATH, help="The folder to create; zoo-NAME by default.")
 def new(name: str, out: Path | None) -> None:
-    """Write a small, working plugin package called NAME to start from."""
+    """Write a small, working plugin package (a dataset) called NAME to start from."""
     from zoo.testing import write_plugin
 
     folder = write_plugin(name, out or Path(f"zoo-{name}"))
@@ -86,9 +89,9 @@ def new(name: str, out: Path | None) -> None:
 
 @plugins.command()
 @click.argument("name")
-@click.option("--data", "root", type=click.Path(path_type=Path), help="The folder, for a dataset that needs one.")
+@click.option("--data", "root", type=PATH, help="The folder that the dataset reads, if any.")
 def check(name: str, root: Path | None) -> None:
-    """Say whether the plugins called NAME keep the contract."""
+    """Check whether the installed plugins called NAME do what zoo requires of their kind."""
     from zoo.errors import UnknownNameError
     from zoo.testing import check_plugin
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.console import data_options, output_options, parse_pairs, print_json, print_table, progress_bars, say
+from zoo.cli.console import PATH, data_options, output_options, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -19,18 +19,23 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def scoring_options(function: F) -> F:
-    """What both commands take on how to score."""
+    """Add the options of scoring that both commands take."""
     for option in (
         click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read."),
-        click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), default="auto", show_default=True),
-        click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True),
-        click.option("--neighbours", type=int, metavar="K", help="Of k-NN; by the pictures a class by default."),
-        click.option("--folds", type=int, default=5, show_default=True, help="Of the cross-validation."),
         click.option(
-            "--per-class", type=click.IntRange(2), metavar="N", help="At most N pictures of each class; 100 by default."
+            "--precision",
+            type=click.Choice(["auto", "bf16", "fp32"]),
+            default="auto",
+            help="Number format of the computation; auto: bf16 where it is fast, else fp32.",
         ),
-        click.option("--target", help="Which of the dataset's targets; its first by default."),
-        click.option("--size", type=click.IntRange(16, 2048), help="The pictures' side; as made by default."),
+        click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="The seed of the folds."),
+        click.option("--neighbours", type=int, metavar="K", help="k of k-NN; 1 to 20 by default, by the class size."),
+        click.option("--folds", type=int, default=5, help="Folds of the cross-validation."),
+        click.option("--per-class", type=click.IntRange(2), metavar="N", help="Pictures of a class, at most (100)."),
+        click.option("--target", help="The dataset's target (labels, numbers) to score for; its first by default."),
+        click.option(
+            "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."
+        ),
     ):
         function = option(function)
     return function
@@ -39,12 +44,12 @@ def scoring_options(function: F) -> F:
 @click.command()
 @click.argument("dataset")
 @data_options
-@click.option("--backbone", help="A network by name; see `zoo backbones`.")
-@click.option("--weights", help="imagenet (default), random, a safetensors file, a folder or hf://….")
-@click.option("--filters", "name", help="Published filters: a name, a folder, owner/name or hf://….")
-@click.option("--cut", "cuts", multiple=True, help="Only this block or node; repeatable; all by default.")
+@click.option("--backbone", help="The network to probe; see `zoo backbones`.")
+@click.option("--weights", help="Its weights: imagenet (default), random, a safetensors file, a folder or hf://….")
+@click.option("--filters", "name", help="Or published filters: a name of `zoo list`, a folder, owner/name or hf://….")
+@click.option("--cut", "cuts", multiple=True, help="Score only this block or node. Repeatable; all by default.")
 @scoring_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write probe.png and probe.json.")
+@click.option("-o", "--out", type=PATH, metavar="DIR", help="Write probe.png and probe.json there.")
 @output_options
 def probe(
     dataset: str,
@@ -59,17 +64,15 @@ def probe(
     quiet: bool,
     **how: Any,
 ) -> None:
-    """Where to cut: score every cut on DATASET (a name of `zoo data list`) without training, and recommend one.
+    """Find where to cut: score every cut on DATASET (a name of `zoo data list`) without training; recommend one.
 
-    Scores are cross-validated, of classifiers on frozen features; LogME, the evidence of a linear model for the
-    labels, stands beside them. docs/glossary.md explains them.
+    A cut is a place where the network is cut off. Its score is the cross-validated mean accuracy of k-NN and LDA (two
+    simple classifiers) on its pooled features. LogME, the log evidence of a linear model on the same features (higher
+    is better), is shown for comparison only. See docs/glossary.md.
 
     \b
     zoo probe plankton --filters vgg16-plankton
     zoo probe image-folder --data photos/ --backbone vgg16 -o probe/
-
-    A cut is a place where the network ends. The score is the mean accuracy of k-NN and LDA on its pooled features;
-    LogME is the log evidence of a linear model on them (higher is better), and decides nothing.
     """
     if (name is None) == (backbone is None):
         raise UsageError("Say what to cut: --backbone vgg16, or --filters NAME; not both.")
@@ -98,7 +101,13 @@ def probe(
 @click.command()
 @click.argument("dataset")
 @data_options
-@click.option("--filters", "names", multiple=True, metavar="NAME", help="Repeatable; all on this disk by default.")
+@click.option(
+    "--filters",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Filters to compare. Repeatable; by default all of `zoo list` on this disk.",
+)
 @scoring_options
 @output_options
 def rank(
@@ -110,9 +119,10 @@ def rank(
     quiet: bool,
     **how: Any,
 ) -> None:
-    """Which filters suit DATASET, each at its best cut; ties are reported as ties.
+    """Find which filters suit DATASET (a name of `zoo data list`): each is scored at its best cut, and ranked.
 
-    Without --filters all names of `zoo list` whose filters lie on this disk are ranked; nothing is downloaded.
+    Scores are those of `zoo probe`. Filters that cannot be told apart share a rank. Without --filters nothing is
+    downloaded.
 
     \b
     zoo rank plankton --filters vgg16-plankton --filters owner/name
@@ -153,7 +163,7 @@ def _columns(measure: str) -> tuple[str, ...]:
     )
 
 
-def _figures(one: CandidateScore, measure: str) -> tuple[str, ...]:
+def _score_cells(one: CandidateScore, measure: str) -> tuple[str, ...]:
     between = f"{one.low:.3f} to {one.high:.3f}"
     if measure == "accuracy":
         return (f"{one.score:.3f}", between, f"{one.knn or 0:.3f}", f"{one.lda or 0:.3f}", f"{one.logme:.3f}")
@@ -174,7 +184,7 @@ def _print_probe(found: Probe) -> None:
     rows = [
         (
             f"* {one.title}" if one.title == found.recommended else f"  {one.title}",
-            *_figures(one, found.measure),
+            *_score_cells(one, found.measure),
             *_costs(one),
         )
         for one in (*found.cuts, *found.baselines)
@@ -206,7 +216,7 @@ def _print_ranking(found: Ranking) -> None:
                 place.filters,
                 cut.name if cut else "-",
                 place.size,
-                *_figures(place.best, found.measure),
+                *_score_cells(place.best, found.measure),
                 behind,
                 gflop,
                 fetch,
@@ -214,7 +224,7 @@ def _print_ranking(found: Ranking) -> None:
         )
     for one in found.floor:
         _, _, gflop, _ = _costs(one)
-        rows.append(("floor", one.title, "-", "-", *_figures(one, found.measure), "-", gflop, "-"))
+        rows.append(("floor", one.title, "-", "-", *_score_cells(one, found.measure), "-", gflop, "-"))
     print_table(("rank", "filters", "cut", "px", *scores, *last), rows, right=("px", *scores, *last))
     k = f", k = {found.neighbours}" if found.neighbours else ""
     say(f"{found.pictures:,} pictures, {found.target!r}, {found.folds}{k}. = tied: the interval contains 0.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.cache import format_count, format_size
-from zoo.cli.console import fields_of, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
 from zoo.store import add_entry, format_entry, read_registry
@@ -19,28 +19,35 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--repo", metavar="OWNER/NAME", help="The Hub's repository; made where it is missing.")
-@click.option("--to", type=click.Path(path_type=Path), help="The folder to publish into.")
-@click.option("--name", help="What the filters are called; the repository's or the folder's name by default.")
-@click.option("--license", help="A licence that the Hub knows, apache-2.0, cc-by-4.0; the base's own by default.")
-@click.option("--about", default="", help="A sentence for listings.")
-@click.option("--dataset-license", help="The pictures' licence, where known.")
-@click.option("--base-license", help="The licence of what the weights began as, where nothing says it.")
-@click.option("--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), default="float32", show_default=True)
-@click.option("--no-heads", is_flag=True, help="Publish the filters only.")
-@click.option("--show-pictures", is_flag=True, help="Let everybody see patches of pictures of no open licence.")
-@click.option("--no-pictures", is_flag=True, help="Leave out visualisations of filters, patches, maps, drift.")
-@click.option("--private", is_flag=True, help="A new repository is seen by its owner only.")
-@click.option("--create-pr", is_flag=True, help="Open a pull request instead of changing the branch.")
-@click.option("--revision", metavar="BRANCH", help="The branch, made where it is missing; main by default.")
-@click.option("--tag", help="A name for the new commit, such as v1.")
-@click.option("--message", help="Of the commit.")
-@click.option("--token", metavar="TOKEN", help="HF_TOKEN or the stored login by default.")
-@click.option("--allow", metavar="TEXT", multiple=True, help="This path, name or text is not private; may be repeated.")
-@click.option("--register", type=click.Path(path_type=Path), help="Add the entry to this registry.toml.")
-@click.option("--dry-run", is_flag=True, help="Check all, list every file and what would change, send nothing.")
-@click.option("--yes", is_flag=True, help="Replace what lies there, a README that a person wrote included.")
+@click.argument("run", type=PATH)
+@click.option("--repo", metavar="OWNER/NAME", help="The repository on the Hub; created if it is missing.")
+@click.option("--to", type=PATH, help="A folder to publish into, beside or instead of the Hub.")
+@click.option("--name", help="The name of the filters; by default that of the repository or folder.")
+@click.option(
+    "--license", help="The licence in the Hub's words, such as cc-by-4.0; that of the start weights by default."
+)
+@click.option("--about", default="", show_default=False, help="A sentence about the filters, for `zoo list`.")
+@click.option("--dataset-license", help="The licence of the training pictures, if the dataset does not give it.")
+@click.option("--base-license", help="The licence of the start weights, if it is not known.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    help="Number format of the published weights.",
+)
+@click.option("--no-heads", is_flag=True, help="Publish the filters without their heads.")
+@click.option("--show-pictures", is_flag=True, help="Publish patches of pictures even if their licence is not open.")
+@click.option("--no-pictures", is_flag=True, help="Publish no pictures (feature visualisations, patches, maps, drift).")
+@click.option("--private", is_flag=True, help="Create the repository as private.")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead of committing to the branch.")
+@click.option("--revision", metavar="BRANCH", help="The branch, created if it is missing; main by default.")
+@click.option("--tag", help="A tag for the new commit, such as v1.")
+@click.option("--message", help="The commit's message; made from the name by default.")
+@click.option("--token", metavar="TOKEN", help="A Hub access token; HF_TOKEN or the stored login by default.")
+@click.option("--allow", metavar="TEXT", multiple=True, help="Publish this text although it looks private. Repeatable.")
+@click.option("--register", type=PATH, help="Add the published name to this registry.toml.")
+@click.option("--dry-run", is_flag=True, help="Check everything and list what would change; send nothing.")
+@click.option("--yes", is_flag=True, help="Replace what is there, even a README written by hand.")
 @json_option
 @quiet_option
 def push(
@@ -54,15 +61,19 @@ def push(
     no_pictures: bool,
     **options: Any,
 ) -> None:
-    """Publish the finished RUN to the Hub, as a folder, or both: weights, heads, card, pictures, hashes.
+    """Publish the finished RUN to the Hub, as a folder, or both: weights, heads, model card, pictures, hashes.
 
-    RUN may also be a folder of published filters, which then goes to the Hub as it is.
+    RUN may also be a folder of published filters, which is then uploaded as it is.
+
+    \b
+    zoo push runs/plankton --to filters/ --license apache-2.0
+    zoo push runs/plankton --repo owner/name --license apache-2.0 --dry-run
     """
     from zoo.publish import push as publish
     from zoo.store import Artifact
 
     if show_pictures and no_pictures:
-        raise UsageError("--show-pictures and --no-pictures say opposite things. Leave one out.")
+        raise UsageError("--show-pictures and --no-pictures exclude each other. Leave one out.")
     options["pictures"] = "none" if no_pictures else "all" if show_pictures else "open"
     _check_register(register, options, replace=yes)
     with progress_bars(quiet=quiet) as progress:

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import PATH, json_option, print_json, print_table, progress_bars, quiet_option, say
 
 
 @click.command()
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder; quickstart, or the first that is free.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing and of every training.")
+@click.option("-o", "--out", type=PATH, help="The folder; quickstart by default, or quickstart-2, ….")
+@click.option("--seed", type=int, default=0, help="The seed of pictures and trainings.")
 @json_option
 @quiet_option
 def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
-    """Fetch filters, fine-tune them on drawn plankton of other kinds, compare, publish, fetch back, search.
+    """Tour: fetch filters, fine-tune them on new plankton classes, compare, publish, fetch back, search.
 
-    Everything is drawn and trained here; nothing is downloaded. Takes about a minute on two cores.
+    The pictures are drawn by the program and nothing is downloaded. It takes about a minute on two cores and ends with
+    a report, an HTML page.
     """
     started = time.monotonic()
     say("Fetch, fine-tune, compare, publish and search, on drawn plankton; about a minute on two cores.\n")
@@ -36,7 +37,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
                 "published": str(result.published),
                 "seconds": seconds,
                 "neighbours_agree": result.neighbours_agree,
-                "arms": [{"title": title, "seconds": spent, **figures} for title, figures, spent in results],
+                "arms": [{"title": title, "seconds": spent, **metrics} for title, metrics, spent in results],
             }
         )
         return
@@ -46,17 +47,17 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
         [
             (
                 title,
-                f"{100 * figures['accuracy']:.1f}%",
-                f"{100 * figures['balanced_accuracy']:.1f}%",
-                f"{figures['log_loss']:.3f}",
+                f"{100 * metrics['accuracy']:.1f}%",
+                f"{100 * metrics['balanced_accuracy']:.1f}%",
+                f"{metrics['log_loss']:.3f}",
                 f"{spent:.0f}",
             )
-            for title, figures, spent in results
+            for title, metrics, spent in results
         ],
         right=("accuracy", "balanced", "log loss", "seconds"),
     )
     say(f"\nDone in {seconds:.0f} s. The report with pictures: {result.report}")
-    say("Next: zoo train image-folder --data photos/ --filters vgg16-plankton   (your pictures, a folder a kind)")
+    say("Next: zoo train image-folder --data photos/ --filters vgg16-plankton   (your pictures, a folder a class)")
     say("      zoo embed photos/ --filters vgg16-plankton -o photos.parquet")
 
 

@@ -1,4 +1,4 @@
-"""What is trained, as the command line says it: `zoo train` and `zoo ablate` take the same options."""
+"""The options that make a recipe; `zoo train` and `zoo ablate` share them."""
 
 from __future__ import annotations
 
@@ -24,60 +24,64 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 
 
 def recipe_options(function: F) -> F:
-    """All that overrides or makes a recipe."""
+    """Add the options that make a recipe or override one."""
     for option in (
         click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read."),
         click.option(
-            "--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="bf16 where it is fast by default."
+            "--precision",
+            type=click.Choice(["auto", "bf16", "fp32"]),
+            help="Of the computation: auto (default) is bf16 where that is fast, else fp32.",
         ),
         click.option(
-            "--balance", metavar="NAME", help="Of several heads: fixed (default), uncertainty, log-sum, or a plugin's."
+            "--balance", metavar="NAME", help="How heads' losses are weighted: fixed (default), uncertainty, log-sum, …"
         ),
-        click.option("--augment", type=click.Choice(["none", "light", "strong"]), help="Strength of augmentation."),
-        click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before a stage ends."),
         click.option(
-            "--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of fine-tuning, at the top block."
+            "--augment",
+            type=click.Choice(["none", "light", "strong"]),
+            help="Random flips, turns, zooms and colours; light by default.",
         ),
-        click.option("--batch", type=click.IntRange(2), help="Pictures a step."),
-        click.option("--epochs", type=click.IntRange(0), help="Of fine-tuning, at most."),
-        click.option("--head-epochs", type=click.IntRange(0), help="On frozen features, at most."),
-        click.option("--retrain", help="none, all, or the block to retrain from; the upper half by default."),
-        click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of everything random; 0 by default."),
+        click.option("--patience", type=click.IntRange(1), help="Epochs without improvement until a stage ends (6)."),
+        click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of the top block (3e-4)."),
+        click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
+        click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
+        click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
         click.option(
-            "--size",
-            type=click.IntRange(16, 2048),
-            help="The pictures' side in pixels; as the filters were made by default.",
+            "--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."
+        ),
+        click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The seed of everything random; 0 by default."),
+        click.option(
+            "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."
         ),
         click.option(
             "--crop",
             metavar="RUN|NAME|truth",
-            help="Crop every picture first: to the box that a run or published filters with the head locate say, "
-            "or to the dataset's own.",
+            help="Crop pictures to the box that a run or filters with the head locate predict, or to the true box.",
         ),
         click.option(
             "--seen",
             type=click.FloatRange(0, 1, max_open=True),
             metavar="SHARE",
-            help="Held out of the training pictures, to score pictures of training groups beside the test's.",
+            help="Share of the training pictures (0) to hold out as `seen`: new pictures of known groups.",
         ),
-        click.option("--limit", type=click.IntRange(2), help="Training pictures, at most, drawn by the seed."),
+        click.option("--limit", type=click.IntRange(2), help="Pictures to train on, at most; all by default."),
         data_options,
         click.option(
             "--head",
             "heads",
             multiple=True,
             metavar="[NAME=]HEAD[:KEY=VALUE,…]",
-            help="classify by default; repeatable. Keys: target, weight, and the head's own. The first one of a weight "
-            "over 0 picks the best epoch; one of weight 0 learns, and leaves the filters alone.",
+            help="What to train on the filters; classify by default, see `zoo list heads`. Keys: target, weight of the "
+            "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
+            "epoch; one of weight 0 is trained without changing the filters.",
         ),
-        click.option("--filters", "name", help="Start from published filters; vgg16-plankton where nothing is said."),
+        click.option("--filters", "name", help="Filters to start from, as for `zoo fetch`; vgg16-plankton by default."),
         click.option(
             "--weights",
-            help="imagenet (default), random, a safetensors file, a folder, or any checkpoint of the Hub: "
-            "hf://owner/name[@REV][/FILE.safetensors], of which only what lies before the cut is read.",
+            help="Weights of the backbone: imagenet (default), random, a safetensors file, a folder, or a checkpoint "
+            "of the Hub, hf://owner/name[@REV][/FILE.safetensors]; only the layers before the cut are downloaded.",
         ),
-        click.option("--cut", help="The block after which the network is cut; see `zoo cuts NAME`."),
-        click.option("--backbone", help="A network by name; see `zoo backbones`."),
+        click.option("--cut", help="Cut the network off after this block or node, such as block4; see `zoo cuts`."),
+        click.option("--backbone", help="The network to start from instead (`zoo backbones`); needs --cut."),
     ):
         function = option(function)
     return function
@@ -88,9 +92,9 @@ def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
     from zoo.training import parse_recipe, read_recipe
 
     overrides = {key: value for key, value in given.items() if value is not None and value is not False and value != ()}
-    kept = Path(what) / "recipe.toml"
-    if what.endswith(".toml") or kept.is_file():
-        recipe = read_recipe(kept if kept.is_file() else Path(what))
+    stored = Path(what) / "recipe.toml"
+    if what.endswith(".toml") or stored.is_file():
+        recipe = read_recipe(stored if stored.is_file() else Path(what))
         content = recipe.model_dump(exclude_none=True)
     else:
         content = {"data": {"dataset": what}, "filters": {}}
@@ -146,7 +150,7 @@ def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) 
 def _parse_head(text: str) -> dict[str, Any]:
     """`classify:weight=0.5,hidden=64` -> a recipe's head. A package's name may stand before: `pkg:head:…`.
 
-    `kind=classify:target=kind` calls it otherwise in the model, so that there may be two of one plugin.
+    `kind=classify:target=kind` gives it another name in the model, so that there may be two of one plugin.
     """
     name, _, rest = text.partition(":")
     called, equals, plugin = name.partition("=")
@@ -169,5 +173,5 @@ def _parse_head(text: str) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"The weight in --head {text} is no number.") from error
         if not 0 <= head["weight"] < math.inf:
-            raise UsageError(f"The weight in --head {text} must be 0 or more; 0: it learns, the filters do not.")
+            raise UsageError(f"The weight in --head {text} must be 0 or more; with 0 only the head is trained.")
     return {**head, "options": options}

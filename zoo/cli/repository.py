@@ -136,7 +136,7 @@ def show_other_repository(answer: HubAnswer, *, as_json: bool) -> None:
         *((name, _weights_text(model.files.get(name), count)) for name, count in weights.items()),
     ]
     print_facts([(title, text) for title, text in lines if text])
-    say(f"{model.repo} holds no filters of zoo's.")
+    say(f"{model.repo} holds no filters published by zoo.")
     if weights:
         say(f"To start from it: zoo train … --backbone NAME --weights hf://{model.repo}")
     else:

@@ -39,26 +39,29 @@ class SearchResult:
 
 @click.command()
 @click.argument("words", nargs=-1)
-@click.option("--author", metavar="NAME", help="Only of this user or organisation of the Hub.")
+@click.option("--author", metavar="NAME", help="Only filters of this user or organisation of the Hub.")
 @click.option(
     "--sort",
     type=click.Choice(["downloads", "likes", "updated", "created", "trending"]),
     default="downloads",
-    show_default=True,
-    help="What the Hub's come by.",
+    help="The order of the Hub's results, the most or newest first.",
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many of the Hub's.")
-@click.option("--token", metavar="TOKEN", help="For private repositories; HF_TOKEN by default.")
-@click.option("--offline", is_flag=True, help="Search only the registries on this machine.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, help="Results from the Hub, at most.")
+@click.option("--token", metavar="TOKEN", help="A Hub access token; HF_TOKEN or the stored login by default.")
+@click.option("--offline", is_flag=True, help="Do not use the network; search only the registries on this machine.")
 @json_option
 def search(
     words: tuple[str, ...], author: str | None, sort: str, limit: int, token: str | None, offline: bool, as_json: bool
 ) -> None:
-    """Filters that all WORDS are said of: names of registries, and repositories of the Hub.
+    """Search for filters whose name or description contains all WORDS, in the registries and on the Hub.
 
-    Of the Hub only what is tagged feature-filters is searched. Every name found is one for `zoo info` and `zoo fetch`.
+    On the Hub, repositories with the tag feature-filters are searched. Each name found works with `zoo info` and
+    `zoo fetch`.
+
+    \b
+    zoo search plankton vgg16
     """
-    from zoo.hub import endpoint, is_offline
+    from zoo.hub import endpoint, is_offline, search_hub
 
     terms = [part for word in words for part in word.split()]
     offline = offline or is_offline()
@@ -68,7 +71,7 @@ def search(
         say(f"Passed over: {problem}")
     if not offline:
         try:
-            found = _with_hub(found, _on_hub(terms, author=author, sort=sort, limit=limit, token=token))
+            found = _with_hub(found, search_hub(terms, author=author, sort=sort, limit=limit, token=token))
         except UsageError:
             raise
         except ZooError as error:
@@ -117,7 +120,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _in_registries(words: Sequence[str], author: str | None, problems: list[ZooError]) -> list[SearchResult]:
-    """The names that all words are said of."""
+    """The entries whose name or description contains all words."""
     found = []
     for entry in all_entries(problems=problems).values():
         said = "\n".join((entry.name, entry.backbone, entry.cut, entry.about, entry.license)).lower()
@@ -143,12 +146,6 @@ def _repos(entry: RegistryEntry) -> set[str]:
     """The repositories of the Hub that an entry's sources are, in lower case."""
     plain = (source.removeprefix("hf://").partition("@")[0] for source in entry.sources)
     return {text.lower() for text in plain if text.count("/") == 1 and not text.startswith((".", "~", "package:"))}
-
-
-def _on_hub(words: Sequence[str], **how: Any) -> list[HubModel]:
-    from zoo.hub import search_hub
-
-    return search_hub(words, **how)
 
 
 def _with_hub(found: list[SearchResult], models: Sequence[HubModel]) -> list[SearchResult]:
@@ -180,13 +177,13 @@ def _with_hub(found: list[SearchResult], models: Sequence[HubModel]) -> list[Sea
 
 def _row(found: SearchResult) -> tuple[str, ...]:
     model = found.model
-    figures = ("", "", "")
+    popularity = ("", "", "")
     if model is not None:
-        figures = (_figure(model.downloads), _figure(model.likes), model.updated[:10])
-    return (found.name, found.where, found.backbone, found.license, *figures)
+        popularity = (_format_number(model.downloads), _format_number(model.likes), model.updated[:10])
+    return (found.name, found.where, found.backbone, found.license, *popularity)
 
 
-def _figure(count: int | None) -> str:
+def _format_number(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 

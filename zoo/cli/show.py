@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import (
+    PATH,
     data_options,
     fields_of,
     output_options,
@@ -23,8 +24,6 @@ from zoo.cli.flags import in_flags
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from zoo.data import ImageSource
     from zoo.models import Filters
     from zoo.plots import FilterSheets
@@ -34,20 +33,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
-@click.option("--cut", help="Stop earlier than the filters were published: block2.")
-@click.option("--images", metavar="FOLDER", type=click.Path(path_type=Path), help="Pictures for patches and maps.")
-@click.option("--dataset", metavar="NAME", help="Or a dataset's; the filters' own by default, where it draws them.")
+@click.option("--cut", help="Use only the layers up to this block, such as block2; all by default.")
+@click.option("--images", metavar="FOLDER", type=PATH, help="Pictures for patches and maps.")
+@click.option("--dataset", metavar="NAME", help="Or a dataset's; by default the one trained on, if it draws its own.")
 @data_options
-@click.option("--limit", type=click.IntRange(0), default=2000, show_default=True, help="Pictures at most; 0: all.")
-@click.option("--picture", metavar="FILE", type=click.Path(path_type=Path), help="The one for the activation maps.")
-@click.option("--base", metavar="NAME", help="What they were fine-tuned from; their own base if it is on this disk.")
-@click.option("--layer", "layers", multiple=True, metavar="LAYER", help="block2, features.10; may be repeated.")
-@click.option("--channels", type=click.IntRange(1, 64), default=8, show_default=True, help="Channels shown.")
-@click.option("--steps", type=click.IntRange(1), default=96, show_default=True, help="Of a feature visualisation.")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-pictures if not given."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the feature visualisations.")
+@click.option("--limit", type=click.IntRange(0), default=2000, help="Pictures, at most; 0: all.")
+@click.option("--picture", metavar="FILE", type=PATH, help="The picture of the activation maps.")
+@click.option("--base", metavar="NAME", help="Filters to measure drift from; by default those started from, if here.")
+@click.option("--layer", "layers", multiple=True, metavar="LAYER", help="Such as block2. Repeatable; all by default.")
+@click.option("--channels", type=click.IntRange(1, 64), default=8, help="Channels of each layer.")
+@click.option("--steps", type=click.IntRange(1), default=96, help="Gradient steps of each picture in dreams-*.png.")
+@click.option("-o", "--out", type=PATH, help="The folder; NAME-pictures by default.")
+@click.option("--seed", type=int, default=0, help="The seed of the feature visualisations.")
 @source_options
 @output_options
 def show(
@@ -65,27 +62,30 @@ def show(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """The filters NAME, or those of a run's folder, as PNG files: what excites them, and what training changed.
+    """Draw the filters NAME, or those of a run's folder, into PNG files: what activates them, what training changed.
 
     \b
     filters.png            the first layer
-    dreams-block3.png      feature visualisations: the picture that excites each channel most
-    patches-block3.png     the same, each beside the patches of pictures that activate the channel most
-    activations.png        one picture's maps, layer by layer
+    dreams-block3.png      feature visualisations: a computed picture that activates each channel most
+    patches-block3.png     the same, beside the parts of real pictures that activate the channel most
+    activations.png        one picture's activation maps, layer by layer
     drift.png              what fine-tuning changed: weights, and CKA, how alike a layer's features stayed (0 to 1)
 
-    Without --images or --dataset the pictures are those of the dataset that the filters were trained on, where it draws
-    them itself; else what needs pictures is left out.
+    If there are no pictures (--images or --dataset), what needs them is left out.
+
+    \b
+    zoo show vgg16-plankton --layer block2 --images photos/
     """
     if images and dataset:
         raise UsageError("Pictures come from --images or from --dataset, not from both. Leave one out.")
     if dataset is None and (root or settings):
-        raise UsageError("--data and --set belong to a dataset: say which with --dataset NAME.")
+        raise UsageError("--data and --set belong to a dataset. Name it with --dataset NAME.")
+    from zoo.data import read_image, resize
     from zoo.plots import FilterSheetOptions, show_filters
 
     where = pop_source(options)
     run, filters = _open(name, cut, where)
-    title = Path(name).name if run else None
+    title, side = Path(name).name if run else None, filters.input.size
     with progress_bars(quiet=quiet) as progress:
         wanted = (dataset, root, parse_pairs(settings, option="--set"))
         source, notes = _open_images(filters, run, images, *wanted, limit=limit, progress=progress)
@@ -95,7 +95,7 @@ def show(
             out or Path(f"{title or filters.name}-pictures"),
             options=FilterSheetOptions(title=title, **options),
             images=source,
-            picture=_read_resized(picture, filters.input.size) if picture else None,
+            picture=resize(read_image(picture, smallest=side), side) if picture else None,
             base=before,
             progress=progress,
         )
@@ -182,12 +182,6 @@ def _open_base(
     if lineage.base_manifest and found.published and found.published.digest != lineage.base_manifest:
         return None, [f"What {lineage.base} is here is not the base of {filters.name}: no drift. Pass --base NAME."]
     return found, []
-
-
-def _read_resized(picture: Path, size: int) -> Tensor:
-    from zoo.data import read_image, resize
-
-    return resize(read_image(picture, smallest=size), size)
 
 
 def _facts(shown: FilterSheets, notes: list[str]) -> dict[str, Any]:

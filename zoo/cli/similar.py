@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import output_options, print_json, print_table, progress_bars, say, source_options
+from zoo.cli.console import PATH, output_options, print_json, print_table, progress_bars, say, source_options
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.embedding import EmbeddingRow, Match, SimilarityResult
+    from zoo.embedding import Match, SimilarityResult
 
 IN_A_ROW = 10  # neighbours beside their query; more are drawn as rows
 COLUMNS = 8
-GROUPS = 12  # of near-duplicates on a sheet
+GROUPS = 12  # groups of near-duplicates on a sheet
 
 
 @click.command()
 @click.argument("picture", required=False)
-@click.option("--in", "files", multiple=True, metavar="FILE", help="What `zoo embed` wrote; several of one space.")
-@click.option("-k", "k", type=int, default=10, show_default=True, help="How many.")
-@click.option("--filters", "name", help="Embed PICTURE with these, where the file's own are not found by their name.")
-@click.option("--duplicates", metavar="FILE", help="Near-duplicates in this file, in place of a PICTURE.")
-@click.option("--threshold", type=float, default=0.99, show_default=True, help="Their cosine, at least.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="Draw the pictures into this PNG.")
+@click.option("--in", "files", multiple=True, metavar="FILE", help="A file that `zoo embed` wrote. Repeatable.")
+@click.option("-k", "k", type=int, default=10, help="The number of pictures to list.")
+@click.option("--filters", "name", help="The filters to embed PICTURE with; by default those that FILE names.")
+@click.option(
+    "--duplicates", metavar="FILE", help="List near-duplicates in this file, instead of PICTURE's neighbours."
+)
+@click.option("--threshold", type=float, default=0.99, help="Least cosine of near-duplicates, 0 to 1.")
+@click.option("--sheet", type=PATH, help="Draw the pictures found into this PNG file.")
 @source_options
 @output_options
 def similar(
@@ -44,9 +46,13 @@ def similar(
     quiet: bool,
     **where: Any,
 ) -> None:
-    """The pictures of a file of embeddings that are most similar to PICTURE, by cosine; or its near-duplicates.
+    """Find the pictures most similar to PICTURE in a file of `zoo embed`, by cosine; or its near-duplicates.
 
-    PICTURE is a path in the file, or any picture: it is embedded with the filters that the file names.
+    PICTURE is a path in the file, or any other picture, which is then embedded with the same filters.
+
+    \b
+    zoo similar photos/a.jpg --in photos.parquet --sheet similar.png
+    zoo similar --duplicates photos.parquet
     """
     if (picture is None) == (duplicates is None) or (picture is not None and not files):
         raise UsageError("Run `zoo similar PICTURE --in FILE`, or `zoo similar --duplicates FILE`.")
@@ -137,7 +143,7 @@ def _draw(answer: SimilarityResult, picture: str) -> Image:
     first = _opened(query.path or picture, None)
     images = [_opened(match.path, match.file) for match in answer.matches]
     captions = [_caption(match, there=image is not None) for match, image in zip(answer.matches, images, strict=True)]
-    title = _title(query, there=first is not None)
+    title = (query.label or Path(query.path).name) if first is not None else "missing"
     drawn = [image or _empty() for image in images]
     if len(images) > IN_A_ROW:
         return draw_sheet([first or _empty(), *drawn], [f"query: {title}", *captions], columns=COLUMNS)
@@ -163,10 +169,6 @@ def _draw_groups(groups: Sequence[Sequence[Match]]) -> Image:
 
 def _caption(match: Match, *, there: bool) -> str:
     return f"{match.label or Path(match.path).name if there else 'missing'} {match.score:.3f}"
-
-
-def _title(query: EmbeddingRow, *, there: bool) -> str:
-    return (query.label or Path(query.path).name) if there else "missing"
 
 
 def _opened(path: str, file: Path | None) -> Image | None:

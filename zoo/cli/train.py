@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import discard_message, format_metrics, output_options, print_json, progress_bars, say
+from zoo.cli.console import PATH, discard_message, format_metrics, output_options, print_json, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @recipe_options
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/DATASET by default.")
+@click.option("--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
 @output_options
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Fine-tune filters on DATASET (a name of `zoo data list`), or as a recipe says. Ctrl-C leaves a checkpoint.
+    """Fine-tune filters on DATASET (a name of `zoo data list`), or again with the recipe of a file or RUN.
+
+    First the heads are trained on frozen features, then the upper blocks along with them. Ctrl-C leaves a checkpoint
+    for `zoo resume`.
 
     \b
     zoo train digits --filters vgg16-plankton
@@ -41,10 +44,10 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @output_options
 def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
-    """Go on with the RUN that was stopped or killed, as if nothing had happened."""
+    """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""
     from zoo.training import resume as go_on
 
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
@@ -54,7 +57,7 @@ def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
 
 @contextlib.contextmanager
 def _exit_when_stopped() -> Iterator[None]:
-    """Ctrl-C and SIGTERM are no failure: say how to go on, and exit as one who was stopped."""
+    """Ctrl-C and SIGTERM are no failure: say how to continue, and exit with status 130."""
     from zoo.training import StoppedError
 
     try:
@@ -75,14 +78,14 @@ def _report(run: Run, *, as_json: bool) -> None:
         return
     click.echo(run.folder)
     for split, heads in run.metrics.items():
-        for head, figures in heads.items():
-            say(f"{split:<10} {head}: {format_metrics(figures)}")
+        for head, metrics in heads.items():
+            say(f"{split:<10} {head}: {format_metrics(metrics)}")
     say(f"{run.record.seconds:.0f} s on {run.record.device}; pictures: {run.record.splits.how}")
     if skipped := run.record.skipped:
         say(f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}")
     say(f"Pictures: {', '.join(path.name for path in sorted(run.folder.glob('*.png')))}")
     if run.uses_true_boxes:
-        say("New pictures have no true boxes: to be used, it needs a run with the head `locate` as its --crop.")
+        say("New pictures have no true boxes. For predictions, train with --crop RUN, a run with the head `locate`.")
         return
     say(f"Next: zoo predict {run.folder} photos/ -o answers.csv")
     say(f"      zoo push {run.folder} --repo OWNER/NAME --license LICENCE   (or --to FOLDER)")

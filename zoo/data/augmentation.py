@@ -13,9 +13,9 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """What may happen to a picture; zeros leave it alone."""
+    """The strengths of random transforms; zeros leave a picture unchanged."""
 
-    mirror: bool = False  # left for right, half of the time
+    mirror: bool = False  # mirrored left to right, half of the time
     turns: bool = False  # any multiple of a right angle, and upside down
     rotate: float = 0.0  # degrees, at most, either way
     zoom: float = 0.0  # 0.2: between 1/1.2 and 1.2 times as large

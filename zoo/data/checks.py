@@ -15,7 +15,7 @@ from zoo.data.decoded import map_in_order
 from zoo.errors import PluginError, ZooError
 from zoo.progress import Progress, silent
 
-FEW = 10  # pictures of a class, under which a note is due
+FEW = 10  # pictures of a class; with fewer the report has a warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class DatasetReport:
     smallest: str  # "31x40"
     largest: str
     classes: Mapping[str, Mapping[str, int]]  # by target, pictures a class
-    faults: tuple[str, ...]  # what stops a training
-    warnings: tuple[str, ...]  # what a person should know
+    faults: tuple[str, ...]  # faults that stop a training
+    warnings: tuple[str, ...]  # warnings that do not
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

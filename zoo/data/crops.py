@@ -1,4 +1,4 @@
-"""Pictures cropped to a square around a box: the second of two stages sees nothing else."""
+"""Pictures cropped to a square around a box: what the second of two stages is trained on."""
 
 from __future__ import annotations
 

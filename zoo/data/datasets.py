@@ -26,7 +26,7 @@ class OpenDataset:
     """A prepared dataset, and all that is needed to open it again."""
 
     dataset: Dataset
-    name: str  # the plugin's, as the user gave it
+    name: str  # the plugin's name, as the user gave it
     package: str  # empty for a dataset that no plugin brought
     version: str
     root: Path
@@ -113,7 +113,7 @@ def open_dataset(
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
     own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
     if root is None and factory.needs_folder:
-        raise UsageError(f"The dataset {name!r} reads a folder of yours.", "Say which with `root=DIR`.")
+        raise UsageError(f"The dataset {name!r} reads a folder of pictures.", "Name it with `root=DIR`.")
     place = own if root is None else Path(root).expanduser().resolve()
     if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
         if not place.is_dir():
@@ -146,7 +146,7 @@ def _refuse_single_picture_classes(dataset: Dataset, decoded: DecodedDataset) ->
         if single:
             listed = ", ".join(single[:8]) + (", …" if len(single) > 8 else "")
             raise ZooError(
-                f"{len(single)} classes of {name!r} have one picture only, which cannot be both learnt and tested: "
+                f"{len(single)} classes of {name!r} have one picture only, which cannot be both trained on and tested: "
                 f"{listed}.",
                 "Add pictures, or remove these classes.",
             )

@@ -40,7 +40,7 @@ class DecodedDataset:
     groups: tuple[str | None, ...]
     paths: tuple[str | None, ...]
     index: Tensor  # int64 (N,): the sample's index in the dataset
-    skipped: tuple[str, ...]  # what could not be read, a line each
+    skipped: tuple[str, ...]  # pictures that could not be read, a line each
     fingerprint: str
 
     def __len__(self) -> int:

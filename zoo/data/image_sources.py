@@ -174,11 +174,11 @@ class SomeImages:
 
 
 class ImageReader:
-    """The images of a source by their number, again and again, squashed to one size.
+    """The images of a source by their number, again and again, resized to one size.
 
     Args:
         source: its entries are kept in memory; see `choose_images`.
-        size: the side that images are squashed to, in pixels.
+        size: the side that images are resized to, in pixels.
     """
 
     def __init__(self, source: ImageSource, *, size: int) -> None:
@@ -190,7 +190,7 @@ class ImageReader:
         return len(self.entries)
 
     def read(self, numbers: Sequence[int]) -> tuple[list[int], Tensor]:
-        """Some of them, decoded by threads; one that cannot be read is left out, and told of in `skipped`.
+        """Some of them, decoded by threads; one that cannot be read is left out, and listed in `skipped`.
 
         Returns:
             The numbers of those that can be read, and uint8 (N, 3, S, S).

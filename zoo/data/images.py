@@ -67,7 +67,7 @@ def _as_rgb(picture: Image.Image) -> np.ndarray:
 
 
 def _white(deep: np.ndarray, mode: str) -> float:
-    """The value that stands for white: 1 (floats only), 255, 65535, or more where a picture goes beyond."""
+    """The value that is white: 1 (floats only), 255, 65535, or more where a picture goes beyond."""
     highest = float(deep.max(initial=0))
     if mode == "F" and highest <= 1:
         return 1.0
@@ -75,7 +75,7 @@ def _white(deep: np.ndarray, mode: str) -> float:
 
 
 def resize(image: Tensor, size: int) -> Tensor:
-    """Resize to a square with antialiasing; the aspect ratio is not kept.
+    """Resize to a square with antialiasing; the aspect ratio is not preserved.
 
     Shapes: image uint8 (3, H, W) -> uint8 (3, size, size).
     """

@@ -51,7 +51,7 @@ def draw_splits(
         strata: int64 (N,), the class of each picture (-1: unknown), so that every split has every class.
         val: the share of the training pictures to validate with, where there is no split of that name.
         test: the share of all to test with, likewise.
-        seen: the share of every class's training pictures to hold out, so that groups that were learnt from can
+        seen: the share of every class's training pictures to hold out, so that groups that were trained on can
             be compared with the test's, where there is no split of that name.
         limit: training pictures, at most; which ones is drawn, the shares of the classes stay.
 
@@ -78,7 +78,7 @@ def draw_splits(
         how.append("seen groups as the dataset has them")
     elif seen:
         if not groups:
-            raise UsageError("No groups are known, so that none can be seen or unseen.", "Leave out `seen=`.")
+            raise UsageError("No groups are known, so that none can be held out as seen.", "Leave out `seen=`.")
         held = _draw_stratified(rest, seen, strata, torch.Generator().manual_seed(seed + 2))
         rest = _remove_rows(rest, held, len(decoded))
         how.append(f"seen groups by class ({len(held)} pictures)")
@@ -87,8 +87,8 @@ def draw_splits(
         how.append(f"training limited to {len(rest)} pictures")
     if not len(rest) or not len(drawn["val"]):
         raise ZooError(
-            f"{len(decoded)} pictures are too few to split into training and validation. "
-            "Add pictures, at least two a class."
+            f"{len(decoded)} pictures are too few to split into training and validation.",
+            "Add pictures, at least two for each class.",
         )
     return Splits(train=rest, val=drawn["val"], test=drawn["test"], seen=held, how="; ".join(how))
 
@@ -185,7 +185,7 @@ def _draw_limited(rows: Tensor, limit: int, strata: Tensor | None, generator: to
     classes = strata[rows] if strata is not None else torch.zeros(len(rows), dtype=torch.int64)
     kinds, counts = classes.unique(return_counts=True)
     if limit < len(kinds):
-        raise UsageError(f"limit = {limit} pictures cannot show all {len(kinds)} classes. Take more.")
+        raise UsageError(f"A limit of {limit} pictures cannot cover all {len(kinds)} classes.", "Raise it.")
     wanted = counts.double() * limit / len(rows)
     taken = wanted.floor().long().clamp(min=1)
     while (missing := limit - int(taken.sum())) != 0:  # one by one, where the share is furthest off

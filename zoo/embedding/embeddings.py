@@ -22,7 +22,7 @@ Query = int | str | Path | np.ndarray
 
 
 class Embedder(Protocol):
-    """Filters, as far as embeddings need them."""
+    """The part of filters that embeddings need."""
 
     def embed(self, pictures: Sequence[Path | str], *, size: int | None = None, pool: str = "mean") -> Embeddings:
         """Embed some files."""
@@ -185,7 +185,7 @@ def read_embeddings(path: Path | str, *, filters_of: FiltersOf) -> Embeddings:
 
 
 def check_k(k: int, most: int) -> None:
-    """Raises UsageError where there are not k others."""
+    """Check k. Raises UsageError where there are not k other pictures."""
     if not 1 <= k <= most:
         raise UsageError(f"k cannot be {k}; there are {most} other pictures.")
 
@@ -200,7 +200,7 @@ def embed_query(picture: Path | str, space: EmbeddingSpace, *, where: str, embed
         embedder: the filters.
 
     Raises:
-        UsageError: these filters are others.
+        UsageError: the filters have another manifest.
         ZooError: they cannot be loaded; the file is no picture.
     """
     embedded = embedder.embed([picture], size=space.size, pool=space.pool)

@@ -90,7 +90,7 @@ class PartsFolder:
             raise FileError(
                 self.folder,
                 f"an embedding of {self.out} that was stopped left {len(there)} parts here",
-                "Pass `resume=True` to go on with it, or remove the folder to begin again.",
+                "Pass `resume=True` to continue it, or remove the folder to start again.",
             )
         if there:
             self._refuse_others(job)
@@ -106,10 +106,10 @@ class PartsFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(self.folder / "job.json", "it is damaged", remove) from error
         if changed:
-            raise UsageError(f"{self.out}: what was begun is of another space: {'; '.join(changed)}.", remove)
+            raise UsageError(f"{self.out} was begun with other filters or options: {'; '.join(changed)}.", remove)
         if found["list"] != job["list"]:
             raise UsageError(
-                f"{self.out}: what was begun is of another list of {found['pictures']} pictures; "
+                f"{self.out} was begun with another list of {found['pictures']} pictures; "
                 f"now there are {job['pictures']}.",
                 remove,
             )

@@ -55,7 +55,7 @@ def embed_pictures(
         embedder: the filters, which the embeddings keep for pictures to come.
         batch: pictures that go through the network at once; by the size and the device by default.
         skip_unreadable: list what cannot be read in `skipped`, instead of stopping.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         ZooError: a picture that cannot be read, or none that can.
@@ -108,7 +108,7 @@ def embed_into(
         batch: pictures that go through the network at once.
         skip_unreadable: list what cannot be read in `FILE.unreadable.txt`, instead of stopping.
         part_rows: pictures a part, at most.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         FileError: parts of an earlier call are there and `resume` is not asked for; the disk is full.

@@ -58,7 +58,7 @@ def find_nearest(
         blocks: of the set.
         query: (D,) float.
         k: how many; as many as there are, at most.
-        leave_out: a row that is not looked at, the query's own.
+        leave_out: a row to skip, the query's own.
 
     Returns:
         (row, cosine in -1 to 1), the nearest first.
@@ -88,7 +88,7 @@ def find_duplicates(
         count: N, how many there are.
         width: D.
         threshold: a cosine in 0 to 1, not 0.
-        progress: told how far it is, in rows.
+        progress: called with how far it is, in rows.
 
     Returns:
         The largest group first.
@@ -104,7 +104,7 @@ def find_duplicates(
     best = np.zeros(count, dtype=np.float32)
     outer = max(TILE, OUTER // (4 * width))
     for start in range(0, count, outer):
-        progress("looking for duplicates", start, count)
+        progress("finding near-duplicates", start, count)
         mine = _gather_rows(blocks, start, min(start + outer, count), width)
         for first, block in blocks(start):
             other = normalise_rows(block)
@@ -117,7 +117,7 @@ def find_duplicates(
                 groups=groups,
                 best=best,
             )
-    progress("looking for duplicates", count, count)
+    progress("finding near-duplicates", count, count)
     members: dict[int, list[int]] = {}
     for row in np.flatnonzero(best):
         members.setdefault(groups.root(int(row)), []).append(int(row))
@@ -139,7 +139,7 @@ def find_odd_one_out(vectors: np.ndarray) -> int:
         UsageError: fewer than three.
     """
     if len(vectors) < 3:
-        raise UsageError(f"Which of {len(vectors)} does not match cannot be said.", "Give at least three.")
+        raise UsageError(f"The odd one out of {len(vectors)} pictures is not defined.", "Give at least three.")
     units = normalise_rows(vectors)
     others = normalise_rows((units.sum(axis=0) - units) / (len(units) - 1))
     return int(np.argmin(np.einsum("nd,nd->n", units, others)))

@@ -65,7 +65,7 @@ class JoinedTables:
         return None
 
     def rows(self, wanted: Sequence[int]) -> dict[int, tuple[EmbeddingRow, Path]]:
-        """What is known of some rows."""
+        """The paths, labels and groups of some rows."""
         found: dict[int, tuple[EmbeddingRow, Path]] = {}
         for offset, end, table in zip(self.offsets, self.offsets[1:], self.tables, strict=False):
             chosen = {row - offset for row in wanted if offset <= row < end}

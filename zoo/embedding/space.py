@@ -49,7 +49,7 @@ class EmbeddingSpace:
         """Raises UsageError, naming both, where the two are not the same space."""
         if self.identity != other.identity:
             raise UsageError(
-                f"Vectors of two spaces cannot be compared: {mine} is of {self}, but {others} is of {other}.",
+                f"Vectors of two spaces cannot be compared: {mine} is of {self}, and {others} is of {other}.",
                 "Embed both with the same filters, cut, pooling and size.",
             )
 
@@ -77,7 +77,7 @@ def read_space(metadata: Mapping[str, str], path: Path) -> EmbeddingSpace:
     """What a file's metadata says. Raises FileError where `zoo embed` did not write it."""
     again = "Write it again with `zoo embed`."
     if "zoo.format" not in metadata:
-        raise FileError(path, "it does not say which filters its vectors are of", "Name a file that `zoo embed` wrote.")
+        raise FileError(path, "it does not name the filters of its vectors", "Name a file that `zoo embed` wrote.")
     if metadata["zoo.format"] != EMBEDDING_FORMAT:
         newer = f"its format is {metadata['zoo.format']!r}, and this version reads {EMBEDDING_FORMAT!r}"
         raise FileError(path, newer, "Upgrade filterzoo, or write it again with `zoo embed`.")
@@ -92,7 +92,7 @@ def read_space(metadata: Mapping[str, str], path: Path) -> EmbeddingSpace:
             shape=tuple(int(side) for side in json.loads(metadata["zoo.shape"])),
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise FileError(path, f"what it says of its filters is damaged ({error})", again) from error
+        raise FileError(path, f"the description of its filters is damaged ({error})", again) from error
 
 
 def _versions() -> dict[str, str]:

@@ -208,7 +208,7 @@ def _batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
 
 
 def _load(entry: ImageEntry, source: ImageSource, size: int) -> LoadedImage | UnreadablePicture:
-    """One image, squashed to (3, size, size)."""
+    """One image, resized to (3, size, size)."""
     try:
         loaded = source.load(entry, size)
         return replace(loaded, image=resize(loaded.image, size))

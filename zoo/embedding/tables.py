@@ -22,7 +22,7 @@ WRITE_AGAIN = "Write it again with `zoo embed`."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingRow:
-    """What a file says of one picture."""
+    """What a file holds about one picture, beside its vector."""
 
     path: str
     label: str | None = None
@@ -138,7 +138,7 @@ class ParquetTable(EmbeddingTable):
                 first = 0
                 for group in range(opened.num_row_groups):
                     rows = opened.metadata.row_group(group).num_rows
-                    if first + rows > start:  # a reader each: one for all of them keeps what it has read
+                    if first + rows > start:  # a new reader each time: a shared one keeps what it has read in memory
                         at = first
                         for batch in opened.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
                             yield at, batch

@@ -2,9 +2,9 @@
 
 An ablation is a folder:
 
-question.json        what was asked; the same command goes on where it was stopped or killed
+question.json        what was asked; the same command continues where it was stopped or killed
 <variant>/<seed>/    a run each; the weights of the first seed are kept, those of the others only if wanted
-ablation.json        figures, comparisons, and what they were made with; written anew after every seed
+ablation.json        metrics, comparisons, and what they were made with; written anew after every seed
 ablation.md          the same as tables and sentences
 """
 
@@ -39,8 +39,8 @@ from zoo.training import (
     train_recipe,
 )
 
-SHARED_CACHES = 6  # of frozen outputs: whole pictures, two sorts of crops, each before the heads and below the boundary
-ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of runs: best the same for all
+SHARED_CACHES = 6  # of frozen outputs: whole pictures and two sorts of crops, each at the boundary and before the heads
+ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of the runs, which should be the same for all
 
 RunsByVariant = Mapping[tuple[str, int], Run]  # by variant and seed
 
@@ -60,7 +60,7 @@ def ablate(
 ) -> AblationReport:
     """Train all variants from all seeds, and compare them seed by seed.
 
-    Where groups are known, a share of the training pictures is held out, so that groups that were learnt from are
+    Where groups are known, a share of the training pictures is held out, so that groups that were trained on are
     scored beside the test's. Said again with the same folder it goes on where it was; more seeds may be asked for.
     The report has all seeds that every requested variant was trained from, and all variants trained from those.
 
@@ -73,8 +73,8 @@ def ablate(
         metric: of the first other head of a weight over 0; accuracy, else what picks its best epoch, by default.
         keep: keep the weights of all runs.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
-        tell: told in a line how every run went.
+        progress: called with how far the work is.
+        tell: called with a line on every finished run.
 
     Raises:
         UsageError: the recipe has no such head, or nothing else; no such metric; the folder holds another ablation,
@@ -83,7 +83,7 @@ def ablate(
         ZooError: whatever is wrong with the recipe, the data or the disk.
     """
     if seeds < 1:
-        raise UsageError(f"{seeds} seeds are none.", "Ask for 10; under six nothing can be concluded.")
+        raise UsageError(f"{seeds} is no number of seeds.", "Use 10; under six nothing can be concluded.")
     place = Path(out)
     plan = plan_ablation(recipe, without, out=place, only=variants, metric=metric, progress=progress)
     open_ablation_folder(place, plan)
@@ -96,7 +96,7 @@ def ablate(
         with FileLock(place / ".lock", timeout=0):
             return _run_all(setup, seeds, tell)
     except Timeout as error:
-        raise FileError(place, "another `zoo ablate` works here", "Wait for it, or choose another `out=`.") from error
+        raise FileError(place, "another `zoo ablate` runs here", "Wait for it, or choose another `out=`.") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ def _run_variant(setup: _AblationSetup, variant: Variant, seed: int) -> Run:
     run = _train(setup, folder, variant.recipe(seed, locator.resolve()), whole=keep)
     if run.record.pictures != setup.plan.pictures:
         raise UsageError(
-            f"{folder}: its pictures are others than those that the ablation began with.",
+            f"{folder}: its pictures are not those that the ablation began with.",
             "Put them back and delete that folder, or choose another `out=`.",
         )
     if not keep:
@@ -235,7 +235,7 @@ def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationRep
 
 
 def _scalar_metrics(run: Run) -> dict[str, dict[str, dict[str, float]]]:
-    """A run's figures by split and head, without those of single classes."""
+    """A run's metrics by split and head, without those of single classes."""
     return {
         split: {
             head: {key: value for key, value in figures.items() if isinstance(value, (int, float))}

@@ -29,15 +29,15 @@ class AblationPlan:
 
     recipe: Recipe
     left_out: str
-    variants: tuple[Variant, ...]  # that are wanted
-    possible: tuple[Variant, ...]  # all, as they are shown
+    variants: tuple[Variant, ...]  # the requested ones
+    possible: tuple[Variant, ...]  # keys of all, in the order of tables and plots
     primary_metric: PrimaryMetric
     pictures: str  # the dataset's fingerprint
-    start: str  # digest of the filters that the first seed begins with
-    splits: tuple[str, ...]  # of a run's figures: ("seen", "test") or ("test",)
+    start: str  # digest of the filters that the first seed starts from
+    splits: tuple[str, ...]  # of a run's metrics: ("seen", "test") or ("test",)
 
     def as_json(self) -> dict[str, Any]:
-        """What must be the same for a folder to go on."""
+        """What must be the same for a folder to be continued."""
         return {
             "recipe": recipe_text(self.recipe),
             "without": self.left_out,
@@ -56,7 +56,7 @@ def plan_ablation(
     """Check all that can be wrong before the first training.
 
     The primary head goes before all others, so that it picks the best epoch in every variant. Where the test's groups
-    are not learnt from, pictures of seen groups are held out.
+    are not trained on, pictures of seen groups are held out.
 
     Raises:
         UsageError, UnknownNameError: as `zoo.evaluation.ablation.ablate` says.
@@ -76,7 +76,7 @@ def plan_ablation(
     wanted = choose_variants(possible, only, learnt=data.targets[learnt], name=learnt)  # before any picture is decoded
     decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
     recipe, splits = _hold_out_seen(recipe, data, decoded)
-    possible = plan_variants(recipe, left_out, targets=data.targets, learnt=learnt)  # of the recipe as it is now
+    possible = plan_variants(recipe, left_out, targets=data.targets, learnt=learnt)  # from the recipe as it is now
     return AblationPlan(
         recipe=recipe,
         left_out=left_out,
@@ -94,9 +94,9 @@ def _hold_out_seen(recipe: Recipe, data: OpenDataset, decoded: DecodedDataset) -
     part = recipe.data
     splits = recipe.split(data, decoded)
     if not len(splits.test):
-        raise UsageError(f"The dataset {data.name!r} has no test pictures, so that nothing can be judged.")
-    learnt, tested = ({decoded.groups[row] for row in rows.tolist()} for rows in (splits.train, splits.test))
-    if None in learnt | tested or learnt & tested:
+        raise UsageError(f"The dataset {data.name!r} has no test pictures, so that nothing can be scored.")
+    trained, tested = ({decoded.groups[row] for row in rows.tolist()} for rows in (splits.train, splits.test))
+    if None in trained | tested or trained & tested:
         return recipe, ("test",)
     if not len(splits.seen):
         recipe = recipe.model_copy(update={"data": part.model_copy(update={"seen": SEEN_SHARE})})
@@ -127,7 +127,7 @@ def open_ablation_folder(place: Path, plan: AblationPlan) -> None:
         if differ:
             raise UsageError(
                 f"{place}: another ablation lies there (other {', '.join(differ)}).",
-                "Choose another `out=`, or ask the same.",
+                "Choose another `out=`, or the same options.",
             )
         return
     if place.exists() and (not place.is_dir() or any(place.iterdir())):

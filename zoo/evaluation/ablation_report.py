@@ -24,7 +24,7 @@ from zoo.evaluation.formatting import (
 from zoo.evaluation.statistics import FEWEST_PAIRS, MOST_PAIRS, Better, PairedComparison, compare_paired
 
 CONTROL, TREATED, PLACEBO, TWO_STAGE = "without", "with", "placebo", "two-stage"
-COMPARED_WORDS = {"helps": "better", "harms": "worse"}  # of two variants that both have the head or its alternative
+COMPARED_WORDS = {"helps": "better", "harms": "worse"}  # where both variants have the head or its alternative
 TABLE_HEADER = ("variant", "{figure}, mean ± sd", "difference{unit} [95% interval]", "p", "seeds needed", "verdict")
 
 
@@ -34,8 +34,8 @@ class VariantMetrics:
 
     key: str  # "without", "with", "placebo", "two-stage", "oracle"
     title: str  # "classify + locate"
-    values: tuple[float, ...]  # a seed each, in the metric's own unit
-    against: PairedComparison | None  # with the variant `without`; None for that one itself
+    values: tuple[float, ...]  # one for each seed, in the metric's own unit
+    against: PairedComparison | None  # against the variant `without`; None for `without` itself
 
     @property
     def mean(self) -> float:
@@ -71,7 +71,7 @@ class SplitMetrics:
 class AblationReport:
     """An ablation's metrics and what they show."""
 
-    head: str  # the judged one, "classify"
+    head: str  # the scored one, "classify"
     metric: str  # "accuracy"
     better: Better
     share: bool  # the metric lies in 0 to 1 and is said in percent, its differences in points
@@ -82,7 +82,7 @@ class AblationReport:
 
     @property
     def units(self) -> MetricUnits:
-        """How its figures are said."""
+        """How its values are formatted."""
         return MetricUnits(metric=self.metric, share=self.share)
 
     def sentences(self) -> list[str]:
@@ -90,11 +90,11 @@ class AblationReport:
         return [self.sentence(one) for one in self.splits]
 
     def sentence(self, split: SplitMetrics) -> str:
-        """What a split says of the head; of the first other variant where `with` was not run."""
+        """The result of a split in a sentence: for `with`, or the first other variant where that was not run."""
         main = split.variant(TREATED) or next((variant for variant in split.variants if variant.against), None)
         where = format_split(split.split, self.groups)
         if main is None or main.against is None:
-            return f"Nothing was compared {where}: there is one arm."
+            return f"Nothing was compared {where}: there is one variant."
         subject = f"`{self.left_out}`" if main.key == TREATED else f"“{main.title}”"
         found = main.against
         change = self.units.full_change(found.difference)
@@ -112,7 +112,7 @@ class AblationReport:
         return f"{capitalise(where)} {subject} {found.verdict}: {known}{rest}.{self._rival(split)}"
 
     def as_json(self) -> dict[str, Any]:
-        """Plain types, for JSON. Figures are in the metric's own unit; `seeds_needed` of 1,001 is more than 1,000."""
+        """Plain types, for JSON. Values are in the metric's own unit; `seeds_needed` of 1,001 is more than 1,000."""
         return {
             "head": self.head,
             "metric": self.metric,
@@ -154,11 +154,11 @@ class AblationReport:
         return "\n\n".join([*parts, self.note()]) + "\n"
 
     def note(self) -> str:
-        """What a reader of the figures must know."""
+        """What a reader of the results must know."""
         return (
             f"Differences are to the variant without `{self.left_out}`, seed by seed, with BCa bootstrap intervals, "
             "sign-flip tests and the seeds for 80% power. Each comparison stands for itself: where nothing differs, up "
-            "to one in twenty shows something by chance. They tell of other seeds on these pictures, not of others. "
+            "to one in twenty shows something by chance. They hold for other seeds on these pictures, not of others. "
             "Say how many seeds before you look: who adds seeds until something shows finds what is not there."
         )
 
@@ -192,12 +192,12 @@ class AblationReport:
         told = self.units.signed(found.difference)
         if found.low is not None and found.high is not None:
             told += f" [{self.units.number(found.low)}, {self.units.number(found.high)}]"
-        needed = None if found.pairs < FEWEST_PAIRS else found.seeds_needed  # so few say nothing of the spread
+        needed = None if found.pairs < FEWEST_PAIRS else found.seeds_needed  # too few seeds to estimate the spread
         verdict = words.get(found.verdict, found.verdict)
         return [told, format_p(found.p), format_seeds_needed(needed), verdict]
 
     def _placebo(self, split: SplitMetrics, found: PairedComparison) -> str:
-        """Whether it is what the head learns, or any second task: the rest of a sentence."""
+        """Whether the head's target matters or any second task would do: the rest of a sentence."""
         placebo, between = split.variant(PLACEBO), split.against_placebo
         if placebo is None or placebo.against is None or between is None:
             return ""
@@ -224,7 +224,7 @@ class AblationReport:
 
     def _left_open(self, found: PairedComparison) -> str:
         if not found.not_excluded:
-            return "every seed gave the same in both arms"
+            return "every seed gave the same in both variants"
         told = f"a difference under {self.units.size(found.not_excluded)} cannot be excluded"
         if found.seeds_needed is None or found.seeds_needed <= found.pairs:
             return told
@@ -249,20 +249,20 @@ def make_ablation_report(
     """Compare the variants of an ablation.
 
     Args:
-        values: figures by split ("seen", "unseen", "test"), then by the variant's key, one for every seed.
+        values: metric values by split ("seen", "unseen", "test"), then by the variant's key, one for every seed.
         variants: titles by key, in order to show; "without" is what the others are compared with, "with" has the head
             in question, "placebo" has it with shuffled targets.
-        seeds: in the order of the figures.
+        seeds: in the order of the values.
         head: the one with the primary metric.
         left_out: the one in question.
-        metric: of the judged head.
-        better: whether its higher or its lower figures are the better ones.
+        metric: of the scored head.
+        better: whether higher or lower values are better.
         share: the metric lies in 0 to 1 and is said in percent and points.
         groups: what a group is, in the plural ("boats").
         seed: of the bootstrap.
 
     Raises:
-        UsageError: no "without", no split, a variant without values for each seed, or a figure that is not finite.
+        UsageError: no "without", no split, a variant without values for each seed, or a value that is not finite.
     """
     _check_values(values, variants, seeds)
     compare = partial(compare_paired, better=better, seed=seed)
@@ -312,19 +312,19 @@ def _check_values(
     """Raises UsageError with all that is wrong."""
     faults = [] if values else ["there is no split"]
     if CONTROL not in variants:
-        faults.append(f"there is no arm {CONTROL!r} to compare with")
+        faults.append(f"there is no variant {CONTROL!r} to compare with")
     if not seeds or len(set(seeds)) < len(seeds):
         faults.append(f"the seeds are {list(seeds)}, and not one or more different ones")
     for split, by_arm in values.items():
         for key in variants:
             count = len(by_arm.get(key, ()))
             if count != len(seeds):
-                faults.append(f"the arm {key!r} on {split!r} has {count} figures for {len(seeds)} seeds")
+                faults.append(f"the variant {key!r} on {split!r} has {count} values for {len(seeds)} seeds")
             bad = [seed for seed, one in zip(seeds, by_arm.get(key, ()), strict=False) if not np.isfinite(one)]
             if bad:
-                faults.append(f"the arm {key!r} on {split!r} has no finite figure of the seeds {bad}")
+                faults.append(f"the variant {key!r} on {split!r} has no finite value of the seeds {bad}")
     if faults:
         raise UsageError(
-            f"The ablation cannot be judged: {'; '.join(faults)}.",
-            "Give every arm one finite figure for every seed, or leave a seed out of all arms.",
+            f"The ablation cannot be evaluated: {'; '.join(faults)}.",
+            "Give every variant one finite value for every seed, or leave a seed out of all variants.",
         )

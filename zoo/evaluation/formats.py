@@ -1,4 +1,4 @@
-"""Formats of predictions: found by name or by a file's suffix, and asked to write."""
+"""Formats of predictions: found by name or by a file's suffix."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class MetricUnits:
         return f"{self.name} (%)" if self.share else self.name
 
     def level(self, value: float) -> str:
-        """A figure itself: `71.3` of the share 0.7131."""
+        """A value itself: `71.3` of the share 0.7131."""
         return f"{100 * value:.1f}" if self.share else _format_three_digits(value)
 
     def number(self, value: float) -> str:

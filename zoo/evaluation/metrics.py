@@ -14,7 +14,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-CLIP_EPSILON = 1e-15  # the competition's
+CLIP_EPSILON = 1e-15  # as in the competition
 
 
 class LogLoss(Metric):

@@ -33,9 +33,9 @@ class Predictions:
     images: tuple[str, ...]  # (N) paths as given
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
-    columns: Mapping[str, tuple[str, ...]]  # by head: what the answer's columns are called
+    columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
     skipped: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: who was asked; `filterzoo`: the version
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
     def save(
         self,
@@ -103,11 +103,11 @@ def predict(
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out what cannot be read, instead of stopping.
-        progress: told how far the work is.
+        progress: called with how far the work is.
     """
     if model.crop is not None and model.crop.locator is None:
         raise UsageError(
-            "This model learnt from pictures cropped to their true boxes, and a new picture has none.",
+            "This model was trained on pictures cropped to their true boxes, and a new picture has none.",
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
     paths = [entry.path for entry in open_images(pictures).entries()]
@@ -139,15 +139,24 @@ def predict(
         progress("predicting", index + 1, len(paths))
     if not found:
         raise ZooError(f"None of the {len(paths)} pictures can be read. The first: {skipped[0]}")
+    return _gather(model, found, {name: torch.cat(parts).numpy() for name, parts in answers.items()}, skipped)
+
+
+def _gather(
+    model: Model,
+    found: Sequence[tuple[str, tuple[int, int], Window]],
+    answers: Mapping[str, np.ndarray],
+    skipped: Sequence[str],
+) -> Predictions:
+    """What was answered, with boxes in pixels of the whole pictures."""
     names, sizes, windows = zip(*found, strict=True)
-    joined = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
-    for boxes in (joined[name] for name in joined if isinstance(model.head(name).target, Box)):
+    for boxes in (answers[name] for name in answers if isinstance(model.head(name).target, Box)):
         _scale_to_pixels(boxes, np.array(windows, dtype=np.float32))
     return Predictions(
         images=names,
         sizes=sizes,
-        answers=joined,
-        columns={name: _column_names(model, name, answer) for name, answer in joined.items()},
+        answers=answers,
+        columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )

@@ -34,7 +34,7 @@ class PrimaryMetric:
             raise ZooError(
                 f"{run.folder}: the head {self.head!r} has no {self.metric} on the split {split!r}. "
                 "None of its pictures may have that target.",
-                "Say another metric, or label more pictures.",
+                "Choose another metric, or label more pictures.",
             )
         return float(value)
 
@@ -44,7 +44,7 @@ def find_primary_metric(model: Model, head: str, metric: str | None) -> PrimaryM
 
     Raises:
         UnknownNameError: the head has no such metric.
-        UsageError: it has no metric of one figure that says which way is better.
+        UsageError: it has no scalar metric that says which way is better.
     """
     made = model.head(head).metrics()
     directed = {str(name): one for name, one in made.items(keep_base=True) if _is_directed(one)}

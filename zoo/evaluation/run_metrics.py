@@ -27,7 +27,7 @@ def evaluate(
         root: another folder of the same dataset; the one it was trained on by default.
         split: `train`, `val`, `seen`, `test`, or `all`, as the run's seed draws them.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Returns:
         Metrics by head.
@@ -43,13 +43,13 @@ def evaluate(
         found = data.dataset.targets.get(spec.target or "")
         if found != model.head(name).target:
             raise UsageError(
-                f"The head {name!r} has learnt {spec.target!r} with other classes than the dataset in {data.root} has."
+                f"The head {name!r} was trained on {spec.target!r} with other classes than those in {data.root}."
             )
     decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record.fingerprint:
         raise UsageError(
             f"{data.root}: these are not the pictures of the training as they were then, so that {split!r} could hold "
-            "some that were learnt.",
+            "some that were trained on.",
             "Score all of them with `split='all'`.",
         )
     rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}

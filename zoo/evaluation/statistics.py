@@ -60,7 +60,7 @@ def compare_paired(
     Args:
         treated: a value for every seed.
         control: the other variant's, of the same seeds in the same order.
-        better: whether a `higher` or a `lower` figure is the better one.
+        better: whether a `higher` or a `lower` value is better.
         seed: of the bootstrap, and of the flips beyond 16 pairs.
 
     Returns:
@@ -68,7 +68,7 @@ def compare_paired(
         it is always `too few seeds`.
 
     Raises:
-        UsageError: no pairs, not as many of both, a figure that is no finite number, or another `better`.
+        UsageError: no pairs, not as many of both, a value that is no finite number, or another `better`.
     """
     differences = _differences(treated, control, better)
     pairs, difference = len(differences), _mean(differences)
@@ -143,18 +143,19 @@ def _power(pairs: int, ratio: float) -> float:
 def _differences(treated: Sequence[float], control: Sequence[float], better: str) -> np.ndarray:
     """Treated minus control, float64 (pairs,); equal ones are made equal to the last bit."""
     if better not in ("higher", "lower"):
-        raise UsageError(f"Better cannot be {better!r}.", "Say which figures are the better ones: 'higher' or 'lower'.")
+        raise UsageError(f"Better cannot be {better!r}.", "Say which values are better: 'higher' or 'lower'.")
     if len(treated) != len(control) or not len(treated):
         raise UsageError(
-            f"{len(treated)} figures against {len(control)} are no pairs.", "Give both arms one figure for every seed."
+            f"{len(treated)} values against {len(control)} are no pairs.",
+            "Give both variants one value for every seed.",
         )
-    for name, figures in (("treated", treated), ("control", control)):
-        wrong = [(place, one) for place, one in enumerate(figures) if not math.isfinite(one)]
+    for name, values in (("treated", treated), ("control", control)):
+        wrong = [(place, one) for place, one in enumerate(values) if not math.isfinite(one)]
         if wrong:
             place, one = wrong[0]
             raise UsageError(
-                f"The {name} arm's figure {place + 1} of {len(figures)} is {one}.",
-                "Look at that run, or leave the seed out of both arms.",
+                f"Value {place + 1} of {len(values)} of the {name} variant is {one}.",
+                "Check that run, or leave the seed out of both variants.",
             )
     differences = np.asarray(treated, dtype=np.float64) - np.asarray(control, dtype=np.float64)
     size = max(np.abs(treated).max(), np.abs(control).max())

@@ -11,9 +11,9 @@ from zoo.errors import UnknownNameError, UsageError
 from zoo.training import TRUTH, DataPart, HeadPart, Recipe
 
 WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE = "with", "placebo", "without", "two-stage", "oracle"
-VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # as they are shown
-TRAINING_ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # as they are trained: the first fills the shared caches
-LOCATOR = "locator"  # the first of the two stages, trained for itself
+VARIANTS = (WITHOUT, WITH, PLACEBO, TWO_STAGE, ORACLE)  # in the order of tables and plots
+TRAINING_ORDER = (WITH, PLACEBO, WITHOUT, TWO_STAGE, ORACLE)  # the first fills the shared caches
+LOCATOR = "locator"  # the first of the two stages, trained alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +22,15 @@ class Variant:
 
     key: str
     title: str  # "classify + locate"
-    recipe: Callable[[int, Path], Recipe]  # of a seed and the folder of that seed's locator
-    locator: Callable[[int], Recipe] | None = None  # what is trained before it, of a seed
+    recipe: Callable[[int, Path], Recipe]  # from a seed and the folder of that seed's locator to a recipe
+    locator: Callable[[int], Recipe] | None = None  # from a seed to the recipe of the locator, which is trained first
 
 
 def find_ablated_head(recipe: Recipe, left_out: str) -> int:
     """Where in the recipe the head in question stands.
 
     Raises:
-        UsageError: the recipe has no such head; nothing would be left to judge; it is a placebo already.
+        UsageError: the recipe has no such head; no other head is left to score; it is a placebo already.
     """
     names = [head.spec().name for head in recipe.heads]
     if left_out not in names:
@@ -41,17 +41,17 @@ def find_ablated_head(recipe: Recipe, left_out: str) -> int:
     place = names.index(left_out)
     if not any(head.weight for head in _other_heads(recipe, place)):
         raise UsageError(
-            f"Without {left_out!r} no head is left that could be judged.", "Add one: `heads=['classify']`."
+            f"Without {left_out!r} no head is left that could be scored.", "Add one: `heads=['classify']`."
         )
     if recipe.heads[place].shuffled:
-        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Take shuffled out.")
+        raise UsageError(f"The head {left_out!r} is shuffled already: it is the placebo.", "Remove `shuffled`.")
     return place
 
 
 def primary_head_first(recipe: Recipe, left_out: str) -> Recipe:
     """The recipe with the primary head before all others: it picks the best epoch, in every variant."""
-    judged = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
-    return recipe.model_copy(update={"heads": (judged, *(head for head in recipe.heads if head is not judged))})
+    primary = next(head for head in recipe.heads if head.weight and head.spec().name != left_out)
+    return recipe.model_copy(update={"heads": (primary, *(head for head in recipe.heads if head is not primary))})
 
 
 def _other_heads(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
@@ -65,22 +65,34 @@ def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target
         recipe: with all its heads, as it would be trained.
         left_out: the name of the head in question.
         targets: of the dataset, by name.
-        learnt: the name of the target that the head learns.
+        learnt: the name of the target that the head is trained on.
 
     Raises:
-        UsageError: as `find_left_out`.
+        UsageError: as `find_ablated_head`.
     """
     place = find_ablated_head(recipe, left_out)
     head, rest = recipe.heads[place], _other_heads(recipe, place)
     title = " + ".join(one.spec().name for one in rest)
     whole = f"{title} + {left_out}"
-    variants = [
-        _without_variant(recipe, rest, title),
-        _with_variant(recipe, whole),
-        _placebo_variant(recipe, place, whole),
-    ]
+    shuffled = head.model_copy(update={"shuffled": True})
+    placebo = (*recipe.heads[:place], shuffled, *recipe.heads[place + 1 :])
+
+    def variant(key: str, title: str, heads: tuple[HeadPart, ...]) -> Variant:
+        return Variant(key=key, title=title, recipe=lambda seed, _: _with_heads(recipe, heads, seed))
+
+    variants = [variant(WITHOUT, title, rest), variant(WITH, whole, recipe.heads)]
+    variants.append(variant(PLACEBO, f"{whole}, shuffled", placebo))
     if isinstance(targets[learnt], Box) and recipe.data.crop is None:
-        variants += [_two_stage_variant(recipe, head, rest, title, left_out), _oracle_variant(recipe, rest, title)]
+        alone = (head.model_copy(update={"weight": 1.0}),)
+        two_stage = Variant(
+            key=TWO_STAGE,
+            title=f"{left_out}, crop, then {title}",
+            recipe=lambda seed, locator: _with_crop(recipe, rest, seed, str(locator)),
+            locator=lambda seed: _with_heads(recipe, alone, seed),
+        )
+        true = f"true crop, then {title}"
+        oracle = Variant(key=ORACLE, title=true, recipe=lambda seed, _: _with_crop(recipe, rest, seed, TRUTH))
+        variants += [two_stage, oracle]
     return variants
 
 
@@ -106,10 +118,10 @@ def choose_variants(
         if key not in VARIANTS:
             raise UnknownNameError("variant", key, VARIANTS)
         if key not in there:
-            raise UsageError(f"The arm {key!r} crops to boxes, which cannot be here{why}. Arms: {', '.join(there)}.")
+            raise UsageError(f"The variant {key!r} needs boxes to crop to{why}. Variants: {', '.join(there)}.")
     chosen = frozenset(wanted)
     if len(chosen) < 2:
-        raise UsageError("One arm is nothing to compare.", f"Name another: `arms=[{WITH!r}]`.")
+        raise UsageError("One variant is nothing to compare.", f"Name another: `variants=[{WITH!r}]`.")
     return chosen
 
 
@@ -120,35 +132,3 @@ def _with_heads(recipe: Recipe, heads: tuple[HeadPart, ...], seed: int) -> Recip
 def _with_crop(recipe: Recipe, heads: tuple[HeadPart, ...], seed: int, crop: str) -> Recipe:
     data: DataPart = recipe.data.model_copy(update={"crop": crop})
     return _with_heads(recipe, heads, seed).model_copy(update={"data": data})
-
-
-def _without_variant(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Variant:
-    return Variant(key=WITHOUT, title=title, recipe=lambda seed, _: _with_heads(recipe, rest, seed))
-
-
-def _with_variant(recipe: Recipe, title: str) -> Variant:
-    return Variant(key=WITH, title=title, recipe=lambda seed, _: _with_heads(recipe, recipe.heads, seed))
-
-
-def _placebo_variant(recipe: Recipe, place: int, title: str) -> Variant:
-    shuffled = recipe.heads[place].model_copy(update={"shuffled": True})
-    heads = (*recipe.heads[:place], shuffled, *recipe.heads[place + 1 :])
-    return Variant(key=PLACEBO, title=f"{title}, shuffled", recipe=lambda seed, _: _with_heads(recipe, heads, seed))
-
-
-def _two_stage_variant(
-    recipe: Recipe, head: HeadPart, rest: tuple[HeadPart, ...], title: str, left_out: str
-) -> Variant:
-    alone = (head.model_copy(update={"weight": 1.0}),)
-    return Variant(
-        key=TWO_STAGE,
-        title=f"{left_out}, crop, then {title}",
-        recipe=lambda seed, locator: _with_crop(recipe, rest, seed, str(locator)),
-        locator=lambda seed: _with_heads(recipe, alone, seed),
-    )
-
-
-def _oracle_variant(recipe: Recipe, rest: tuple[HeadPart, ...], title: str) -> Variant:
-    return Variant(
-        key=ORACLE, title=f"true crop, then {title}", recipe=lambda seed, _: _with_crop(recipe, rest, seed, TRUTH)
-    )

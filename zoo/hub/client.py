@@ -201,7 +201,8 @@ def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooE
             str(file), f"it cannot be read or written ({error.strerror})", "Choose another with `cache_dir=`."
         )
     cause = f"HTTP {status}" if status else mask_secrets((str(error).strip().splitlines() or [kind])[0])
-    said = _said_by_server(error)
+    said = getattr(error, "server_message", None)
+    said = f": {mask_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
     return FetchError(f"{what} could not be fetched ({cause}).", REMEDY)
@@ -215,7 +216,7 @@ def mask_secrets(text: str) -> str:
 def disk_full_error(where: str, needed: int | None = None) -> FetchError:
     """What is said where a file does not fit."""
     more = f" ({needed / 1e6:,.0f} MB are needed)" if needed else ""
-    return FetchError(f"{where}: the disk is full{more}.", "Free some room, or choose another with `cache_dir=`.")
+    return FetchError(f"{where}: the disk is full{more}.", "Free some space, or choose another with `cache_dir=`.")
 
 
 def status_of(error: BaseException | None) -> int | None:
@@ -229,14 +230,9 @@ def is_unreachable(error: BaseException | None) -> bool:
     return isinstance(error, _http().TransportError) or (status_of(error) or 0) >= 500
 
 
-def _said_by_server(error: BaseException) -> str:
-    said = getattr(error, "server_message", None)
-    return f": {mask_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
-
-
 def _check_token(token: str | bool | None) -> None:
     if isinstance(token, str) and not re.fullmatch(r"[!-~]*", token):
-        raise UsageError("The token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
+        raise UsageError("The access token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
 
 
 def _http() -> Any:

@@ -91,7 +91,7 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
     Several processes that want the same file wait for each other, and one of them fetches it.
 
     Args:
-        progress: told the bytes.
+        progress: called with the bytes so far.
         again: check the bytes that are there, and fetch them again where they are wrong.
 
     Returns:
@@ -165,7 +165,7 @@ class EtagCheck:
         return self.etag if self.etag in found else next(iter(found), None)
 
     def kept(self) -> bool | None:
-        """Whether the bytes were those that were promised; None where the etag is no digest."""
+        """Whether the bytes have the stated hash; None where the etag is no digest."""
         return self.found() == self.etag if self._digests else None
 
 
@@ -173,7 +173,7 @@ class EtagCheck:
 
 
 def _cache_paths(file: RemoteFile, cache: Path) -> _CachePaths:
-    # The etag is the server's word: it never leaves the folder, and one that is no digest stands for one file only.
+    # The etag comes from the server: it must not lead out of the folder, and one that is no digest is for one file.
     key = file.etag
     if not _DIGEST.fullmatch(key):
         key = hashlib.sha256(f"{file.name}\0{key}".encode()).hexdigest()
@@ -203,8 +203,8 @@ def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) ->
             return
         places.part.unlink()
     raise IntegrityError(
-        f"{file.where}/{file.name}: twice the bytes received were not those that the Hub promises "
-        f"({file.etag[:16]}…). Nothing of it was kept.",
+        f"{file.where}/{file.name}: the bytes received twice did not have the hash that the Hub states "
+        f"({file.etag[:16]}…). They were discarded.",
         "Try again later, or tell its publisher.",
     )
 
@@ -218,7 +218,7 @@ class _Download:
         self.promise = EtagCheck(file.etag, file.size)
 
     def run(self) -> bool | None:
-        """Whether the whole is what was promised, None where the Hub promises nothing."""
+        """Whether the whole file has the stated hash; None where the Hub states none."""
         self._resume_partial()
         explain = partial(translate_error, self.file.where, name=self.file.name)
         with_retries(self._receive, explain=explain, progressed=lambda: self.have)

@@ -24,7 +24,7 @@ LARGEST_INDEX = 64 * 2**20  # bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeCache:
-    """The kept ranges of one file at one commit."""
+    """The cached ranges of one file at one commit."""
 
     path: Path
 
@@ -35,22 +35,22 @@ class RangeCache:
 
     @classmethod
     def names(cls, repo: str, commit: str) -> list[str]:
-        """The files of a repository at one commit of which anything is kept."""
+        """The files of a repository at one commit of which anything is cached."""
         folder = cls.of(repo, commit, ".").path
         found = folder.rglob(f"*{RANGE_INDEX_SUFFIX}")
         return sorted(path.relative_to(folder).as_posix().removesuffix(RANGE_INDEX_SUFFIX) for path in found)
 
     def size(self) -> int | None:
-        """The whole file's size in bytes, None where nothing of it is kept."""
+        """The whole file's size in bytes, None where nothing of it is cached."""
         index = self._index()
         return int(index["size"]) if index else None  # type: ignore[call-overload]
 
     def ranges(self) -> list[ByteRange]:
-        """What is kept, as its index says."""
+        """The cached ranges, as the index lists them."""
         return sorted(self._known())
 
     def find(self, ranges: Sequence[ByteRange]) -> dict[ByteRange, memoryview]:
-        """Those of the ranges that are here and are what was kept; each in a buffer of its own."""
+        """The requested ranges that are cached and undamaged, each in a buffer of its own."""
         known = self._known()
         wanted = [one for one in dict.fromkeys(ranges) if one in known]
         found: dict[ByteRange, memoryview] = {}
@@ -85,7 +85,7 @@ class RangeCache:
         write_atomically(self._index_path, json.dumps({"size": size, "sha256": ranges}, indent=1) + "\n")
 
     def forget(self) -> None:
-        """Drop all that is kept of the file."""
+        """Remove the file's cached ranges."""
         for path in (self._index_path, self.path):
             with contextlib.suppress(OSError):
                 path.unlink()

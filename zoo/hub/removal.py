@@ -33,7 +33,7 @@ class Removal:
 
 
 def scan_with_client(cache: Path) -> Any:
-    """What the Hub's client makes of the cache; None where it cannot read it."""
+    """The Hub client's scan of the cache; None where it cannot read it."""
     try:
         return client_utils().scan_cache_dir(cache) if cache.is_dir() else None
     except (OSError, ValueError, RuntimeError):
@@ -41,7 +41,7 @@ def scan_with_client(cache: Path) -> Any:
 
 
 def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache: Path, *, scanned: Any) -> Removal:
-    """Take revisions of one repository away, and the blobs that no other revision needs.
+    """Remove revisions of one repository, and the blobs that no other revision needs.
 
     Args:
         scanned: from `scan_with_client`, once for all repositories.
@@ -93,7 +93,7 @@ def is_download_running(broken: IncompleteDownload) -> bool:
 
 
 def plan_incomplete_download(broken: IncompleteDownload, cache: Path) -> Removal | None:
-    """Take away what is left of a download; None where it is going on."""
+    """Remove what is left of a download; None where it is still running."""
     if is_download_running(broken):
         return None
     _check_inside(broken.path, cache)
@@ -106,7 +106,7 @@ def plan_incomplete_download(broken: IncompleteDownload, cache: Path) -> Removal
 
 
 def plan_partial_file(kept: PartialFile) -> Removal:
-    """Take away the kept parts of a file."""
+    """Remove the cached parts of a file."""
     root = zoo_home() / "parts"
     for path in (kept.path, *kept.refs):
         _check_inside(path, root)
@@ -142,7 +142,7 @@ def remove_tree(folder: Path, root: Path) -> None:
 def _remove_empty(folder: Path, root: Path) -> None:
     """Remove a folder and those above it, as long as they are empty; the root stays."""
     while folder != root:
-        with contextlib.suppress(OSError):  # others lie there
+        with contextlib.suppress(OSError):  # it holds other files
             folder.rmdir()
         folder = folder.parent
 

@@ -1,4 +1,4 @@
-"""What the Hub says of repositories: those that a search finds, and all that is known of one.
+"""Search of the Hub, and the metadata of one repository.
 
 The requests are our own: the client's `list_models` has no timeout, tries a dead server for 23 s, and takes what the
 server says as it comes. Here an answer is bounded, and read field by field; what is of another type is left out.
@@ -17,7 +17,7 @@ from zoo.errors import FetchError
 from zoo.hub.card_metadata import ZOO_METADATA_KEY
 from zoo.hub.client import endpoint, stream_request, translate_error, with_retries
 
-SEARCH_TAG = "feature-filters"  # what every card that zoo writes carries
+SEARCH_TAG = "feature-filters"  # the tag in every card that zoo writes
 SORTS = {
     "downloads": "downloads",
     "likes": "likes",
@@ -193,7 +193,7 @@ def _model(said: Any) -> HubModel | None:
 
 
 def _searchable_text(model: HubModel) -> str:
-    """Where words are looked for."""
+    """The text that words are searched in."""
     own = (model.repo, model.license, model.base_model, model.backbone, model.cut, model.library, model.task)
     return "\n".join((*own, *model.datasets, *model.tags)).lower()
 

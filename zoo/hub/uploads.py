@@ -29,7 +29,7 @@ ATTRIBUTES = ".gitattributes"  # all that a new repository holds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """What becomes of one file."""
+    """What an upload does to one file."""
 
     name: str
     size: int  # bytes; of what is there, where it is removed
@@ -82,7 +82,7 @@ def commit_changes(
         changes: from `plan_changes`.
         private: whether a new repository is seen by its owner only.
         create_pr: open a pull request instead of changing the branch.
-        progress: told the bytes.
+        progress: called with the bytes so far.
 
     Raises:
         PushError: the Hub refused it, cannot be reached, or somebody pushed meanwhile.

@@ -32,9 +32,9 @@ def compute_activations(
     """Run one picture through, and keep the mean map and the strongest channels of every layer.
 
     Args:
-        filters: whose.
+        filters: the filters.
         picture: uint8 (3, S, S).
-        layers: theirs.
+        layers: of these filters.
         strongest: how many channels of a layer.
         device: where; the GPU where there is one by default.
     """

@@ -51,7 +51,7 @@ class PaletteEstimator:
 
 
 def natural_palette() -> Palette:
-    """The colours of natural pictures, about, where there are no pictures to learn from."""
+    """The colours of natural pictures, about, where there are no pictures to measure."""
     axes = torch.tensor(NATURAL_AXES).T
     mix = axes / axes.norm(dim=0) * torch.tensor(NATURAL_DEVIATIONS)
     return Palette(mean=torch.full((3,), 0.5), mix=mix / mix.norm())

@@ -67,7 +67,7 @@ def measure_drift(
         base: before; layers are compared where name and shape are the same.
         images: the pictures, at the filters' size; None: only the weights are compared.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: the two have no layer in common.

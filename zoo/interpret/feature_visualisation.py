@@ -63,15 +63,15 @@ def visualise_channels(
     Where the layer ends with a ReLU its input is maximised: a channel that is 0 at first has a gradient there.
 
     Args:
-        filters: whose.
-        layer: theirs.
+        filters: the filters.
+        layer: of these filters.
         channels: of the layer, from 0.
         palette: the colours to draw with; those of natural pictures by default.
         steps: of the gradient ascent.
         max_gflop: GFLOP to spend at most; where it is not enough, the pictures become smaller, then the steps fewer.
         seed: of the first spectrum and of the movements; on a CPU it gives the same pictures again.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: the layer has no such channel, or none was asked for.
@@ -101,9 +101,7 @@ def visualise_channels(
 
 def _check(layer: Layer, channels: Sequence[int]) -> None:
     if not channels or not all(0 <= one < layer.cut.channels for one in channels):
-        raise UsageError(
-            f"{layer.name!r} has the channels 0 to {layer.cut.channels - 1}, and was asked for {channels}."
-        )
+        raise UsageError(f"{layer.name!r} has the channels 0 to {layer.cut.channels - 1}, not {channels}.")
     if layer.field is None:
         raise ZooError(f"{layer.name!r} gives tokens that see the whole picture: there is no cell to visualise.")
 

@@ -32,7 +32,7 @@ def find_layers(filters: Filters, names: Sequence[str] = ()) -> list[Layer]:
     """The named layers, or the last layer of every block, the shallowest first.
 
     Args:
-        filters: whose.
+        filters: the filters.
         names: blocks, or nodes' paths: `block2`, `features.10`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Noise to look with where there are no images."""
+"""Noise images, to choose channels where there are no pictures."""
 
 from __future__ import annotations
 

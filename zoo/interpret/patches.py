@@ -23,7 +23,7 @@ from zoo.progress import Progress, silent
 PIXELS_AT_ONCE = 65_536  # of the pictures that run at once on a CPU
 READ_AHEAD = 64  # pictures that are read at once
 SIMILAR_CORRELATION = 0.8  # the correlation above which a channel shows what another shows already
-PADDING_COLOUR = (243, 245, 246)  # the colour of what lies over a picture's border
+PADDING_COLOUR = (243, 245, 246)  # the colour beyond a picture's border
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class _ChannelStatistics:
         self.count, self.width = 0, 1
         self.sums: Tensor | None = None
         self.products: Tensor | None = None
-        self.best: tuple[Tensor, Tensor, Tensor] | None = None  # answers, pictures, places, each (kept, C)
+        self.best: tuple[Tensor, Tensor, Tensor] | None = None  # activations, pictures, positions, each (kept, C)
 
     def add(self, features: Tensor, numbers: Tensor) -> None:
         """Shapes: features (N, C, h, w), numbers int64 (N,)."""
@@ -101,14 +101,14 @@ def find_top_patches(
     """The patches that excite some channels of every layer most.
 
     Args:
-        filters: whose.
-        layers: theirs.
+        filters: the filters.
+        layers: of these filters.
         images: the pictures, at the filters' size.
         channels: how many of a layer: those whose strongest answer varies most from picture to picture, each
             correlated below 0.8 with those before it, where there are so many.
         patches: how many of a channel; 0: only the channels are chosen.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         ZooError: none of the pictures can be read.
@@ -123,13 +123,13 @@ def find_top_patches(
     def on_features(layer: int, features: Tensor) -> None:
         tallies[layer].add(features, numbers)
 
-    listener = FeatureInterpreter(network.module, [layer.cut for layer in layers], on_features)
+    interpreter = FeatureInterpreter(network.module, [layer.cut for layer in layers], on_features)
     for start in range(0, len(images), READ_AHEAD):
         kept, pixels = images.read(range(start, min(start + READ_AHEAD, len(images))))
         for first in range(0, len(kept), piece):
             numbers, part = torch.tensor(kept[first : first + piece]), pixels[first : first + piece]
             palette_estimator.add(part)
-            listener.run(network.normalise(part.to(where)).to(dtype, memory_format=torch.channels_last))
+            interpreter.run(network.normalise(part.to(where)).to(dtype, memory_format=torch.channels_last))
         progress("finding patches", min(start + READ_AHEAD, len(images)), len(images))
     if not palette_estimator.count:
         raise images.none_read()

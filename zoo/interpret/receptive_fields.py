@@ -45,7 +45,7 @@ class ReceptiveField:
 
     size: int
     step: int
-    start: int  # of the first cell; negative where it looks over the border
+    start: int  # of the first cell; negative where it reaches beyond the border
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
         """Left, top, right, bottom in pixels; beyond the border too."""
@@ -54,7 +54,7 @@ class ReceptiveField:
 
 
 def find_receptive_field(filters: Filters, cut: Cut) -> ReceptiveField | None:
-    """What a cell of that layer's map sees, in pixels of the picture that the filters are fed.
+    """What a cell of that layer's map sees, in pixels of the picture that is the filters' input.
 
     A gate on the whole picture (squeeze and excitation) is not counted: it has no place.
 
@@ -91,7 +91,7 @@ def _is_spatial(step: NodeProfile) -> bool:
 def _through_node(network: Trace, node: fx.Node, given: list[ReceptiveField], steps: Any) -> ReceptiveField | None:
     """What a node's cells see; None where that is not known."""
     if not _is_spatial(steps[node]):
-        return given[0]  # it has no place any more; nobody asks
+        return given[0]  # it has no position any more, and none is needed
     joined = _union_of_fields(given)
     if joined is None:
         return None
@@ -149,7 +149,7 @@ def _pair(value: Any) -> tuple[int, int]:
 def _measure_by_gradients(filters: Filters, cut: Cut) -> ReceptiveField:
     """The pixels that the middle cell's values depend on, for pictures of noise.
 
-    In eval mode: batch-norm that learns lets every cell see the whole batch.
+    In eval mode: in training mode batch norm lets every cell depend on the whole batch.
     """
     network, size = copy.deepcopy(truncate(filters.module, cut)).eval(), filters.input.size
     parameter = next(network.parameters())
@@ -168,7 +168,7 @@ def _measure_by_gradients(filters: Filters, cut: Cut) -> ReceptiveField:
 
 
 def _find_extent(seen: Tensor) -> tuple[int, int]:
-    """The first and last pixel, over rows and columns alike, that are more than faintly seen."""
+    """The first and last pixel, over rows and columns alike, whose gradient is not negligible."""
     there = seen > NEGLIGIBLE * seen.max()
     places = torch.cat([there.any(dim=axis).nonzero().flatten() for axis in (0, 1)])
     return int(places.min()), int(places.max())

@@ -1,18 +1,12 @@
 from .fetching import fetch as fetch
-from .filters import (
-    Filters as Filters,
-    assign_tensors as assign_tensors,
-    build_filters as build_filters,
-    embed as embed,
-    find_required_backbone as find_required_backbone,
-    load as load,
-)
+from .filters import Filters as Filters, build_filters as build_filters, embed as embed, load as load
 from .golden import (
     GOLDEN_FILE as GOLDEN_FILE,
     check_golden as check_golden,
     compute_golden_features as compute_golden_features,
 )
 from .loading import add_heads as add_heads, load_model as load_model
+from .meta_models import assign_tensors as assign_tensors, find_required_backbone as find_required_backbone
 from .model import (
     Cropper as Cropper,
     HeadSpec as HeadSpec,

@@ -1,4 +1,4 @@
-"""Text -> a checkpoint in safetensors form: its files are found and their headers read; pickles are never touched.
+"""Text -> a checkpoint in safetensors form: its files are found and their headers read; pickles are never opened.
 
 a tag of the backbone's     imagenet
 a file                      weights/vgg16.safetensors
@@ -54,13 +54,13 @@ class Checkpoint:
     """The headers of one checkpoint's files; no tensor has been read."""
 
     source: Source  # at one commit, where it has commits
-    text: str  # that names it again
+    text: str  # the source that names it
     headers: Mapping[str, Header]  # by file
     published: Artifact | None = None  # an artifact of zoo, whose manifest has the hashes; None for other checkpoints
 
     @cached_property
     def tensors(self) -> dict[str, TensorEntry]:
-        """All of them, by name."""
+        """All tensors' headers, by name."""
         return {name: entry for header in self.headers.values() for name, entry in header.tensors.items()}
 
     @property

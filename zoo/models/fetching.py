@@ -35,7 +35,7 @@ def fetch(
         token: for private repositories; `HF_TOKEN` or the stored login where not given.
         cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
         offline: use what is on this disk only.
-        progress: told the bytes.
+        progress: called with the bytes so far.
 
     Returns:
         The published filters; `folder` is None where not all of them lie on this disk.
@@ -57,6 +57,6 @@ def fetch(
 
 
 def _tensors_up_to(manifest: Manifest, cut: str) -> list[str]:
-    from zoo.models.filters import build_meta_network  # imports torch
+    from zoo.models.meta_models import build_meta_model  # imports torch
 
-    return list(build_meta_network(manifest, cut)[1].state_dict())
+    return list(build_meta_model(manifest, cut)[1].state_dict())

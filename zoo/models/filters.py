@@ -22,9 +22,10 @@ from zoo.embedding import (
     embed_into,
     embed_pictures,
 )
-from zoo.errors import IntegrityError, MissingPluginError, UnknownNameError, UsageError
+from zoo.errors import UnknownNameError, UsageError
 from zoo.models.initialization import Initialization, read_initial_weights
-from zoo.networks import Backbone, find_backbone, find_cuts, to_feature_map, truncate
+from zoo.models.meta_models import assign_tensors, build_meta_model
+from zoo.networks import find_backbone, find_cuts, to_feature_map, truncate
 from zoo.progress import Progress, silent
 from zoo.store import (
     MODEL_FILE,
@@ -157,8 +158,8 @@ class Filters(nn.Module):
         """
         side = size or self.input.size
         try:
-            meta_copy = copy.deepcopy(self.module).to("meta").eval()
-            shape = to_feature_map(meta_copy(torch.empty(2, 3, side, side, device="meta")), self.cut).shape
+            empty = copy.deepcopy(self.module).to("meta").eval()
+            shape = to_feature_map(empty(torch.empty(2, 3, side, side, device="meta")), self.cut).shape
         except RuntimeError:
             training = self.module.training
             parameter = next(self.module.parameters())
@@ -285,7 +286,7 @@ def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **whe
     """
     published = open_artifact(str(name), **where)
     manifest = published.manifest
-    wanted, module = build_meta_network(manifest, cut)
+    wanted, module = build_meta_model(manifest, cut)
     tensors = read_backbone_tensors(published, list(module.state_dict()), verify=verify)
     where_text = f"{published.source.text}/{MODEL_FILE}"
     if verify:
@@ -308,47 +309,6 @@ def embed(filters: Filters | str | Path, pictures: Any, **options: Any) -> Embed
     """`filters.embed(pictures)`, where filters may also be a name to load."""
     loaded = filters if isinstance(filters, Filters) else load(filters)
     return loaded.embed(pictures, **options)
-
-
-def find_required_backbone(name: str, *, package: str, needed_by: str) -> Backbone:
-    """The backbone that published filters or a run name. Raises MissingPluginError naming its package."""
-    try:
-        return find_backbone(name)
-    except UnknownNameError as error:
-        raise MissingPluginError("backbone", name, package=package, needed_by=needed_by) from error
-
-
-def build_meta_network(manifest: Manifest, cut: str | None = None) -> tuple[Cut, nn.Module]:
-    """The network that published filters are, or an earlier cut of it, with parameters on the meta device.
-
-    Raises:
-        UnknownNameError: they have no such cut.
-        MissingPluginError: the backbone comes from a package that is not installed.
-    """
-    name = manifest.name
-    backbone = find_required_backbone(manifest.backbone, package=manifest.backbone_package, needed_by=f"{name!r}")
-    last = Cut(**{field: getattr(manifest.cut, field) for field in ("name", "node", "channels", "stride", "layout")})
-    wanted = last
-    if cut and cut not in (last.name, last.node):
-        kept = _cuts_up_to(backbone, last)
-        by_name = {text: one for one in kept for text in (one.name, one.node)}
-        if cut not in by_name:
-            listed = ", ".join(one.name for one in kept)
-            raise UnknownNameError(
-                f"cut of {name!r} ({listed})", cut, [one.name for one in kept], listing=f"zoo cuts {backbone.name}"
-            )
-        wanted = by_name[cut]
-    return wanted, backbone.truncated(wanted, fresh=False)
-
-
-def _cuts_up_to(backbone: Backbone, last: Cut) -> list[Cut]:
-    """The cuts of filters that end at `last`; where that is inside a block, those before it and itself."""
-    known = backbone.cuts()
-    nodes = [one.node for one in known]
-    if last.node in nodes:
-        return known[: nodes.index(last.node) + 1]
-    whole = set(backbone.truncated(last, fresh=False).state_dict())
-    return [one for one in known if set(backbone.truncated(one, fresh=False).state_dict()) < whole] + [last]
 
 
 def build_filters(
@@ -393,20 +353,3 @@ def build_filters(
     return Filters(
         module, backbone=found.full_name, cut=where, input=network_input, weights=text, initialization=initialization
     )
-
-
-def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Give a module on the meta device its tensors, in float32. Raises IntegrityError where they do not fit."""
-    for name, tensor in tensors.items():
-        if tensor.is_complex():
-            raise IntegrityError(
-                f"{where}: {name} holds complex numbers, which no network takes.", "Take other weights."
-            )
-    ready = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    try:
-        module.load_state_dict(ready, strict=True, assign=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise IntegrityError(f"{where}: the weights do not fit the network: {first}", "Fetch them again.") from error
-    for parameter in module.parameters():
-        parameter.requires_grad_(True)

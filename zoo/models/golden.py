@@ -52,7 +52,7 @@ def check_golden(filters: Filters) -> float:
     """
     published = filters.published
     if published is None or GOLDEN_FILE not in published.manifest.files:
-        raise ZooError(f"{filters.name}: there are no golden features to compare with.")
+        raise ZooError(f"{filters.name} was published without golden features: nothing can be compared.")
     golden = read_tensors(published.source, GOLDEN_FILE)
     side = max(GOLDEN_SIDE, filters.input.size)
     image = golden.get("image")

@@ -15,14 +15,14 @@ from zoo.progress import Progress, silent
 from zoo.store import warn_if_not_finite
 
 FLOATS = ("F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64")
-BATCH_COUNTER = "num_batches_tracked"  # of a batch norm; older checkpoints lack it
+BATCH_COUNTER = "num_batches_tracked"  # a buffer of batch norms; older checkpoints lack it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initialization:
     """What a truncated backbone was initialised with."""
 
-    text: str  # that names it again, at its commit: "hf://owner/name@<commit>"
+    text: str  # the source that names it, at its commit: "hf://owner/name@<commit>"
     used: int  # tensors
     tensors: int  # that the checkpoint has
     left_out: tuple[str, ...]  # their names in the checkpoint
@@ -49,10 +49,10 @@ def read_initial_weights(
     """Read what a truncated backbone needs of a checkpoint.
 
     Args:
-        backbone: whose tags count, and who is named in messages.
+        backbone: whose tags are used, and which is named in messages.
         weights: a tag, a file, a folder or an `hf://` source, as `zoo.models.checkpoint` says.
         module: the truncated network; parameters on the meta device will do.
-        progress: told the bytes.
+        progress: called with the bytes so far.
 
     Returns:
         What was done, and the tensors under the module's own names, with the file's dtypes.

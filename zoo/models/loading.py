@@ -16,7 +16,8 @@ from zoo.models.model import Cropper, HeadSpec, Model, build_head
 from zoo.plugins import find_plugin
 from zoo.store import HeadEntry, Manifest, open_artifact, read_head_tensors
 
-BUILD_ERRORS = (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, ZeroDivisionError)  # of odd options
+# What a head may raise when it is built with invalid options.
+BUILD_ERRORS = (RuntimeError, MemoryError, OverflowError, ValueError, TypeError, ZeroDivisionError)
 
 
 def add_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[str, Tensor]) -> Model:
@@ -126,7 +127,7 @@ def load_model(name: str | Path, **where: Any) -> Model:
         MissingPluginError: a head comes from a package that is not installed; the filters alone load all the same.
     """
     if where.get("cut"):
-        raise UsageError(f"The heads of {str(name)!r} stand on its last cut.", "Load the filters alone with zoo.load.")
+        raise UsageError(f"The heads of {str(name)!r} need all its layers.", "Load the filters alone with zoo.load.")
     filters = load(name, **where)
     published = filters.published
     if published is None or not published.manifest.heads:

@@ -21,13 +21,13 @@ from zoo.store import HeadEntry, all_entries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSpec:
-    """A head as recipes and manifests name it."""
+    """A head as recipes and manifests describe it."""
 
     plugin: str  # "classify", or "package:classify"
     target: str | None = None  # the dataset's target; None: the only one of the kind that the head learns
     weight: float = 1.0  # of its loss in the sum
     options: Mapping[str, Any] = field(default_factory=dict)
-    called: str | None = None  # in the model; None: as the plugin is called
+    called: str | None = None  # its name in the model; None: the plugin's
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class HeadSpec:
 class Cropper:
     """Crops every picture before a model is given it (the model is the second of two stages)."""
 
-    locator: Model | None  # says where; None: the true box, which only a dataset knows
+    locator: Model | None  # predicts the box; None: the true box, which only a dataset knows
     head: str  # of the locator, or the dataset's target
     margin: float  # a share of the box's longer side, on every side
 

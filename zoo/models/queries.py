@@ -1,4 +1,4 @@
-"""Questions to embeddings on the disk: a new picture is embedded with the filters that the file names."""
+"""Queries of embeddings on the disk: a new picture is embedded with the filters that the file names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NamedFilters:
     """The filters of a space, loaded when they are needed: by their name, else from where they lay."""
 
     space: EmbeddingSpace
-    where: str  # what has that space, for messages
+    where: str  # the file that has that space, for messages
 
     def embed(self, pictures: Sequence[Path | str], *, size: int | None = None, pool: str = "mean") -> Embeddings:
         """As `Filters.embed`. Raises ZooError: no filters with the space's manifest can be loaded."""

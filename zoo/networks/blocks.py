@@ -113,7 +113,8 @@ def find_blocks(profile: NetworkProfile) -> list[FeatureNode]:
 def _find_body(profile: NetworkProfile) -> list[FeatureNode]:
     """The cut candidates from the first node with parameters to the last before the pooling and the classifier."""
     candidates = profile.cut_candidates
-    weighted = [node for node in profile.trace.graph.nodes if _has_parameters(profile.trace, node)]
+    modules = [node for node in profile.trace.graph.nodes if node.op == "call_module"]
+    weighted = [node for node in modules if next(profile.trace.value_of(node).parameters(), None) is not None]
     if not weighted or not candidates:
         return []
     order = {node: index for index, node in enumerate(profile.trace.graph.nodes)}
@@ -198,12 +199,6 @@ def _encoder_layers(candidates: Sequence[FeatureNode]) -> list[FeatureNode]:
     return [*list(row.values())[:-1], tokens[-1]]
 
 
-def _has_parameters(trace: Trace, node: fx.Node) -> bool:
-    if node.op != "call_module":
-        return False
-    return next(trace.value_of(node).parameters(), None) is not None
-
-
 def _is_identity(trace: Trace, node: fx.Node) -> bool:
     return node.op == "call_module" and isinstance(trace.value_of(node), nn.Identity)
 
@@ -276,7 +271,7 @@ def profile_nodes(trace: Trace, *, size: int) -> dict[fx.Node, NodeProfile]:
         raise ZooError(
             f"{type(trace.module).__name__} does not take pictures of {size}x{size} pixels "
             f"({type(error).__name__}: {cause[0]}).",
-            "Give the size that it was made for.",
+            "Use the size that it was made for.",
         ) from error
     return runner.steps
 

@@ -58,7 +58,7 @@ def draw_ablation(report: AblationReport) -> Image.Image:
         UsageError: there are no splits, or no variants.
     """
     if not report.splits or not report.splits[0].variants:
-        raise UsageError("There are no arms to draw: the ablation has no splits or no arms.", "Run it first.")
+        raise UsageError("There is nothing to draw: the ablation has no splits or no variants.", "Run it first.")
     across = min(SPLITS_PER_ROW, len(report.splits))
     rows = -(-len(report.splits) // across)
     height = HEADER_HEIGHT + (HEIGHT if across > 1 else HEIGHT_ALONE) * rows

@@ -20,7 +20,7 @@ TITLE, TEXT = 26, 18  # heights of letters
 BOLD = 1.2  # how much wider bold letters are, at most
 SHARP_FROM = 6  # times: what is enlarged more keeps its square pixels
 
-MAP_COLOURS = ("#10212b", "#14505f", "#1f8a83", "#8cc79a", "#f6f1d3")  # from nothing to the strongest
+MAP_COLOURS = ("#10212b", "#14505f", "#1f8a83", "#8cc79a", "#f6f1d3")  # from the least to the greatest value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ def draw_heading(sheet: Image.Image, title: str, note: str) -> ImageDraw.ImageDr
 def _paste_tile(
     sheet: Image.Image, picture: ImageLike, corner: tuple[int, int], *, side: int = TILE, sharp: bool = False
 ) -> None:
-    """Put a square picture into its place, framed by a hair."""
+    """Put a square picture into its place, with a thin frame."""
     image = as_image(picture)
     way = Image.Resampling.NEAREST if sharp or side >= SHARP_FROM * image.width else Image.Resampling.BICUBIC
     sheet.paste(image.resize((side, side), way), corner)

@@ -15,7 +15,7 @@ from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_CLASSES_WITH_COUNTS = 15  # classes; with more there is no room for figures in the cells
+MOST_CLASSES_WITH_COUNTS = 15  # classes; with more there is no space for numbers in the cells
 LONGEST_NAME = 260  # pixels of a class's name
 EXPONENT = 0.6  # a share of 1% must still be seen
 
@@ -27,8 +27,8 @@ class _MatrixLayout:
     cell: int
     text: int  # the height of the names
     level: bool  # whether the names of the columns fit without being turned
-    left: float  # room for the names of the rows
-    below: float  # room for the names of the columns
+    left: float  # space for the names of the rows
+    below: float  # space for the names of the columns
     width: float
     height: float
 

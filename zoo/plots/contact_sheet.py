@@ -15,7 +15,7 @@ MARGIN = 24
 TEXT = 19  # pixels, the height of a caption
 LINE = 25
 FRAME_WIDTH = 6
-AFTER_QUERY = 36  # more room between the query and what was found
+AFTER_QUERY = 36  # more space between the query and what was found
 TILE_COLOUR = "#f3f5f6"  # behind pictures that do not fill their square
 
 
@@ -108,7 +108,7 @@ def draw_neighbours(
 
 
 def _wrap_caption(caption: str) -> list[str]:
-    """One line, or two where it is too long: the last word (a figure) stands alone, the rest is cut to fit.
+    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit.
 
     Names of files may hold line breaks and control characters, which no line of text can be drawn with.
     """

@@ -28,7 +28,7 @@ class _Line:
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """Draw losses, each head's figure of merit, and of several heads the cosines of their gradients, stage after stage.
+    """Draw losses, each head's main metric, and of several heads the cosines of their gradients, stage after stage.
 
     Args:
         history: as a run's `history.json`: `stage`, `epoch` (0: before the first), `train_loss` (or None),
@@ -139,7 +139,7 @@ def _draw_panel(
 
 
 def _mark_best(axes: Axes, line: _Line, best: int | None) -> None:
-    """A dot where the kept weights were."""
+    """A dot at the epoch whose weights were kept."""
     value = dict(line.points).get(best) if best is not None else None
     if best is None or value is None:
         return

@@ -41,7 +41,7 @@ PATCHES = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSheetOptions:
-    """What is to be drawn, and how long it may take."""
+    """What is drawn, and how long it may take."""
 
     layers: tuple[str, ...] = ()  # blocks or nodes' paths; the last layer of every block where none are named
     channels: int = 8  # of a layer
@@ -150,7 +150,7 @@ def _draw_first_filters(writer: _SheetWriter) -> None:
 def _choose_channels(
     writer: _SheetWriter, layers: Sequence[Layer], images: ImageReader | None, progress: Progress
 ) -> tuple[list[TopPatches], Palette | None, int] | None:
-    """Choose the channels, by pictures or by noise; tokens, which have no place, are left out and told of."""
+    """Choose the channels, by pictures or by noise; tokens, which have no place, are left out and noted."""
     options = writer.options
     placed = [layer for layer in layers if layer.field is not None]
     tokens = [layer.name for layer in layers if layer.field is None]
@@ -203,7 +203,7 @@ def _visualise_layer(
         side = strongest.patches.shape[2]
         sees = f"a cell sees {side} x {side} of {filters.input.size} x {filters.input.size} pixels"
         note = f"{len(rows)} of {layer.cut.channels} channels, those that vary most from picture to picture; {sees}"
-        title = _sheet_title(writer, f"what {layer.name} looks for")
+        title = _sheet_title(writer, f"feature visualisations of {layer.name}")
         _save_sheet(writer, f"patches-{name}.png", draw_channels(rows, title=title, note=note))
     return visualisations
 

@@ -46,13 +46,13 @@ class PageTable:
     rows: tuple[tuple[str, ...], ...]
     title: str = ""
     caption: str = ""
-    right: tuple[str, ...] = ()  # columns of figures, set to the right
+    right: tuple[str, ...] = ()  # columns of numbers, set to the right
     ours: int | None = None  # the row to stand out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFigure:
-    """A picture with what is to be seen on it."""
+    """A picture with its title and caption."""
 
     picture: Image.Image
     title: str
@@ -61,7 +61,7 @@ class PageFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageCommand:
-    """What to type, and what it does."""
+    """A command, and what it does."""
 
     text: str
     about: str = ""
@@ -72,8 +72,8 @@ class PageContent:
     """What a page says, from the top down; whatever is empty is left out."""
 
     title: str
-    headline: str = ""  # the result in a figure, "93.8%"
-    meaning: str = ""  # what that figure says, a short sentence
+    headline: str = ""  # the result in a number, "93.8%"
+    meaning: str = ""  # what that number says, a short sentence
     paragraphs: tuple[str, ...] = ()
     bars: PageBars | None = None
     table: PageTable | None = None
@@ -103,7 +103,7 @@ def _check_content(report: PageContent) -> None:
     columns = len(report.table.columns) if report.table else 0
     for row in report.table.rows if report.table else ():
         if len(row) != columns:
-            raise UsageError(f"The table's row {row} has not {columns} cells.", "Give a cell a column.")
+            raise UsageError(f"The table's row {row} has not {columns} cells.", "Give one cell for each column.")
     for bar in report.bars.bars if report.bars else ():
         if not 0 <= bar.value <= 1:
             raise UsageError(

@@ -17,8 +17,8 @@ INK = "#1d2b34"
 MUTED = "#65757f"
 RULE = "#dfe5e8"
 PAPER = "#ffffff"
-ACCENT = "#13707a"  # what is right, what is ours
-WARM = "#c4513a"  # what is wrong
+ACCENT = "#13707a"  # correct answers, our results
+WARM = "#c4513a"  # wrong answers
 DPI = 150  # per inch
 DENSITY = 1.5  # dots for each pixel of an ordinary screen, so that text is sharp on a better one
 

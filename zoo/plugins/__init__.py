@@ -1,6 +1,6 @@
 """Plugins: found in the metadata of installed packages, imported when they are used, their options checked.
 
-Discovery imports nothing, so that a broken package harms nobody but its users, and a package that asks for another
+Discovery imports nothing, so that a broken package harms nobody but its users, and a package that requires another
 version of the core is named before it is imported.
 """
 

@@ -43,8 +43,8 @@ class Plugin:
     package: str  # the distribution, "zoo-plankton"
     version: str
     target: str  # "zoo_plankton:Plankton"
-    summary: str = ""  # what the package's metadata say in a line
-    requires: str = ""  # the versions of the core that they ask for, ">=0.2,<0.3"; empty: none named
+    summary: str = ""  # the summary in the package's metadata
+    requires: str = ""  # the versions of the core that the package requires, ">=0.2,<0.3"; empty: none named
 
     @property
     def full_name(self) -> str:
@@ -53,7 +53,7 @@ class Plugin:
 
     @property
     def mismatch(self) -> str | None:
-        """A line with the remedy where the package asks for another version of the core than this one."""
+        """A line with the remedy where the package requires another version of the core than this one."""
         if self.package == CORE or fits(self.requires, __version__):
             return None
         return (
@@ -65,7 +65,7 @@ class Plugin:
         """Import the plugin and give back what it names.
 
         Raises:
-            PluginError: it asks for another version of the core and was not imported, its module does not import, or
+            PluginError: it requires another version of the core and was not imported, its module does not import, or
                 has no such attribute.
         """
         if self.mismatch:
@@ -83,7 +83,7 @@ class Plugin:
 
 
 def own_range() -> str:
-    """The versions of the core that have this one's contract, `>=0.2,<0.3`: what a new plugin asks for."""
+    """The versions of the core that have this one's contract, `>=0.2,<0.3`: what a new plugin requires."""
     major, minor = __version__.split(".")[:2]
     return f">={major}.{minor},<{major}.{int(minor) + 1}"
 
@@ -104,7 +104,7 @@ def fits(requires: str, version: str) -> bool:
     here = padded(numbers(leading[0] if leading else "0"))
     for found in map(SPECIFIER.match, filter(None, requires.split(","))):
         if found is None:
-            continue  # nothing that we could read: pip has seen to it
+            continue  # not a form that we read: pip has checked it
         sign, digits, star = found.groups()
         asked = numbers(digits)
         bound = padded(asked)
@@ -175,7 +175,7 @@ def _parsed(points: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _facts(info: Path) -> dict[str, str]:
-    """A package's name, version, summary, and what it asks of the core; a requirement under a marker is not counted."""
+    """A package's name, version, summary, and the version of the core that it requires (markers aside)."""
     header = (_read(info / "METADATA") or _read(info / "PKG-INFO")).partition("\n\n")[0]
     pairs = [(key.lower(), value.strip()) for key, _, value in (line.partition(":") for line in header.splitlines())]
     told = dict(reversed(pairs))

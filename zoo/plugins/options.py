@@ -47,7 +47,7 @@ def describe_options(plugin: Callable[..., Any]) -> dict[str, Option]:
         name = f"{getattr(plugin, '__module__', '?')}:{getattr(plugin, '__qualname__', repr(plugin))}"
         raise PluginError(
             f"The options of {name} cannot be read: {error}.",
-            "Mend the type hints of its keyword arguments, or uninstall its package.",
+            "Correct the type hints of its keyword arguments, or uninstall its package.",
         ) from error
     return {
         name: Option(name=name, type=hints.get(name, str), default=parameter.default)

@@ -20,7 +20,7 @@ from zoo.store import CARD_FILE
 from zoo.training import Run, RunRecord
 
 README = CARD_FILE
-CARD_TAG = "feature-filters"  # what a search asks for
+CARD_TAG = "feature-filters"  # the tag that `zoo search` looks for
 CARD_TAGS = ("zoo", CARD_TAG)
 TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
 
@@ -31,7 +31,8 @@ _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n|\Z)", 
 _DATASET = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9](?:[\w.-]*\w)?")
 
 
-PicturePolicy = Literal["none", "open", "all"]  # of what the filters see: none, those of open licence, those of any
+PICTURES = ("confusion", "curves", "patches", "dreams", "activations", "drift", "filters")  # that a card shows
+PicturePolicy = Literal["none", "open", "all"]  # which patches of pictures: none, those of an open licence, all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class ExportOptions:
 
 
 def write_card(path: Path, run: Run, model: Model, options: ExportOptions) -> None:
-    """Write the card of a run; every figure in it comes from the run, its pictures lie beside it."""
+    """Write the card of a run; every number in it comes from the run, its pictures lie beside it."""
     text = f"{format_front_matter(_metadata(run, model, options))}\n{_body(path.parent, run, model, options)}"
     write_atomically(path, f"{text}\n{CHECKSUM.format(_digest(text))}\n")
 
@@ -127,9 +128,17 @@ def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
         scores=scores,
         columns=list(dict.fromkeys(column for figures in scores.values() for column in figures)),
         classes={name: one.names for name, one in targets.items() if isinstance(one, Categories)},
-        pictures=sorted(found.name for found in folder.glob("*.png")),
+        shown=list(_pictures_to_show(folder)),
     )
     return text.rstrip() + "\n"
+
+
+def _pictures_to_show(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """What the card has to show: kind, layer and file; files that it does not know stay unmentioned."""
+    files = sorted(found.name for found in folder.glob("*.png"))
+    for kind in PICTURES:
+        pattern = rf"{kind}-(.+)\.png" if kind in ("patches", "dreams") else rf"{kind}()\.png"
+        yield from ((kind, found[1], file) for file in files if (found := re.fullmatch(pattern, file)))
 
 
 def _describe_origin(record: RunRecord, options: ExportOptions) -> str:

@@ -1,4 +1,4 @@
-"""A run -> a published folder: weights, heads, golden features, recipe, figures, pictures, card, manifest."""
+"""A run -> a published folder: weights, heads, golden features, recipe, metrics, pictures, model card, manifest."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str
 
 
 def _write_recipe_and_metrics(part: Path, run: Run) -> None:
-    """The recipe without the author's paths, and the figures with what they depend on."""
+    """The recipe without the author's paths, and the metrics with what they depend on."""
     recipe = run.recipe
     data = recipe.data.model_copy(update={"root": None, "crop": crop_name(run.record)})
     filters = recipe.filters

@@ -34,7 +34,7 @@ class Origin:
     """Something that filters are made from."""
 
     what: str  # for messages, "the base filters 'vgg16-plankton'"
-    license: str | None  # None, "" or "unknown": nobody has said
+    license: str | None  # None, "" or "unknown": not known
     argument: str  # what corrects it, "base_license"; "" where nothing does
     must_be_known: bool = True
 
@@ -106,7 +106,7 @@ def _fault(license: str, origin: Origin) -> str:
     if fits:
         return ""
     wrong = f", or `{origin.argument}=` if {theirs} is wrong" if origin.argument else ""
-    return f"{origin.what} are {theirs}, which asks for {wanted}; say `license=` so{wrong}"
+    return f"{origin.what} are {theirs}, which requires {wanted}; say `license=` so{wrong}"
 
 
 def _is_same_or_newer(license: str, theirs: str) -> bool:

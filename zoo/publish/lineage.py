@@ -33,7 +33,7 @@ class Ancestry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledLicences:
-    """What was settled; None where nobody knows."""
+    """The licences; None where not known."""
 
     own: str
     base: str | None
@@ -79,7 +79,7 @@ def settle_licences(
     """Find the licence to publish under, and check that the lineage allows it.
 
     Args:
-        license: as the publisher asks; the base's own where not given.
+        license: the requested one; the base's own where not given.
         base_license, dataset_license: what the publisher knows better.
         ask: reads the licence in a repository's card on the Hub; None: offline, where weights of unknown licence pass.
 

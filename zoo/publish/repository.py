@@ -53,7 +53,7 @@ class PushResult:
     changes: tuple[FileChange, ...]  # every file, and what becomes of it
     pull_request: str | None = None
     tag: str | None = None
-    notes: tuple[str, ...] = ()  # what a person should know
+    notes: tuple[str, ...] = ()  # messages for the user
     published: Artifact | None = None  # the folder, where one was asked for too
 
     @property
@@ -81,7 +81,7 @@ class UploadOptions:
     tag: str | None = None
     message: str | None = None
     replace_existing: bool = False  # whether what a person put there may be overwritten
-    allow: tuple[str, ...] = ()  # texts that are not private
+    allow: tuple[str, ...] = ()  # texts that count as not private
     dry_run: bool = False
 
 

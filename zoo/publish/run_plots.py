@@ -135,7 +135,7 @@ def validation_pictures(
     """Some of the pictures that the run validated with, from its decoded cache.
 
     Args:
-        notes: is told why there are none.
+        notes: a line why there are none is added.
         limit: at most so many, evenly spread; 0: all.
 
     Returns:
@@ -156,7 +156,7 @@ def validation_pictures(
 
 
 def load_base(run: Run, notes: list[str]) -> Filters | None:
-    """The filters that the run started from, where they are on this disk; `notes` is told where they are not."""
+    """The filters that the run started from, where they are on this disk; else `notes` gets a line."""
     digest = run.record.base_manifest
     named = run.recipe.filters.name
     if not digest or not named:
@@ -170,7 +170,7 @@ def load_base(run: Run, notes: list[str]) -> Filters | None:
 
 
 def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
-    """What the pictures depend on, 16 hex digits."""
+    """A hash of what the pictures depend on, 16 hex digits."""
     status = (run.folder / FILTERS_FILE).stat()
     dtype = str(next(filters.module.parameters()).dtype)
     # Tells weights that were rounded for publishing from those that were not.

@@ -118,7 +118,7 @@ def push(
 def _check_options(options: _Push, revision: str | None) -> None:
     upload, export = options.upload, options.export
     if options.to is None and options.repo is None:
-        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
+        raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`, `to=FOLDER`, or both.")
     hub_only: dict[str, object] = {"private=True": upload.private, "create_pr=True": upload.create_pr}
     hub_only |= {"revision=": revision, "tag=": upload.tag, "message=": upload.message, "dry_run=True": upload.dry_run}
     if options.repo is None and any(hub_only.values()):
@@ -231,11 +231,11 @@ def _push_artifact(source: Artifact, options: _Push, progress: Progress) -> Push
         )
     remote = _inspect_repository(options)
     if remote is None:
-        raise UsageError("Nobody said where to publish.", "Say `repo='owner/name'`.")
+        raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`.")
     licences = _settle_licences(ancestry_of_manifest(manifest), options, manifest.license)
     lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
     pinned = dict(manifest.files)
-    if CARD_FILE in pinned:  # somebody may have edited it on the Hub that it came from
+    if CARD_FILE in pinned:  # it may have been edited on the Hub since
         card = folder / CARD_FILE
         pinned[CARD_FILE] = FileEntry(size=card.stat().st_size, sha256=sha256_of(card))
     stated = manifest.model_copy(update={"lineage": lineage, "files": pinned})

@@ -53,14 +53,12 @@ from .registry import (
 from .registry_editing import add_entry as add_entry, format_entry as format_entry, remove_entry as remove_entry
 from .registry_file import NAME_PATTERN as NAME_PATTERN, RegistryEntry as RegistryEntry, read_registry as read_registry
 from .safetensors import (
-    Header as Header,
-    TensorEntry as TensorEntry,
     digest_of as digest_of,
-    read_header as read_header,
     read_tensors as read_tensors,
     warn_if_not_finite as warn_if_not_finite,
     write_tensors as write_tensors,
 )
+from .safetensors_header import Header as Header, TensorEntry as TensorEntry, read_header as read_header
 from .source import Source as Source, check_file_name as check_file_name
 from .source_parsing import parse_source as parse_source
 from .verification import download as download, download_tensors as download_tensors, verify as verify

@@ -26,7 +26,8 @@ from zoo.progress import Progress, silent
 from zoo.store.manifest import HEADS_FILE, MANIFEST_FILE, MANIFEST_LIMIT, MODEL_FILE, Manifest, read_manifest
 from zoo.store.registry import find
 from zoo.store.registry_file import NAME_PATTERN, RegistryEntry
-from zoo.store.safetensors import Header, Verify, read_header, read_tensors
+from zoo.store.safetensors import Verify, read_tensors
+from zoo.store.safetensors_header import Header, read_header
 from zoo.store.source import Source
 from zoo.store.source_parsing import parse_source
 

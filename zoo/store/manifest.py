@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,6 +19,7 @@ from pydantic import (
 
 from zoo.errors import IntegrityError, ZooError
 from zoo.store.source import check_file_name
+from zoo.store.strict_json import parse_json
 
 MANIFEST_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
@@ -196,12 +195,7 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
     if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > MOST_DELIMITERS:
         raise _refusal(where, TOO_MANY_VALUES, "Do not use these files.")
     try:
-        said = json.loads(
-            raw,
-            object_pairs_hook=_refuse_duplicate_keys,
-            parse_constant=_refuse_constant,
-            parse_float=_parse_finite_float,
-        )
+        said = parse_json(raw)
     except (ValueError, RecursionError) as error:
         raise _refusal(where, f"is no JSON ({_short(str(error))}).", "Fetch it again.") from error
     version = said.get("format_version") if isinstance(said, dict) else None
@@ -228,24 +222,6 @@ def manifest_to_bytes(manifest: Manifest) -> bytes:
     for key in ("files", "created_with"):
         said[key] = dict(sorted(said[key].items()))
     return (json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _refuse_duplicate_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("one object has a key twice")
-    return made
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"it contains {constant}")
-
-
-def _parse_finite_float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number in it is too large")
-    return value
 
 
 def _count_values(said: Any) -> int:

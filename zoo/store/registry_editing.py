@@ -15,6 +15,7 @@ from zoo.store.registry_file import (
     MANIFEST_HASH_PATTERN,
     NAME_PATTERN,
     RegistryEntry,
+    Tables,
     parse_tables,
     read_text,
 )
@@ -22,8 +23,6 @@ from zoo.store.registry_file import (
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
     from tomlkit.items import Item, Key, Table
-
-NEW = "format = 1\n"  # a registry without entries
 
 
 def format_entry(entry: RegistryEntry) -> str:
@@ -50,9 +49,7 @@ def add_entry(entry: RegistryEntry, path: Path | None = None, *, replace: bool =
     """
     path = path or user_registry()
     _check_entry(entry)
-    with _locked(path):
-        text = read_text(path) if path.is_file() else NEW
-        tables = parse_tables(text, path)
+    with _editing(path) as (text, tables):
         old = tables.get(entry.name)
         if old and old.get("manifest") != entry.manifest and not replace:
             raise UsageError(
@@ -72,9 +69,7 @@ def remove_entry(name: str, path: Path | None = None) -> Path:
         FileError: the file is broken or cannot be written.
     """
     path = path or user_registry()
-    with _locked(path):
-        text = read_text(path) if path.is_file() else NEW
-        tables = parse_tables(text, path)
+    with _editing(path) as (text, tables):
         if name not in tables:
             raise UnknownNameError(f"entry of {path}", name, tables)
         _write(path, _without(text, path, name), {key: table for key, table in tables.items() if key != name})
@@ -97,20 +92,18 @@ def _facts(entry: RegistryEntry) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time read, change and write a registry; the others wait."""
+def _editing(path: Path) -> Iterator[tuple[str, Tables]]:
+    """A registry's text and what it says, for one process at a time; the others wait."""
     from filelock import FileLock
 
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        lock = FileLock(path.with_name(f".{path.name}.lock")).acquire()
     except OSError as error:
         raise as_file_error(error, path) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    with lock:
+        text = read_text(path) if path.is_file() else "format = 1\n"
+        yield text, parse_tables(text, path)
 
 
 def _write(path: Path, text: str, expected: Mapping[str, Any]) -> None:

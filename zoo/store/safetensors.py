@@ -1,8 +1,4 @@
-"""safetensors files, header first: names, shapes and sizes are checked before anything is allocated.
-
-A file is 8 bytes with the header's length, a JSON header, and the tensors' bytes. Files that we write carry
-each tensor's sha256 in the header's metadata, so that a part of a file can be verified as the whole is.
-"""
+"""Tensors in safetensors files: read whole or in part, compared with their hashes, and written with them."""
 
 from __future__ import annotations
 
@@ -11,32 +7,21 @@ import json
 import math
 import mmap
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import FileError, IntegrityError, UnknownNameError, UsageError, ZooWarning
 from zoo.files import atomic_write
 from zoo.progress import Progress, silent
+from zoo.store.safetensors_header import HASHES, ITEMSIZES, Header, TensorEntry, damaged, parse_header, read_header
 from zoo.store.source import Source
 
 if TYPE_CHECKING:
     import torch
 
-HASHES = "zoo.sha256"  # the metadata's key: JSON, {tensor: sha256 in hex}
-LARGEST_HEADER = 4 * 2**20  # bytes: 25,000 tensors; parsed it takes up to 30 times as many
-LONGEST_NAME = 1_000  # characters of a tensor's name
-FIRST_READ = 16 * 2**10  # bytes of a remote file, in the hope that the header ends there
-ITEMSIZES = {
-    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
-    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
-    **dict.fromkeys(("U32", "I32", "F32"), 4),
-    **dict.fromkeys(("U64", "I64", "F64", "C64"), 8),
-}
 _TORCH = {
     "BOOL": "bool",
     "U8": "uint8",
@@ -55,180 +40,8 @@ _TORCH = {
     "F64": "float64",
     "C64": "complex64",
 }
-_HEX = re.compile(r"[0-9a-f]{64}")
 
 Verify = Literal["required", "available", "never"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorEntry:
-    """Where one tensor lies in its file."""
-
-    name: str  # "features.0.weight"
-    dtype: str  # safetensors' name, "F32"
-    shape: tuple[int, ...]
-    start: int  # bytes from the start of the file
-    end: int  # the first byte after it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """The header of a safetensors file, checked against the file's size."""
-
-    tensors: Mapping[str, TensorEntry]  # in the order of their bytes
-    metadata: Mapping[str, str]
-    hashes: Mapping[str, str]  # sha256 in hex by tensor; empty for files that are not ours
-    size: int  # bytes of the header with its 8 length bytes: where the tensors begin
-    digest: str  # sha256 of those bytes, hex
-    file_size: int
-
-
-# ------------------------------------------------------------------------------------------------ headers
-
-
-def read_header(source: Source, name: str, *, size: int | None = None) -> Header:
-    """Read and check the header of a source's file.
-
-    Args:
-        source: where the file is.
-        name: the file, `model.safetensors`.
-        size: the file's size in bytes, where it is known already: a request less.
-
-    Raises:
-        IntegrityError: it is damaged, or no safetensors file.
-        FetchError, FileError: it cannot be read.
-    """
-    where = f"{source.text}/{name}"
-    size = source.size(name) if size is None else size
-    local = source.local_path(name) is not None
-    (first,) = source.read_ranges(name, [(0, min(size, 8 if local else FIRST_READ))])
-    end = 8 + _header_length(bytes(first[:8]), size, where)
-    raw = bytes(first[:end])
-    if end > len(raw):
-        (rest,) = source.read_ranges(name, [(len(raw), end)])
-        raw += bytes(rest)
-    return parse_header(raw, size, where)
-
-
-def parse_header(raw: bytes, file_size: int, where: str) -> Header:
-    """Check a header.
-
-    Args:
-        raw: the file's first bytes: 8 of length, then the whole header; more is not looked at.
-        file_size: of the whole file, bytes.
-        where: the file, for messages.
-
-    Raises:
-        IntegrityError: too long, no JSON, unknown dtypes, shapes that are not the sizes, tensors that overlap, leave
-            holes or lie outside the file.
-    """
-    end = 8 + _header_length(raw[:8], file_size, where)
-    if len(raw) < end:
-        raise _damaged_error(where, f"its header has {end} bytes, of which {len(raw)} are there")
-    raw = raw[:end]
-    try:
-        said = json.loads(raw[8:].decode(), object_pairs_hook=_refuse_duplicate_names, parse_constant=_refuse_constant)
-        if not isinstance(said, dict):
-            raise ValueError("it is no object")
-        metadata = _check_metadata(said.pop("__metadata__", {}))
-        tensors = [_parse_tensor_entry(name, entry, end) for name, entry in said.items()]
-        hashes = _parse_hashes(metadata, said)
-    except (ValueError, RecursionError) as error:
-        raise _damaged_error(where, f"its header cannot be read ({_short(error)})") from error
-    tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
-    at = end
-    for tensor in tensors:
-        if tensor.start != at:
-            kind = "overlaps the one before it" if tensor.start < at else "leaves a hole before it"
-            raise _damaged_error(where, f"the tensor {_short(tensor.name)} {kind}")
-        at = tensor.end
-    if at != file_size:
-        raise _damaged_error(where, f"its tensors end at byte {at}, the file has {file_size}")
-    return Header(
-        tensors={tensor.name: tensor for tensor in tensors},
-        metadata=metadata,
-        hashes=hashes,
-        size=end,
-        digest=hashlib.sha256(raw).hexdigest(),
-        file_size=file_size,
-    )
-
-
-def _header_length(first: bytes, file_size: int, where: str) -> int:
-    if file_size < 8 or len(first) < 8:
-        raise _damaged_error(where, f"it has {file_size} bytes, too few for a safetensors file")
-    length = int.from_bytes(first, "little")
-    if length > LARGEST_HEADER:
-        raise _damaged_error(where, f"its header claims {length} bytes, where {LARGEST_HEADER} are allowed")
-    if length > file_size - 8:
-        raise _damaged_error(where, f"its header claims {length} bytes, the file has {file_size}")
-    return length
-
-
-def _parse_tensor_entry(name: str, entry: Any, start_of_data: int) -> TensorEntry:
-    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"{_short(name)} has not just dtype, shape and data_offsets")
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"a tensor's name has {len(name)} characters, where {LONGEST_NAME} are allowed")
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in ITEMSIZES:
-        raise ValueError(f"{_short(name)} has the unknown dtype {_short(dtype)}")
-    if not _are_natural_numbers(shape) or len(shape) > 32 or math.prod(filter(None, shape)) >= 2**63:
-        raise ValueError(f"{_short(name)} has an impossible shape")
-    if not _are_natural_numbers(offsets) or len(offsets) != 2:
-        raise ValueError(f"{_short(name)} has impossible offsets")
-    start, end = offsets
-    name.encode()  # a lone surrogate is a ValueError here, and not later
-    if math.prod(shape) * ITEMSIZES[dtype] != end - start:
-        raise ValueError(f"{_short(name)} has a shape that is not {end - start} bytes")
-    return TensorEntry(name=name, dtype=dtype, shape=tuple(shape), start=start_of_data + start, end=start_of_data + end)
-
-
-def _are_natural_numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**63 for value in values)
-
-
-def _check_metadata(said: Any) -> dict[str, str]:
-    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
-        raise ValueError("its metadata are not texts")
-    json.dumps(said, ensure_ascii=False).encode()
-    return said
-
-
-def _parse_hashes(metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> dict[str, str]:
-    if HASHES not in metadata:
-        return {}
-    said = json.loads(metadata[HASHES], object_pairs_hook=_refuse_duplicate_names, parse_constant=_refuse_constant)
-    if not isinstance(said, dict) or not all(
-        isinstance(value, str) and _HEX.fullmatch(value) for value in said.values()
-    ):
-        raise ValueError(f"its metadata {HASHES!r} are no sha256")
-    if not said.keys() <= tensors.keys():
-        raise ValueError(f"its metadata {HASHES!r} name tensors that it has not")
-    return said
-
-
-def _refuse_duplicate_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return made
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _short(value: object) -> str:
-    text = ascii(str(value))[1:-1] if isinstance(value, Exception) else ascii(value)
-    return text if len(text) <= 120 else text[:117] + "…"
-
-
-def _damaged_error(where: str, problem: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {problem}.", "It is damaged, or no safetensors file. Fetch it again.")
-
-
-# ------------------------------------------------------------------------------------------------ reading
 
 
 def read_tensors(
@@ -306,7 +119,7 @@ def _map_tensors(path: Path, header: Header, entries: Sequence[TensorEntry]) -> 
         with path.open("rb") as opened:
             size = os.fstat(opened.fileno()).st_size
             if size != header.file_size:
-                raise _damaged_error(str(path), f"it has {size} bytes, where {header.file_size} were promised")
+                raise damaged(str(path), f"it has {size} bytes, where {header.file_size} were promised")
             whole = memoryview(mmap.mmap(opened.fileno(), size, access=mmap.ACCESS_COPY))
     except (OSError, ValueError) as error:
         raise FileError(path, f"it cannot be mapped ({error})", "Check the file.") from error
@@ -396,7 +209,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
 
 
 def digest_of(module: torch.nn.Module) -> str:
-    """64 hex digits of a network's tensors, in their order."""
+    """64 hex digits of all tensors of a module, in their order."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())

@@ -33,21 +33,21 @@ def download(published: Artifact, *, progress: Progress = silent) -> Artifact:
         IntegrityError: files are not what the manifest promises.
         FetchError, FileError: one could not be fetched, or not be written.
     """
-    source, faults = published.source, _unlisted(published)
+    source, faults = published.source, _find_unlisted_weights(published)
     for name, entry in published.manifest.files.items():
         try:
-            path = _checked(published, name, progress)
+            path = _fetch_checked_file(published, name, progress)
         except IntegrityError as error:
             faults.append(str(error))
         else:
             if name == CARD_FILE and sha256_of(path) != entry.sha256:
                 said = f"its {CARD_FILE} was edited after these filters were published. All else is as it was"
                 warnings.warn(f"{source.text}: {said}.", ZooWarning, stacklevel=2)
-    _raise_all(faults)
+    _raise_faults(faults)
     for name in (MODEL_FILE, HEADS_FILE):
         if name in published.manifest.files:
             read_published_header(published, name)
-    return replace(published, folder=_manifest_path(source, published.digest, progress).parent)
+    return replace(published, folder=_fetch_manifest_file(source, published.digest, progress).parent)
 
 
 def download_tensors(published: Artifact, names: Sequence[str], *, progress: Progress = silent) -> Artifact:
@@ -59,9 +59,9 @@ def download_tensors(published: Artifact, names: Sequence[str], *, progress: Pro
     source = published.source
     if not source.is_remote:
         return download(published, progress=progress)
-    _manifest_path(source, published.digest, progress)
+    _fetch_manifest_file(source, published.digest, progress)
     if source.local_path(MODEL_FILE) is not None:
-        _checked(published, MODEL_FILE, progress)
+        _fetch_checked_file(published, MODEL_FILE, progress)
         return published
 
     def bring() -> None:
@@ -85,19 +85,19 @@ def verify(published: Artifact, *, progress: Progress = silent) -> list[str]:
         FetchError: a file of the Hub could not be fetched.
     """
     lines = [f"{MANIFEST_FILE}: {published.digest}"]
-    faults = _unlisted(published)
+    faults = _find_unlisted_weights(published)
     total = len(published.manifest.files)
     for done, (name, entry) in enumerate(sorted(published.manifest.files.items())):
         progress("verifying", done, total, name)
         try:
-            path = _checked(published, name, progress)
+            path = _fetch_checked_file(published, name, progress)
             as_promised = name != CARD_FILE or sha256_of(path) == entry.sha256
             said = f"{entry.size:,} bytes, sha256 {entry.sha256}" if as_promised else "edited since on the Hub"
             lines.append(f"{name}: {said}")
         except (IntegrityError, MissingFileError) as error:
             faults.append(str(error))
     progress("verifying", total, total)
-    _raise_all(faults)
+    _raise_faults(faults)
     for name in (MODEL_FILE, HEADS_FILE):
         if name in published.manifest.files:
             tensors = read_backbone_tensors(published) if name == MODEL_FILE else read_head_tensors(published)
@@ -108,7 +108,7 @@ def verify(published: Artifact, *, progress: Progress = silent) -> list[str]:
 # ------------------------------------------------------------------------------------------------ how
 
 
-def _checked(published: Artifact, name: str, progress: Progress) -> Path:
+def _fetch_checked_file(published: Artifact, name: str, progress: Progress) -> Path:
     """A file on this disk, as the manifest promises it; one of the Hub that is damaged is fetched once more.
 
     A card that somebody has edited on the Hub is a warning only: nothing is computed from it.
@@ -119,14 +119,14 @@ def _checked(published: Artifact, name: str, progress: Progress) -> Path:
         raise differing(f"{source.text}/{name}", "size", f"{entry.size} bytes", f"{source.size(name)} bytes")
     path = source.fetch(name, progress=progress)
     try:
-        _check_file(path, entry)
+        _check_size_and_hash(path, entry)
     except IntegrityError:
         if not _is_edited_card(source, name):
             if source.is_offline():
                 raise
             path = source.fetch(name, progress=progress, again=True)
             if not _is_edited_card(source, name):
-                _check_file(path, entry)
+                _check_size_and_hash(path, entry)
     return path
 
 
@@ -135,7 +135,7 @@ def _is_edited_card(source: Source, name: str) -> bool:
     return name == CARD_FILE and source.matches_hub_listing(name)
 
 
-def _manifest_path(source: Source, digest: str, progress: Progress) -> Path:
+def _fetch_manifest_file(source: Source, digest: str, progress: Progress) -> Path:
     path = source.fetch(MANIFEST_FILE, progress=progress)
     if f"sha256:{sha256_of(path)}" != digest:
         path = source.fetch(MANIFEST_FILE, progress=progress, again=True)
@@ -144,7 +144,7 @@ def _manifest_path(source: Source, digest: str, progress: Progress) -> Path:
     return path
 
 
-def _check_file(path: Path, entry: FileEntry) -> None:
+def _check_size_and_hash(path: Path, entry: FileEntry) -> None:
     size = path.stat().st_size
     if size != entry.size:
         raise differing(str(path), "size", f"{entry.size} bytes", f"{size} bytes")
@@ -153,7 +153,7 @@ def _check_file(path: Path, entry: FileEntry) -> None:
         raise differing(str(path), "sha256", entry.sha256, digest)
 
 
-def _unlisted(published: Artifact) -> list[str]:
+def _find_unlisted_weights(published: Artifact) -> list[str]:
     """Weights that lie beside the others and that no hash covers."""
     if published.folder is None:
         return []
@@ -165,7 +165,7 @@ def _unlisted(published: Artifact) -> list[str]:
     ]
 
 
-def _raise_all(faults: list[str]) -> None:
+def _raise_faults(faults: list[str]) -> None:
     if faults:
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         raise IntegrityError(" ".join(faults[:5]) + more)

@@ -21,7 +21,7 @@ def build_balancer(name: str, model: Model) -> Balancer:
 
     Raises:
         UnknownNameError: no such balancer.
-        PluginError: what the plugin brings is none.
+        PluginError: the plugin is no balancer.
     """
     factory = find_plugin("balancer", name).load()
     if not (isinstance(factory, type) and issubclass(factory, Balancer)):
@@ -72,7 +72,7 @@ def gradient_cosines(losses: Mapping[str, Tensor], weights: Tensor) -> dict[str,
 
 
 def mean_cosines(sums: Mapping[str, list[float]]) -> dict[str, float]:
-    """By pair, of the sum and the count."""
+    """The mean by pair, from each pair's sum and count."""
     return {pair: total / count for pair, (total, count) in sums.items() if count}
 
 

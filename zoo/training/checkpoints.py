@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
     with atomic_write(path) as part:
         try:
             save_file(ready, part, metadata={"state": json.dumps(state)})
-        except SafetensorError as error:  # a full disk is told in words only
+        except SafetensorError as error:  # a full disk is only recognisable by the message
             number = re.search(r"os error (\d+)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
@@ -81,6 +81,6 @@ def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 
 def select_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `prefixed` put under that prefix."""
+    """What `with_prefix` put under that prefix."""
     start = f"{prefix}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

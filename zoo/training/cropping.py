@@ -25,7 +25,7 @@ from zoo.training.scoring import model_outputs
 
 TRUTH = "truth"
 SCORED_SPLITS = ("seen", "test")
-VERSION = 1  # of how boxes become crops; another one must not take the old ones' decoded pictures
+VERSION = 1  # version of how boxes become crops: after a change, old decoded pictures are not used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Cropping:
     crop: Cropper
     record: CropRecord
     skip_unreadable: bool = False
-    run: Run | None = None  # the locator's, where it is a run
+    run: Run | None = None  # of the locator, where it is a run
 
     def apply(self, data: OpenDataset, device: torch.device, progress: Progress = silent) -> OpenDataset:
         """The dataset's pictures, cropped; a locator runs where they were not decoded before.
@@ -60,8 +60,8 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
         targets: of the dataset, by name.
 
     Raises:
-        UsageError: the run or the filters have no head that learns a box; they crop themselves.
-        ZooError: no such run, no such name; not done, not to be fetched.
+        UsageError: the run or the filters have no head that predicts a box; they crop themselves.
+        ZooError: no such run, no such name; not finished, or not to be fetched.
     """
     if part.crop is None:
         return None
@@ -80,11 +80,11 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     else:
         locator = load_model(part.crop)
     if locator.crop is not None:
-        raise UsageError(f"crop = {part.crop!r} crops its pictures itself.", "Name one that sees the whole picture.")
+        raise UsageError(f"crop = {part.crop!r} crops its pictures itself.", "Name one trained on whole pictures.")
     boxed = [name for name in locator.heads if isinstance(locator.head(name).target, Box)]
     if not boxed:
         raise UsageError(
-            f"crop = {part.crop!r} has no head that learns a box, only {', '.join(locator.heads)}.",
+            f"crop = {part.crop!r} has no head that predicts a box, only {', '.join(locator.heads)}.",
             "Train one with `heads=['locate']`.",
         )
     published = locator.filters.published
@@ -119,12 +119,12 @@ def warn_of_leakage(
     if run is None or run.record.pictures != pictures:
         return None
     theirs = run.recipe.split(data, decoded)
-    learnt = set(torch.cat([theirs.train, theirs.val]).tolist())
-    found = {name: len(learnt & set(rows.tolist())) for name, rows in splits.by_name.items() if name in SCORED_SPLITS}
+    known = set(torch.cat([theirs.train, theirs.val]).tolist())
+    found = {name: len(known & set(rows.tolist())) for name, rows in splits.by_name.items() if name in SCORED_SPLITS}
     if any(found.values()):
         said = ", ".join(f"{count} of the split {name!r}" for name, count in found.items() if count)
         warnings.warn(
-            f"The locator {run.folder} has learnt from pictures that this run is judged by: {said}. The figures on "
+            f"The locator {run.folder} was trained on pictures that this run is scored on: {said}. The metrics on "
             "them are too good. Train the locator with the same `seed=` and `seen=`.",
             ZooWarning,
             stacklevel=2,
@@ -146,7 +146,7 @@ class _TrueBoxes:
     """The box that the dataset knows; the whole picture where there is none.
 
     Raises:
-        PluginError: a box that is none.
+        PluginError: a box is invalid.
     """
 
     def __init__(self, target: str) -> None:
@@ -165,7 +165,7 @@ class _TrueBoxes:
         if not (inside and bool(box.isfinite().all())):
             said = ", ".join(f"{value:.4g}" for value in box.tolist())
             where = sample.path or f"picture {index}"
-            raise PluginError(f"{where}: its {self.target} is ({said}), no box inside the picture.", "Mend it.")
+            raise PluginError(f"{where}: its {self.target} is ({said}), no box inside the picture.", "Correct it.")
         return x1, y1, x2, y2
 
 

@@ -19,7 +19,7 @@ class FeatureCache:
 
     Args:
         count: of all pictures.
-        rows: which of them are kept, int64 (N,).
+        rows: which of them are stored, int64 (N,).
         folder: where a file takes the tensors; None: they stay in memory, where they were computed.
     """
 
@@ -79,7 +79,7 @@ class FeatureCachePool:
         Args:
             key: all that the tensors depend on beside the rows: pictures, weights, device, precision.
             count: of all pictures.
-            rows: which of them are kept, int64 (N,).
+            rows: which of them are stored, int64 (N,).
         """
         whole = f"{key} {hashlib.sha256(rows.numpy().tobytes()).hexdigest()}"
         cache = self._caches.pop(whole, None)
@@ -100,7 +100,7 @@ def _file_backed_tensor(shape: tuple[int, ...], dtype: torch.dtype, folder: Path
     try:
         handle, name = tempfile.mkstemp(prefix=".features.", dir=folder)
         try:
-            if hasattr(os, "posix_fallocate"):  # a full disk is told now, not by a signal while writing
+            if hasattr(os, "posix_fallocate"):  # a full disk is reported now, not by a signal while writing
                 os.posix_fallocate(handle, 0, count * dtype.itemsize)
             return torch.from_file(name, shared=True, size=count, dtype=dtype).view(shape)
         finally:

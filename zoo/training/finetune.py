@@ -59,8 +59,8 @@ def train_recipe(
         recipe: checked.
         out: the run's folder; it must not exist, or be empty.
         device: `cuda`, `cpu`; the GPU where there is one by default.
-        progress: told how far the work is.
-        tell: told in a line what was taken of a checkpoint and what was left out, and how every epoch went.
+        progress: called with how far the work is.
+        tell: called with a line of what was taken of a checkpoint and what was left out, and how every epoch went.
         cache_pool: where trainings of one process share the outputs of frozen filters.
 
     Raises:
@@ -102,7 +102,7 @@ def train(
         out: the run's folder.
         seed: of everything random.
         device: where; the GPU where there is one by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         training: what a recipe's `[training]` takes: `epochs`, `rate`, `retrain`, `augment`, …
     """
     data = dataset if isinstance(dataset, OpenDataset) else wrap_dataset(dataset)
@@ -131,14 +131,14 @@ def resume(
     tell: Callable[[str], None] = discard_message,
     cache_pool: FeatureCachePool | None = None,
 ) -> Run:
-    """Go on with a run that was stopped or killed, as if nothing had happened.
+    """Continue a run that was stopped or killed; the result is the same as without the stop.
 
     Args:
         folder: the run's.
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
-        progress: told how far the work is.
-        tell: told in a line how every epoch went.
+        progress: called with how far the work is.
+        tell: called with a line of how every epoch went.
         cache_pool: as `train_recipe` takes it.
 
     Raises:
@@ -240,7 +240,7 @@ def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compu
 
 
 def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDataset) -> RunRecord:
-    """What run.json says at the start; a warning where the locator knows pictures that the run is judged by."""
+    """What run.json says at the start; a warning where the locator was trained on scored pictures."""
     filters, data, splits, device = setup.model.filters, setup.data, setup.splits, setup.compute.arithmetic.device
     manifest, published, crop = filters.manifest, filters.published, None
     fingerprint = pictures = setup.decoded.fingerprint

@@ -24,7 +24,7 @@ from zoo.training.feature_cache import FeatureCache
 from zoo.training.targets import HeadTargets
 
 CPU_CHUNK = 4  # pictures of 64 pixels that a CPU takes through frozen blocks at a time
-EVALUATION_BATCH = 64  # pictures at a time where nothing is learnt
+EVALUATION_BATCH = 64  # pictures at a time where nothing is trained
 
 BatchInputs = Tensor | dict[str, Tensor]
 
@@ -88,7 +88,7 @@ class FeatureInputs:
     """What each head needs of the frozen filters' features, computed once.
 
     It stays in memory, where it was computed, up to a limit; what is more lies in a file until the heads are
-    trained, and the system keeps as much of it in memory as there is room for.
+    trained, and the system keeps as much of it in memory as it can.
 
     Args:
         model: its filters are frozen here.
@@ -97,7 +97,7 @@ class FeatureInputs:
         arithmetic: where it runs.
         limit: bytes, at most, in memory.
         folder: for the file.
-        progress: told how far the work is.
+        progress: called with how far the work is.
         cache: where they are stored; some may be there already.
 
     Raises:
@@ -182,13 +182,13 @@ class ImageInputs:
     Args:
         model: for the normalisation and the heads.
         prefix: the part below the boundary; None: nothing is frozen.
-        decoded: the pictures; they stay on a GPU that has room for them.
+        decoded: the pictures; they stay on a GPU that has the memory for them.
         cached_rows: rows that are read without augmentation every epoch; the prefix's outputs are cached.
         augmentation: of training batches.
         head_targets: by head; boxes are transformed with the pictures.
         arithmetic: where it runs.
         limit: bytes of the prefix's outputs that are kept, at most.
-        progress: told how far the frozen part is.
+        progress: called with how far the frozen part is.
         cache: where they are stored; they may be there already.
     """
 

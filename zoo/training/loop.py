@@ -58,10 +58,10 @@ class StageLoop:
         groups = parameter_groups(
             rest, self.upper.heads, depths, stage=stage, weight_decay=session.options.weight_decay
         )
-        learnt = list(session.balancer.parameters())
-        if learnt:
+        balancer_parameters = list(session.balancer.parameters())
+        if balancer_parameters:
             rate = session.options.head_rate
-            groups.append({"params": learnt, "lr": rate, "base_rate": rate, "weight_decay": 0.0})
+            groups.append({"params": balancer_parameters, "lr": rate, "base_rate": rate, "weight_decay": 0.0})
         fused = session.arithmetic.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.AdamW(groups, fused=fused)
         averaged = select_prefix("average", restored)
@@ -90,7 +90,7 @@ class StageLoop:
             self._save_if_due()
         if not math.isfinite(position.best):
             raise ZooError(
-                f"No epoch of the stage {self.stage.name!r} had a finite validation figure.",
+                f"No epoch of the stage {self.stage.name!r} had a finite validation metric.",
                 f"Lower the rate: `rate={self.stage.rate / 3:.1e}`.",
             )
         self.upper.load_state_dict(self.best)
@@ -185,12 +185,12 @@ class StageLoop:
         metrics = score_outputs(session.model, outputs, session.decoded, rows, calibrated=False)
         first = next((name for name in metrics if name not in session.detached_heads), None)
         if first is None:
-            raise ZooError("None of the validation pictures has a target.", "Say another seed, or label more pictures.")
+            raise ZooError("None of the validation pictures has a target.", "Use another seed, or label more pictures.")
         value = self._agreed(monitored_value(session.model, first, outputs, metrics[first], session.decoded, rows))
         if epoch < 0 and math.isnan(value):
             raise ZooError(
-                f"The validation pictures say nothing of how good the head {first!r} is.",
-                "Say another seed, label more pictures, or name another head first.",
+                f"The head {first!r} cannot be scored on the validation pictures.",
+                "Use another seed, label more pictures, or put another head first.",
             )
         trained = epoch >= 0 or position.stage > 0  # untrained heads do not count, however low their loss
         improved = trained and math.isfinite(value) and value < position.best

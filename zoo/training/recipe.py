@@ -55,10 +55,10 @@ class HeadPart(_RecipePart):
     """One head."""
 
     plugin: str
-    name: str | None = None  # in the model; None: as the plugin is called
+    name: str | None = None  # its name in the model; None: the plugin's
     target: str | None = None
-    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: learns, and leaves the filters alone
-    shuffled: bool = False  # a placebo: it learns another training picture's target
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
+    shuffled: bool = False  # a placebo: trained on another training picture's target
     options: dict[str, Any] = Field(default_factory=dict)
 
     def spec(self) -> HeadSpec:
@@ -69,7 +69,7 @@ class HeadPart(_RecipePart):
 
 
 class TrainingPart(_RecipePart):
-    """How. Rates are for AdamW with a cosine schedule after a linear warm-up."""
+    """How it is trained. Rates are for AdamW with a cosine schedule after a linear warm-up."""
 
     retrain: str = "auto"  # none | all | a block, from which on the filters are retrained | auto: the upper half
     head_epochs: int = Field(default=30, ge=0)  # on frozen features, at most
@@ -86,12 +86,12 @@ class TrainingPart(_RecipePart):
     augment: Literal["none", "light", "strong"] = "light"
     balance: str = "fixed"  # how several heads' losses become one: fixed | uncertainty | log-sum | a plugin's
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    memory: float = Field(default=2.0, gt=0)  # GB of frozen features kept in it, at most; more lies in a file
+    memory: float = Field(default=2.0, gt=0)  # GB of frozen features kept in memory, at most; the rest goes to a file
     checkpoint_seconds: float = Field(default=30.0, ge=0)
 
 
 class Recipe(_RecipePart):
-    """All of it."""
+    """The whole recipe."""
 
     format: Literal[1] = 1
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -108,7 +108,7 @@ class Recipe(_RecipePart):
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
         if not any(head.weight for head in self.heads):
-            raise ValueError("the weight of every head is 0, so that nothing is learnt; give one of them another")
+            raise ValueError("the weight of every head is 0, so that nothing is trained; give one of them another")
         return self
 
 
@@ -126,7 +126,7 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(path, f"it cannot be read ({error})", "Name a TOML file.") from error
     except tomllib.TOMLDecodeError as error:
-        raise FileError(path, f"no valid TOML: {error}", "Mend that line.") from error
+        raise FileError(path, f"no valid TOML: {error}", "Correct that line.") from error
     return parse_recipe(content, where=path)
 
 
@@ -135,7 +135,7 @@ def parse_recipe(content: Mapping[str, Any], *, where: Path | str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise FileError(where, describe_faults(error), "Mend the recipe.") from error
+        raise FileError(where, describe_faults(error), "Correct the recipe.") from error
 
 
 def describe_faults(error: ValidationError) -> str:
@@ -149,13 +149,11 @@ def _describe_fault(fault: Any) -> str:
         parts = {"data": DataPart, "filters": FiltersPart, "heads": HeadPart, "training": TrainingPart}
         owner: Any = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
         known = (owner or Recipe).model_fields
-        return str(UnknownNameError("key", place, [_sibling_key(fault["loc"], name) for name in known])).rstrip(".")
+        return str(
+            UnknownNameError("key", place, [".".join([*map(str, fault["loc"][:-1]), name]) for name in known])
+        ).rstrip(".")
     message = str(fault["msg"]).removeprefix("Value error, ")
     return f"{place or 'the recipe'}: {message[0].lower()}{message[1:]} (got {fault['input']!r:.60})"
-
-
-def _sibling_key(place: tuple[Any, ...], name: str) -> str:
-    return ".".join([*(str(part) for part in place[:-1]), name])
 
 
 def recipe_text(recipe: Recipe) -> str:

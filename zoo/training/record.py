@@ -39,7 +39,7 @@ class HeadRecord(HeadEntry):
 class ModelRecord(_Part):
     """Enough to build the model again without weights."""
 
-    model_config = ConfigDict(extra="ignore")  # a cut and an input have no room for more
+    model_config = ConfigDict(extra="ignore")  # a cut and an input take no further keys
 
     name: str
     backbone: str  # the full name, "torchvision/vgg16"
@@ -58,7 +58,7 @@ class BaseRecord(_Part):
 
 
 class DatasetRecord(_Part):
-    """What a run learnt from."""
+    """What a run was trained on."""
 
     name: str
     package: str  # empty: made in Python, no plugin brings it
@@ -76,7 +76,7 @@ class CropRecord(_Part):
     source: str | None = None  # of a published locator
     manifest: str | None = None
     weights: str | None = None  # the locator's digest; None: the true boxes
-    learnt: dict[str, int] | None = None  # pictures to be judged by, from which the locator has learnt, by split
+    learnt: dict[str, int] | None = None  # scored pictures that the locator was trained on, by split
 
 
 class SplitsRecord(_Part):
@@ -114,11 +114,11 @@ class RunRecord(LocatorRecord):
     seconds: float
     splits: SplitsRecord
     skipped: tuple[str, ...] = ()  # unreadable pictures
-    dropped: bool = False  # the weights were not kept
+    dropped: bool = False  # the weights were removed
 
 
 class Epoch(TypedDict):
-    """An epoch's figures."""
+    """An epoch's metrics."""
 
     stage: str
     epoch: int  # 0: before the first
@@ -146,7 +146,7 @@ def write_record(folder: Path, record: LocatorRecord) -> None:
 
 
 def as_json(record: LocatorRecord) -> dict[str, Any]:
-    """A record as run.json holds it: what was not said is left out."""
+    """A record as run.json holds it: what is None is left out."""
     return record.model_dump(mode="json", exclude_unset=True)
 
 

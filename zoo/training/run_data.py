@@ -26,11 +26,11 @@ def reopen_dataset(
     """The dataset that a run was trained on, or another folder of it, cropped as the run crops.
 
     Args:
-        run: whose.
+        run: the run.
         root: another folder; the run's own by default.
         dataset: the same one in hand, where no plugin brought it.
         device: where a locator runs; the CPU by default.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: it was one in hand, which no plugin brings.

@@ -7,7 +7,7 @@ metrics.json           the metrics on validation and test pictures, once done
 filters.safetensors    the trained filters, once done
 heads.safetensors      the trained heads, once done
 checkpoint.safetensors the state to go on from, until done
-locator/               of a run whose pictures are cropped first: run.json and the tensors of what says where
+locator/               of a run whose pictures are cropped first: run.json and the tensors of the locator
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ class Run:
 
     @property
     def metrics(self) -> Metrics:
-        """Figures by split and head; empty until done. Raises FileError where the file is damaged."""
+        """Metrics by split and head; empty until done. Raises FileError where the file is damaged."""
         return read_metrics(self.folder / METRICS)
 
     @property
     def history(self) -> list[Epoch]:
-        """Every epoch's figures. Raises FileError where the file is damaged."""
+        """Every epoch's metrics. Raises FileError where the file is damaged."""
         return read_history(self.folder / HISTORY)
 
     def note(self, **facts: Any) -> Run:
-        """Add facts to run.json; gives back the run that knows them."""
+        """Add facts to run.json; returns the run with its new record."""
         record = self.record.model_copy(update=facts)
         if self.writes:
             write_record(self.folder, record)
@@ -105,7 +105,7 @@ class Run:
         return self.record.crop is not None and not self.record.crop.weights
 
     def drop_weights(self) -> Run:
-        """Remove the tensors and keep all figures; gives back the run that knows it."""
+        """Remove the tensors and keep all metrics; returns the run with its new record."""
         if self.record.dropped:
             return self
         run = self.note(dropped=True)
@@ -192,7 +192,7 @@ def build_model(record: LocatorRecord, filters: Mapping[str, Tensor], heads: Map
 
 
 def package_versions() -> dict[str, str]:
-    """Python and the packages that figures depend on."""
+    """Python and the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in ("filterzoo", "torch", "torchvision", "accelerate", "torchmetrics", "numpy", "pillow"):
         try:

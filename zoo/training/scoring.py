@@ -112,12 +112,10 @@ def score_outputs(
         divisor = model.temperatures.get(name, 1.0) if calibrated else 1.0
         metrics = head.metrics()
         for metric in metrics.values():
-            metric.distributed_available_fn = (
-                _not_distributed  # every process scores all rows; sums would count them twice
-            )
+            metric.distributed_available_fn = lambda: False  # every process scores all rows: sums would count twice
         metrics.update(head.predict(output[known] / divisor), decoded.targets[target][rows][known])
         computed = {key: _as_python(value) for key, value in metrics.compute().items()}
-        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to judge by
+        figures[name] = {key: value for key, value in computed.items() if value == value}  # NaN: nothing to score
     return figures
 
 
@@ -143,10 +141,6 @@ def monitored_value(
         return value if head.better == "lower" else -value
     known = decoded.known[target][rows]
     return float(head.loss(outputs[name][known], decoded.targets[target][rows][known]))
-
-
-def _not_distributed() -> bool:
-    return False
 
 
 def _as_python(value: Tensor) -> Any:

@@ -24,7 +24,7 @@ from zoo.training.targets import HeadTargets
 
 @dataclass(kw_only=True)
 class Position:
-    """How far a training is; all that a resume needs beside the tensors."""
+    """How far a training is: what a resume needs beside the tensors."""
 
     stage: int = 0
     epoch: int = 0
@@ -72,6 +72,6 @@ class Session:
 def make_accelerator(arithmetic: Arithmetic) -> Accelerator:
     """Accelerate for this device and precision; several processes where torchrun started several."""
     if AcceleratorState._shared_state and not torch.distributed.is_initialized():
-        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process may differ
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run may have used another precision
     mixed = "bf16" if arithmetic.dtype == torch.bfloat16 else "no"
     return Accelerator(cpu=arithmetic.device.type == "cpu", mixed_precision=mixed)

@@ -50,7 +50,7 @@ class ComputeSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSetup:
-    """What a training needs beside its run, ready to go."""
+    """What a training needs beside its run."""
 
     model: Model
     data: OpenDataset
@@ -85,7 +85,7 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
                 tensors = {}
                 position = Position(stage=position.stage + 1, history=position.history)
                 save_progress(run, setup, {}, position)
-                if stop():  # asked after the stage's last step
+                if stop():  # the signal came after the stage's last step
                     raise StoppedError("stopped")
         except StoppedError as error:
             run.note(status="stopped", seconds=run.record.seconds + time.monotonic() - begun)
@@ -118,7 +118,7 @@ def _run_stage(
             progress=session.progress,
             cache=_shared_cache(session, "heads", rows),
         )
-        upper = TrainablePart(None, heads, _identity)
+        upper = TrainablePart(None, heads, nn.Identity())
     else:
         module, cut = model.filters.module, model.filters.cut
         prefix, rest = (
@@ -152,10 +152,6 @@ def _shared_cache(session: Session, what: str, rows: Tensor, module: nn.Module |
     weights = digest_of(session.model.filters if module is None else module)
     key = f"{what} {decoded.fingerprint} {decoded.size} {weights} {arithmetic.device} {arithmetic.dtype}"
     return session.cache_pool.find(key, len(decoded), rows)
-
-
-def _identity(features: Tensor) -> Tensor:
-    return features
 
 
 def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], position: Position) -> None:

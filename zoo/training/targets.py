@@ -13,7 +13,7 @@ from zoo.data import DecodedDataset, generator_for
 from zoo.errors import ZooError
 from zoo.models import Model
 
-SHUFFLE_STREAM = 77  # of the seeds: apart from those of batches and views
+SHUFFLE_STREAM = 77  # of the random stream: distinct from those of batches and views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def make_head_targets(
 
 
 def check_boxes(model: Model, decoded: DecodedDataset) -> None:
-    """Refuse boxes that are none, of the targets that a head learns.
+    """Refuse invalid boxes among the targets that a head is trained on.
 
     A box may reach over the picture's edge. Four NaN, like None, say that there is nothing in the picture.
 
@@ -70,7 +70,7 @@ def check_boxes(model: Model, decoded: DecodedDataset) -> None:
             where = decoded.paths[row] or f"picture {int(decoded.index[row])}"
             said = ", ".join(f"{value:.4g}" for value in boxes[row].to(torch.float64).tolist())
             raise ZooError(
-                f"{len(wrong)} boxes of {name!r} cannot be learnt. The first, of {where}, is ({said}) of the picture's "
-                "width and height; x1 < x2 and y1 < y2 are needed, inside it.",
-                "Mend them; None says there is no box.",
+                f"{len(wrong)} boxes of {name!r} cannot be trained on. The first, of {where}, is ({said}) of the "
+                "picture's width and height; x1 < x2 and y1 < y2 are needed, inside it.",
+                "Correct them; None says there is no box.",
             )

@@ -193,7 +193,7 @@ def score_cuts(
 
     Args:
         filters: what runs.
-        cuts: theirs.
+        cuts: of these filters.
         decoded: the pictures at the filters' size.
         task: which of them, with targets and folds.
         setup: where and how.

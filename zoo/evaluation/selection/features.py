@@ -26,7 +26,7 @@ from zoo.progress import Progress
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
 PIXEL_SIDE = 16  # the side that pictures are shrunk to where their raw pixels are the features
-BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "bfloat16": 2}  # a weight as published
+BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "bfloat16": 2}  # of a float32 weight
 
 
 def measure_cut_costs(filters: Filters, names: Sequence[str] | None = None, *, size: int) -> list[Cut]:
@@ -87,12 +87,12 @@ def pool_features(
 
     Args:
         filters: what runs.
-        cuts: theirs.
+        cuts: of these filters.
         decoded: the pictures.
         rows: int64 (N,), which of them.
         arithmetic: where, and in which precision.
-        progress: told how far it is.
-        what: the work, for the progress.
+        progress: called with how far it is.
+        what: the title of the progress.
 
     Returns:
         By the cut's name, float32 (N, C).

@@ -50,7 +50,7 @@ from zoo.progress import Progress, silent
 class Probe(SelectionReport):
     """The scores of a network's cuts on a dataset, and the recommended one."""
 
-    filters: str  # their name, or the backbone's with its weights
+    filters: str  # the filters' name, or the backbone's with its weights
     size: int  # pixels
     cuts: tuple[CandidateScore, ...]  # the shallowest first
     baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels
@@ -59,7 +59,7 @@ class Probe(SelectionReport):
     why: str  # one sentence
     gaps: tuple[ScoreDifference, ...]  # the recommended cut over random weights, raw pixels and the deepest cut
     verdict: str  # whether it beats the baselines, in words
-    train: str  # the line to copy
+    train: str  # the command to copy
 
     def result(self, title: str) -> CandidateScore:
         """One row by its title. Raises KeyError."""
@@ -101,7 +101,7 @@ def probe(
 ) -> Probe:
     """Score every cut without training, by k-NN and LDA on its features, and recommend the cheapest of the good ones.
 
-    The test pictures of `zoo train` with the same seed are not looked at.
+    The test pictures of `zoo train` with the same seed are not used.
 
     Args:
         data: from `zoo.open_dataset`, or a prepared `Dataset` of your own.
@@ -118,7 +118,7 @@ def probe(
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         UsageError: neither or both of filters and backbone; no such target; k larger than a training part.

@@ -16,7 +16,7 @@ from zoo.evaluation.selection.evidence import logme
 from zoo.evaluation.selection.tasks import ProbeTask
 
 PCA_DIMENSIONS = 64
-RIDGE_PENALTIES = np.logspace(-2, 5, 15)  # of ridge; the best is chosen inside each training part
+RIDGE_PENALTIES = np.logspace(-2, 5, 15)  # the best is chosen inside each training part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def score_features(
 def _cross_validate(features: np.ndarray, task: ProbeTask, *, seed: int, step: Callable[[], None]) -> FeatureScores:
     truth = task.labels if task.labels is not None else task.values
     if truth is None:
-        raise ValueError("a question has labels or values")
+        raise ValueError("a task has labels or values")
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for number in range(task.folds):
         held = task.fold == number
@@ -105,12 +105,12 @@ def _reduce_dimensions(train: np.ndarray, test: np.ndarray, *, seed: int) -> tup
 def _classify(
     train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray, neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Who is right about the test pictures, k-NN and LDA. Shapes: (M,) float of zeros and ones, twice."""
+    """Which test pictures k-NN and LDA classify correctly. Shapes: (M,) float of zeros and ones, twice."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import normalize
 
-    near = KNeighborsClassifier(neighbours, weights="distance", algorithm="brute")  # on the sphere: as by cosine
+    near = KNeighborsClassifier(neighbours, weights="distance", algorithm="brute")  # of unit vectors: as by cosine
     near.fit(normalize(train), labels)
     linear = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     with warnings.catch_warnings():

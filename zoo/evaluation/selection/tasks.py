@@ -12,9 +12,9 @@ from zoo.contracts import Categories, Target
 from zoo.data import DecodedDataset, OpenDataset, generator_for
 from zoo.errors import UsageError, ZooError
 
-FEWEST_GROUPS = 10  # under so many the intervals are rough
+FEWEST_GROUPS = 10  # groups; with fewer the intervals are rough
 MOST_NEIGHBOURS = 20
-PER_CLASS = 100  # pictures are enough to tell cuts apart; a probe must stay far cheaper than a training
+PER_CLASS = 100  # pictures are enough to distinguish cuts; a probe must stay far cheaper than a training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +81,8 @@ def make_probe_task(
 ) -> ProbeTask:
     """Choose the pictures and draw the folds.
 
-    The pictures are those that `zoo train` with the same seed would learn from or validate with: its test pictures
-    are not looked at, so that the cut is not chosen by them.
+    The pictures are those that `zoo train` with the same seed would train on or validate with: its test pictures
+    are not used, so that the cut is not chosen by them.
 
     Args:
         data: the dataset.
@@ -98,9 +98,7 @@ def make_probe_task(
         ZooError: one class, or too few pictures.
     """
     if folds < 2:
-        raise UsageError(
-            f"{folds} folds are too few: one part is learnt from and another is tested.", "Pass 2 or more."
-        )
+        raise UsageError(f"{folds} folds are too few: one part is trained on and another is tested.", "Pass 2 or more.")
     kind = data.targets[target]
     splits = data.split(decoded, seed=seed)
     rows = torch.cat([splits.train, splits.val]).sort().values
@@ -244,5 +242,5 @@ def _choose_neighbours(asked: int | None, trained: int, classes: int) -> int:
 
 def _one_class_error(target: str, name: str) -> ZooError:
     return ZooError(
-        f"The target {target!r} has one class only ({name}); there is nothing to tell apart.", "Add another."
+        f"The target {target!r} has one class only ({name}); there is nothing to distinguish.", "Add another."
     )

@@ -619,7 +619,7 @@ def test_a_manifest_that_is_made_to_hurt_is_refused_at_once(share: Callable[...,
     share({**published(), "config.json": raw})
     began = time.perf_counter()
     refused(lambda: open_artifact(REPO))
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 10  # it would be minutes
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_a_row_that_stands_there_twice_is_one_picture(tmp_path: Path) -> None:
         ("name,label\n1.png,a\n", r"its header has no `path`, only name, label\. The first line must name"),
         ("species\n", r"its header has no `path` and no `label`, only species\."),
         ("", r"its header has no `path` and no `label`, only nothing\."),
-        ("path,label\n", r"the table has a header, but no rows\. Add a row a picture\."),
+        ("path,label\n", r"the table has a header, but no rows\. Add a row for each picture\."),
         (
             "path,label\n1.png,a\n7.png,a\n8.png,b\n",
             r"2 rows of missing files \(the first: 7\.png, line 3\)\. Correct the table; paths are relative to ",

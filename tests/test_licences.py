@@ -65,7 +65,7 @@ def test_these_may_be_republished_so(theirs, ours):
         ("gpl-3.0", "apache-2.0", "gpl-3.0 again"),
         ("cc-by-nd-4.0", "cc-by-nd-4.0", "nothing made from them may be published"),
         ("cc-by-nc-nd-4.0", "cc-by-nc-4.0", "nothing made from them may be published"),
-        ("other", "mit", "asks for other"),
+        ("other", "mit", "requires other"),
         ("unknown", "mit", "nobody says under which licence"),
         (None, "mit", "nobody says under which licence"),
     ],

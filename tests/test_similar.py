@@ -249,7 +249,7 @@ def test_files_of_two_spaces_are_not_mixed_and_both_are_said(tmp_path, other):
 
     mine = write(tmp_path / "a.parquet", np.eye(8))
     others = write(tmp_path / "b.parquet", np.eye(8), replace(SPACE, **other))
-    with pytest.raises(UsageError, match=r"a\.parquet is of drawn .*, but .*b\.parquet is of drawn .*Embed both with"):
+    with pytest.raises(UsageError, match=r"a\.parquet is of drawn .*, and .*b\.parquet is of drawn .*Embed both with"):
         similar(0, [mine, others], k=1)
 
 

@@ -148,7 +148,7 @@ def test_the_quick_path_neither_imports_torchvision_nor_allocates() -> None:
     code = """
 import sys, time
 from zoo.builtin.backbones import TorchvisionBackbones
-from zoo.networks.truncation import on_meta
+from zoo.networks.tracing import on_meta
 family = TorchvisionBackbones()
 cut = family.cuts("vgg16")[2]
 with on_meta():

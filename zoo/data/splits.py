@@ -112,7 +112,6 @@ def _unassigned(decoded: DecodedDataset, named: Mapping[str, Tensor]) -> Tensor:
 
 
 def _remove_rows(rows: Tensor, taken: Tensor, count: int) -> Tensor:
-    """The rows that are not taken, of `count` pictures."""
     mask = torch.ones(count, dtype=torch.bool)
     mask[taken] = False
     return rows[mask[rows]]
@@ -161,7 +160,6 @@ def _draw_groups(
 
 
 def _count_lost_classes(rows: Tensor, taken: Sequence[int], strata: Tensor | None) -> int:
-    """How many classes would have no row left."""
     if strata is None:
         return 0
     left = set(strata[torch.tensor(sorted(set(rows.tolist()) - set(taken)), dtype=torch.int64)].tolist())

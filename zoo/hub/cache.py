@@ -201,7 +201,6 @@ def _read_cached_file(path: Path, snapshot: Path, roots: Sequence[Path]) -> Cach
 
 
 def _refs_naming(refs: Path, commit: str) -> Iterator[Path]:
-    """The files of a folder of branches that name a commit."""
     for path in sorted(walk_files(refs)):
         with contextlib.suppress(OSError):
             if path.read_bytes()[:100].strip() == commit.encode():

@@ -309,7 +309,6 @@ def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again
 
 
 def _progress_bar_class(progress: Progress, what: str, size: int) -> type[Any]:
-    """A progress bar class for the client that draws nothing and calls `progress`."""
     quiet = client_utils().tqdm
 
     def update(bar: Any, n: float | None = 1) -> None:

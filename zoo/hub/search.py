@@ -193,7 +193,6 @@ def _model(said: Any) -> HubModel | None:
 
 
 def _searchable_text(model: HubModel) -> str:
-    """The text that words are searched in."""
     own = (model.repo, model.license, model.base_model, model.backbone, model.cut, model.library, model.task)
     return "\n".join((*own, *model.datasets, *model.tags)).lower()
 

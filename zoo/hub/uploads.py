@@ -230,7 +230,6 @@ def _ensure_branch(remote: RemoteRepository, *, private: bool | None) -> RemoteR
 
 @contextlib.contextmanager
 def _silence_client() -> Iterator[None]:
-    """Silence the client's own progress bars, warnings and log lines."""
     said, log = client_utils(), logging.getLogger("huggingface_hub")
     level, shown = log.level, not said.are_progress_bars_disabled()
     with warnings.catch_warnings():

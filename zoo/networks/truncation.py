@@ -76,9 +76,7 @@ def truncate(module: nn.Module, cut: str | Cut, *, size: int = 224) -> nn.Module
     What the result gives is never overwritten by a later step in place: there is none.
 
     Args:
-        module: takes images (N, 3, H, W); its parameters may be on the meta device.
-        cut: a block's name, a node's path, or a Cut.
-        size: H and W of its pictures, in pixels; only needed to find what `blockK` is.
+        module, cut, size: as `split` takes them; parameters may be on the meta device.
 
     Returns:
         A module, images (N, 3, H, W) float -> what the node gives, in `Cut.layout`; it copies and pickles.
@@ -262,7 +260,6 @@ def _check_disjoint(network: Trace, before: Iterable[fx.Node], after: Iterable[f
 def _build_part(
     network: Trace, nodes: Sequence[fx.Node], *, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node] | None = None
 ) -> TracedModule:
-    """A network of some of the nodes, fed with the values of `inputs` and giving those of `outputs`."""
     graph = fx.Graph()
     copied: dict[fx.Node, fx.Node] = {}
     paths: dict[fx.Node, str] = {}

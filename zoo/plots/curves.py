@@ -139,7 +139,6 @@ def _draw_panel(
 
 
 def _mark_best(axes: Axes, line: _Line, best: int | None) -> None:
-    """A dot at the epoch whose weights were kept."""
     value = dict(line.points).get(best) if best is not None else None
     if best is None or value is None:
         return

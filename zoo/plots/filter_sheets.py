@@ -139,7 +139,6 @@ def show_filters(
 
 
 def _draw_first_filters(writer: _SheetWriter) -> None:
-    """The first layer's filters, where there is a convolution."""
     bank = writer.filters.first_bank
     if bank is None:
         writer.notes.append(f"{writer.filters.name} has no convolution: there are no first filters to draw.")
@@ -179,7 +178,6 @@ def _choose_channels(
 def _visualise_layer(
     writer: _SheetWriter, strongest: TopPatches, palette: Palette | None, progress: Progress
 ) -> FeatureVisualisations:
-    """Visualise the chosen channels of a layer, and draw them alone and beside their patches."""
     layer, filters, options = strongest.layer, writer.filters, writer.options
     visualisations = visualise_channels(
         filters,

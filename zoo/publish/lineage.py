@@ -118,7 +118,6 @@ def without_folders(weights: str) -> str:
 
 
 def _find_repository(weights: str, backbone: str) -> str | None:
-    """The Hub's repository that weights came from, where they did."""
     found = _REPO.match(weights)
     if found is None and "/" not in weights and weights != "random":  # a tag of the backbone's own family
         try:

@@ -151,7 +151,6 @@ class RepositoryUpload:
         )
 
     def _remote_manifest(self) -> Manifest | None:
-        """The repository's manifest, where zoo has published it."""
         there = self.remote.files.get(MANIFEST_FILE)
         if there is None or there.size > MANIFEST_LIMIT:
             return None
@@ -161,7 +160,6 @@ class RepositoryUpload:
             return None
 
     def _refuse_to_overwrite(self, theirs: Manifest | None) -> None:
-        """Files that a person put there are never overwritten unasked."""
         ours: Mapping[str, object] = {MANIFEST_FILE: None, **theirs.files} if theirs else {}
         foreign = [
             name

@@ -170,7 +170,6 @@ def load_base(run: Run, notes: list[str]) -> Filters | None:
 
 
 def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
-    """A hash of what the pictures depend on, 16 hex digits."""
     status = (run.folder / FILTERS_FILE).stat()
     dtype = str(next(filters.module.parameters()).dtype)
     # Tells weights that were rounded for publishing from those that were not.

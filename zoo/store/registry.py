@@ -61,7 +61,6 @@ def find(name: str) -> RegistryEntry:
 
 
 def _read_registries(problems: list[ZooError] | None) -> Iterator[dict[str, RegistryEntry]]:
-    """What each registry says, the first in precedence first."""
     for read in _registry_readers():
         try:
             yield read()

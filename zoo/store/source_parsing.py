@@ -35,10 +35,7 @@ def parse_source(
     Args:
         text: a folder, `package:module/folder`, `owner/name[@revision]` or `hf://owner/name[@revision]`.
         base: the folder that relative ones belong to; the current one where not given.
-        revision: a branch, tag or commit of the Hub, where the text names none.
-        token: for private repositories; `HF_TOKEN` or the stored login where not given.
-        cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
-        offline: use the Hub's cache only, as with `HF_HUB_OFFLINE`.
+        revision, token, cache_dir, offline: as `open_artifact` takes them.
 
     Raises:
         UsageError: the text is none of these, or names two revisions.

@@ -131,7 +131,6 @@ def derived_folder_root(kind: DerivedKind) -> Path:
 
 
 def _as_cached_weights(revision: CachedRevision, names: Mapping[str, CacheSelector]) -> CachedWeights | None:
-    """The revision, if it holds filters of ours or safetensors files."""
     files = {file.name: file for file in revision.files}
     manifest, faults = _read_cached_manifest(files.get(MANIFEST_FILE), revision)
     ours = manifest is not None or bool(faults)

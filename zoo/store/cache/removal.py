@@ -99,7 +99,6 @@ def _plan_of_name(
 def _try_plan(
     refused: list[ZooError], plan: Callable[..., Removal | None], *about: object, **how: object
 ) -> list[Removal]:
-    """The plan, none where it cannot be made."""
     try:
         removal = plan(*about, **how)
     except ZooError as error:

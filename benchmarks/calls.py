@@ -169,7 +169,7 @@ def read_imports() -> dict[str, set[str]]:
     files = {path: path.relative_to(ROOT).with_suffix("").parts[0] for path in sorted(ROOT.rglob("*.py"))}
     graph: dict[str, set[str]] = {entry: set() for entry in files.values()}
     for path, entry in files.items():
-        named = {origin.split(".")[1] for origin in origins(path).values()}
+        named = {origin.split(".")[1] for origin in origins(path).values()} - {"__version__"}  # a constant of __init__
         graph[entry] |= {name if name in graph else lazy.get(name, "__init__") for name in named} - {entry}
     graph["__init__"] |= set(lazy.values())
     return graph

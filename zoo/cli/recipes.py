@@ -25,6 +25,11 @@ TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augm
 
 def recipe_options(function: F) -> F:
     """Add the options that make a recipe or override one."""
+    return _start_options(_training_options(function))
+
+
+def _training_options(function: F) -> F:
+    """How it is trained."""
     for option in (
         click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read."),
         click.option(
@@ -48,6 +53,14 @@ def recipe_options(function: F) -> F:
         click.option(
             "--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."
         ),
+    ):
+        function = option(function)
+    return function
+
+
+def _start_options(function: F) -> F:
+    """What is trained, and on which pictures."""
+    for option in (
         click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The seed of everything random; 0 by default."),
         click.option(
             "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."

@@ -41,6 +41,11 @@ PICTURES = 660  # of the new kinds, drawn: thirty a kind on average
 SIDE = 64  # pixels
 EPOCHS = 10
 CUT = "block3"
+NEEDED_PLUGINS = (
+    ("dataset", "plankton", "zoo-plankton"),
+    ("backbones", "digits", "zoo-digits"),
+    ("registry", "zoo-filters", "zoo-filters"),
+)
 
 Say = Callable[[str], None]
 
@@ -93,7 +98,6 @@ def run_quickstart(
     Args:
         out: a folder that does not exist or is empty.
         seed: of the drawing and of every training.
-        progress: called with how far the work is.
         say: called with a line of text for each step.
 
     Raises:
@@ -106,7 +110,8 @@ def run_quickstart(
     base = fetch(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
     options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
-    data = open_dataset("plankton", _draw_dataset(out / "plankton", options, progress), options=options)
+    find_plugin("dataset", "plankton").load()(**options).prepare(out / "plankton", progress)
+    data = open_dataset("plankton", out / "plankton", options=options)
     classes = len(data.dataset.targets["label"].names)  # type: ignore[union-attr]
     say(f"2. Drew {len(data.dataset)} pictures of {classes} classes of plankton that {BASE} was not trained on.")
     runs = []
@@ -148,23 +153,11 @@ def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -
 
 
 def _check_plugins() -> None:
-    needed = (
-        ("dataset", "plankton", "zoo-plankton"),
-        ("backbones", "digits", "zoo-digits"),
-        ("registry", "zoo-filters", "zoo-filters"),
-    )
-    for kind, name, package in needed:
+    for kind, name, package in NEEDED_PLUGINS:
         try:
             find_plugin(kind, name)
         except UnknownNameError as error:
             raise MissingPluginError(kind, name, package=package, needed_by="The quickstart") from error
-
-
-def _draw_dataset(folder: Path, options: dict[str, Any], progress: Progress) -> Path:
-    """Draw the pictures into a folder of their own."""
-    dataset = find_plugin("dataset", "plankton").load()(**options)
-    dataset.prepare(folder, progress)
-    return folder
 
 
 def _recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], seed: int) -> Recipe:
@@ -211,9 +204,8 @@ def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> 
 
 def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labels: tuple[str, ...]) -> None:
     """The page: the result in a number, the comparison, the pictures, what to type next."""
-    first = result.runs[0]
     figures = [run.metrics["test"]["classify"] for _, run in result.runs]
-    record = first[1].record
+    record = result.runs[0][1].record
     best = max(figure["accuracy"] for figure in figures[1:])
     lead = 100 * (figures[0]["accuracy"] - best)
     rows = tuple(
@@ -222,7 +214,7 @@ def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labe
             f"{100 * figure['accuracy']:.1f}%",
             f"{100 * figure['balanced_accuracy']:.1f}%",
             f"{figure['log_loss']:.3f}",
-            f"{_parameters(run):,}",
+            f"{sum(parameter.numel() for parameter in run.load_model().parameters()):,}",
             f"{run.record.seconds:.0f}",
         )
         for (network, run), figure in zip(result.runs, figures, strict=True)
@@ -245,13 +237,8 @@ def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labe
         bars=PageBars(
             title="Test accuracy",
             bars=tuple(
-                PageBar(
-                    label=network.title,
-                    value=figure["accuracy"],
-                    text=f"{100 * figure['accuracy']:.1f}%",
-                    ours=network is first[0],
-                )
-                for (network, _), figure in zip(result.runs, figures, strict=True)
+                PageBar(label=row[0], value=figure["accuracy"], text=row[1], ours=row is rows[0])
+                for row, figure in zip(rows, figures, strict=True)
             ),
         ),
         table=PageTable(
@@ -297,8 +284,3 @@ def _commands(result: QuickstartResult) -> tuple[PageCommand, ...]:
             about="fine-tune on your own pictures, a folder a kind",
         ),
     )
-
-
-def _parameters(run: Run) -> int:
-    """What a net has to carry: filters and head."""
-    return sum(parameter.numel() for parameter in run.load_model().parameters())

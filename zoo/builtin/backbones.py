@@ -34,19 +34,13 @@ _SIZES = {
 _HALVES = frozenset(["efficientnet_v2_l"])  # mean and deviation 0.5
 
 # timm publishes torchvision's own weights under the same parameter names, but for the classifier's.
-_FIRST = frozenset(  # torchvision's IMAGENET1K_V1
-    [
-        *VGGS,
-        *("densenet121", "densenet161", "densenet169", "densenet201", "inception_v3"),
-        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
-        *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
-    ]
+_SECOND = frozenset(  # torchvision's IMAGENET1K_V2
+    ["resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2"]
 )
-_SECOND = frozenset(  # IMAGENET1K_V2
-    [
-        *("resnet50", "resnet101", "resnet152"),
-        *("resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2"),
-    ]
+_FIRST = _SECOND.union(  # IMAGENET1K_V1
+    VGGS,
+    ["densenet121", "densenet161", "densenet169", "densenet201", "inception_v3"],
+    ["resnet18", "resnet34", "resnext101_64x4d"],
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
@@ -75,14 +76,24 @@ def vgg_cuts(name: str) -> list[Cut]:
         UnknownNameError: no VGG is called so.
     """
     steps = _steps_of(name)
-    return [_cut_after(steps, index - 1) for index, step in enumerate(steps) if step.kind == "pool"]
+    return [
+        Cut(
+            name=f"block{last.block}",
+            node=f"features.{index}",
+            channels=last.outputs,
+            stride=last.stride,
+            parameters=sum(step.parameters for step in steps[: index + 1]),
+            gflop=sum(step.flop for step in steps[: index + 1]) / 1e9,
+        )
+        for index, (last, following) in enumerate(pairwise(steps))
+        if following.kind == "pool"
+    ]
 
 
 def truncated_vgg(name: str, cut: str | Cut) -> SequentialFeatures:
     """A VGG up to a cut, with fresh weights; its parameters are `features.0.weight` and so on.
 
     Args:
-        name: as for `vgg_cuts`.
         cut: `block1` to `block5`, a node `features.K`, or a Cut.
 
     Returns:
@@ -115,15 +126,3 @@ def _steps_of(name: str) -> list[_Step]:
             inputs = outputs
         steps.append(_Step(kind="pool", block=block, inputs=outputs, outputs=outputs))
     return steps
-
-
-def _cut_after(steps: list[_Step], last: int) -> Cut:
-    kept = steps[: last + 1]
-    return Cut(
-        name=f"block{steps[last].block}",
-        node=f"features.{last}",
-        channels=steps[last].outputs,
-        stride=steps[last].stride,
-        parameters=sum(step.parameters for step in kept),
-        gflop=sum(step.flop for step in kept) / 1e9,
-    )

@@ -21,8 +21,6 @@ def draw_batches(rows: Tensor, size: int, *, seed: int, epoch: int, fewest: int 
     Args:
         rows: int64 (N,).
         size: of a batch, at most.
-        seed: of the run.
-        epoch: another order each.
         fewest: of a batch, where there are so many at all: batch norm cannot learn from one picture.
     """
     return split_evenly(rows[torch.randperm(len(rows), generator=generator_for(seed, epoch))], size, fewest=fewest)

@@ -39,14 +39,7 @@ class DatasetReport:
 def examine_dataset(
     name: str, root: Path | str | None, *, options: Mapping[str, Any], progress: Progress = silent
 ) -> DatasetReport:
-    """Decode every picture of a dataset.
-
-    Args:
-        name: the plugin's.
-        root: its folder.
-        options: its own.
-        progress: called with how far the work is.
-    """
+    """Decode every picture of a dataset."""
     data = open_dataset(name, root, options=options, progress=progress)
     dataset = data.dataset
     faults: list[str] = []
@@ -121,7 +114,6 @@ def _describe_duplicates(duplicates: Mapping[str, list[tuple[str, Any]]]) -> lis
     mixed = [group for group in same if len({repr(sorted(labels.items(), key=str)) for _, labels in group}) > 1]
     lines = [f"{len(same)} pictures are there more than once, for instance {same[0][0][0]} and {same[0][1][0]}"]
     if mixed:
-        lines.append(
-            f"{len(mixed)} of these carry different labels, for instance {mixed[0][0][0]} and {mixed[0][1][0]}"
-        )
+        instance = f"for instance {mixed[0][0][0]} and {mixed[0][1][0]}"
+        lines.append(f"{len(mixed)} of these carry different labels, {instance}")
     return lines

@@ -91,9 +91,7 @@ def open_dataset(
     Args:
         name: the plugin's, `plankton` or `package:plankton`.
         root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
-        options: the dataset's own.
         package: the distribution that brings it, where a run knows: what to install where it is missing.
-        progress: called with how far the preparation is.
 
     Raises:
         UnknownNameError: no such dataset.

@@ -101,7 +101,6 @@ def decode(
         cache: the folder of all caches; `ZOO_HOME/decoded` by default.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
         begin: called first where anything has to be decoded.
-        progress: called with how far the decoding is.
 
     Raises:
         ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.

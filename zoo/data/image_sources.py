@@ -79,7 +79,6 @@ class DatasetImages:
     Args:
         dataset: prepared.
         indices: which samples; all by default.
-        name: what the dataset is called.
         root: its folder: where a sample's path is relative to it, it is written so that the file can be found.
         identity: a text that changes with the dataset, its `fingerprint`.
     """

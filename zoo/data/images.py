@@ -20,7 +20,6 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
     """Decode one picture to RGB: grey, palette, CMYK, RGBA (over white) and 16 bit (scaled) included.
 
     Args:
-        path: the file.
         smallest: where given, a JPEG may be decoded at a fraction of its size (1/2, 1/4, 1/8) as long as
             neither side falls under this many pixels: 3 times faster for large photographs.
 

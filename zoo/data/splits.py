@@ -49,7 +49,6 @@ def draw_splits(
         decoded: the pictures, with their groups.
         given: the dataset's own splits, in the dataset's indices.
         strata: int64 (N,), the class of each picture (-1: unknown), so that every split has every class.
-        seed: of the drawing.
         val: the share of the training pictures to validate with, where there is no split of that name.
         test: the share of all to test with, likewise.
         seen: the share of every class's training pictures to hold out, so that groups that were trained on can
@@ -172,14 +171,9 @@ def _count_lost_classes(rows: Tensor, taken: Sequence[int], strata: Tensor | Non
 def _draw_stratified(rows: Tensor, share: float, strata: Tensor | None, generator: torch.Generator) -> Tensor:
     """The share of every class, at least one of a class that has two or more."""
     classes = strata[rows] if strata is not None else torch.zeros(len(rows), dtype=torch.int64)
-    taken: list[Tensor] = [rows[:0]]
-    for one in classes.unique():
-        members = rows[classes == one]
-        count = round(share * len(members))
-        if len(members) >= 2:
-            count = min(max(count, 1), len(members) - 1)
-        taken.append(members[torch.randperm(len(members), generator=generator)[:count]])
-    return torch.cat(taken).sort().values
+    kinds, counts = classes.unique(return_counts=True)
+    wanted = [min(max(round(share * count), 1), count - 1) if count >= 2 else round(share) for count in counts.tolist()]
+    return _draw_of_each(rows, classes, kinds, wanted, generator)
 
 
 def _draw_limited(rows: Tensor, limit: int, strata: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -197,8 +191,15 @@ def _draw_limited(rows: Tensor, limit: int, strata: Tensor | None, generator: to
     while (missing := limit - int(taken.sum())) != 0:  # one by one, where the share is furthest off
         off = wanted - taken if missing > 0 else torch.where(taken > 1, taken - wanted, -torch.inf)
         taken[int(off.argmax())] += 1 if missing > 0 else -1
-    parts = []
-    for kind, count in zip(kinds, taken.tolist(), strict=True):
+    return _draw_of_each(rows, classes, kinds, taken.tolist(), generator)
+
+
+def _draw_of_each(
+    rows: Tensor, classes: Tensor, kinds: Tensor, counts: Sequence[int], generator: torch.Generator
+) -> Tensor:
+    """So many rows of each class, sorted."""
+    parts = [rows[:0]]
+    for kind, count in zip(kinds, counts, strict=True):
         members = rows[classes == kind]
         parts.append(members[torch.randperm(len(members), generator=generator)[:count]])
     return torch.cat(parts).sort().values

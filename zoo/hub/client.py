@@ -148,10 +148,8 @@ def read_small(url: str, *, token: str | None, limit: int, where: str, explain: 
     """A small file's bytes, kept in memory only.
 
     Args:
-        url: the file.
         token: as `requested` takes it.
         limit: bytes; of a larger file no more is read.
-        where: the file, for messages.
         explain: as for `patiently`.
 
     Raises:
@@ -176,7 +174,6 @@ def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooE
     Args:
         where: the repository, `hf://owner/name@main`, or the endpoint.
         error: what the client raised.
-        name: the file that was asked for.
     """
     kind = type(error).__name__
     if kind == "LocalEntryNotFoundError" and error.__cause__ is not None:

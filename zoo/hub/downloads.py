@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,8 +91,6 @@ def download(file: RemoteFile, *, cache: Path, progress: Progress = silent, agai
     Several processes that want the same file wait for each other, and one of them fetches it.
 
     Args:
-        file: what to bring.
-        cache: the Hub's cache.
         progress: called with the bytes so far.
         again: check the bytes that are there, and fetch them again where they are wrong.
 
@@ -123,7 +122,6 @@ def matches_etag(path: Path, etag: str | None = None) -> bool | None:
     """Whether a file's bytes are those that an etag is the digest of; None where it is no digest.
 
     Args:
-        path: in the cache, or anywhere.
         etag: the name of the blob that the path leads to, where not given.
     """
     blob = path.resolve()
@@ -176,9 +174,9 @@ class EtagCheck:
 
 def _cache_paths(file: RemoteFile, cache: Path) -> _CachePaths:
     # The etag comes from the server: it must not lead out of the folder, and one that is no digest is for one file.
-    key = (
-        file.etag if _DIGEST.fullmatch(file.etag) else hashlib.sha256(f"{file.name}\0{file.etag}".encode()).hexdigest()
-    )
+    key = file.etag
+    if not _DIGEST.fullmatch(key):
+        key = hashlib.sha256(f"{file.name}\0{key}".encode()).hexdigest()
     folder = repo_folder(file.repo, cache)
     return _CachePaths(
         blob=folder / "blobs" / key,
@@ -222,11 +220,8 @@ class _Download:
     def run(self) -> bool | None:
         """Whether the whole file has the stated hash; None where the Hub states none."""
         self._resume_partial()
-        with_retries(
-            self._receive,
-            explain=lambda error: translate_error(self.file.where, error, name=self.file.name),
-            progressed=lambda: self.have,
-        )
+        explain = partial(translate_error, self.file.where, name=self.file.name)
+        with_retries(self._receive, explain=explain, progressed=lambda: self.have)
         return self.promise.kept()
 
     def _resume_partial(self) -> None:
@@ -308,13 +303,9 @@ def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again
         "force_download": again,
         "tqdm_class": _progress_bar_class(progress, f"fetching {file.name}", file.size),
     }
-    return Path(
-        with_retries(
-            lambda: hf_hub_download(file.repo, file.name, **options),
-            explain=lambda error: translate_error(file.where, error, name=file.name),
-            statuses_only=True,
-        )
-    )
+    fetch = partial(hf_hub_download, file.repo, file.name, **options)
+    explain = partial(translate_error, file.where, name=file.name)
+    return Path(with_retries(fetch, explain=explain, statuses_only=True))
 
 
 def _progress_bar_class(progress: Progress, what: str, size: int) -> type[Any]:

@@ -37,8 +37,6 @@ def read_listing(repo: str, revision: str, *, token: str | None, where: str) -> 
     Args:
         repo: `owner/name`.
         revision: a branch, a tag or a commit.
-        token: for private repositories.
-        where: the repository, for messages.
 
     Raises:
         FetchError: it could not be reached, or its answer cannot be read.
@@ -79,9 +77,8 @@ def describe_file(repo: str, commit: str, name: str, *, token: str | None, where
 
 
 def _listed(said: Any) -> ListedFile:
-    return ListedFile(
-        size=said.size, digest=said.lfs.sha256 if said.lfs else said.blob_id, is_large=said.lfs is not None
-    )
+    digest = said.lfs.sha256 if said.lfs else said.blob_id
+    return ListedFile(size=said.size, digest=digest, is_large=said.lfs is not None)
 
 
 def _is_readable(said: Any) -> bool:

@@ -44,9 +44,6 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
     """Remove revisions of one repository, and the blobs that no other revision needs.
 
     Args:
-        repo: where they lie.
-        revisions: those that go.
-        cache: the Hub's cache.
         scanned: from `scan_with_client`, once for all repositories.
 
     Raises:
@@ -83,8 +80,16 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
 
 
 def is_download_running(broken: IncompleteDownload) -> bool:
-    """Whether a download is going on in another process."""
-    return _is_held(broken.lock)
+    """Whether a download is going on in another process, which then has its lock."""
+    if not broken.lock.is_file():
+        return False
+    try:
+        with client_utils().WeakFileLock(broken.lock, timeout=IN_USE):
+            return False
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
 
 
 def plan_incomplete_download(broken: IncompleteDownload, cache: Path) -> Removal | None:
@@ -158,16 +163,3 @@ def _check_inside(path: Path, root: Path, *, may_be_link: bool = False) -> None:
     inside = real is not None and real != root.resolve() and real.is_relative_to(root.resolve())
     if not inside or (path.is_symlink() and not may_be_link):
         raise FileError(path, "it is a link, or leads out of the cache", "Nothing of it was removed; do so by hand.")
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether another process has the lock."""
-    if not lock.is_file():
-        return False
-    try:
-        with client_utils().WeakFileLock(lock, timeout=IN_USE):
-            return False
-    except TimeoutError:
-        return True
-    except OSError:
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def check_login(repo: str, *, token: str | None, create_pr: bool) -> None:
         with stream_request(f"{endpoint()}/api/whoami-v2", token=token, headers={}) as response:
             return json.loads(response.read())
 
-    said = with_retries(ask, explain=lambda error: translate_push_error(repo, error, token=token))
+    said = with_retries(ask, explain=partial(translate_push_error, repo, token=token))
     said = said if isinstance(said, dict) else {}
     role = ((said.get("auth") or {}).get("accessToken") or {}).get("role")
     if role == "read":
@@ -118,10 +119,7 @@ def inspect_repository(repo: str, *, branch: str = "main", token: str | None = N
         FetchError, PushError: it cannot be reached, or not be read.
         UsageError: the revision is a tag or a commit; the repository is called otherwise now.
     """
-    asked = client_api(token)
-
-    def explained(error: BaseException) -> ZooError:
-        return translate_push_error(repo, error, token=token)
+    asked, explained = client_api(token), partial(translate_push_error, repo, token=token)
 
     def ask() -> Any:
         try:
@@ -162,7 +160,7 @@ def list_repository_files(repo: str, commit: str, *, token: str | None) -> dict[
     """The files of a repository at a commit, with their hashes."""
     entries = with_retries(
         lambda: list(client_api(token).list_repo_tree(repo, revision=commit, recursive=True)),
-        explain=lambda error: translate_push_error(repo, error, token=token),
+        explain=partial(translate_push_error, repo, token=token),
     )
     return {
         one.path: RemoteEntry(size=one.size, sha256=one.lfs.sha256 if one.lfs else None, sha1=one.blob_id)
@@ -173,21 +171,17 @@ def list_repository_files(repo: str, commit: str, *, token: str | None) -> dict[
 
 def resolve_commit(repo: str, revision: str, *, token: str | None) -> str:
     """The commit that a tag or a branch stands for."""
+    explain = partial(translate_push_error, repo, token=token)
     return str(
-        with_retries(
-            lambda: client_api(token).model_info(repo, revision=revision, timeout=READ).sha,
-            explain=lambda error: translate_push_error(repo, error, token=token),
-        )
+        with_retries(lambda: client_api(token).model_info(repo, revision=revision, timeout=READ).sha, explain=explain)
     )
 
 
 def read_licence(repo: str, *, token: str | None = None) -> str | None:
     """The licence in a repository's card; None where it names none, or is not there."""
     try:
-        info = with_retries(
-            lambda: client_api(token).model_info(repo, timeout=READ),
-            explain=lambda error: translate_push_error(repo, error),
-        )
+        explain = partial(translate_push_error, repo)
+        info = with_retries(lambda: client_api(token).model_info(repo, timeout=READ), explain=explain)
     except ZooError:
         return None
     said = info.card_data.get("license") if info.card_data else None

@@ -166,13 +166,8 @@ def _model(said: Any) -> HubModel | None:
     if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
         return None
     tags = _texts(said.get("tags"))
-    card = said.get("cardData")
-    card = card if isinstance(card, dict) else {}
-    own = card.get(ZOO_METADATA_KEY)
-    own = own if isinstance(own, dict) else {}
-    weights = said.get("safetensors")
-    weights = weights if isinstance(weights, dict) else {}
-    dtypes = weights.get("parameters")
+    card, weights = _table(said.get("cardData")), _table(said.get("safetensors"))
+    own = _table(card.get(ZOO_METADATA_KEY))
     gated = said.get("gated")
     return HubModel(
         repo=repo,
@@ -191,9 +186,9 @@ def _model(said: Any) -> HubModel | None:
         task=_text(said.get("pipeline_tag")),
         datasets=_texts(card.get("datasets")),
         tags=tags,
-        files=_files(said.get("siblings")),
+        files={name: _count(one.get("size")) for name, one in _by_name(said.get("siblings"), "rfilename").items()},
         parameters=_count(weights.get("total")),
-        dtypes={_text(key): n for key, n in dtypes.items() if _count(n)} if isinstance(dtypes, dict) else {},
+        dtypes={_text(key): n for key, n in _table(weights.get("parameters")).items() if _count(n)},
     )
 
 
@@ -209,14 +204,19 @@ def _find_tag_value(tags: Sequence[str], start: str) -> str:
     return next((one for one in rest if ":" not in one), "")
 
 
-def _files(said: Any) -> dict[str, int | None]:
-    entries = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
-    return {_text(one["rfilename"]): _count(one.get("size")) for one in entries if _text(one.get("rfilename"))}
+def _by_name(said: Any, key: str) -> dict[str, dict[Any, Any]]:
+    """The tables of a list by the text that each has under a key."""
+    return {
+        _text(one.get(key)): one for one in map(_table, said if isinstance(said, list) else ()) if _text(one.get(key))
+    }
 
 
 def _commits(said: Any) -> dict[str, str]:
-    entries = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
-    return {_text(one.get("name")): _text(one.get("targetCommit")) for one in entries if _text(one.get("name"))}
+    return {name: _text(one.get("targetCommit")) for name, one in _by_name(said, "name").items()}
+
+
+def _table(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:

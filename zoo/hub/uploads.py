@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -49,7 +50,6 @@ def plan_changes(
     """What a push would change.
 
     Args:
-        remote: as it was found.
         files: what it is to hold, by name.
         remove: names that go, where they are there.
     """
@@ -79,11 +79,9 @@ def commit_changes(
 
     Args:
         remote: as it was found, and as it must still be.
-        files: by name.
         changes: from `plan_changes`.
         private: whether a new repository is seen by its owner only.
         create_pr: open a pull request instead of changing the branch.
-        message: of the commit.
         progress: called with the bytes so far.
 
     Raises:
@@ -135,12 +133,9 @@ class _CommitUpload:
 
         def work() -> None:
             try:
+                place = {"revision": self.remote.branch, "create_pr": self.create_pr}
                 client_api(self.remote.token).preupload_lfs_files(
-                    self.remote.repo,
-                    additions,
-                    revision=self.remote.branch,
-                    create_pr=self.create_pr,
-                    free_memory=False,
+                    self.remote.repo, additions, free_memory=False, **place
                 )
             except RuntimeError as error:  # the client's threads, or Xet
                 raise error.__cause__ or ConnectionError(str(error)) from error
@@ -184,10 +179,9 @@ class _CommitUpload:
         """The commit, where it was made although its answer never came."""
         now = inspect_repository(self.remote.repo, branch=self.remote.branch, token=self.remote.token)
         if self.create_pr:
-            for ref, sha in now.pulls.items():
-                if ref not in self.remote.pulls and self._is_done(
-                    list_repository_files(now.repo, sha, token=now.token)
-                ):
+            fresh = {ref: sha for ref, sha in now.pulls.items() if ref not in self.remote.pulls}
+            for ref, sha in fresh.items():
+                if self._is_done(list_repository_files(now.repo, sha, token=now.token)):
                     return PushedCommit(sha=sha, pull_request=f"{now.url}/discussions/{ref.rpartition('/')[2]}")
             return None
         if now.head is None or now.head == self.remote.head:
@@ -204,12 +198,11 @@ class _CommitUpload:
         if not uses_xet():
             return False
         url = f"{endpoint()}/api/models/{self.remote.repo}/xet-write-token/{quote(self.remote.branch, safe='')}"
+        url += "?create_pr=1" if self.create_pr else ""
 
         def ask() -> bool:
             try:
-                with stream_request(
-                    url + ("?create_pr=1" if self.create_pr else ""), token=self.remote.token, headers={}
-                ):
+                with stream_request(url, token=self.remote.token, headers={}):
                     return True
             except OSError as error:
                 if status_of(error) in (400, 404, 405, 501):
@@ -227,9 +220,8 @@ def _ensure_branch(remote: RemoteRepository, *, private: bool | None) -> RemoteR
     if remote.head is not None:
         return remote
     if remote.branch != "main":
-        with_retries(
-            lambda: asked.create_branch(remote.repo, branch=remote.branch, exist_ok=True), explain=remote.explain
-        )
+        make = partial(asked.create_branch, remote.repo, branch=remote.branch, exist_ok=True)
+        with_retries(make, explain=remote.explain)
     found = inspect_repository(remote.repo, branch=remote.branch, token=remote.token)
     if (remote.start and found.head != remote.start) or not found.files.keys() <= {*remote.files, ATTRIBUTES}:
         raise pushed_meanwhile_error(remote.repo)

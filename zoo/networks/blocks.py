@@ -135,11 +135,8 @@ def _find_body(profile: NetworkProfile) -> list[FeatureNode]:
         index = order[one.node]
         if index > end and body:
             same = one.side == body[-1].side and not _in_classifier(profile, one.node)
-            tail_open = (
-                tail_open
-                and (same or order[body[-1].node] < end)
-                and not _is_pooling_or_flattening(profile.trace, one.node)
-            )
+            goes_on = same or order[body[-1].node] < end
+            tail_open = tail_open and goes_on and not _is_pooling_or_flattening(profile.trace, one.node)
         if index >= start and tail_open:
             body.append(one)
     return body
@@ -153,10 +150,9 @@ def _last_of_each_level(module: nn.Module, candidates: Sequence[FeatureNode]) ->
         elif one.stride == levels[-1][0].stride:
             levels[-1].append(one)
     reductions = [level[0].path for level in levels[1:]]
-    ends = []
-    for level, reduction in zip(levels, [*reductions, None], strict=True):
-        ends.append(level[-1] if reduction is None else _last_before_reduction(module, level, reduction, reductions))
-    return ends
+    inner = zip(levels, reductions, strict=False)  # the last level is reduced by none
+    ends = [_last_before_reduction(module, level, reduction, reductions) for level, reduction in inner]
+    return [*ends, *(level[-1] for level in levels[-1:])]
 
 
 def _last_before_reduction(

@@ -79,11 +79,12 @@ def find_backbone(name: str) -> Backbone:
     """
     family, _, short = name.rpartition("/")
     if family:
-        factory = _load_family(find_plugin("backbones", family))
-        if short not in factory[1]:
-            known = [f"{family}/{known}" for known in factory[1].names()]
+        plugin = find_plugin("backbones", family)
+        factory = _load_family(plugin)
+        if short not in factory:
+            known = [f"{family}/{known}" for known in factory.names()]
             raise UnknownNameError("backbone", name, known, listing="zoo backbones")
-        return _as_backbone(factory, short)
+        return Backbone(family=plugin.name, name=short, plugin=plugin, factory=factory)
     found = []
     broken: list[PluginError] = []
     for plugin in find_plugins("backbones"):
@@ -92,8 +93,8 @@ def find_backbone(name: str) -> Backbone:
         except PluginError as error:
             broken.append(error)
             continue
-        if name in factory[1]:
-            found.append(_as_backbone(factory, name))
+        if name in factory:
+            found.append(Backbone(family=plugin.name, name=name, plugin=plugin, factory=factory))
             if plugin.package == CORE:
                 break
     if len(found) > 1:
@@ -110,7 +111,7 @@ def backbones() -> list[str]:
     names: dict[str, None] = {}
     for plugin in find_plugins("backbones"):
         try:
-            _, factory = _load_family(plugin)
+            factory = _load_family(plugin)
         except PluginError:
             continue  # `zoo plugins` reports it
         for name in factory.names():
@@ -119,18 +120,14 @@ def backbones() -> list[str]:
 
 
 def cuts(backbone: str) -> list[Cut]:
-    """Where a backbone can be cut.
-
-    Args:
-        backbone: its name, `vgg16` or `family/name`.
-    """
+    """Where a backbone can be cut."""
     return find_backbone(backbone).cuts()
 
 
-def _load_family(plugin: Plugin) -> tuple[Plugin, Backbones]:
-    factory = plugin.load()
+def _load_family(plugin: Plugin) -> Backbones:
+    family = plugin.load()
     try:
-        made = factory()
+        made = family()
     except Exception as error:  # a plugin may raise anything
         raise PluginError(
             f"The backbones {plugin.name!r} of the package {plugin.package} cannot be made: "
@@ -142,9 +139,4 @@ def _load_family(plugin: Plugin) -> tuple[Plugin, Backbones]:
             f"The backbones {plugin.name!r} of the package {plugin.package} are no zoo.Backbones.",
             f"Run `pip install --upgrade {plugin.package}`.",
         )
-    return plugin, made
-
-
-def _as_backbone(factory: tuple[Plugin, Backbones], name: str) -> Backbone:
-    plugin, family = factory
-    return Backbone(family=plugin.name, name=name, plugin=plugin, factory=family)
+    return made

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from zoo.errors import UsageError
 from zoo.evaluation import capitalise, format_p_equation, format_seeds, format_split
-from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, render_figure, text_width
+from zoo.plots.style import (
+    ACCENT,
+    DPI,
+    INK,
+    MUTED,
+    PAPER,
+    WARM,
+    fit_text,
+    new_figure,
+    render_figure,
+    style_axes,
+    text_width,
+    write_at,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +36,7 @@ HEADER_HEIGHT = 110  # above all
 SPLITS_PER_ROW = 2  # splits in a row
 BOLD = 1.2  # how much wider bold letters are, at most
 SMALL, TEXT, TITLE = 8.5, 9.5, 11.5  # points
-SEED_COLOUR = "#a9b6bd"  # the line of one seed
+SEED_DOTS: dict[str, Any] = {"color": "#a9b6bd", "marker": "o", "markersize": 3.4, "markeredgewidth": 0, "zorder": 2}
 SEED_OFFSET = 16  # pixels from a mean difference back to those of the seeds
 TEXT_LINES = 4  # of a variant's title
 COLOURS = {"helps": ACCENT, "harms": WARM, "no difference found": MUTED, "too few seeds": MUTED}
@@ -46,16 +59,11 @@ def draw_ablation(report: AblationReport) -> Image.Image:
     """
     if not report.splits or not report.splits[0].variants:
         raise UsageError("There is nothing to draw: the ablation has no splits or no variants.", "Run it first.")
-    from matplotlib import figure as drawing
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     across = min(SPLITS_PER_ROW, len(report.splits))
     rows = -(-len(report.splits) // across)
     height = HEADER_HEIGHT + (HEIGHT if across > 1 else HEIGHT_ALONE) * rows
-    layout = ConstrainedLayoutEngine(
-        w_pad=0.1, h_pad=0.08, hspace=0.02, wspace=0.03, rect=(0, 0, 1, 1 - HEADER_HEIGHT / height)
-    )
-    figure = drawing.Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=PAPER, layout=layout)
+    below = (0, 0, 1, 1 - HEADER_HEIGHT / height)
+    figure = new_figure(WIDTH, height, w_pad=0.1, h_pad=0.08, hspace=0.02, wspace=0.03, rect=below)
     panels = figure.subplots(2 * rows, across, squeeze=False, height_ratios=[1.4, 1] * rows)
     reach = _difference_limits(report)
     for place in range(rows * across):
@@ -92,32 +100,19 @@ def _draw_seeds(axes: Axes, report: AblationReport, split: SplitMetrics, *, room
     fine = 0.9 if len(report.seeds) <= 12 else 0.45
     for number in range(len(report.seeds)):
         line = [scale * variant.values[number] for variant in split.variants]
-        axes.plot(
-            places,
-            line,
-            color=SEED_COLOUR,
-            linewidth=1,
-            alpha=fine,
-            marker="o",
-            markersize=3.4,
-            markeredgewidth=0,
-            zorder=2,
-        )
+        axes.plot(places, line, linewidth=1, alpha=fine, **SEED_DOTS)
     for place, variant in enumerate(split.variants):
         colour = _verdict_colour(variant)
         axes.hlines(scale * variant.mean, place - 0.24, place + 0.24, color=colour, linewidth=3.4, zorder=4)
         text = report.units.level(variant.mean) + ("%" if report.share else "")
         _label(axes, text, place, scale * max(variant.values), colour=colour)
-    told = _describe_verdict(report, split)
+    told = fit_text(_describe_verdict(report, split), round(TEXT * DPI / 72), room)
+    colour = _verdict_colour(_main_variant(split))
     axes.set_title(
         fit_text(capitalise(format_split(split.split, report.groups)), round(TITLE * DPI / 72), room / BOLD),
         loc="left", fontsize=TITLE, color=INK, fontweight="bold", pad=26, parse_math=False,
     )  # fmt: skip
-    axes.annotate(
-        fit_text(told, round(TEXT * DPI / 72), room), (0, 1), (0, 10), xycoords="axes fraction",
-        textcoords="offset points", fontsize=TEXT, color=_verdict_colour(_main_variant(split)), parse_math=False,
-        annotation_clip=False,
-    )  # fmt: skip
+    write_at(axes, told, (0, 1), (0, 10), size=TEXT, color=colour, xycoords="axes fraction")
     _style_axes(axes, len(split.variants), unit="%" if report.share else "")
     axes.set_xticks(list(places), [""] * len(split.variants))
     axes.margins(y=0.12)
@@ -129,22 +124,11 @@ def _draw_differences(
     axes.axhline(0, color=INK, linewidth=1, zorder=1)
     for place, variant in enumerate(split.variants):
         if variant.against is None:
-            axes.annotate(
-                "compared\nwith this", (place, 0), (0, 5), textcoords="offset points", ha="center", va="bottom",
-                fontsize=SMALL, color=MUTED, linespacing=1.2,
-            )  # fmt: skip
+            centred = {"ha": "center", "va": "bottom", "linespacing": 1.2}
+            write_at(axes, "compared\nwith this", (place, 0), (0, 5), size=SMALL, color=MUTED, **centred)
             continue
         own = [one * (100 if report.share else 1) for one in split.differences(variant)]
-        axes.plot(
-            [place - SEED_OFFSET / room] * len(own),
-            own,
-            "o",
-            color=SEED_COLOUR,
-            markersize=3.4,
-            markeredgewidth=0,
-            alpha=0.8,
-            zorder=2,
-        )
+        axes.plot([place - SEED_OFFSET / room] * len(own), own, linestyle="none", alpha=0.8, **SEED_DOTS)
         _draw_difference(axes, report, variant.against, place)
     _style_axes(axes, len(split.variants), unit="")
     axes.set_ylim(*reach)
@@ -166,12 +150,10 @@ def _draw_difference(axes: Axes, report: AblationReport, found: PairedComparison
 
 
 def _label(axes: Axes, text: str, across: float, up: float, *, colour: str, beside: bool = False) -> None:
-    axes.annotate(
-        text, (across, up), (9, 0) if beside else (0, 7), textcoords="offset points", zorder=5,
-        ha="left" if beside else "center", va="center" if beside else "bottom",
-        fontsize=SMALL, color=colour, fontweight="bold", annotation_clip=False,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 0.5},
-    )  # fmt: skip
+    where = {"ha": "left", "va": "center"} if beside else {"ha": "center", "va": "bottom"}
+    box = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
+    style = {"color": colour, "fontweight": "bold", "zorder": 5, "bbox": box, **where}
+    write_at(axes, text, (across, up), (9, 0) if beside else (0, 7), size=SMALL, **style)
 
 
 def _style_axes(axes: Axes, variants: int, *, unit: str) -> None:
@@ -180,11 +162,9 @@ def _style_axes(axes: Axes, variants: int, *, unit: str) -> None:
     axes.set_xlim(-0.45, variants - 0.45)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}{unit}"))
-    axes.tick_params(axis="y", labelsize=SMALL, colors=MUTED, length=0)
-    axes.tick_params(axis="x", length=0, pad=6)
-    axes.grid(axis="y", color=RULE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    style_axes(axes, SMALL)
+    axes.tick_params(axis="x", pad=6)
+    axes.spines["bottom"].set_visible(False)
 
 
 def _difference_limits(report: AblationReport) -> tuple[float, float]:

@@ -47,8 +47,6 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
 
     Args:
         rows: channels; the same number of patches or fewer each, and visualisations for all or none.
-        title: above it all.
-        note: a line below the title.
 
     Returns:
         RGB.
@@ -91,8 +89,6 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     Args:
         picture: as the filters saw it.
         rows: layers, the shallowest first.
-        title: above it all.
-        note: a line below the title.
 
     Returns:
         RGB.

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, render_figure, text_width
+from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, render_figure, text_width, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,6 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     Args:
         matrix: int (K, K), pictures of the row's class that were taken for the column's.
         names: of the K classes.
-        title: a few words above it.
 
     Returns:
         RGB, from about 700 pixels wide for a few classes to about 2,400 for 121.
@@ -64,9 +63,8 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
     layout = _lay_out(labels, title, said)
     figure = Figure(figsize=(layout.width / DPI, layout.height / DPI), dpi=DPI, facecolor=PAPER)
     side = layout.cell * classes
-    axes = figure.add_axes(
-        (layout.left / layout.width, layout.below / layout.height, side / layout.width, side / layout.height)
-    )
+    across, up = side / layout.width, side / layout.height
+    axes = figure.add_axes((layout.left / layout.width, layout.below / layout.height, across, up))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(_cell_colours(shares), interpolation="nearest", aspect="auto")
     _write_names(axes, labels, layout)
@@ -94,15 +92,8 @@ def _lay_out(labels: Sequence[str], title: str, said: str) -> _MatrixLayout:
     left, below = longest + 72, (text if level else longest) + 66
     heading = max(text_width(title, 30, bold=True), text_width(said, 20))
     width = left + max(cell * classes + 4.5 * text, heading + 30)
-    return _MatrixLayout(
-        cell=cell,
-        text=text,
-        level=level,
-        left=left,
-        below=below,
-        width=width,
-        height=below + cell * classes + 120 + 2 * text,
-    )
+    height = below + cell * classes + 120 + 2 * text
+    return _MatrixLayout(cell=cell, text=text, level=level, left=left, below=below, width=width, height=height)
 
 
 def _cell_colours(shares: np.ndarray) -> np.ndarray:
@@ -157,15 +148,5 @@ def _write_title(axes: Axes, title: str, said: str, layout: _MatrixLayout) -> No
         (title, 30, INK, 36 + 28 + 1.6 * layout.text, "bold"),
         (said, 20, MUTED, 28 + 1.6 * layout.text, "normal"),
     ):
-        axes.annotate(
-            text,
-            (0, 1),
-            (0, up * 72 / DPI),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=height * 72 / DPI,
-            color=colour,
-            fontweight=weight,
-            parse_math=False,
-            annotation_clip=False,
-        )
+        style = {"color": colour, "fontweight": weight, "xycoords": "axes fraction"}
+        write_at(axes, text, (0, 1), (0, up * 72 / DPI), size=height * 72 / DPI, **style)

@@ -132,13 +132,8 @@ def _draw_tile(
     """Put one picture, whole and in its proportions, into its framed square, and its caption under it."""
     draw = ImageDraw.Draw(sheet)
     left, top = corner
-    draw.rounded_rectangle(
-        (left, top, left + SIDE - 1, top + SIDE - 1),
-        8,
-        fill=TILE_COLOUR,
-        outline=frame,
-        width=2 if frame == RULE else FRAME_WIDTH,
-    )
+    edge, width = (left, top, left + SIDE - 1, top + SIDE - 1), 2 if frame == RULE else FRAME_WIDTH
+    draw.rounded_rectangle(edge, 8, fill=TILE_COLOUR, outline=frame, width=width)
     image = as_image(picture)
     room = SIDE - 2 * FRAME_WIDTH
     scale = room / max(image.size)

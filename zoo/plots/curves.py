@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, render_figure
+from zoo.plots.style import ACCENT, INK, MUTED, PAPER, RULE, new_figure, render_figure, style_axes, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,9 +42,6 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
     """
     if not history:
         raise UsageError("There are no epochs to draw: the history is empty.", "Train first, with `epochs=1` or more.")
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     epochs, starts = _number_epochs(history)
     losses = [_Line(title="training", colour=INK, points=_known_points(epochs, [e.get("train_loss") for e in history]))]
     merits = []
@@ -62,8 +59,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
             points = _known_points(epochs, [figure.get(merit) for figure in figures])
             merits.append(_Line(title=f"{merit.replace('_', ' ')}{which}", colour=colour, points=points))
     best = next((epoch for epoch, entry in zip(epochs[::-1], history[::-1], strict=True) if entry.get("best")), None)
-    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.12, h_pad=0.1)
-    figure = Figure(figsize=(1500 / DPI, 570 / DPI), dpi=DPI, facecolor=PAPER, layout=layout)
+    figure = new_figure(1500, 570, wspace=0.06, w_pad=0.12, h_pad=0.1)
     pulls = _cosine_lines(history, epochs)
     left, right, *more = figure.subplots(1, 3 if pulls else 2)
     _draw_panel(left, LOSS_TITLE, losses, starts, last=epochs[-1], best=best)
@@ -130,18 +126,12 @@ def _draw_panel(
     for start, name in starts:
         if len(starts) > 1:
             axes.axvline(start, color=RULE, linewidth=1, zorder=0)
-            axes.annotate(
-                name, (start, 1), (3, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
-                fontsize=8, color=MUTED, parse_math=False, annotation_clip=False,
-            )  # fmt: skip
+            write_at(axes, name, (start, 1), (3, 4), size=8, color=MUTED, xycoords=("data", "axes fraction"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlabel("epoch", fontsize=9, color=MUTED)
-    axes.tick_params(labelsize=8.5, colors=MUTED, length=0)
-    axes.grid(axis="y", color=RULE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
+    style_axes(axes, 8.5)
+    axes.tick_params(axis="x", labelsize=8.5, colors=MUTED)
     if values:
         legend = axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.2)
         for text in legend.get_texts():
@@ -158,12 +148,4 @@ def _mark_best(axes: Axes, line: _Line, best: int | None) -> None:
     end = axes.get_xlim()[1]
     side = "left" if best < 0.15 * end else "right" if best > 0.85 * end else "center"
     rises = line.points[-1][1] >= line.points[0][1]
-    axes.annotate(
-        f"kept: {text}",
-        (best, value),
-        (0, -14 if rises else 8),
-        textcoords="offset points",
-        fontsize=8.5,
-        color=line.colour,
-        ha=side,
-    )
+    write_at(axes, f"kept: {text}", (best, value), (0, -14 if rises else 8), size=8.5, color=line.colour, ha=side)

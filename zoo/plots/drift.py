@@ -12,7 +12,21 @@ from PIL import Image, ImageDraw
 from zoo.errors import UsageError
 from zoo.plots.channels import MARGIN, TEXT, TITLE, draw_heading
 from zoo.plots.grid import stretch_contrast
-from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, fit_text, font, render_figure, text_width
+from zoo.plots.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    WARM,
+    fit_text,
+    font,
+    new_figure,
+    render_figure,
+    style_axes,
+    text_width,
+    write_at,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,8 +63,6 @@ def draw_drift(
         before: float (K, C, h, w), filters of the first layer; K may be 0.
         after: the same ones, as they became.
         captions: of the K filters.
-        title: above it all.
-        note: a line below the title.
         first: what the filters' layer is called.
 
     Returns:
@@ -82,12 +94,8 @@ def _draw_pairs(
 ) -> None:
     """Filters in rows: before and after in one scale, and their change in a scale of its own."""
     pen = ImageDraw.Draw(sheet)
-    pen.text(
-        (MARGIN, top),
-        f"Filters of {first} that moved most; the change is drawn in a scale of its own",
-        fill=INK,
-        font=font(TEXT, bold=True),
-    )
+    said = f"Filters of {first} that moved most; the change is drawn in a scale of its own"
+    pen.text((MARGIN, top), said, fill=INK, font=font(TEXT, bold=True))
     left = MARGIN + round(max(text_width(word, TEXT) for word in ("before", "after"))) + 20
     step = min((sheet.width - left - MARGIN + GAP) // len(before), 2 * TILE)
     pairs = [
@@ -113,24 +121,14 @@ def _draw_pairs(
 
 
 def _draw_plot(bars: Sequence[DriftBar]) -> Image.Image:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    figure = Figure(
-        figsize=(WIDTH / DPI, 520 / DPI),
-        dpi=DPI,
-        facecolor=PAPER,
-        layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.16, h_pad=0.06),
-    )
+    figure = new_figure(WIDTH, 520, wspace=0.06, w_pad=0.16, h_pad=0.06)
     known = [bar for bar in bars if bar.cka is not None]
     panels = figure.subplots(1, 2 if known else 1, squeeze=False)[0]
     changes = [100 * bar.change for bar in bars]
     _draw_bars(panels[0], [bar.name for bar in bars], changes, title="change of the weights", colour=WARM, unit="%")
     if known:
-        alike = [bar.cka or 0.0 for bar in known]
-        _draw_bars(
-            panels[1], [bar.name for bar in known], alike, title="similarity of features (linear CKA)", colour=ACCENT
-        )
+        names, alike = [bar.name for bar in known], [bar.cka or 0.0 for bar in known]
+        _draw_bars(panels[1], names, alike, title="similarity of features (linear CKA)", colour=ACCENT)
         panels[1].set_ylim(0, 1.12)
     return render_figure(figure)
 
@@ -144,15 +142,10 @@ def _draw_bars(
     every = -(-len(names) // MOST_LABELS)
     short = [fit_text(name, 17, 170) for name in names[::every]]
     axes.set_xticks(places[::every], short, fontsize=8, color=MUTED, rotation=45, ha="right", parse_math=False)
-    axes.tick_params(axis="y", labelsize=8, colors=MUTED)
-    axes.tick_params(length=0)
+    style_axes(axes, 8)
     axes.margins(x=0.02, y=0.16)
-    axes.grid(axis="y", color=RULE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}{unit}")
     if len(names) <= 14:
-        for place, value in zip(places, values, strict=True):
+        for place, value in enumerate(values):
             text = f"{value:.2g}%" if unit and value < 10 else f"{value:.0f}%" if unit else f"{value:.2f}"
-            axes.annotate(text, (place, value), (0, 3), textcoords="offset points", ha="center", fontsize=8, color=INK)
+            write_at(axes, text, (place, value), (0, 3), size=8, color=INK, ha="center")

@@ -99,13 +99,11 @@ def show_filters(
     drift.png             what fine-tuning changed
 
     Args:
-        filters: to look at.
         folder: to write into; made where it is missing.
         options: layers, how many channels, how long.
         images: to look with; without them there are no patches, and channels are chosen by noise.
         picture: uint8 (3, S, S), for the maps; the first of the images by default.
         base: the filters that these were made from.
-        progress: called with how far the work is.
 
     Raises:
         FileError: it cannot be written there.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from zoo.errors import UsageError
 from zoo.files import write_atomically
 from zoo.plots.page_template import page_style, render_page
+from zoo.plots.png import encode_png
 from zoo.plots.style import DENSITY
 
 LEGIBLE_SCALE = 0.75  # of a picture's own size
@@ -89,7 +89,6 @@ def write_page(path: Path, report: PageContent) -> None:
 
     Args:
         path: the HTML file, written whole or not at all.
-        report: what it says.
 
     Raises:
         UsageError: a row of the table is not as long as its header, or a bar is not within 0 to 1.
@@ -134,7 +133,7 @@ def _as_shown(figures: Sequence[PageFigure]) -> list[_Shown]:
         _Shown(
             title=figure.title,
             caption=figure.caption,
-            png=_as_base64(figure.picture),
+            png=base64.b64encode(encode_png(figure.picture)).decode(),
             width=round(figure.picture.width / DENSITY),
             height=round(figure.picture.height / DENSITY),
             least=least[number],
@@ -142,9 +141,3 @@ def _as_shown(figures: Sequence[PageFigure]) -> list[_Shown]:
         )
         for number, figure in enumerate(figures)
     ]
-
-
-def _as_base64(picture: Image.Image) -> str:
-    held = io.BytesIO()
-    picture.save(held, "PNG", optimize=True)
-    return base64.b64encode(held.getvalue()).decode()

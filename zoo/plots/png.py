@@ -17,25 +17,25 @@ def save_png(image: Image.Image, path: Path, *, largest: int | None = None) -> P
 
     Args:
         image: RGB.
-        path: the file.
         largest: bytes; None: as many as it takes.
 
     Raises:
         FileError: it cannot be written there.
     """
-    content = _encode_png(image)
+    content = encode_png(image)
     largest = len(content) if largest is None else largest
     if len(content) > largest:
-        content = _encode_png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+        content = encode_png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
     small = image
     while len(content) > largest and min(small.size) > 64:
         small = small.resize((small.width * 4 // 5, small.height * 4 // 5), Image.Resampling.LANCZOS)
-        content = _encode_png(small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+        content = encode_png(small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
     write_atomically(path, content)
     return path
 
 
-def _encode_png(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
+    """The bytes of a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, DPI, INK, MUTED, PAPER, RULE, WARM, render_figure
+from zoo.plots.style import ACCENT, INK, MUTED, PAPER, WARM, new_figure, render_figure, style_axes, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zoo.evaluation import CandidateScore, Probe
 
 CUT_WIDTH = 190  # pixels a cut
+CUT_STYLE: dict[str, Any] = {"linewidth": 1.6, "elinewidth": 1.3, "capsize": 4, "zorder": 3}
+CUT_STYLE |= {"marker": "o", "markersize": 6, "markerfacecolor": PAPER, "markeredgewidth": 1.6}
 
 
 def draw_probe(probe: Probe) -> Image.Image:
@@ -34,12 +36,8 @@ def draw_probe(probe: Probe) -> Image.Image:
     """
     if not probe.cuts:
         raise UsageError("There are no cuts to draw.", "Probe a network that has some.")
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     width = max(1100, 330 + CUT_WIDTH * len(probe.cuts))
-    layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12)
-    figure = Figure(figsize=(width / DPI, 720 / DPI), dpi=DPI, facecolor=PAPER, layout=layout)
+    figure = new_figure(width, 720, w_pad=0.14, h_pad=0.12)
     axes = figure.subplots()
     names = [one.title for one in probe.cuts]
     _draw_cuts(axes, probe.cuts, colour=ACCENT, label=probe.filters)
@@ -53,24 +51,10 @@ def draw_probe(probe: Probe) -> Image.Image:
 def _draw_cuts(
     axes: Axes, results: Sequence[CandidateScore], *, colour: str, label: str, places: Sequence[float] | None = None
 ) -> None:
-    across = list(places) if places is not None else list(range(len(results)))
+    across = list(range(len(results))) if places is None else list(places)
     scores = [one.score for one in results]
     reach = [[one.score - one.low for one in results], [one.high - one.score for one in results]]
-    axes.errorbar(
-        across,
-        scores,
-        yerr=reach,
-        color=colour,
-        linewidth=1.6,
-        elinewidth=1.3,
-        capsize=4,
-        marker="o",
-        markersize=6,
-        markerfacecolor=PAPER,
-        markeredgewidth=1.6,
-        label=label,
-        zorder=3,
-    )
+    axes.errorbar(across, scores, yerr=reach, label=label, color=colour, **CUT_STYLE)
 
 
 def _draw_random(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
@@ -90,17 +74,7 @@ def _draw_pixels(axes: Axes, probe: Probe) -> None:
 def _mark_recommended(axes: Axes, probe: Probe, place: int) -> None:
     chosen = probe.cuts[place]
     axes.plot([place], [chosen.score], "o", color=ACCENT, markersize=10, zorder=4)
-    axes.annotate(
-        "recommended",
-        (place, chosen.high),
-        (0, 9),
-        textcoords="offset points",
-        ha="center",
-        fontsize=9,
-        color=ACCENT,
-        fontweight="bold",
-        annotation_clip=False,
-    )
+    write_at(axes, "recommended", (place, chosen.high), (0, 9), size=9, color=ACCENT, fontweight="bold", ha="center")
 
 
 def _style_axes(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
@@ -121,17 +95,10 @@ def _style_axes(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
         f"Where to cut {probe.filters} for {probe.dataset}",
         loc="left", fontsize=12, color=INK, fontweight="bold", pad=40, parse_math=False,
     )  # fmt: skip
-    axes.annotate(
-        f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}",
-        (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points",
-        fontsize=8.5, color=MUTED, parse_math=False, annotation_clip=False, linespacing=1.4,
-    )  # fmt: skip
-    axes.tick_params(axis="y", labelsize=8.5, colors=MUTED, length=0)
-    axes.tick_params(axis="x", length=0, pad=8)
-    axes.grid(axis="y", color=RULE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
+    said = f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"
+    write_at(axes, said, (0, 1), (0, 10), size=8.5, color=MUTED, xycoords="axes fraction", linespacing=1.4)
+    style_axes(axes, 8.5)
+    axes.tick_params(axis="x", pad=8)
     legend = axes.legend(
         frameon=False, fontsize=8.5, labelcolor=INK, handlelength=2.2, loc="center left", bbox_to_anchor=(1.0, 0.5)
     )

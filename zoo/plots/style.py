@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageFont
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = "#1d2b34"
@@ -51,6 +52,33 @@ def fit_text(text: str, pixels: int, room: float) -> str:
     while text and text_width(text + "…", pixels) > room:
         text = text[:-1]
     return text.rstrip() + "…"
+
+
+def new_figure(width: float, height: float, **layout: Any) -> Figure:
+    """A figure of so many pixels that makes room for its labels; `layout` as ConstrainedLayoutEngine takes it."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    engine = ConstrainedLayoutEngine(**layout)
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER, layout=engine)
+
+
+def style_axes(axes: Axes, size: float) -> None:
+    """Pale lines across and one below, no ticks; the numbers on the left are `size` points high."""
+    axes.tick_params(axis="y", labelsize=size, colors=MUTED)
+    axes.tick_params(length=0)
+    axes.grid(axis="y", color=RULE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+
+
+def write_at(
+    axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], *, size: float, **style: Any
+) -> None:
+    """Write `offset` points beside a place of a plot, outside of it too; `style` as matplotlib's texts have it."""
+    given = {"textcoords": "offset points", "annotation_clip": False, "parse_math": False, **style}
+    axes.annotate(text, place, offset, fontsize=size, **given)
 
 
 def render_figure(figure: Figure) -> Image.Image:

@@ -5,68 +5,56 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from zoo.contracts import Box, Categories, Cut, Multilabel, Target
+from zoo.contracts import Box, Categories, Multilabel
 from zoo.files import write_atomically
 from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
+from zoo.models import Model
 from zoo.plots import render_page
+from zoo.publish.lineage import without_folders
 from zoo.store import CARD_FILE
-from zoo.training import DatasetRecord, SplitsRecord
+from zoo.training import Run, RunRecord
 
 README = CARD_FILE
 CARD_TAG = "feature-filters"  # the tag that `zoo search` looks for
 CARD_TAGS = ("zoo", CARD_TAG)
 TASKS = {Categories: "image-classification", Multilabel: "image-classification", Box: "object-detection"}
 
-_CHECKSUM = re.compile(
-    r"\n<!-- zoo wrote this card ([0-9a-f]{16}); once it is edited, `zoo push` leaves it alone -->\n\Z"
-)
+CHECKSUM = "<!-- zoo wrote this card {}; once it is edited, `zoo push` leaves it alone -->"
+
+_CHECKSUM = re.compile(rf"\n{CHECKSUM.format('([0-9a-f]{16})')}\n\Z")
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _DATASET = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9](?:[\w.-]*\w)?")
 
 
 PICTURES = ("confusion", "curves", "patches", "dreams", "activations", "drift", "filters")  # that a card shows
+PicturePolicy = Literal["none", "open", "all"]  # which patches of pictures: none, those of an open licence, all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """The content of a model card."""
+class ExportOptions:
+    """Name, licences and options of an export."""
 
-    name: str
-    license: str
-    about: str
-    backbone: str
-    cut: Cut
-    size: int
-    dtype: str
-    parameters: int
-    use: str  # the argument of zoo.load in the example: "owner/name"
-    base: str | None  # published filters, by name
-    base_repo: str | None  # where the weights began, "owner/name" of the Hub
-    base_license: str | None
-    weights: str
-    dataset: DatasetRecord
-    dataset_license: str | None
-    splits: SplitsRecord
-    device: str
-    versions: Mapping[str, str]
-    crop: str  # in words; empty: whole pictures
-    uses_true_boxes: bool  # cropped to the true boxes: the scores do not hold for new pictures, which have none
-    seed: int
-    seconds: float
-    heads: Mapping[str, Target]
-    targets: Mapping[str, Target]  # of all heads that were trained
-    figures: Mapping[str, Any]
+    name: str = ""
+    license: str = ""
+    about: str = ""
+    use: str = ""  # the argument of zoo.load in the card's example; the name where not given
+    base_repo: str | None = None  # "owner/name" of the Hub, where the weights began
+    base_license: str | None = None
+    dataset_license: str | None = None
+    dtype: str = "float32"
+    heads: bool = True
+    pictures: PicturePolicy = "open"
 
 
-def write_card(path: Path, card: ModelCard) -> None:
-    """Write the card; every number in it comes from the run."""
-    pictures = {found.name for found in path.parent.glob("*.png")}
-    write_atomically(path, _with_checksum(f"{format_front_matter(_metadata(card))}\n{_body(card, pictures)}"))
+def write_card(path: Path, run: Run, model: Model, options: ExportOptions) -> None:
+    """Write the card of a run; every number in it comes from the run, its pictures lie beside it."""
+    text = f"{format_front_matter(_metadata(run, model, options))}\n{_body(path.parent, run, model, options)}"
+    write_atomically(path, f"{text}\n{CHECKSUM.format(_digest(text))}\n")
 
 
 def is_generated_card(content: bytes) -> bool:
@@ -81,33 +69,29 @@ def has_body(content: bytes) -> bool:
     return bool(_FRONT_MATTER.sub("", content.decode("utf-8", "replace"), count=1).strip())
 
 
-def _with_checksum(text: str) -> str:
-    return f"{text}\n<!-- zoo wrote this card {_digest(text)}; once it is edited, `zoo push` leaves it alone -->\n"
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _metadata(card: ModelCard) -> CardMetadata:
-    dataset = card.dataset.name.rpartition(":")[2]
+def _metadata(run: Run, model: Model, options: ExportOptions) -> CardMetadata:
+    dataset = run.record.dataset.name.rpartition(":")[2]
     return CardMetadata(
-        name=card.name,
-        license=card.license,
+        name=options.name,
+        license=options.license,
         library="zoo",
         tags=CARD_TAGS,
         task="image-feature-extraction",
-        base_model=card.base_repo,
+        base_model=options.base_repo,
         datasets=(dataset,) if _can_be_dataset(dataset) else (),
-        results=() if card.uses_true_boxes else tuple(_results(card, dataset)),
-        own={"backbone": card.backbone.rpartition("/")[2], "cut": card.cut.name},
+        results=() if run.uses_true_boxes else tuple(_results(run, model, dataset)),
+        own={"backbone": model.filters.backbone.rpartition("/")[2], "cut": model.filters.cut.name},
     )
 
 
-def _results(card: ModelCard, dataset: str) -> Iterator[EvaluationResult]:
-    for split, by_head in card.figures.items():
+def _results(run: Run, model: Model, dataset: str) -> Iterator[EvaluationResult]:
+    for split, by_head in run.metrics.items():
         for head, metrics in by_head.items():
-            task = TASKS.get(type(card.targets[head]), "other") if head in card.targets else "other"
+            task = TASKS.get(type(model.head(head).target), "other") if head in model.heads else "other"
             for metric, value in metrics.items():
                 if isinstance(value, float) and math.isfinite(value):
                     yield EvaluationResult(
@@ -121,42 +105,66 @@ def _can_be_dataset(name: str) -> bool:
     return fits and "--" not in name and ".." not in name and not name.endswith(".git")
 
 
-def _body(card: ModelCard, pictures: set[str]) -> str:
+def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
     scores = {
         f"{split}, {head}": {key: value for key, value in metrics.items() if isinstance(value, float)}
-        for split, by_head in card.figures.items()
+        for split, by_head in run.metrics.items()
         for head, metrics in by_head.items()
     }
+    targets = {name: model.head(name).target for name in model.heads} if options.heads else {}
     text = render_page(
         "card.md.j2",
         package="zoo.publish",
         escape=False,
-        card=card,
-        short=card.backbone.rpartition("/")[2],
-        origin=_describe_origin(card),
-        options=", ".join(f"{key} = {value}" for key, value in card.dataset.options.items()),
+        run=run,
+        record=run.record,
+        model=model,
+        options=options,
+        backbone=model.filters.backbone.rpartition("/")[2],
+        cut=model.filters.cut,
+        parameters=sum(parameter.numel() for parameter in model.filters.module.parameters()),
+        origin=_describe_origin(run.record, options),
+        crop=_describe_crop(run.record),
         scores=scores,
         columns=list(dict.fromkeys(column for figures in scores.values() for column in figures)),
-        classes={name: one.names for name, one in card.heads.items() if isinstance(one, Categories)},
-        shown=list(_pictures_to_show(pictures)),
+        classes={name: one.names for name, one in targets.items() if isinstance(one, Categories)},
+        shown=list(_pictures_to_show(folder)),
     )
     return text.rstrip() + "\n"
 
 
-def _pictures_to_show(pictures: set[str]) -> Iterator[tuple[str, str, str]]:
+def _pictures_to_show(folder: Path) -> Iterator[tuple[str, str, str]]:
     """What the card has to show: kind, layer and file; files that it does not know stay unmentioned."""
+    files = sorted(found.name for found in folder.glob("*.png"))
     for kind in PICTURES:
         pattern = rf"{kind}-(.+)\.png" if kind in ("patches", "dreams") else rf"{kind}()\.png"
-        yield from ((kind, found[1], file) for file in sorted(pictures) if (found := re.fullmatch(pattern, file)))
+        yield from ((kind, found[1], file) for file in files if (found := re.fullmatch(pattern, file)))
 
 
-def _describe_origin(card: ModelCard) -> str:
+def _describe_origin(record: RunRecord, options: ExportOptions) -> str:
     """`were fine-tuned from ...`, and where that is not on the Hub, which the metadata can name, that it is not."""
-    if card.base:
-        what = f"were fine-tuned from `{card.base}`"
-        what += f" (`{card.base_repo}`)" if card.base_repo else ", which has no repository of its own on the Hub"
-    elif card.weights == "random":
+    if record.base:
+        what = f"were fine-tuned from `{record.base.name}`"
+        what += f" (`{options.base_repo}`)" if options.base_repo else ", which has no repository of its own on the Hub"
+    elif record.weights == "random":
         return "began as random numbers"
     else:
-        what = f"began with `{card.weights}` weights" + (f" (`{card.base_repo}`)" if card.base_repo else "")
-    return what + (f", licence {card.base_license}" if card.base_license else "")
+        what = f"began with `{without_folders(record.weights)}` weights"
+        what += f" (`{options.base_repo}`)" if options.base_repo else ""
+    return what + (f", licence {options.base_license}" if options.base_license else "")
+
+
+def _describe_crop(record: RunRecord) -> str:
+    facts = record.crop
+    if facts is None:
+        return ""
+    what = f"the boxes of `{crop_name(record)}`" if facts.weights else "their true boxes"
+    return f"cropped first to {what}, with a margin of {facts.margin:g}"
+
+
+def crop_name(record: RunRecord) -> str | None:
+    """What `crop` named, without the author's folders."""
+    facts = record.crop
+    if facts is None:
+        return None
+    return facts.by if facts.source else Path(facts.by).name

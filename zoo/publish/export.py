@@ -8,10 +8,8 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -20,7 +18,8 @@ from zoo.files import as_file_error, sha256_of, write_atomically
 from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head, fetch
 from zoo.plots import draw_run_plots
 from zoo.progress import Progress, silent
-from zoo.publish.cards import README as CARD, ModelCard, write_card
+from zoo.publish.cards import README as CARD, ExportOptions, crop_name, write_card
+from zoo.publish.lineage import without_folders
 from zoo.publish.run_plots import draw_filter_plots
 from zoo.store import (
     HEADS_FILE,
@@ -28,6 +27,7 @@ from zoo.store import (
     MODEL_FILE,
     Artifact,
     CropEntry,
+    CutEntry,
     FileEntry,
     Lineage,
     Manifest,
@@ -37,24 +37,7 @@ from zoo.store import (
 )
 from zoo.training import Run, RunRecord, as_json, recipe_text
 
-PicturePolicy = Literal["none", "open", "all"]  # which patches of pictures: none, those of an open licence, all
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportOptions:
-    """Name, licences and options of an export."""
-
-    name: str = ""
-    license: str = ""
-    about: str = ""
-    use: str = ""  # the argument of zoo.load in the card's example; the name where not given
-    base_repo: str | None = None  # "owner/name" of the Hub, where the weights began
-    base_license: str | None = None
-    dataset_license: str | None = None
-    dtype: str = "float32"
-    heads: bool = True
-    pictures: PicturePolicy = "open"
 
 
 @contextlib.contextmanager
@@ -121,31 +104,30 @@ def export_run(part: Path, run: Run, options: ExportOptions, *, progress: Progre
 
 def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, progress: Progress) -> Manifest:
     crop = _crop_entry(run.record, options)
-    steps = ("weights", "golden features", "pictures", "card")
-    for number, step in enumerate(steps):
-        progress(f"publishing {options.name}", number, len(steps), step)
-        if step == "weights":
-            headers = _write_weights(part, model, options)
-        elif step == "golden features":
-            write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
-        elif step == "pictures":
-            _write_recipe_and_metrics(part, run)
-            draw_run_plots(part, run, model)
-            if options.pictures != "none":
-                _draw_filter_sheets(part, run, model, show_pictures=options.pictures == "all", progress=progress)
-        else:
-            write_card(part / CARD, _card(run, model, options))
+    title = f"publishing {options.name}"
+    progress(title, 0, 4, "weights")
+    headers = _write_weights(part, model, options)
+    progress(title, 1, 4, "golden features")
+    write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
+    progress(title, 2, 4, "pictures")
+    _write_recipe_and_metrics(part, run)
+    draw_run_plots(part, run, model)
+    if options.pictures != "none":
+        show = options.pictures == "all"
+        for note in draw_filter_plots(run, model.filters, part, show_pictures=show, progress=progress).notes:
+            warnings.warn(note, ZooWarning, stacklevel=2)
+    progress(title, 3, 4, "card")
+    write_card(part / CARD, run, model, options)
     manifest = _manifest(part, run, model, options, headers, crop)
     write_atomically(part / MANIFEST_FILE, manifest_to_bytes(manifest))
-    progress(f"publishing {options.name}", len(steps), len(steps))
+    progress(title, 4, 4)
     return manifest
 
 
 def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str, str]:
     """The weights in the published precision, which the model then has too. Returns the headers' hashes."""
-    dtype = DTYPES[options.dtype]
-    state = model.filters.module.state_dict()
-    tensors = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    weights, dtype = model.filters.module.state_dict(), DTYPES[options.dtype]
+    tensors = {name: one.to(dtype) if one.is_floating_point() else one for name, one in weights.items()}
     headers = {"header_sha256": write_tensors(part / MODEL_FILE, tensors, {"zoo.name": options.name}).digest}
     model.filters.module.load_state_dict(tensors)
     if options.heads:
@@ -157,60 +139,15 @@ def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str
 def _write_recipe_and_metrics(part: Path, run: Run) -> None:
     """The recipe without the author's paths, and the metrics with what they depend on."""
     recipe = run.recipe
-    data = recipe.data.model_copy(update={"root": None, "crop": _crop_name(run.record)})
+    data = recipe.data.model_copy(update={"root": None, "crop": crop_name(run.record)})
     filters = recipe.filters
-    private = {
-        key: Path(text).name for key in ("name", "weights") if Path(text := getattr(filters, key) or "").is_absolute()
-    }
+    private = {key: without_folders(text) for key in ("name", "weights") if (text := getattr(filters, key)) is not None}
     filters = filters.model_copy(update=private)
     write_atomically(part / "recipe.toml", recipe_text(recipe.model_copy(update={"data": data, "filters": filters})))
     said = as_json(run.record)
     facts = {key: said[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
     content = {"figures": run.metrics, "seed": recipe.seed, **facts, "history": run.history}
     write_atomically(part / "metrics.json", json.dumps(content, indent=1) + "\n")
-
-
-def _draw_filter_sheets(part: Path, run: Run, model: Model, *, show_pictures: bool, progress: Progress) -> None:
-    """Draw what the filters see, and warn of what could not be drawn, or may not."""
-    run_plots = draw_filter_plots(run, model.filters, part, show_pictures=show_pictures, progress=progress)
-    for note in run_plots.notes:
-        warnings.warn(note, ZooWarning, stacklevel=2)
-
-
-def _card(run: Run, model: Model, options: ExportOptions) -> ModelCard:
-    record = run.record
-    return ModelCard(
-        name=options.name,
-        license=options.license,
-        about=options.about,
-        backbone=model.filters.backbone,
-        cut=model.filters.cut,
-        size=model.size,
-        dtype=options.dtype,
-        parameters=sum(parameter.numel() for parameter in model.filters.module.parameters()),
-        use=options.use or options.name,
-        base=record.base.name if record.base else None,
-        base_repo=options.base_repo,
-        base_license=options.base_license,
-        weights=_weights_text(record),
-        dataset=record.dataset,
-        dataset_license=options.dataset_license,
-        splits=record.splits,
-        crop=_describe_crop(record),
-        uses_true_boxes=run.uses_true_boxes,
-        device=record.device,
-        versions=record.versions,
-        seed=run.recipe.seed,
-        seconds=record.seconds,
-        heads={name: model.head(name).target for name in model.heads} if options.heads else {},
-        targets={name: model.head(name).target for name in model.heads},
-        figures=run.metrics,
-    )
-
-
-def _weights_text(record: RunRecord) -> str:
-    """Where the weights began, without the author's paths."""
-    return Path(record.weights).name if Path(record.weights).is_absolute() else record.weights
 
 
 def _manifest(
@@ -222,20 +159,13 @@ def _manifest(
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    cut = filters.cut
     return Manifest(
         name=options.name,
         about=options.about,
         license=options.license,
         backbone=filters.backbone,
         backbone_package=record.model.backbone_package,
-        cut={  # type: ignore[arg-type]
-            "name": cut.name,
-            "node": cut.node,
-            "channels": cut.channels,
-            "stride": cut.stride,
-            "layout": cut.layout,
-        },
+        cut={key: getattr(filters.cut, key) for key in CutEntry.model_fields},  # type: ignore[arg-type]
         input={"size": model.size, "mean": filters.input.mean, "std": filters.input.std},  # type: ignore[arg-type]
         dtype=options.dtype,  # type: ignore[arg-type]
         heads=tuple(describe_head(model, name) for name in model.heads) if options.heads else (),
@@ -244,7 +174,7 @@ def _manifest(
             base=record.base.name if record.base else None,
             base_manifest=record.base_manifest,
             base_license=options.base_license,
-            weights=_weights_text(record),
+            weights=without_folders(record.weights),
             dataset=record.dataset.name,
             dataset_fingerprint=record.fingerprint,
             dataset_license=options.dataset_license,
@@ -276,41 +206,19 @@ def _crop_entry(record: RunRecord, options: ExportOptions) -> CropEntry | None:
     return CropEntry(locator=source, manifest=facts.manifest, head=facts.head, margin=facts.margin)
 
 
-def _crop_name(record: RunRecord) -> str | None:
-    """What `crop` named, without the author's folders."""
-    facts = record.crop
-    if facts is None:
-        return None
-    return facts.by if facts.source else Path(facts.by).name
-
-
-def _describe_crop(record: RunRecord) -> str:
-    facts = record.crop
-    if facts is None:
-        return ""
-    what = f"the boxes of `{_crop_name(record)}`" if facts.weights else "their true boxes"
-    return f"cropped first to {what}, with a margin of {facts.margin:g}"
-
-
 def _find_plugin_versions(record: RunRecord) -> dict[str, str]:
     packages = {record.dataset.package, record.model.backbone_package}
     packages |= {head.package for head in record.model.heads}
     found = {}
     for package in sorted(packages - {""}):
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
 def _replace_folder(part: Path, folder: Path) -> None:
     """Put the new folder in the old one's place; the old one is removed only once the new one is in place."""
     if not folder.exists():
-        part.replace(folder)
-        return
-    if not any(folder.iterdir()):
-        folder.rmdir()
         part.replace(folder)
         return
     old = folder.with_name(f".{folder.name}.old")

@@ -74,7 +74,6 @@ def check_lineage(
     """Refuse a licence that what the filters are made from does not allow.
 
     Args:
-        license: of the filters.
         base: what the weights began as.
         dataset: what they were trained on.
         base_dataset: what the base was trained on.

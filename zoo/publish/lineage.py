@@ -79,7 +79,6 @@ def settle_licences(
     """Find the licence to publish under, and check that the lineage allows it.
 
     Args:
-        ancestry: of the filters.
         license: the requested one; the base's own where not given.
         base_license, dataset_license: what the publisher knows better.
         ask: reads the licence in a repository's card on the Hub; None: offline, where weights of unknown licence pass.
@@ -91,33 +90,31 @@ def settle_licences(
     base = check_licence(base_license, argument="base_license") if base_license else ancestry.base_license
     if not base and not fresh and ancestry.repo and ask:
         base = ask(ancestry.repo)
-    dataset = (
-        check_licence(dataset_license, argument="dataset_license") if dataset_license else ancestry.dataset_license
-    )
+    dataset = ancestry.dataset_license
+    if dataset_license:
+        dataset = check_licence(dataset_license, argument="dataset_license")
     wanted = license or base
     if not wanted:
         raise UsageError("No licence is known to publish under.", "Say `license='apache-2.0'`, cc-by-4.0 or another.")
     own = check_licence(wanted)
-    began = Path(ancestry.weights).name if Path(ancestry.weights).is_absolute() else ancestry.weights
-    what = f"the base filters {ancestry.base!r}" if ancestry.base else f"the weights {began!r}"
+    base_title = (
+        f"the base filters {ancestry.base!r}" if ancestry.base else f"the weights {without_folders(ancestry.weights)!r}"
+    )
+    data_title, base_data_title = f"the pictures of {ancestry.dataset!r}", "the pictures that the base was trained on"
+    base_data = ancestry.base_dataset_license
     must = ancestry.base is not None or ask is not None
     check_lineage(
         own,
-        base=None if fresh else Origin(what=what, license=base, argument="base_license", must_be_known=must),
-        dataset=Origin(
-            what=f"the pictures of {ancestry.dataset!r}",
-            license=dataset,
-            argument="dataset_license",
-            must_be_known=False,
-        ),
-        base_dataset=Origin(
-            what="the pictures that the base was trained on",
-            license=ancestry.base_dataset_license,
-            argument="",
-            must_be_known=False,
-        ),
+        base=None if fresh else Origin(what=base_title, license=base, argument="base_license", must_be_known=must),
+        dataset=Origin(what=data_title, license=dataset, argument="dataset_license", must_be_known=False),
+        base_dataset=Origin(what=base_data_title, license=base_data, argument="", must_be_known=False),
     )
     return SettledLicences(own=own, base=base or None, dataset=dataset or None)
+
+
+def without_folders(weights: str) -> str:
+    """The name of a file of weights without the author's folders; other weights as they are called."""
+    return Path(weights).name if Path(weights).is_absolute() else weights
 
 
 def _find_repository(weights: str, backbone: str) -> str | None:

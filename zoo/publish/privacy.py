@@ -96,7 +96,6 @@ def check_privacy(
 
     Args:
         files: by their published names.
-        known: of the author and the machine.
         allow: texts that may be published all the same.
         texts: that are published too and lie in no file, by what they are ("the commit's message").
 

@@ -118,25 +118,22 @@ class RepositoryUpload:
             return self._pushed(None, changes, notes)
         if any(one.name == cards.README and one.what in ("new", "changed") for one in changes):
             validate_card(self.files[cards.README].read_text("utf-8", "replace"), remote)
-        commit = self._send(changes, progress)
+        verb = "Update" if remote.files.get(MANIFEST_FILE) else "Publish"
+        commit = commit_changes(
+            remote,
+            self.files,
+            changes,
+            private=options.private,
+            create_pr=options.create_pr,
+            message=options.message or f"{verb} {self.manifest.name}",
+            progress=progress,
+        )
         progress("reading back", 0, 1)
         verify_commit(remote, commit.sha, self.files, gone=gone, small=MANIFEST_FILE)
         progress("reading back", 1, 1)
         if options.tag:
             create_tag(remote, options.tag, commit.sha)
         return self._pushed(commit, changes, notes)
-
-    def _send(self, changes: tuple[FileChange, ...], progress: Progress) -> PushedCommit:
-        verb = "Update" if self.remote.files.get(MANIFEST_FILE) else "Publish"
-        return commit_changes(
-            self.remote,
-            self.files,
-            changes,
-            private=self.options.private,
-            create_pr=self.options.create_pr,
-            message=self.options.message or f"{verb} {self.manifest.name}",
-            progress=progress,
-        )
 
     def _pushed(self, commit: PushedCommit | None, changes: tuple[FileChange, ...], notes: list[str]) -> PushResult:
         pull = commit.pull_request if commit else None

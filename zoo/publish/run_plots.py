@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from zoo.progress import Progress, silent
 from zoo.publish.licences import forbids_derivatives
 from zoo.training import FILTERS_FILE, Run, reopen_dataset
 
-CHANNELS, STEPS = 6, 64
-VISUALIZATION_GFLOP = 700.0  # GFLOP of the feature visualisations at most, about eight seconds of a core
+# The feature visualisations take about eight seconds of a core.
+CARD_SHEETS = FilterSheetOptions(channels=6, steps=64, max_gflop=700.0, title="", largest=LARGEST_PNG, device="cpu")
 MOST_PICTURES = 256  # that are searched for patches, where they cost no more than
 SEARCH_GFLOP = 400.0  # GFLOP
 CACHE_FOLDER = ".card-pictures"  # in the run's folder
@@ -51,11 +51,7 @@ def draw_filter_plots(
     pictures only give the feature visualisations their colours, and nothing of them is drawn.
 
     Args:
-        run: finished.
-        filters: its own, as they are published.
-        folder: to write into.
         show_pictures: draw patches and maps of pictures of any licence.
-        progress: called with how far the work is.
     """
     licence = str(run.record.dataset.license or "").lower()
     is_open = licence not in UNKNOWN_LICENCES and not forbids_derivatives(licence)
@@ -102,16 +98,7 @@ def _draw_plots(run: Run, filters: Filters, part: Path, *, may_show_pictures: bo
             f"No licence of the pictures of {dataset!r} is known that lets them be shown: the card has no patches of "
             "them. Pass `pictures='all'` if everybody may see them."
         )
-    options = FilterSheetOptions(
-        layers=(filters.cut.name,),
-        channels=CHANNELS,
-        steps=STEPS,
-        max_gflop=VISUALIZATION_GFLOP,
-        may_show_pictures=may_show_pictures,
-        title="",
-        largest=LARGEST_PNG,
-        device="cpu",
-    )
+    options = replace(CARD_SHEETS, layers=(filters.cut.name,), may_show_pictures=may_show_pictures)
     base = load_base(run, notes)
     try:
         with _one_thread():
@@ -148,11 +135,8 @@ def validation_pictures(
     """Some of the pictures that the run validated with, from its decoded cache.
 
     Args:
-        run: the run.
-        filters: what they are fed to.
         notes: a line why there are none is added.
         limit: at most so many, evenly spread; 0: all.
-        progress: called with how far the decoding is, where it has to be done again.
 
     Returns:
         None where the pictures are gone, or are others now.
@@ -192,5 +176,5 @@ def _cache_key(run: Run, filters: Filters, *, may_show_pictures: bool) -> str:
     # Tells weights that were rounded for publishing from those that were not.
     total = float(sum(parameter.detach().double().abs().sum() for parameter in filters.module.parameters()))
     facts = [version("filterzoo"), status.st_size, status.st_mtime_ns, dtype, total, may_show_pictures]
-    facts += [CHANNELS, STEPS, VISUALIZATION_GFLOP, MOST_PICTURES, SEARCH_GFLOP]
+    facts += [CARD_SHEETS.channels, CARD_SHEETS.steps, CARD_SHEETS.max_gflop, MOST_PICTURES, SEARCH_GFLOP]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

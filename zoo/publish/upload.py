@@ -14,15 +14,8 @@ from zoo.files import sha256_of, write_atomically
 from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, read_licence
 from zoo.models import fetch
 from zoo.progress import Progress, silent
-from zoo.publish.export import (
-    DTYPES,
-    ExportOptions,
-    PicturePolicy,
-    check_target_folder,
-    export_run,
-    move_into_place,
-    staging_folder,
-)
+from zoo.publish.cards import ExportOptions, PicturePolicy
+from zoo.publish.export import DTYPES, check_target_folder, export_run, move_into_place, staging_folder
 from zoo.publish.lineage import Ancestry, SettledLicences, ancestry_of_manifest, ancestry_of_run, settle_licences
 from zoo.publish.repository import PushResult, RepositoryUpload, UploadOptions
 from zoo.store import CARD_FILE, MANIFEST_FILE, NAME_PATTERN, Artifact, FileEntry, manifest_to_bytes
@@ -89,7 +82,6 @@ def push(
         repo: `owner/name`, made where it is missing.
         revision: the branch, made where it is missing; `main` by default.
         token: `HF_TOKEN` or the stored login where not given.
-        progress: told how far the work is.
         options: `name`, `license`, `dtype` and the others of `PushOptions`, as arguments of their own.
 
     Returns:

@@ -36,6 +36,7 @@ from .manifest import (
     MANIFEST_LIMIT as MANIFEST_LIMIT,
     MODEL_FILE as MODEL_FILE,
     CropEntry as CropEntry,
+    CutEntry as CutEntry,
     FileEntry as FileEntry,
     HeadEntry as HeadEntry,
     Lineage as Lineage,

@@ -66,9 +66,7 @@ def entry_of(manifest: Manifest, digest: str, source: str, *, name: str | None =
     """A registry's entry for published filters.
 
     Args:
-        manifest: what is said of them.
         digest: of their `config.json`, "sha256:…".
-        source: where they lie, as text.
         name: what they are called there; as the manifest says where not given.
     """
     return RegistryEntry(
@@ -169,7 +167,6 @@ def read_backbone_tensors(
     """The truncated backbone's tensors, only those asked for: mapped from this disk, or read by ranges.
 
     Args:
-        published: what to read.
         names: of the tensors; all where not given.
         verify: compare each with its hash. The header is always compared with the manifest.
         progress: told the bytes of a remote file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,27 @@ from zoo.store.registry import package_folders
 from zoo.store.source import ByteRange, Source, check_file_name, read_byte_ranges, read_small_file
 
 
+class _DiskSource(Source):
+    """A source whose files lie on this disk: they are read from where `local_path` says."""
+
+    @abstractmethod
+    def local_path(self, name: str) -> Path: ...
+
+    def size(self, name: str) -> int:
+        return self.local_path(name).stat().st_size
+
+    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
+        return self.local_path(name)
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        return read_small_file(self.local_path(name), limit=limit)
+
+    def read_ranges(self, name: str, ranges: Sequence[ByteRange], *, progress: Progress = silent) -> list[memoryview]:
+        return read_byte_ranges(self.local_path(name), ranges)
+
+
 @dataclass(frozen=True, slots=True)
-class FolderSource(Source):
+class FolderSource(_DiskSource):
     """A folder of this machine. A symlink that leaves it is refused."""
 
     folder: Path
@@ -54,21 +74,9 @@ class FolderSource(Source):
             problem = f"it cannot be listed ({error.strerror or error})"
             raise FileError(self.text, problem, "Check the path.") from error
 
-    def size(self, name: str) -> int:
-        return self.local_path(name).stat().st_size
-
-    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
-        return self.local_path(name)
-
-    def read(self, name: str, *, limit: int) -> bytes:
-        return read_small_file(self.local_path(name), limit=limit)
-
-    def read_ranges(self, name: str, ranges: Sequence[ByteRange], *, progress: Progress = silent) -> list[memoryview]:
-        return read_byte_ranges(self.local_path(name), ranges)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackageSource(Source):
+class PackageSource(_DiskSource):
     """A folder inside an installed package; nothing of the package is imported."""
 
     module: str  # "zoo_filters"
@@ -99,18 +107,6 @@ class PackageSource(Source):
     def names(self) -> list[str]:
         return self.folder.names()
 
-    def size(self, name: str) -> int:
-        return self.folder.size(name)
-
-    def fetch(self, name: str, *, progress: Progress = silent, again: bool = False) -> Path:
-        return self.folder.local_path(name)
-
-    def read(self, name: str, *, limit: int) -> bytes:
-        return self.folder.read(name, limit=limit)
-
-    def read_ranges(self, name: str, ranges: Sequence[ByteRange], *, progress: Progress = silent) -> list[memoryview]:
-        return self.folder.read_ranges(name, ranges)
-
 
 def _real(path: Path) -> Path:
     try:
@@ -122,10 +118,5 @@ def _real(path: Path) -> Path:
 
 
 def _in_hub_cache(root: Path, real: Path) -> bool:
-    """Whether a link is one that the Hub's client made: from `snapshots/<commit>` to a file in its own `blobs`.
-
-    Args:
-        root: the snapshot's folder, with its links resolved.
-        real: what the link means in the end; a blob that is itself a link elsewhere does not count.
-    """
+    """Whether a link of a snapshot leads into its own `blobs`, as the Hub's client makes them; all links resolved."""
     return root.parent.name == "snapshots" and real.parent == root.parents[1] / "blobs"

@@ -30,6 +30,7 @@ MOST_DELIMITERS = 200_000  # commas and opening brackets, those in texts too: 10
 MOST_VALUES = 10_000  # class names not counted; each one that is wrong costs a kilobyte until it is reported
 LARGEST_SIDE = 4_096  # pixels
 MANIFEST_FORMAT = 1
+TOO_MANY_VALUES = "holds more values than filters need."
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -136,9 +137,8 @@ class FileEntry(_ManifestModel):
 class Manifest(_ManifestModel):
     """All of `config.json`."""
 
-    format_version: Annotated[int, Field(ge=MANIFEST_FORMAT, le=MANIFEST_FORMAT)] = (
-        MANIFEST_FORMAT  # a Literal would take `true` for 1
-    )
+    # A Literal would take `true` for 1.
+    format_version: Annotated[int, Field(ge=MANIFEST_FORMAT, le=MANIFEST_FORMAT)] = MANIFEST_FORMAT
     library: Literal["zoo"] = "zoo"
     name: Name
     about: Prose = ""
@@ -172,9 +172,7 @@ class Manifest(_ManifestModel):
             faults.append(f"files does not name {MODEL_FILE}")
         if folders & {MANIFEST_FILE, *self.files}:
             faults.append("a name in files is a file and a folder")
-        if (HEADS_FILE in self.files) != (self.heads_header_sha256 is not None) or bool(self.heads) != (
-            HEADS_FILE in self.files
-        ):
+        if len({HEADS_FILE in self.files, self.heads_header_sha256 is not None, bool(self.heads)}) > 1:
             faults.append(f"heads, heads_header_sha256 and {HEADS_FILE} come together or not at all")
         if len({head.name for head in self.heads}) != len(self.heads):
             faults.append("two heads have one name")
@@ -188,49 +186,34 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
 
     What it holds is counted before and after it is parsed, so that a small hostile one does not grow large.
 
-    Args:
-        raw: its bytes.
-        where: where they came from, for messages.
-
     Raises:
         IntegrityError: too large, no JSON, made by a newer zoo, or with fields that are wrong; all are named.
     """
     if len(raw) > MANIFEST_LIMIT:
-        raise IntegrityError(
-            f"{where}: {MANIFEST_FILE} has {len(raw)} bytes, where {MANIFEST_LIMIT} are allowed.",
-            "Do not use these files.",
-        )
+        said = f"has {len(raw)} bytes, where {MANIFEST_LIMIT} are allowed."
+        raise _refusal(where, said, "Do not use these files.")
     if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > MOST_DELIMITERS:
-        raise _too_many_values_error(where)
+        raise _refusal(where, TOO_MANY_VALUES, "Do not use these files.")
     try:
         said = parse_json(raw)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(
-            f"{where}: {MANIFEST_FILE} is no JSON ({_short(str(error))}).", "Fetch it again."
-        ) from error
+        raise _refusal(where, f"is no JSON ({_short(str(error))}).", "Fetch it again.") from error
     version = said.get("format_version") if isinstance(said, dict) else None
     if type(version) is int and version > MANIFEST_FORMAT:
-        raise IntegrityError(
-            f"{where}: {MANIFEST_FILE} has the format {_short(str(version))}, made by a newer zoo.",
-            "Run `pip install --upgrade filterzoo`.",
-        )
+        found = f"has the format {_short(str(version))}, made by a newer zoo."
+        raise _refusal(where, found, "Run `pip install --upgrade filterzoo`.")
     if not isinstance(said, dict) or said.get("library") != "zoo":
-        raise IntegrityError(
-            f"{where}: {MANIFEST_FILE} is not of filters that zoo has published.", "Name others: `zoo list`."
-        )
+        raise _refusal(where, "is not of filters that zoo has published.", "Name others: `zoo list`.")
     if _count_values(said) > MOST_VALUES:
-        raise _too_many_values_error(where)
+        raise _refusal(where, TOO_MANY_VALUES, "Do not use these files.")
     try:
         return Manifest.model_validate_json(raw)
     except ValidationError as error:
-        faults = [
-            _describe_fault(one["loc"], one["msg"]) for one in error.errors(include_url=False, include_input=False)
-        ]
+        wrong = error.errors(include_url=False, include_input=False)
+        faults = [_describe_fault(one["loc"], one["msg"]) for one in wrong]
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
-        raise IntegrityError(
-            f"{where}: {MANIFEST_FILE} is wrong: {'; '.join(faults[:5])}{more}.",
-            "Fetch it again, or tell its publisher.",
-        ) from error
+        listed = f"is wrong: {'; '.join(faults[:5])}{more}."
+        raise _refusal(where, listed, "Fetch it again, or tell its publisher.") from error
 
 
 def manifest_to_bytes(manifest: Manifest) -> bytes:
@@ -258,8 +241,8 @@ def _are_texts(said: Any) -> bool:
     return isinstance(said, list) and all(isinstance(one, str) for one in said)
 
 
-def _too_many_values_error(where: str) -> IntegrityError:
-    return IntegrityError(f"{where}: {MANIFEST_FILE} holds more values than filters need.", "Do not use these files.")
+def _refusal(where: str, problem: str, remedy: str) -> IntegrityError:
+    return IntegrityError(f"{where}: {MANIFEST_FILE} {problem}", remedy)
 
 
 def _describe_fault(place: tuple[int | str, ...], message: str) -> str:

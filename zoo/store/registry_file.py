@@ -53,7 +53,6 @@ def read_registry(path: Path, *, origin: str | None = None) -> dict[str, Registr
     """All entries of one file, checked.
 
     Args:
-        path: the registry.toml.
         origin: who says it; the path where not given.
 
     Raises:
@@ -105,10 +104,6 @@ def _read_tables(path: Path) -> Tables:
 
 def parse_tables(text: str, path: Path) -> Tables:
     """The tables of a registry's text by name, checked.
-
-    Args:
-        text: all of the file.
-        path: where it lies, for messages.
 
     Raises:
         FileError: it is no TOML, or has entries that are wrong; the message names the lines.

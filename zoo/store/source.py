@@ -22,28 +22,16 @@ def check_file_name(name: str, where: str) -> str:
     Raises:
         IntegrityError: anything else, with the reason.
     """
-    parts = name.split("/")
-    bad = "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts)
-    if (
-        bad
-        or len(name) > LONGEST_NAME
-        or any(_encoded_length(part) > LONGEST_PART for part in parts)
-        or _has_control_characters(name)
-    ):
+    control = any(one < " " or "\x7f" <= one < "\xa0" or "\ud800" <= one <= "\udfff" for one in name)
+    bad = control or "\\" in name or ":" in name or len(name) > LONGEST_NAME
+    for part in name.split("/"):
+        bad = bad or part in ("", ".", "..") or len(part.encode(errors="surrogatepass")) > LONGEST_PART
+    if bad:
         short = name if len(name) <= 100 else f"{name[:100]}…"
         raise IntegrityError(
             f"{where} names the file {short!r}, which is not a path inside it.", "Do not use these files."
         )
     return name
-
-
-def _encoded_length(part: str) -> int:
-    return len(part.encode(errors="surrogatepass"))
-
-
-def _has_control_characters(name: str) -> bool:
-    """Whether it has control characters or halves of a surrogate pair."""
-    return any(one < " " or "\x7f" <= one < "\xa0" or "\ud800" <= one <= "\udfff" for one in name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +64,6 @@ class Source(ABC):
         """The whole file on this disk, fetched if need be.
 
         Args:
-            name: the file.
             progress: told the bytes.
             again: whether a cached copy is thrown away (its bytes were wrong).
         """

@@ -11,22 +11,10 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from zoo.errors import MissingFileError, UsageError
+from zoo.errors import UsageError
 from zoo.store.hub_source import HubSource
 from zoo.store.local_source import FolderSource, PackageSource
-from zoo.store.source import ByteRange, Repository, Source, check_file_name
-
-__all__ = [
-    "ByteRange",
-    "FolderSource",
-    "HubSource",
-    "MissingFileError",
-    "PackageSource",
-    "Repository",
-    "Source",
-    "check_file_name",
-    "parse_source",
-]
+from zoo.store.source import Source, check_file_name
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 LONGEST_TEXT = 1_000  # characters
@@ -92,9 +80,9 @@ def _parse_local(text: str, base: Path) -> Source | None:
     if text.startswith("file:"):
         try:
             url = urlsplit(text)
-        except ValueError as error:  # file://[
-            raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.") from error
-        if url.netloc not in ("", "localhost") or not url.path:
+        except ValueError:  # file://[
+            url = None
+        if url is None or url.netloc not in ("", "localhost") or not url.path:
             raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.")
         from urllib.request import url2pathname  # a long import
 

@@ -94,9 +94,6 @@ def list_caches(cache_dir: Path | None = None) -> CacheContents:
     """List the caches. Nothing is changed, no weights are read, and nothing is asked of the Hub.
 
     Of the Hub's cache, which other libraries use too, only what holds our manifest or safetensors files is listed.
-
-    Args:
-        cache_dir: the Hub's cache; `HF_HUB_CACHE` where not given.
     """
     cache = cache_folder(cache_dir)
     problems: list[str] = []

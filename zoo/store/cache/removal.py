@@ -28,7 +28,6 @@ def plan_named(contents: CacheContents, wanted: Sequence[CacheSelector], refused
     """All that lies here of these names: their revisions, interrupted downloads, and cached byte ranges.
 
     Args:
-        contents: of the caches.
         wanted: what is named; other people's repositories may be.
         refused: why something cannot be removed is added here.
 

@@ -25,7 +25,6 @@ class CacheSelector:
         """Whether this revision is meant. Of a commit 7 digits suffice.
 
         Args:
-            repo: "owner/name".
             commit: the revision, 40 hex digits.
             refs: the branches and tags that meant it last.
         """

@@ -14,6 +14,8 @@ import click
 from zoo.cli.console import (
     PATH,
     fields_of,
+    format_count,
+    format_size,
     json_option,
     print_json,
     print_table,
@@ -31,23 +33,6 @@ if TYPE_CHECKING:
 cache_dir_option = click.option(
     "--cache-dir", type=PATH, metavar="DIR", help="The cache of downloads; HF_HUB_CACHE by default."
 )
-
-
-def format_size(size: int) -> str:
-    """Bytes for people: `512 B`, `1.2 kB`, `553.4 MB`."""
-    if size < 1000:
-        return f"{size} B"
-    amount = float(size)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.95:
-            return f"{amount:.1f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def format_count(number: int, what: str) -> str:
-    """`1 file`, `2 files`, `12,000 files`."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 @click.group()

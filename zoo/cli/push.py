@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.cache import format_count, format_size
-from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli.console import (
+    PATH,
+    fields_of,
+    format_count,
+    format_size,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    quiet_option,
+    say,
+)
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
 from zoo.store import add_entry, format_entry, read_registry

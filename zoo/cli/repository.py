@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.cache import format_size
-from zoo.cli.console import fields_of, print_facts, print_json, say
+from zoo.cli.console import fields_of, format_size, print_facts, print_json, say
 from zoo.errors import FetchError, IntegrityError, MissingFileError, UsageError, ZooError
 from zoo.store import NAME_PATTERN
 

@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from zoo_quickstart import COMPARED_NETWORKS, SIDE, ComparedNetwork
 
-from zoo.quickstart import COMPARED_NETWORKS, SIDE, ComparedNetwork
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
 from zoo.training.runs import Run

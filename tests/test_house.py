@@ -27,7 +27,7 @@ LAYERS = (
     ("evaluation",),
     ("builtin", "plots"),
     ("publish",),
-    ("quickstart", "__init__"),
+    ("__init__",),
     ("cli",),
     ("__main__",),
 )
@@ -50,7 +50,18 @@ RETIRED_NAMES = {
 }
 
 PUBLIC_MODULES = {"errors", "progress", "files", "testing"}  # for plugins, beside the packages' front doors
-PLUGIN_PACKAGES = {"data", "embedding", "evaluation", "interpret", "models", "networks", "plots", "training", "cli"}
+PLUGIN_PACKAGES = {
+    "data",
+    "embedding",
+    "evaluation",
+    "interpret",
+    "models",
+    "networks",
+    "plots",
+    "store",
+    "training",
+    "cli",
+}
 
 FILES = sorted([*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")])
 SOURCES = [path for path in FILES if path.suffix == ".py"]

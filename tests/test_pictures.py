@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
+from zoo_quickstart.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
 
 from zoo.errors import UsageError
 from zoo.plots.confusion import draw_confusion
 from zoo.plots.contact_sheet import draw_neighbours, draw_sheet
 from zoo.plots.curves import draw_curves
 from zoo.plots.grid import draw_filters
-from zoo.plots.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
 from zoo.plots.style import ACCENT, INK, WARM, fit_text, text_width
 
 
@@ -234,7 +234,7 @@ def test_drawing_never_imports_pyplot() -> None:
     code = (
         "import sys, numpy as np\n"
         "from zoo.plots.confusion import draw_confusion\n"
-        "import zoo.plots.grid, zoo.plots.contact_sheet, zoo.plots.curves, zoo.plots.page\n"
+        "import zoo.plots.grid, zoo.plots.contact_sheet, zoo.plots.curves\n"
         "assert 'matplotlib' not in sys.modules\n"
         "draw_confusion(np.eye(2, dtype=int), ['a', 'b'])\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules\n"

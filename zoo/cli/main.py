@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start here": {
-        "quickstart": (
-            "zoo.cli.quickstart:quickstart",
-            "The whole tour in a minute: fetch, fine-tune, compare, publish, search. Nothing is downloaded.",
-        ),
         "doctor": (
             "zoo.cli.doctor:doctor",
             "Versions, devices and plugins of this installation, and what is wrong with it.",
@@ -75,7 +71,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
-PACKAGES = {"gallery": "zoo-gallery", "saliency": "zoo-saliency"}  # which first-party package brings a command
+PACKAGES = {
+    name: f"zoo-{name}" for name in ("quickstart", "gallery", "saliency")
+}  # which first-party package brings a command
 
 
 class LazyGroup(click.Group):

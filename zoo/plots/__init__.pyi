@@ -8,17 +8,8 @@ from .filter_sheets import (
     show_filters as show_filters,
 )
 from .grid import draw_filters as draw_filters
-from .page import (
-    PageBar as PageBar,
-    PageBars as PageBars,
-    PageCommand as PageCommand,
-    PageContent as PageContent,
-    PageFigure as PageFigure,
-    PageTable as PageTable,
-    write_page as write_page,
-)
-from .page_template import page_style as page_style, render_page as render_page
-from .png import LARGEST_PNG as LARGEST_PNG, save_png as save_png
+from .page import page_style as page_style, render_page as render_page
+from .png import LARGEST_PNG as LARGEST_PNG, encode_png as encode_png, save_png as save_png
 from .probe import draw_probe as draw_probe
 from .runs import draw_run_plots as draw_run_plots
 from .style import (

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.console import PATH, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli import json_option, print_json, print_table, progress_bars, quiet_option, say
 
 
 @click.command()
-@click.option("-o", "--out", type=PATH, help="The folder; quickstart by default, or quickstart-2, ….")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="The folder; quickstart by default, or quickstart-2, …."
+)
 @click.option("--seed", type=int, default=0, help="The seed of pictures and trainings.")
 @json_option
 @quiet_option
@@ -24,7 +26,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     """
     started = time.monotonic()
     say("Fetch, fine-tune, compare, publish and search, on drawn plankton; about a minute on two cores.\n")
-    from zoo.quickstart import run_quickstart
+    from zoo_quickstart.tour import run_quickstart
 
     with progress_bars(quiet=quiet) as progress:
         result = run_quickstart(out or _free_folder(), seed=seed, progress=progress, say=say)

@@ -11,29 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from zoo_plankton import Plankton
 
+import zoo
 from zoo.data import open_dataset
 from zoo.embedding import Embeddings
-from zoo.errors import FileError, MissingPluginError, UnknownNameError
+from zoo.errors import FileError
 from zoo.models import Filters, check_golden, fetch, load
-from zoo.plots import (
-    PageBar,
-    PageBars,
-    PageCommand,
-    PageContent,
-    PageFigure,
-    PageTable,
-    draw_confusion,
-    draw_curves,
-    draw_filters,
-    draw_neighbours,
-    write_page,
-)
-from zoo.plugins import find_plugin
+from zoo.plots import draw_confusion, draw_curves, draw_filters, draw_neighbours
 from zoo.progress import Progress, silent
-from zoo.publish import push
 from zoo.store import add_entry, entry_of, verify
 from zoo.training import DataPart, FiltersPart, HeadPart, Recipe, Run, TrainingPart, train_recipe
+from zoo_quickstart.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
 
 BASE = "vgg16-plankton"
 NEW = "vgg16-my-plankton"
@@ -41,11 +30,6 @@ PICTURES = 660  # of the new kinds, drawn: thirty a kind on average
 SIDE = 64  # pixels
 EPOCHS = 10
 CUT = "block3"
-NEEDED_PLUGINS = (
-    ("dataset", "plankton", "zoo-plankton"),
-    ("backbones", "digits", "zoo-digits"),
-    ("registry", "zoo-filters", "zoo-filters"),
-)
 
 Say = Callable[[str], None]
 
@@ -102,15 +86,13 @@ def run_quickstart(
 
     Raises:
         FileError: the folder is taken.
-        MissingPluginError: a package that the quickstart uses is not installed.
     """
     if out.exists() and any(out.iterdir()):
         raise FileError(out, "it is there already and is not empty", "Remove it, or choose another `out=`.")
-    _check_plugins()
     base = fetch(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
     options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
-    find_plugin("dataset", "plankton").load()(**options).prepare(out / "plankton", progress)
+    Plankton(**options).prepare(out / "plankton", progress)
     data = open_dataset("plankton", out / "plankton", options=options)
     classes = len(data.dataset.targets["label"].names)  # type: ignore[union-attr]
     say(f"2. Drew {len(data.dataset)} pictures of {classes} classes of plankton that {BASE} was not trained on.")
@@ -145,19 +127,11 @@ def run_quickstart(
 def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -> Filters:
     """The run's filters as they come back by their new name, from a registry beside their folder."""
     registry = folder.parent / "registry.toml"
-    published = push(run, to=folder, license="apache-2.0", about=about, progress=progress)
+    published = zoo.push(run, to=folder, license="apache-2.0", about=about, progress=progress)
     add_entry(entry_of(published.manifest, published.digest, f"./{folder.name}"), registry)
     with _with_registry(registry):
         verify(fetch(NEW, progress=progress), progress=progress)
         return load(NEW)
-
-
-def _check_plugins() -> None:
-    for kind, name, package in NEEDED_PLUGINS:
-        try:
-            find_plugin(kind, name)
-        except UnknownNameError as error:
-            raise MissingPluginError(kind, name, package=package, needed_by="The quickstart") from error
 
 
 def _recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], seed: int) -> Recipe:

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from zoo_quickstart import COMPARED_NETWORKS, run_quickstart
 
 import zoo
 from zoo.errors import FileError
-from zoo.quickstart import COMPARED_NETWORKS, run_quickstart
 
 
 def test_the_story_overwrites_nothing(tmp_path):

@@ -19,9 +19,7 @@ from .recipe import (
     recipe_text as recipe_text,
 )
 from .record import (
-    DatasetRecord as DatasetRecord,
     RunRecord as RunRecord,
-    SplitsRecord as SplitsRecord,
     as_json as as_json,
 )
 from .run_data import reopen_dataset as reopen_dataset

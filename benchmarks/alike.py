@@ -21,7 +21,7 @@ import zoo
 from zoo.data.images import resize
 from zoo.devices import describe_device, pick_device
 from zoo.embedding.embeddings import Embeddings
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.plots.contact_sheet import draw_neighbours
 
 FILTERS, SIDE, PIXELS = "vgg16-plankton", 64, 16

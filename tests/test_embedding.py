@@ -30,7 +30,7 @@ from zoo.embedding.parts import PartsFolder, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
 from zoo.embedding.stream import EmbeddingChunk, stream_embeddings
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 
 SPACE = {
     "zoo.filters": "vgg11-block1",

@@ -21,7 +21,7 @@ from torch import Tensor
 import zoo
 from zoo.builtin.vgg import truncated_vgg
 from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError, UnknownNameError, ZooWarning
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.store.local_source import FolderSource
 from zoo.store.safetensors_header import read_header
 

@@ -11,7 +11,7 @@ from safetensors.torch import save
 
 import zoo
 from zoo.errors import FetchError, IntegrityError, UnknownNameError, UsageError, ZooError
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 
 
 def checkpoint(name: str = "vgg11") -> tuple[torch.nn.Module, bytes]:

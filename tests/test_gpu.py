@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
 

@@ -20,7 +20,8 @@ from zoo.interpret.layers import Layer, find_layers
 from zoo.interpret.noise import draw_noise
 from zoo.interpret.patches import find_top_patches
 from zoo.interpret.receptive_fields import ReceptiveField
-from zoo.models.filters import Filters, build_filters
+from zoo.models.building import build_filters
+from zoo.models.filters import Filters
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from zoo.evaluation.selection.probing import choose_cut, probe
 from zoo.evaluation.selection.scores import score_features
 from zoo.evaluation.selection.summary import describe_baselines, explain_choice, format_points
 from zoo.evaluation.selection.tasks import make_probe_task
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.plots.probe import draw_probe
 
 CPU = make_probe_setup(device="cpu", precision="fp32", seed=0, progress=zoo.silent)

@@ -15,7 +15,7 @@ from zoo.errors import UnknownNameError, UsageError
 from zoo.evaluation.selection.candidates import Candidate, CandidateComparison
 from zoo.evaluation.selection.ranking import rank, share_ranks
 from zoo.evaluation.selection.scores import FeatureScores
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry
 

@@ -16,7 +16,7 @@ import zoo
 from zoo.data.image_sources import choose_images, open_images
 from zoo.errors import UsageError, ZooWarning
 from zoo.interpret.noise import draw_noise
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.plots.channels import ChannelRow, MapRow, colour_map, draw_channels, draw_maps
 from zoo.plots.drift import DriftBar, draw_drift
 from zoo.plots.filter_sheets import FilterSheetOptions, show_filters

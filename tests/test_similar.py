@@ -24,7 +24,7 @@ from zoo.embedding.space import EmbeddingSpace
 from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.writing import write_embeddings
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 
 SPACE = EmbeddingSpace(filters="drawn", manifest="sha256:0", cut="block1", pool="mean", size=32, shape=(8,))
 

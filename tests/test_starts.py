@@ -17,7 +17,7 @@ from torch import Tensor
 import zoo
 from zoo.builtin.vgg import truncated_vgg
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError, ZooWarning
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 from zoo.training.recipe import read_recipe
 
 REPO = "owner/checkpoint"

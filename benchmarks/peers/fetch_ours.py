@@ -7,7 +7,7 @@ import time
 import huggingface_hub.hf_api  # noqa: F401 (ours imports it when it is needed; here all imports go before the clock)
 import torch
 
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 
 begun = time.perf_counter()
 filters = build_filters("vgg16", cut="block3", weights=f"hf://{sys.argv[1]}")

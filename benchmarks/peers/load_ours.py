@@ -5,7 +5,7 @@ import sys
 import torch
 from meter import measured
 
-from zoo.models.filters import build_filters
+from zoo.models.building import build_filters
 
 
 def load():

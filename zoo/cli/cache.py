@@ -300,7 +300,7 @@ def remove_cache(
 def _plan(
     names: tuple[str, ...], kinds: set[str], cache_dir: Path | None, refused: list[ZooError], *, filters: bool
 ) -> list[Removal]:
-    from zoo.store import (
+    from zoo.store import (  # fmt: skip
         list_caches,
         parse_selector,
         plan_downloads,

@@ -71,9 +71,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
-PACKAGES = {
-    name: f"zoo-{name}" for name in ("quickstart", "gallery", "saliency")
-}  # which first-party package brings a command
+# Which first-party package brings a command.
+PACKAGES = {"quickstart": "zoo-quickstart", "gallery": "zoo-gallery", "saliency": "zoo-saliency"}
 
 
 class LazyGroup(click.Group):

@@ -23,79 +23,67 @@ DEFAULT_FILTERS = "vgg16-plankton"
 TUNING = ("retrain", "head_epochs", "epochs", "batch", "rate", "patience", "augment", "balance", "precision")
 
 
+_OPTIONS = (  # in the order of decorators: the last stands first in the help
+    click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read."),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "bf16", "fp32"]),
+        help="Of the computation: auto (default) is bf16 where that is fast, else fp32.",
+    ),
+    click.option(
+        "--balance", metavar="NAME", help="How heads' losses are weighted: fixed (default), uncertainty, log-sum, …"
+    ),
+    click.option(
+        "--augment",
+        type=click.Choice(["none", "light", "strong"]),
+        help="Random flips, turns, zooms and colours; light by default.",
+    ),
+    click.option("--patience", type=click.IntRange(1), help="Epochs without improvement until a stage ends (6)."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of the top block (3e-4)."),
+    click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
+    click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
+    click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
+    click.option("--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."),
+    click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The seed of everything random; 0 by default."),
+    click.option(
+        "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."
+    ),
+    click.option(
+        "--crop",
+        metavar="RUN|NAME|truth",
+        help="Crop pictures to the box that a run or filters with the head locate predict, or to the true box.",
+    ),
+    click.option(
+        "--seen",
+        type=click.FloatRange(0, 1, max_open=True),
+        metavar="SHARE",
+        help="Share of the training pictures (0) to hold out as `seen`: new pictures of known groups.",
+    ),
+    click.option("--limit", type=click.IntRange(2), help="Pictures to train on, at most; all by default."),
+    data_options,
+    click.option(
+        "--head",
+        "heads",
+        multiple=True,
+        metavar="[NAME=]HEAD[:KEY=VALUE,…]",
+        help="What to train on the filters; classify by default, see `zoo list heads`. Keys: target, weight of the "
+        "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
+        "epoch; one of weight 0 is trained without changing the filters.",
+    ),
+    click.option("--filters", "name", help="Filters to start from, as for `zoo fetch`; vgg16-plankton by default."),
+    click.option(
+        "--weights",
+        help="Weights of the backbone: imagenet (default), random, a safetensors file, a folder, or a checkpoint "
+        "of the Hub, hf://owner/name[@REV][/FILE.safetensors]; only the layers before the cut are downloaded.",
+    ),
+    click.option("--cut", help="Cut the network off after this block or node, such as block4; see `zoo cuts`."),
+    click.option("--backbone", help="The network to start from instead (`zoo backbones`); needs --cut."),
+)
+
+
 def recipe_options(function: F) -> F:
     """Add the options that make a recipe or override one."""
-    return _start_options(_training_options(function))
-
-
-def _training_options(function: F) -> F:
-    """How it is trained."""
-    for option in (
-        click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read."),
-        click.option(
-            "--precision",
-            type=click.Choice(["auto", "bf16", "fp32"]),
-            help="Of the computation: auto (default) is bf16 where that is fast, else fp32.",
-        ),
-        click.option(
-            "--balance", metavar="NAME", help="How heads' losses are weighted: fixed (default), uncertainty, log-sum, …"
-        ),
-        click.option(
-            "--augment",
-            type=click.Choice(["none", "light", "strong"]),
-            help="Random flips, turns, zooms and colours; light by default.",
-        ),
-        click.option("--patience", type=click.IntRange(1), help="Epochs without improvement until a stage ends (6)."),
-        click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of the top block (3e-4)."),
-        click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
-        click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
-        click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
-        click.option(
-            "--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def _start_options(function: F) -> F:
-    """What is trained, and on which pictures."""
-    for option in (
-        click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="The seed of everything random; 0 by default."),
-        click.option(
-            "--size", type=click.IntRange(16, 2048), help="The pictures' side in pixels; as in training by default."
-        ),
-        click.option(
-            "--crop",
-            metavar="RUN|NAME|truth",
-            help="Crop pictures to the box that a run or filters with the head locate predict, or to the true box.",
-        ),
-        click.option(
-            "--seen",
-            type=click.FloatRange(0, 1, max_open=True),
-            metavar="SHARE",
-            help="Share of the training pictures (0) to hold out as `seen`: new pictures of known groups.",
-        ),
-        click.option("--limit", type=click.IntRange(2), help="Pictures to train on, at most; all by default."),
-        data_options,
-        click.option(
-            "--head",
-            "heads",
-            multiple=True,
-            metavar="[NAME=]HEAD[:KEY=VALUE,…]",
-            help="What to train on the filters; classify by default, see `zoo list heads`. Keys: target, weight of the "
-            "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
-            "epoch; one of weight 0 is trained without changing the filters.",
-        ),
-        click.option("--filters", "name", help="Filters to start from, as for `zoo fetch`; vgg16-plankton by default."),
-        click.option(
-            "--weights",
-            help="Weights of the backbone: imagenet (default), random, a safetensors file, a folder, or a checkpoint "
-            "of the Hub, hf://owner/name[@REV][/FILE.safetensors]; only the layers before the cut are downloaded.",
-        ),
-        click.option("--cut", help="Cut the network off after this block or node, such as block4; see `zoo cuts`."),
-        click.option("--backbone", help="The network to start from instead (`zoo backbones`); needs --cut."),
-    ):
+    for option in _OPTIONS:
         function = option(function)
     return function
 

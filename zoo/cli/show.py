@@ -98,7 +98,10 @@ def show(
             base=before,
             progress=progress,
         )
-    notes += [*more, *shown.notes]
+    _print(shown, [*notes, *more, *shown.notes], as_json=as_json)
+
+
+def _print(shown: FilterSheets, notes: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json(_facts(shown, notes))
         return

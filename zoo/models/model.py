@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from zoo.contracts import TARGETS, Categories, FeatureShape, Head, Multilabel, Number, Target
 from zoo.errors import PluginError, UnknownNameError, UsageError
-from zoo.models.filters import Filters, build_filters, load
+from zoo.models.building import build_filters
+from zoo.models.filters import Filters, load
 from zoo.networks import backbones, find_backbone
 from zoo.plugins import check_options, find_plugin
 from zoo.store import HeadEntry, all_entries

@@ -121,6 +121,23 @@ def format_metrics(metrics: Mapping[str, Any]) -> str:
     return "  ".join(f"{key.replace('_', ' ')} {one:.4f}" for key, one in metrics.items() if isinstance(one, float))
 
 
+def format_size(size: int) -> str:
+    """Bytes for people: `512 B`, `1.2 kB`, `553.4 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        if amount < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
+
+
+def format_count(number: int, what: str) -> str:
+    """`1 file`, `2 files`, `12,000 files`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 def parse_pairs(values: Sequence[str], *, option: str) -> dict[str, str]:
     """`key=value` texts -> a mapping. Raises UsageError."""
     pairs = {}

@@ -87,8 +87,7 @@ def show(
     run, filters = _open(name, cut, where)
     title, side = Path(name).name if run else None, filters.input.size
     with progress_bars(quiet=quiet) as progress:
-        wanted = (dataset, root, parse_pairs(settings, option="--set"))
-        source, notes = _open_images(filters, run, images, *wanted, limit=limit, progress=progress)
+        source, notes = _open_images(filters, run, images, dataset, root, settings, limit=limit, progress=progress)
         before, more = _open_base(filters, run, base, where)
         shown = show_filters(
             filters,
@@ -132,7 +131,7 @@ def _open_images(
     images: Path | None,
     dataset: str | None,
     root: str | None,
-    settings: dict[str, str],
+    settings: tuple[str, ...],
     *,
     limit: int,
     progress: Progress,
@@ -143,7 +142,7 @@ def _open_images(
 
     if images:
         return choose_images(open_images(images), limit), []
-    options: dict[str, Any] = dict(settings)
+    options: dict[str, Any] = dict(parse_pairs(settings, option="--set"))
     if dataset is None and run is not None:
         from zoo.publish import validation_pictures
 

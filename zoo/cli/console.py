@@ -206,20 +206,3 @@ def pop_source(given: dict[str, Any]) -> dict[str, Any]:
 
 def _uses_colour(stream: Any) -> bool:
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
-
-
-def format_size(size: int) -> str:
-    """Bytes for people: `512 B`, `1.2 kB`, `553.4 MB`."""
-    if size < 1000:
-        return f"{size} B"
-    amount = float(size)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.95:
-            return f"{amount:.1f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def format_count(number: int, what: str) -> str:
-    """`1 file`, `2 files`, `12,000 files`."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")

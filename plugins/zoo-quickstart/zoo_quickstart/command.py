@@ -21,11 +21,11 @@ from zoo.cli import json_option, print_json, print_table, progress_bars, quiet_o
 def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     """Tour: fetch filters, fine-tune them on new plankton classes, compare, publish, fetch back, search.
 
-    The pictures are drawn by the program and nothing is downloaded. It takes about a minute on two cores and ends with
+    The pictures are drawn by the program and nothing is downloaded. It takes one to two minutes on two cores and ends with
     a report, an HTML page.
     """
     started = time.monotonic()
-    say("Fetch, fine-tune, compare, publish and search, on drawn plankton; about a minute on two cores.\n")
+    say("Fetch, fine-tune, compare, publish and search, on drawn plankton; one to two minutes on two cores.\n")
     from zoo_quickstart.tour import run_quickstart
 
     with progress_bars(quiet=quiet) as progress:

@@ -170,7 +170,7 @@ def test_the_two_stages_share_the_seed_and_the_splits(whole):
 def test_a_head_of_no_box_has_three_arms(tmp_path):
     heads = (*recipe().heads, recipe(heads=[{"plugin": "classify", "name": "again"}]).heads[0])
     asked = recipe().model_copy(update={"heads": heads})
-    variants = plan_variants(asked, "again", targets=TARGETS, learnt="label")
+    variants = plan_variants(asked, "again", targets=TARGETS, target="label")
     assert [variant.key for variant in variants] == ["without", "with", "placebo"]
     assert [variant.title for variant in variants] == [
         "classify + locate",
@@ -523,4 +523,4 @@ def test_the_judge_knows_which_way_is_better():
 def test_shuffled_heads_cannot_be_asked_for_again():
     asked = recipe(heads=[HEADS[0], {**HEADS[1], "shuffled": True}])
     with pytest.raises(UsageError, match="'locate' is shuffled already: it is the placebo"):
-        plan_variants(asked, "locate", targets=TARGETS, learnt="box")
+        plan_variants(asked, "locate", targets=TARGETS, target="box")

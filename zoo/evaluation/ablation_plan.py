@@ -70,13 +70,13 @@ def plan_ablation(
     filters = load_starting_filters(recipe, progress)
     heads = [head.spec() for head in recipe.heads]
     model = assemble(filters, dataset=data.dataset, heads=heads, size=recipe.size, seed=recipe.seed)
-    learnt = model.specs[left_out].target or ""
+    target = model.specs[left_out].target or ""
     primary_metric = find_primary_metric(model, heads[0].name, metric)
-    possible = plan_variants(recipe, left_out, targets=data.targets, learnt=learnt)
-    wanted = choose_variants(possible, only, learnt=data.targets[learnt], name=learnt)  # before any picture is decoded
+    possible = plan_variants(recipe, left_out, targets=data.targets, target=target)
+    wanted = choose_variants(possible, only, target=data.targets[target], name=target)  # before any picture is decoded
     decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
     recipe, splits = _hold_out_seen(recipe, data, decoded)
-    possible = plan_variants(recipe, left_out, targets=data.targets, learnt=learnt)  # from the recipe as it is now
+    possible = plan_variants(recipe, left_out, targets=data.targets, target=target)  # from the recipe as it is now
     return AblationPlan(
         recipe=recipe,
         left_out=left_out,

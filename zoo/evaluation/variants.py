@@ -58,14 +58,14 @@ def _other_heads(recipe: Recipe, place: int) -> tuple[HeadPart, ...]:
     return recipe.heads[:place] + recipe.heads[place + 1 :]
 
 
-def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target], learnt: str) -> list[Variant]:
+def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target], target: str) -> list[Variant]:
     """All possible variants, in the order of the report; the crops need a box.
 
     Args:
         recipe: with all its heads, as it would be trained.
         left_out: the name of the head in question.
         targets: of the dataset, by name.
-        learnt: the name of the target that the head is trained on.
+        target: the name of the target that the head is trained on.
 
     Raises:
         UsageError: as `find_ablated_head`.
@@ -82,7 +82,7 @@ def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target
 
     variants = [variant(WITHOUT, title, rest), variant(WITH, whole, recipe.heads)]
     variants.append(variant(PLACEBO, f"{whole}, shuffled", placebo))
-    if isinstance(targets[learnt], Box) and recipe.data.crop is None:
+    if isinstance(targets[target], Box) and recipe.data.crop is None:
         alone = (head.model_copy(update={"weight": 1.0}),)
         two_stage = Variant(
             key=TWO_STAGE,
@@ -97,14 +97,14 @@ def plan_variants(recipe: Recipe, left_out: str, *, targets: Mapping[str, Target
 
 
 def choose_variants(
-    variants: Sequence[Variant], only: Sequence[str] | None, *, learnt: Target, name: str
+    variants: Sequence[Variant], only: Sequence[str] | None, *, target: Target, name: str
 ) -> frozenset[str]:
     """The keys of the requested variants, `without` always among them.
 
     Args:
         variants: all possible ones.
         only: keys of the wanted ones; None: all.
-        learnt: the target of the head in question.
+        target: the target of the head in question.
         name: of that target.
 
     Raises:
@@ -113,7 +113,7 @@ def choose_variants(
     """
     there = [variant.key for variant in variants]
     wanted = there if only is None else [WITHOUT, *only]
-    why = "" if isinstance(learnt, Box) else f" ({name!r} is no box)"
+    why = "" if isinstance(target, Box) else f" ({name!r} is no box)"
     for key in wanted:
         if key not in VARIANTS:
             raise UnknownNameError("variant", key, VARIANTS)

@@ -21,8 +21,8 @@ from zoo.cli import json_option, print_json, print_table, progress_bars, quiet_o
 def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     """Tour: fetch filters, fine-tune them on new plankton classes, compare, publish, fetch back, search.
 
-    The pictures are drawn by the program and nothing is downloaded. It takes one to two minutes on two cores and ends with
-    a report, an HTML page.
+    The pictures are drawn by the program and nothing is downloaded. It takes one to two minutes on two cores and ends
+    with a report, an HTML page.
     """
     started = time.monotonic()
     say("Fetch, fine-tune, compare, publish and search, on drawn plankton; one to two minutes on two cores.\n")

@@ -232,7 +232,7 @@ def test_heads_that_name_other_targets(command, place, plain):
     fault = command("saliency", plain, renamed).fault
     assert "names the 'label' and" in fault
     assert fault.endswith("the 'kind': they are not asked the same. Name a head that both have: --head.")
-    assert "has learnt 'kind' with other classes than the dataset" in command("saliency", renamed).fault
+    assert "was trained on 'kind' with other classes than the dataset" in command("saliency", renamed).fault
 
 
 def test_runs_of_different_datasets(command, place, plain, shapes):
@@ -289,7 +289,7 @@ def test_pictures_that_have_changed_since(command, place, plain):
     record = json.loads((changed / "run.json").read_text())
     (changed / "run.json").write_text(json.dumps({**record, "fingerprint": "0" * 64}))
     fault = command("saliency", changed).fault
-    assert "as they were when it was trained, so that 'test' could hold some that were learnt" in fault
+    assert "as they were when it was trained, so that 'test' could hold some that were trained on" in fault
 
 
 def test_no_run_at_all():

@@ -139,12 +139,12 @@ def find_box(data: OpenDataset, name: str | None) -> str:
 
 
 def check_classes(loaded_runs: Sequence[LoadedRun], data: OpenDataset) -> None:
-    """Refuse a dataset whose classes are not those that were learnt. Raises UsageError."""
+    """Refuse a dataset whose classes are not those of the training. Raises UsageError."""
     for one in loaded_runs:
         if data.targets.get(one.target) != one.model.head(one.head).target:
             raise UsageError(
-                f"{one.run.folder}: the head {one.head!r} has learnt {one.target!r} with other classes than the "
-                f"dataset in {data.root} has. Name the folder that it learnt from: `root=`."
+                f"{one.run.folder}: the head {one.head!r} was trained on {one.target!r} with other classes than the "
+                f"dataset in {data.root} has. Name the folder that it was trained on: `root=`."
             )
 
 
@@ -171,7 +171,7 @@ def shared_rows(
         if split not in data.dataset.splits and table.fingerprint != one.run.record.fingerprint:
             raise UsageError(
                 f"{data.root}: these are not the pictures of {one.run.folder} as they were when it was trained, so "
-                f"that {split!r} could hold some that were learnt. Put them back, or train anew."
+                f"that {split!r} could hold some that were trained on. Put them back, or train anew."
             )
         named = recipe.split(data, table).by_name
         if split not in named:

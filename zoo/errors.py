@@ -68,6 +68,11 @@ class AmbiguousNameError(ZooError):
         super().__init__(f"Several packages have a {kind} called {name!r}.", f"Say which: {listed}.")
 
 
+def describe_cause(error: BaseException) -> str:
+    """What a plugin raised, in one line of at most 300 characters without a full stop."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+
+
 class PluginError(ZooError):
     """A plugin that does not import, or breaks its contract."""
 

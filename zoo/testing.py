@@ -36,7 +36,7 @@ from zoo.contracts import (
     Sample,
     Target,
 )
-from zoo.errors import FileError, PluginError, UsageError, ZooError
+from zoo.errors import FileError, PluginError, UsageError, ZooError, describe_cause
 from zoo.files import write_atomically
 from zoo.networks import find_cuts, on_meta, truncate
 from zoo.plugins import Plugin, describe_options, own_range
@@ -251,8 +251,9 @@ def _call_plugin(what: str, method: Callable[..., Any], *given: Any) -> Any:
     except ZooError:
         raise
     except Exception as error:  # an author's mistake may raise anything
-        cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
-        raise PluginError(f"The contract is broken: {what} raises {cause}.", "See zoo/contracts.py.") from error
+        raise PluginError(
+            f"The contract is broken: {what} raises {describe_cause(error)}.", "See zoo/contracts.py."
+        ) from error
 
 
 def _require(condition: bool, fault: str) -> None:

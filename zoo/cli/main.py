@@ -14,7 +14,7 @@ import click
 
 from zoo import __version__
 from zoo.cli.flags import in_flags
-from zoo.errors import PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
+from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning
 
 if TYPE_CHECKING:
     from zoo.plugins import Plugin
@@ -164,10 +164,7 @@ def load_command(plugin: Plugin) -> click.Command:
     """
     command = plugin.load()
     if not isinstance(command, click.Command):
-        raise PluginError(
-            f"The command {plugin.name!r} of the package {plugin.package} is no click command. "
-            f"Run `pip install --upgrade {plugin.package}` or uninstall it."
-        )
+        raise plugin.fault("is no click command")
     return command
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.contracts import Format, PredictionTable
-from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError
+from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError, describe_cause
 from zoo.files import atomic_write
 from zoo.plugins import CORE, Plugin, check_options, find_plugin, find_plugins
 
@@ -33,10 +33,9 @@ class OpenFormat:
             except (ZooError, OSError):
                 raise
             except Exception as error:  # a plugin may raise anything
-                cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
                 raise PluginError(
                     f"{path}: the format {self.plugin.name!r} of the package {self.plugin.package} cannot write it: "
-                    f"{cause}.",
+                    f"{describe_cause(error)}.",
                     "Choose another format.",
                 ) from error
 
@@ -93,10 +92,7 @@ def _by_suffix(path: Path) -> Plugin:
 def _maker(plugin: Plugin) -> type[Format]:
     factory = plugin.load()
     if not (isinstance(factory, type) and issubclass(factory, Format)):
-        raise PluginError(
-            f"The format {plugin.name!r} of the package {plugin.package} is no zoo.Format.",
-            f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
-        )
+        raise plugin.fault("is no zoo.Format")
     return factory
 
 

@@ -129,11 +129,7 @@ def _load_family(plugin: Plugin) -> Backbones:
     try:
         made = family()
     except Exception as error:  # a plugin may raise anything
-        raise PluginError(
-            f"The backbones {plugin.name!r} of the package {plugin.package} cannot be made: "
-            f"{type(error).__name__}: {error}.",
-            f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
-        ) from error
+        raise plugin.fault(f"cannot be made: {type(error).__name__}: {error}") from error
     if not isinstance(made, Backbones):
         raise PluginError(
             f"The backbones {plugin.name!r} of the package {plugin.package} are no zoo.Backbones.",

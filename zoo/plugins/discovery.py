@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import __version__
-from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError
+from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, describe_cause
 
 CORE = "filterzoo"
 GROUPS = {
@@ -58,8 +58,16 @@ class Plugin:
             return None
         return (
             f"The package {self.package} {self.version} asks for {CORE} {self.requires}, and this is {__version__}. "
-            f"Run `pip install --upgrade {self.package}` or uninstall it."
+            f"{self._remedy}"
         )
+
+    def fault(self, problem: str) -> PluginError:
+        """The error that says what is wrong with it, with the remedy; `problem` goes on after its name."""
+        return PluginError(f"The {self.kind} {self.name!r} of the package {self.package} {problem}.", self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        return f"Run `pip install --upgrade {self.package}` or uninstall it."
 
     def load(self) -> Any:
         """Import the plugin and give back what it names.
@@ -75,11 +83,7 @@ class Plugin:
         try:
             return EntryPoint(self.name, self.target, GROUPS[self.kind]).load()
         except (Exception, SystemExit) as error:  # a plugin may raise anything while it is imported
-            cause = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
-            raise PluginError(
-                f"The {self.kind} {self.name!r} of the package {self.package} does not import: {cause}.",
-                f"Run `pip install --upgrade {self.package}` or uninstall it.",
-            ) from error
+            raise self.fault(f"does not import: {describe_cause(error)}") from error
 
 
 def own_range() -> str:

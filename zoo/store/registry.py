@@ -78,11 +78,11 @@ def _registry_readers() -> Iterator[Callable[[], dict[str, RegistryEntry]]]:
         yield partial(read_registry, user_registry())
     for plugin in find_plugins("registry"):
         yield partial(read_plugin_registry, plugin)
-    own = Path(__file__).parents[1] / FILE
-    if not own.is_file():  # an editable install: the repository's own file
-        own = Path(__file__).parents[2] / FILE
-    if own.is_file():
-        yield partial(read_registry, own, origin="zoo")
+    (package,) = package_folders("zoo")
+    for own in (package / FILE, package.parent / FILE):  # the second in an editable install: the repository's own
+        if own.is_file():
+            yield partial(read_registry, own, origin="zoo")
+            return
 
 
 def read_plugin_registry(plugin: Plugin) -> dict[str, RegistryEntry]:
@@ -97,10 +97,7 @@ def read_plugin_registry(plugin: Plugin) -> dict[str, RegistryEntry]:
     for folder in package_folders(plugin.target.partition(":")[0]):
         if (folder / FILE).is_file():
             return read_registry(folder / FILE, origin=plugin.package)
-    raise PluginError(
-        f"The registry {plugin.name!r} of the package {plugin.package} names {plugin.target!r}, which has no {FILE}.",
-        f"Run `pip install --upgrade {plugin.package}` or uninstall it.",
-    )
+    raise plugin.fault(f"names {plugin.target!r}, which has no {FILE}")
 
 
 def package_folders(module: str) -> list[Path]:

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 from hub_server import HubServer
 
 from zoo.errors import FetchError, IntegrityError, ZooError
+from zoo.hub import list_partial_files
+from zoo.store.cache.verification import verify_partial_file
 from zoo.store.hub_source import HubSource
 from zoo.store.source_parsing import parse_source
 
@@ -186,6 +189,76 @@ def test_a_server_that_always_sends_too_little_is_given_up(hub: HubServer, tmp_p
     with pytest.raises(FetchError, match="could not be fetched"):
         source().fetch("model.safetensors")
     assert BIG not in in_place(tmp_path).values()
+
+
+def test_a_part_of_which_the_server_sends_no_rest_is_begun_anew(hub: HubServer) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        source().fetch("model.safetensors", progress=stop_at(0.5))
+    hub.fail("status", 416, path=BLOB, times=1)
+    assert source().fetch("model.safetensors").read_bytes() == BIG
+
+
+def test_a_server_that_sends_nothing_but_416_is_given_up(hub: HubServer) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        source().fetch("model.safetensors", progress=stop_at(0.5))
+    hub.forget()
+    hub.fail("status", 416, path=BLOB, times=None)
+    with pytest.raises(FetchError, match="HTTP 416"):
+        source().fetch("model.safetensors")
+    assert len(hub.storage_requests) == 2
+
+
+def left_by_a_killed_process(tmp_path: Path, hub: HubServer, count: int = 1) -> list[Path]:
+    """What processes leave that are killed while they download."""
+    hub.fail("slow", 2e6, path=BLOB, times=None)
+    parts: set[Path] = set()
+    for _ in range(count):
+        code = (
+            "from zoo.store.source_parsing import parse_source; parse_source('owner/name').fetch('model.safetensors')"
+        )
+        child = subprocess.Popen([sys.executable, "-c", code])
+        while child.poll() is None and not any(
+            path.stat().st_size > 200_000 for path in set((tmp_path / "cache").rglob("*.incomplete")) - parts
+        ):
+            time.sleep(0.01)
+        assert child.poll() is None
+        child.kill()
+        child.wait()
+        found = set((tmp_path / "cache").rglob("*.incomplete"))
+        parts = {path.rename(path.with_name(f"{number}{path.name}")) for number, path in enumerate(found)}
+    hub.faults.clear()
+    hub.forget()
+    return [path.rename(path.with_name(path.name[1:])) for path in parts]
+
+
+def test_what_a_killed_process_left_is_taken_over(hub: HubServer, tmp_path: Path) -> None:
+    (part,) = left_by_a_killed_process(tmp_path, hub)
+    had = part.stat().st_size
+    assert source().fetch("model.safetensors").read_bytes() == BIG
+    assert model_bytes(hub) == len(BIG) - had
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
+
+
+def test_what_several_killed_processes_left_is_cleared_away(hub: HubServer, tmp_path: Path) -> None:
+    parts = left_by_a_killed_process(tmp_path, hub)
+    (other,) = (parts[0].with_name(parts[0].name.replace(parts[0].name[-14:-11], "000")),)
+    other.write_bytes(BIG[:100])
+    assert source().fetch("model.safetensors").read_bytes() == BIG
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
+
+
+def test_what_a_living_process_writes_is_left_to_it(hub: HubServer, tmp_path: Path) -> None:
+    parts: list[Path] = []
+
+    def look(what: str, done: int, total: int | None = None, note: str = "") -> None:
+        if not parts:
+            parts.extend((tmp_path / "cache").rglob("*.incomplete"))
+            assert run_job("together", job, tmp_path) == {"succeeded": 1}
+
+    job: dict[str, object] = {"name": "owner/name", "file": "model.safetensors", "processes": 1, "locks": False}
+    assert source().fetch("model.safetensors", progress=look).read_bytes() == BIG
+    assert model_bytes(hub) == 2 * len(BIG)
+    assert in_place(tmp_path)[BLOB] == BIG
 
 
 # ------------------------------------------------------------------------------------------------ wrong bytes
@@ -442,6 +515,28 @@ def test_sixteen_processes_fetch_one_copy(hub: HubServer, tmp_path: Path) -> Non
 
 
 def test_sixteen_processes_read_one_part(hub: HubServer, tmp_path: Path) -> None:
-    job: dict[str, object] = {"name": "owner/name", "file": "model.safetensors", "processes": 16, "span": [10, 500_000]}
+    job: dict[str, object] = {
+        "name": "owner/name",
+        "file": "model.safetensors",
+        "processes": 16,
+        "spans": [[10, 500_000]],
+    }
     assert run_job("together", job, tmp_path) == {"succeeded": 16}
     assert model_bytes(hub) == 500_000 - 10
+
+
+def test_where_locks_hold_nobody_back_every_process_has_the_whole_file(hub: HubServer, tmp_path: Path) -> None:
+    hub.fail("slow", 2e6, path=BLOB, times=None)
+    job: dict[str, object] = {"name": "owner/name", "file": "model.safetensors", "processes": 12, "locks": False}
+    assert run_job("together", job, tmp_path) == {"succeeded": 12}
+    assert in_place(tmp_path) == {"model.safetensors": BIG, BLOB: BIG}
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
+
+
+def test_where_locks_hold_nobody_back_kept_parts_stay_usable(hub: HubServer, tmp_path: Path) -> None:
+    job: dict[str, object] = {
+        **{"name": "owner/name", "file": "model.safetensors", "processes": 12, "locks": False},
+        "spans": [[at * 1000, at * 1000 + 900] for at in range(12)],
+    }
+    assert run_job("together", job, tmp_path) == {"succeeded": 12}
+    assert verify_partial_file(*list_partial_files([])) == []

@@ -112,6 +112,19 @@ def test_a_deeper_cut_brings_only_what_is_missing(shared: Shared) -> None:
     assert zoo.load(REPO, offline=True).cut.name == "block3"
 
 
+def test_a_fetched_cut_is_described_offline(shared: Shared, zoo_: CommandLine) -> None:
+    manifest = json.loads(next(shared.hub.root.rglob("config.json")).read_bytes())
+    entry = {"size": 2, "sha256": hashlib.sha256(b"{}").hexdigest()}
+    manifest["files"]["metrics.json"] = entry
+    shared.hub.add(REPO, {"config.json": json.dumps(manifest).encode(), "metrics.json": b"{}"})
+    zoo_("fetch", REPO, "--cut", "block2")
+    shared.hub.forget()
+    answer = zoo_("info", REPO, "--offline")
+    assert answer.status == 0
+    assert "torchvision/vgg11" in answer.out
+    assert not shared.hub.requests
+
+
 def test_a_deeper_cut_that_is_not_here_is_said_offline(shared: Shared) -> None:
     zoo.fetch(REPO, cut="block1")
     with pytest.raises(FetchError, match=r"not in the cache, and this is offline\. Run it once without `offline=True`"):

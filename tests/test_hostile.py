@@ -5,6 +5,8 @@ Each test has its own home and cache; after each, nothing lies outside of them a
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -15,6 +17,7 @@ import struct
 import sys
 import threading
 import time
+import traceback
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -30,7 +33,7 @@ from hub_server import HubServer
 from torch import Tensor
 
 import zoo
-from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingPluginError, UsageError, ZooError
 from zoo.models.fetching import fetch
 from zoo.models.golden import GOLDEN_FILE, check_golden
 from zoo.store.artifact import open_artifact
@@ -138,6 +141,7 @@ class LyingHub:
     Args:
         files: of the one repository, by name.
         said: the answer to model_info; None: the truth.
+        api: instead of every answer of the API: what is called with the handler.
         listed: changes of the listing, by file.
         body: instead of a file's content: what is called with the handler.
     """
@@ -147,10 +151,11 @@ class LyingHub:
         files: dict[str, bytes],
         *,
         said: Any = None,
+        api: Callable[[BaseHTTPRequestHandler], None] | None = None,
         listed: dict[str, dict[str, Any]] | None = None,
         body: dict[str, Callable[[BaseHTTPRequestHandler], None]] | None = None,
     ) -> None:
-        self.files, self.listed, self.body = files, listed or {}, body or {}
+        self.files, self.api, self.listed, self.body = files, api, listed or {}, body or {}
         self.said = self._truth() if said is None else said
         self.asked: list[str] = []
         self.sent = 0  # bytes of bodies that went out
@@ -188,9 +193,16 @@ class _Lies(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.asked.append(path)
+        if path.startswith("/api/") and self.hub.api:
+            self.hub.api(self)
+            return
         if path.startswith("/api/models/"):
             self.give(json.dumps(self.hub.said).encode())
             return
@@ -229,6 +241,37 @@ def endless(handler: Any) -> None:
     for _ in range(100_000):
         handler.wfile.write(b"10000\r\n" + b" " * 65_536 + b"\r\n")
         handler.hub.sent += 65_536
+
+
+def answering(content: bytes = b"{}", status: int = 200, **headers: str) -> Callable[[Any], None]:
+    """A whole answer; `Retry_After` is the header `Retry-After`, with the bytes of Latin-1."""
+
+    def answer(handler: Any) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+START = b"HTTP/1.1 200 OK\r\n"
+
+
+def dribbling(*pieces: bytes, pause: float = 0.05) -> Callable[[Any], None]:
+    """An answer in pieces; the last one comes again and again for as long as the other side takes it."""
+
+    def answer(handler: Any) -> None:
+        handler.close_connection = True
+        span = handler.headers.get("Range", "").replace("=", " ").encode()
+        ranged = b"HTTP/1.1 206 Partial\r\nContent-Range: " + span + b"/100000\r\n"
+        with contextlib.suppress(OSError):
+            for piece in [*pieces[:-1], *[pieces[-1]] * 400]:
+                handler.wfile.write(piece.replace(START, ranged) if span else piece)
+                time.sleep(pause)
+
+    return answer
 
 
 def redirect(goal: str) -> Callable[[Any], None]:
@@ -881,3 +924,166 @@ def test_a_file_without_end_is_dropped(lie: Callable[..., LyingHub], cache: Path
     refused(lambda: fetch(REPO), FetchError, "sent more than the")
     assert hub.sent < 40 * 2**20
     assert MODEL not in in_place(cache)
+
+
+SWOLLEN = gzip.compress(b" " * 2**26)  # 64 kB that unpack to 64 MB
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+@pytest.mark.parametrize("words", [("fetch", REPO), ("info", REPO), ("search", "cod")], ids=lambda words: words[0])
+def test_an_answer_that_was_compressed_unasked_is_never_unpacked(
+    lie: Callable[..., LyingHub], command: CommandLine, words: tuple[str, ...], status: int
+) -> None:
+    lie(published(), api=answering(SWOLLEN, status, Content_Encoding="gzip"))
+    command("list")  # imports are not counted
+    tracemalloc.start()
+    said = command(*words).fault
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "compressed" in said
+    assert peak < 2**24
+
+
+@pytest.mark.parametrize("name", ["config.json", MODEL])
+def test_a_file_that_was_compressed_unasked_is_never_unpacked(
+    lie: Callable[..., LyingHub], cache: Path, name: str
+) -> None:
+    lie(published(), body={name: answering(SWOLLEN, Content_Encoding="gzip")})
+    refused(lambda: fetch(REPO), FetchError, "compressed")
+    assert name not in in_place(cache)
+
+
+def test_an_error_without_end_is_dropped(lie: Callable[..., LyingHub]) -> None:
+    def answer(handler: Any) -> None:
+        handler.send_response(404)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for _ in range(2_000):
+            handler.wfile.write(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+            handler.hub.sent += 65_536
+
+    hub = lie(published(), api=answer)
+    refused(lambda: fetch(REPO), FetchError, "over 33,554,432 bytes")
+    assert hub.sent < 40 * 2**20
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        dribbling(START + b"X-Slow: ", b"x"),
+        dribbling(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        dribbling(b"HTTP/1.1 100 Continue\r\n\r\n" * 2_000, pause=0),
+        dribbling(START + b"Content-Length: 100000\r\n\r\n", b" "),
+        dribbling(START + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+    ],
+    ids=["headers", "slow 100", "fast 100", "body", "chunk"],
+)
+@pytest.mark.parametrize("place", ["api", "file", "range"])
+def test_an_answer_that_only_drips_is_given_up(
+    lie: Callable[..., LyingHub], monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], None], place: str
+) -> None:
+    monkeypatch.setenv("ZOO_HUB_PATIENCE", "0.3")
+    lie(published(), **({"api": answer} if place == "api" else {"body": {MODEL: answer}}))
+    refused(lambda: fetch(REPO, cut="block1" if place == "range" else None), FetchError, "bytes a second|headers")
+
+
+def test_a_patience_that_is_no_number_is_said(lie: Callable[..., LyingHub], monkeypatch: pytest.MonkeyPatch) -> None:
+    lie(published())
+    for value in ("soon", "0", "-1", "nan"):
+        monkeypatch.setenv("ZOO_HUB_PATIENCE", value)
+        refused(lambda: fetch(REPO), UsageError, f"ZOO_HUB_PATIENCE={value}")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answering(b"[" * 200_000),
+        answering(b'{"a":' * 200_000),
+        answering(b"[" * 200_000, 404),
+        *(answering(said, 503) for said in (b"[]", b"5", b'{"errors": 5}', b'{"errors": [5]}', b'{"error": {"a": 1}}')),
+        answering(b"\xff\xfe", 404),
+        *(answering(b"", 429, Retry_After=said) for said in ("\xb2", "-1", "9" * 400, "1e3", "", "nan")),
+        answering(b"", 429, RateLimit='"api";r=0;t=' + "9" * 5000),
+        answering(Content_Length="\xb2"),
+        answering(Content_Length="-5"),
+        answering(Link="<" * 1000),
+        answering(Link="<http://[>; rel=next"),
+        answering(b"", 302, Location="http://[::1"),
+        answering(b"", 302, Location="http://a:99999999/"),
+        answering(b"", 302),
+        answering(b"", 416),
+        answering(b"", 304),
+        answering(Content_Type="text/\xb2; charset=utf-99"),
+        answering(b"x", 404, Content_Type="text/plain; charset=utf-99"),
+        answering(b'{"sha": 5, "siblings": [null], "branches": [[]]}'),
+    ],
+)
+@pytest.mark.parametrize("words", [("fetch", REPO), ("info", REPO), ("search", "cod")], ids=lambda words: words[0])
+def test_a_malformed_answer_is_one_line(
+    lie: Callable[..., LyingHub], command: CommandLine, words: tuple[str, ...], answer: Callable[[Any], None]
+) -> None:
+    lie(published(), api=answer)
+    assert "\n" not in command(*words).fault
+
+
+@pytest.mark.parametrize("said", ["", "bytes", "bytes x-y/z", "bytes 0-\xb2/5", "bytes */*", "bytes 5-2/1"])
+@pytest.mark.parametrize("status", [200, 206, 416])
+def test_a_malformed_range_is_refused(lie: Callable[..., LyingHub], said: str, status: int) -> None:
+    lie(published(), body={MODEL: answering(b"x", status, Content_Range=said)})
+    refused(lambda: fetch(REPO, cut="block1"), ZooError)
+    refused(lambda: fetch(REPO), ZooError)
+
+
+# ------------------------------------------------------------------------------------------------ secrets
+
+TOKEN = "my-secret-of-another-form"
+
+
+def echoing(status: int) -> Callable[[Any], None]:
+    """A server that quotes the token wherever it can."""
+
+    def answer(handler: Any) -> None:
+        token = handler.headers["Authorization"].removeprefix("Bearer ")
+        said = {"error": token, "id": token, "sha": token, "siblings": [{"rfilename": f"../{token}"}], "name": token}
+        headers = {"X-Error-Message": token, "X-HF-Warning": f"{token}; {token}", "X-Request-Id": token}
+        answering(json.dumps(said).encode(), status, **headers)(handler)
+
+    return answer
+
+
+@pytest.mark.parametrize("how", ["argument", "environment", "login"])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500])
+@pytest.mark.parametrize(
+    "words", [("fetch", REPO), ("info", REPO), ("search", "cod"), ("push", "folder")], ids=" ".join
+)
+def test_no_message_log_or_traceback_shows_the_token_that_a_server_quotes(
+    lie: Callable[..., LyingHub],
+    command: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    words: tuple[str, ...],
+    status: int,
+    how: str,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "elsewhere" / "token"))
+    monkeypatch.setattr("huggingface_hub.utils._http._WARNED_TOPICS", set())
+    if how == "environment":
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    elif how == "login":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "token").write_text(TOKEN)
+    lie(published(), api=echoing(status))
+    write(tmp_path / "folder", published(license="mit"))
+    words += ("--repo", REPO) if words[0] == "push" else ()
+    answer = command(*words, "--debug", *(("--token", TOKEN) if how == "argument" else ()))
+    assert answer.status == 1 or (words[0], status) == ("search", 200)
+    assert "Traceback" in answer.err or answer.status == 0
+    assert TOKEN not in answer.out + answer.err + caplog.text
+
+
+def test_an_error_that_python_code_meets_hides_the_token_to_its_last_cause(lie: Callable[..., LyingHub]) -> None:
+    lie(published(), api=echoing(500))
+    with pytest.raises(FetchError) as caught:
+        fetch(REPO, token=TOKEN)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))

@@ -343,7 +343,7 @@ def test_an_answer_that_is_no_list_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_answer_without_an_end_is_not_taken(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     card(hub, "owner/minnows")
-    monkeypatch.setattr("zoo.hub.search.LARGEST", 100)
+    monkeypatch.setattr("zoo.hub.client.LARGEST", 100)
     with pytest.raises(FetchError, match="the answer has over 100 bytes"):
         search_hub()
 

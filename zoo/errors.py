@@ -9,9 +9,27 @@ command line prints its flag instead; nowhere else are flags spoken of, but in w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+
+_SHORTEST = 4  # characters of an access token; a shorter one would be found in every text
+_SECRET = re.compile(r"(?<=Bearer )[^'\"\n]+|\bhf_[A-Za-z0-9]{16,}")
+_sent: set[str] = set()  # every access token that a server was sent, and may quote
+
+
+def remember_secret(token: str | None) -> None:
+    """Have an access token masked from now on, before a server sees it."""
+    if token and len(token) >= _SHORTEST:
+        _sent.add(token)
+
+
+def mask_secrets(text: str) -> str:
+    """A text without the access tokens in it."""
+    for token in sorted(_sent, key=len, reverse=True):
+        text = text.replace(token, "…")
+    return _SECRET.sub("…", text)
 
 
 class ZooError(Exception):
@@ -23,12 +41,16 @@ class ZooError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
+        problem, remedy = mask_secrets(problem), mask_secrets(remedy)
         super().__init__(f"{problem} {remedy}".rstrip())
         self.problem, self.remedy = problem, remedy
 
 
 class ZooWarning(UserWarning):
     """Something that does not stop the work, and that a user should know; the command line prints it as one line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(mask_secrets(text))
 
 
 class UsageError(ZooError):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from zoo.cli.flags import in_flags
-from zoo.errors import UsageError
+from zoo.errors import UsageError, mask_secrets
 from zoo.progress import Progress, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,7 +23,7 @@ PATH = click.Path(path_type=Path)
 
 def print_json(content: Any) -> None:
     """To stdout, for programs."""
-    click.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+    click.echo(mask_secrets(json.dumps(content, indent=1, ensure_ascii=False, default=str)))
 
 
 def say(text: str) -> None:
@@ -33,7 +33,7 @@ def say(text: str) -> None:
 
 def printable(text: object) -> str:
     """Text without control characters but the line's end: published texts cannot send escape codes to the terminal."""
-    said = str(text)
+    said = mask_secrets(str(text))
     if said.isprintable():
         return said
     return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in said)

@@ -14,7 +14,7 @@ import click
 
 from zoo import __version__
 from zoo.cli.flags import in_flags
-from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning
+from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning, mask_secrets
 
 if TYPE_CHECKING:
     from zoo.plugins import Plugin
@@ -184,6 +184,7 @@ def main() -> None:
     Exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on the CPU is quicker with huge pages
+    sys.excepthook = _print_traceback
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -220,7 +221,7 @@ def _warnings_as_lines() -> Iterator[None]:
         if issubclass(category, ZooWarning):
             click.echo(f"Warning: {_one_line(in_flags(message))}", err=True)
         else:
-            usual(message, category, *where, **options)
+            usual(mask_secrets(str(message)), category, *where, **options)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", ZooWarning)
@@ -229,18 +230,23 @@ def _warnings_as_lines() -> Iterator[None]:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(part.strip() for part in text.splitlines())
+    line = " ".join(part.strip() for part in mask_secrets(text).splitlines())
     return "".join(one if one.isprintable() else "?" for one in line)
 
 
 def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
     """One line on stderr, with the traceback before it where it is asked for."""
     if debug:
-        import traceback
-
-        traceback.print_exc()
+        _print_traceback(*sys.exc_info())
     click.echo(f"{_red('Error:')} {_one_line(text)}", err=True)
     sys.exit(status)
+
+
+def _print_traceback(*error: Any) -> None:
+    """As Python does, without access tokens that a foreign error may quote."""
+    import traceback
+
+    click.echo(mask_secrets("".join(traceback.format_exception(*error))), err=True, nl=False)
 
 
 def _explain(error: OSError) -> str:

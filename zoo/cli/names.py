@@ -151,6 +151,9 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
             for split, heads in content.get("figures", {}).items()
             for head, figures in heads.items()
         ]
+    except FetchError as error:  # the rest may be here all the same
+        say(f"The scores are left out. {error}")
+        return []
     except (IntegrityError, ValueError, TypeError, AttributeError, RecursionError):
         say(f"{published.source.text}: its metrics.json cannot be read, and is passed over.")
         return []

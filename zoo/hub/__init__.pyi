@@ -40,8 +40,10 @@ from .downloads import (
 )
 from .listing import (
     COMMIT as COMMIT,
+    HubRefs as HubRefs,
     ListedFile as ListedFile,
     describe_file as describe_file,
+    list_refs as list_refs,
     read_listing as read_listing,
 )
 from .range_cache import RangeCache as RangeCache, record_commit as record_commit, recorded_commit as recorded_commit
@@ -60,13 +62,11 @@ from .repositories import (
     check_login as check_login,
     inspect_repository as inspect_repository,
     login_tokens as login_tokens,
-    read_licence as read_licence,
 )
 from .search import (
     HubModel as HubModel,
-    HubRefs as HubRefs,
     fetch_model_info as fetch_model_info,
-    list_refs as list_refs,
+    read_licence as read_licence,
     search_hub as search_hub,
 )
 from .uploads import (

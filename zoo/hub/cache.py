@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.files import zoo_home
+from zoo.hub.partial import INCOMPLETE
 from zoo.hub.range_cache import RANGE_INDEX_SUFFIX, ByteRange, RangeCache
 
-INCOMPLETE = ".incomplete"  # behind a blob's name
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

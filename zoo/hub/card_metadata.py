@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.hub.client import client_utils, endpoint, with_retries
+from zoo.hub.client import client_utils, endpoint, raise_for_status, with_retries
 from zoo.hub.repositories import RemoteRepository
+from zoo.hub.session import open_session
 
 ZOO_METADATA_KEY = "zoo"  # the key of our own facts
 
@@ -94,9 +95,9 @@ def validate_card(card: str, remote: RemoteRepository) -> None:
     asked = {"content": card, "repoType": "model"}
 
     def ask() -> Any:
-        answer = client_utils().get_session().post(f"{endpoint()}/api/validate-yaml", json=asked, headers=headers)
+        answer = open_session().post(f"{endpoint()}/api/validate-yaml", json=asked, headers=headers)
         if answer.status_code != 400:
-            client_utils().hf_raise_for_status(answer)
+            raise_for_status(answer)
         return answer.json() if answer.status_code == 400 else {}
 
     said = with_retries(ask, explain=remote.explain)

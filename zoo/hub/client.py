@@ -5,14 +5,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import json
+import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, UsageError, ZooError
+from zoo.errors import (
+    FetchError,
+    FileError,
+    IntegrityError,
+    MissingFileError,
+    UsageError,
+    ZooError,
+    mask_secrets,
+    remember_secret,
+)
+from zoo.hub.session import LARGEST, SLOWEST, RefusedAnswerError, open_session
 
 T = TypeVar("T")
 
@@ -26,8 +39,6 @@ REMEDY = (
     "Check the network and HF_ENDPOINT, or pass `offline=True` for what is in the cache "
     "(`zoo train`: `weights=DIR_OR_FILE`)."
 )
-
-_SECRET = re.compile(r"(?<=Bearer )[^'\"]+|\bhf_[A-Za-z0-9]{16,}")
 
 TranslateError = Callable[[BaseException], ZooError]
 
@@ -54,7 +65,8 @@ def client_api(token: str | None = None) -> Any:
     """The client's `HfApi` at our endpoint. Raises UsageError as `stream_request` does."""
     from huggingface_hub import HfApi
 
-    _check_token(token)
+    check_token(token)
+    open_session()
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
 
 
@@ -91,26 +103,35 @@ def stream_request(url: str, *, token: str | bool | None, headers: dict[str, str
         UsageError: the token has characters that no header can carry.
         The client's own errors; `with_retries` translates them.
     """
-    _check_token(token)
+    check_token(token)
     sent = client_utils().build_hf_headers(
         token=token, library_name="zoo", headers={"Accept-Encoding": "identity", **headers}
     )
     timeout = _http().Timeout(READ, connect=CONNECT)
-    with client_utils().get_session().stream("GET", url, headers=sent, timeout=timeout) as response:
-        client_utils().hf_raise_for_status(response)
+    with open_session().stream("GET", url, headers=sent, timeout=timeout) as response:
+        raise_for_status(response)
         yield response
+
+
+def raise_for_status(response: Any) -> None:
+    """The client's error for a status, the http library's where the client cannot read the answer's body."""
+    try:
+        client_utils().hf_raise_for_status(response)
+    except (AttributeError, LookupError, RecursionError, TypeError):
+        response.raise_for_status()
 
 
 @contextlib.contextmanager
 def bounded_timeouts() -> Iterator[None]:
-    """Inside, a server that accepts a request and never answers is given up: the client's POSTs wait for good."""
-    session = client_utils().get_session()
-    before = session.timeout
+    """Inside, the client's own requests have our limits too: its POSTs wait for good, and take compressed answers."""
+    session = open_session()
+    before, encodings = session.timeout, session.headers["Accept-Encoding"]
     session.timeout = _http().Timeout(ANSWER, connect=CONNECT)
+    session.headers["Accept-Encoding"] = "identity"
     try:
         yield
     finally:
-        session.timeout = before
+        session.timeout, session.headers["Accept-Encoding"] = before, encodings
 
 
 def with_retries(
@@ -125,7 +146,7 @@ def with_retries(
     Args:
         work: what is tried.
         explain: the last error -> what is raised.
-        progressed: the bytes received; while they grow the time limit starts again.
+        progressed: the bytes received; while they grow, and not too slowly, the time limit starts again.
         statuses_only: whether broken connections are final (the work itself has tried them again, or must not be
             done twice).
     """
@@ -135,13 +156,17 @@ def with_retries(
             return work()
         except _client_errors() as error:
             attempt += 1
-            if progressed() > before:
+            _mask_chain(error)
+            if progressed() - before > SLOWEST * (time.monotonic() - began):
                 began, attempt, before = time.monotonic(), 1, progressed()
             wait = _wait_before_retry(error, attempt, statuses_only)
             asked = status_of(error) == 429
             if wait is None or attempt >= ATTEMPTS or (not asked and time.monotonic() - began + wait > PATIENCE):
                 raise explain(error) from error
             time.sleep(wait)
+        except (AttributeError, LookupError, RecursionError, TypeError) as error:  # the client takes any JSON
+            _mask_chain(error)
+            raise explain(ValueError("the server does not answer as the Hub does")) from error
 
 
 def read_small(url: str, *, token: str | None, limit: int, where: str, explain: TranslateError) -> bytes:
@@ -155,17 +180,29 @@ def read_small(url: str, *, token: str | None, limit: int, where: str, explain: 
     Raises:
         IntegrityError: it is larger.
     """
+    too_long = IntegrityError(f"{where}: more than the {limit} bytes that are allowed.", "Look at it there.")
+    return with_retries(lambda: _read_bounded(url, token, limit, too_long)[0], explain=explain)
 
-    def receive() -> bytes:
-        content = bytearray()
-        with stream_request(url, token=token, headers={}) as response:
-            for piece in response.iter_bytes():
-                content += piece
-                if len(content) > limit:
-                    raise IntegrityError(f"{where}: more than the {limit} bytes that are allowed.", "Look at it there.")
-        return bytes(content)
 
-    return with_retries(receive, explain=explain)
+def request_json(url: str, *, token: str | None, where: str, explain: TranslateError | None = None) -> tuple[Any, str]:
+    """An answer's JSON, and the address of the next page if there is one.
+
+    Raises:
+        FetchError: it is longer than any honest one, or no JSON; else what `explain` makes of the client's error.
+    """
+    too_long = FetchError(f"{where}: the answer has over {LARGEST:,} bytes.", "Check HF_ENDPOINT.")
+    explain = explain or (lambda error: translate_error(where, error))
+    raw, following = with_retries(lambda: _read_bounded(url, token, LARGEST, too_long), explain=explain)
+    try:
+        ours = urlsplit(following)[:2] == urlsplit(url)[:2]  # the token is for this server only
+        return json.loads(raw), following if ours else ""
+    except (ValueError, RecursionError) as error:
+        raise unexpected_answer_error(where) from error
+
+
+def unexpected_answer_error(where: str) -> FetchError:
+    """What is said of an answer that is not of the Hub's form."""
+    return FetchError(f"{where}: the server does not answer as the Hub does.", "Check HF_ENDPOINT.")
 
 
 def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooError:
@@ -200,17 +237,12 @@ def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooE
         return FileError(
             str(file), f"it cannot be read or written ({error.strerror})", "Choose another with `cache_dir=`."
         )
-    cause = f"HTTP {status}" if status else mask_secrets((str(error).strip().splitlines() or [kind])[0])
+    cause = f"HTTP {status}" if status else (mask_secrets(str(error)).strip().splitlines() or [kind])[0][:300]
     said = getattr(error, "server_message", None)
-    said = f": {mask_secrets(' '.join(said.split())[:200])}" if isinstance(said, str) and said.strip() else ""
+    said = f": {' '.join(mask_secrets(said).split())[:200]}" if isinstance(said, str) and said.strip() else ""
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
     return FetchError(f"{what} could not be fetched ({cause}).", REMEDY)
-
-
-def mask_secrets(text: str) -> str:
-    """A foreign error's text without the tokens that it may quote."""
-    return _SECRET.sub("…", text)
 
 
 def disk_full_error(where: str, needed: int | None = None) -> FetchError:
@@ -227,10 +259,39 @@ def status_of(error: BaseException | None) -> int | None:
 
 def is_unreachable(error: BaseException | None) -> bool:
     """Whether the server could not be reached, or is broken: what is in the cache may do instead."""
-    return isinstance(error, _http().TransportError) or (status_of(error) or 0) >= 500
+    return isinstance(error, _http().TransportError | RefusedAnswerError) or (status_of(error) or 0) >= 500
 
 
-def _check_token(token: str | bool | None) -> None:
+def _read_bounded(url: str, token: str | None, limit: int, too_long: ZooError) -> tuple[bytes, str]:
+    """An answer's bytes, and the next page's address."""
+    content = bytearray()
+    with stream_request(url, token=token, headers={}) as response:
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > limit:
+                raise too_long
+        return bytes(content), response.links.get("next", {}).get("url", "")
+
+
+def _mask_chain(error: BaseException | None) -> None:
+    """Take the tokens that a server quoted out of an error and its causes: a traceback shows them all."""
+    while error is not None:
+        error.args = tuple(mask_secrets(one) if isinstance(one, str) else one for one in error.args)
+        error = error.__cause__ or error.__context__
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    """A filter that keeps every record of the client, without tokens."""
+    record.msg, record.args = mask_secrets(record.getMessage()), ()
+    return True
+
+
+def check_token(token: str | bool | None) -> None:
+    """Refuse what no header carries; what a server may quote from now on is masked everywhere."""
+    if token is not False:
+        remember_secret(token if isinstance(token, str) else client_utils().get_token())
+    for name in ("utils._http", "file_download"):  # where the client repeats what a server said
+        logging.getLogger(f"huggingface_hub.{name}").addFilter(_mask_record)
     if isinstance(token, str) and not re.fullmatch(r"[!-~]*", token):
         raise UsageError("The access token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
 
@@ -255,7 +316,7 @@ def _wait_before_retry(error: BaseException, attempt: int, statuses_only: bool) 
     back_off = BACK_OFF * 2.0 ** (attempt - 1)
     if status == 429:
         said = error.response.headers.get("Retry-After", "")  # type: ignore[attr-defined]
-        wait = float(said) if said.isdigit() else back_off
+        wait = float(said) if re.fullmatch("[0-9]+", said) else back_off
         return wait if wait <= LONGEST_WAIT else None
     if status is not None:
         return back_off if status in (408, 500, 502, 503, 504) else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zoo.errors import IntegrityError, UsageError
 from zoo.hub.client import client_api, status_of, with_retries
-from zoo.hub.repositories import PushError, RemoteRepository, list_repository_files, resolve_commit
+from zoo.hub.repositories import PushError, RemoteRepository
 
 SMALL = 4 * 2**20  # bytes of the file that is read back whole, at least
 
@@ -20,7 +20,7 @@ def verify_commit(
     Raises:
         IntegrityError: all that differs.
     """
-    there = list_repository_files(remote.repo, commit, token=remote.token)
+    there = remote.listed(commit).files
     faults = [f"{name} is missing" for name in sorted(files) if name not in there]
     faults += [
         f"{name} has other bytes"
@@ -42,7 +42,7 @@ def check_tag_is_free(remote: RemoteRepository, tag: str, *, unchanged: bool) ->
     """Refuse a tag that stands for another commit already. Raises UsageError."""
     if tag not in remote.tags:
         return
-    there = resolve_commit(remote.repo, tag, token=remote.token)
+    there = remote.listed(tag).commit
     if not unchanged or there != remote.head:
         raise UsageError(
             f"{remote.repo} has the tag {tag!r} already, at {there[:12]}.", "Choose another, or remove it there."
@@ -61,6 +61,6 @@ def create_tag(remote: RemoteRepository, tag: str, commit: str) -> None:
 
     if tag not in remote.tags:
         with_retries(work, explain=remote.explain)
-    there = resolve_commit(remote.repo, tag, token=remote.token)
+    there = remote.listed(tag).commit
     if there != commit:
         raise PushError(f"{remote.repo}: the tag {tag!r} was given to {there[:12]} meanwhile.", "Choose another.")

@@ -1,8 +1,8 @@
 """Files of the Hub -> its cache on this disk: resumed where they broke off, checked before they are put in place.
 
 The layout is the client's own, `blobs/<etag>` and `snapshots/<commit>/<file>` pointing there; so is the lock. A file
-that is not whole yet is `blobs/<etag>.incomplete`, and stays there for the next attempt. The client itself starts again
-after a kill and accepts any bytes of the right length.
+that is not whole yet lies beside its blob (partial.py), and stays there for the next attempt. The client itself starts
+again after a kill and accepts any bytes of the right length.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from zoo.errors import IntegrityError
-from zoo.files import set_default_mode, sync_folder
+from zoo.files import set_default_mode, sha256_of, sync_folder
 from zoo.hub.client import (
     ConnectionDroppedError,
     client_utils,
@@ -27,10 +26,13 @@ from zoo.hub.client import (
     endpoint,
     file_lock,
     file_url,
+    status_of,
     stream_request,
     translate_error,
     with_retries,
 )
+from zoo.hub.partial import own_partial_file
+from zoo.hub.session import open_session
 from zoo.progress import Progress, silent
 
 PIECE = 2**20  # bytes, read at once while hashing
@@ -65,7 +67,6 @@ class _CachePaths:
     """Where a file goes in the cache."""
 
     blob: Path
-    part: Path
     pointer: Path
     lock: Path
 
@@ -131,42 +132,20 @@ def matches_etag(path: Path, etag: str | None = None) -> bool | None:
 
 
 def read_digest(path: Path, etag: str) -> str | None:
-    """A file's digest of the kind that an etag is, None where that is no digest."""
-    promise = EtagCheck(etag, path.stat().st_size)
-    with path.open("rb") as opened:
-        for piece in _read_pieces(opened):
-            promise.update(piece)
-    return promise.found()
-
-
-class EtagCheck:
-    """Checks a file's bytes against its etag while they arrive.
+    """A file's digest of the kind that an etag is, None where that is no digest.
 
     The Hub's etag is the sha256 of a large file and git's own sha1 of any other; some mirrors give the plain sha1.
     """
-
-    def __init__(self, etag: str, size: int) -> None:
-        self.etag = etag
-        self._digests: list[Any] = []
-        if re.fullmatch(r"[0-9a-f]{64}", etag):
-            self._digests = [hashlib.sha256()]
-        elif re.fullmatch(r"[0-9a-f]{40}", etag):
-            plain, git = (hashlib.sha1(start, usedforsecurity=False) for start in (b"", b"blob %d\0" % size))
-            self._digests = [git, plain]
-
-    def update(self, piece: bytes) -> None:
-        """Take the next bytes."""
-        for digest in self._digests:
-            digest.update(piece)
-
-    def found(self) -> str | None:
-        """The digest of the bytes, the etag where one of its kinds is; None where it is no digest."""
-        found = [digest.hexdigest() for digest in self._digests]
-        return self.etag if self.etag in found else next(iter(found), None)
-
-    def kept(self) -> bool | None:
-        """Whether the bytes have the stated hash; None where the etag is no digest."""
-        return self.found() == self.etag if self._digests else None
+    if not _DIGEST.fullmatch(etag):
+        return None
+    if len(etag) == 64:
+        return sha256_of(path)
+    git, plain = (hashlib.sha1(start, usedforsecurity=False) for start in (b"blob %d\0" % path.stat().st_size, b""))
+    with path.open("rb") as opened:
+        while piece := opened.read(PIECE):
+            git.update(piece)
+            plain.update(piece)
+    return etag if plain.hexdigest() == etag else git.hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------ helpers
@@ -180,28 +159,25 @@ def _cache_paths(file: RemoteFile, cache: Path) -> _CachePaths:
     folder = repo_folder(file.repo, cache)
     return _CachePaths(
         blob=folder / "blobs" / key,
-        part=folder / "blobs" / f"{key}.incomplete",
         pointer=folder / "snapshots" / file.commit / file.name,
         lock=cache / ".locks" / folder.name / f"{key}.lock",
     )
 
 
 def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) -> None:
-    """Fill the part, check it, and put it in the blob's place; wrong bytes are asked for once more from the start."""
-    for _ in range(2):
-        have = places.part.stat().st_size if places.part.is_file() else 0
-        if shutil.disk_usage(places.part.parent).free < file.size - have:
-            raise disk_full_error(file.where, file.size - have)
-        with places.part.open("ab") as opened:
-            kept = _Download(file, opened, progress).run()
-            opened.flush()
-            os.fsync(opened.fileno())
-        if kept is not False:
-            set_default_mode(places.part)
-            places.part.replace(places.blob)
-            sync_folder(places.blob.parent)
-            return
-        places.part.unlink()
+    """Fill a part, check it, and put it in the blob's place; wrong bytes are asked for once more from the start."""
+    with own_partial_file(places.blob) as part:
+        for _ in range(2):
+            have = part.stat().st_size if part.is_file() else 0
+            if shutil.disk_usage(part.parent).free < file.size - have:
+                raise disk_full_error(file.where, file.size - have)
+            _Download(file, part, progress).run()
+            if _has_size(part, file) and read_digest(part, file.etag) in (file.etag, None):
+                set_default_mode(part)
+                part.replace(places.blob)
+                sync_folder(places.blob.parent)
+                return
+            part.unlink()
     raise IntegrityError(
         f"{file.where}/{file.name}: the bytes received twice did not have the hash that the Hub states "
         f"({file.etag[:16]}…). They were discarded.",
@@ -210,56 +186,64 @@ def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) ->
 
 
 class _Download:
-    """The bytes of one file, appended to what is there."""
+    """The bytes of one file, behind those that are there."""
 
-    def __init__(self, file: RemoteFile, opened: BinaryIO, progress: Progress) -> None:
-        self.file, self.opened, self.progress = file, opened, progress
-        self.have = 0
-        self.promise = EtagCheck(file.etag, file.size)
+    def __init__(self, file: RemoteFile, part: Path, progress: Progress) -> None:
+        self.file, self.part, self.progress = file, part, progress
+        self._open()
 
-    def run(self) -> bool | None:
-        """Whether the whole file has the stated hash; None where the Hub states none."""
-        self._resume_partial()
+    def run(self) -> None:
+        """Receive what is missing; the part is on the disk then."""
         explain = partial(translate_error, self.file.where, name=self.file.name)
-        with_retries(self._receive, explain=explain, progressed=lambda: self.have)
-        return self.promise.kept()
-
-    def _resume_partial(self) -> None:
-        """What an earlier attempt left; more than the file has is thrown away."""
-        if self.opened.tell() > self.file.size:
-            self._restart()
-        with Path(self.opened.name).open("rb") as before:
-            for piece in _read_pieces(before):
-                self._count(piece)
+        try:
+            if self.have > self.file.size:
+                self._restart()
+            with_retries(self._receive, explain=explain, progressed=lambda: self.have)
+            self.opened.flush()
+            os.fsync(self.opened.fileno())
+        finally:
+            self.opened.close()
 
     def _receive(self) -> None:
         if self.have == self.file.size:
             return
         headers = {"Range": f"bytes={self.have}-"} if self.have else {}
-        with stream_request(self.file.url, token=self.file.token, headers=headers) as response:
-            said = response.headers.get("Content-Range", "")
-            if self.have and (response.status_code != 206 or not said.startswith(f"bytes {self.have}-")):
-                self._restart()
-                if response.status_code == 206:
-                    raise ConnectionDroppedError(f"asked for the bytes from {self.have}, got {said!r}")
-            for piece in response.iter_bytes():
-                if self.have + len(piece) > self.file.size:
-                    self._restart()
-                    raise ConnectionDroppedError(f"the server sent more than the {self.file.size} bytes of the file")
-                self.opened.write(piece)
-                self._count(piece)
-                self.progress(f"fetching {self.file.name}", self.have, self.file.size)
+        try:
+            with stream_request(self.file.url, token=self.file.token, headers=headers) as response:
+                self._write(response)
+        except Exception as error:
+            if status_of(error) != 416 or not self.have:
+                raise
+            self._restart()
+            raise ConnectionDroppedError("the server has no bytes behind those that are here") from error
         if self.have < self.file.size:
             raise ConnectionDroppedError(f"the connection ended after {self.have} of {self.file.size} bytes")
 
-    def _count(self, piece: bytes) -> None:
-        self.have += len(piece)
-        self.promise.update(piece)
+    def _write(self, response: Any) -> None:
+        said = response.headers.get("Content-Range", "")
+        if self.have and (response.status_code != 206 or not said.startswith(f"bytes {self.have}-")):
+            before = self.have
+            self._restart()
+            if response.status_code == 206:
+                raise ConnectionDroppedError(f"asked for the bytes from {before}, got {said!r}")
+        for piece in response.iter_bytes():
+            if self.have + len(piece) > self.file.size:
+                self._restart()
+                raise ConnectionDroppedError(f"the server sent more than the {self.file.size} bytes of the file")
+            self.opened.write(piece)
+            self.have += len(piece)
+            self.progress(f"fetching {self.file.name}", self.have, self.file.size)
 
     def _restart(self) -> None:
-        self.opened.seek(0)
-        self.opened.truncate()
-        self.have, self.promise = 0, EtagCheck(self.file.etag, self.file.size)
+        """A new file: what this process held too long may be another's by now."""
+        self.opened.close()
+        self.part.unlink(missing_ok=True)
+        self._open()
+
+    def _open(self) -> None:
+        self.part.touch()
+        self.opened = self.part.open("r+b")
+        self.have = self.opened.seek(0, os.SEEK_END)
 
 
 def _has_size(path: Path, file: RemoteFile) -> bool:
@@ -269,11 +253,6 @@ def _has_size(path: Path, file: RemoteFile) -> bool:
 def _matches_etag_and_size(path: Path, file: RemoteFile) -> bool:
     """Whether a blob is what its etag says; False where the etag says nothing."""
     return _has_size(path, file) and matches_etag(path, file.etag) is True
-
-
-def _read_pieces(opened: BinaryIO) -> Iterator[bytes]:
-    while piece := opened.read(PIECE):
-        yield piece
 
 
 def _link_snapshot_file(places: _CachePaths) -> None:
@@ -303,6 +282,7 @@ def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again
         "force_download": again,
         "tqdm_class": _progress_bar_class(progress, f"fetching {file.name}", file.size),
     }
+    open_session()
     fetch = partial(hf_hub_download, file.repo, file.name, **options)
     explain = partial(translate_error, file.where, name=file.name)
     return Path(with_retries(fetch, explain=explain, statuses_only=True))

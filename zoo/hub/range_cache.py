@@ -70,17 +70,17 @@ class RangeCache:
         Raises:
             FileError: the disk is full, or the folder cannot be written.
         """
-        known = self._known()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("r+b" if self.path.is_file() else "w+b") as opened:
+            self.path.touch()  # never emptied: locks may hold nobody back, and others write to it too
+            with self.path.open("r+b") as opened:
                 opened.truncate(size)
                 for (start, _), part in parts.items():
                     opened.seek(start)
                     opened.write(part)
         except OSError as error:
             raise as_file_error(error, self.path) from error
-        known |= {one: _digest(part) for one, part in parts.items()}
+        known = self._known() | {one: _digest(part) for one, part in parts.items()}
         ranges = {f"{start}-{end}": digest for (start, end), digest in sorted(known.items())}
         write_atomically(self._index_path, json.dumps({"size": size, "sha256": ranges}, indent=1) + "\n")
 

@@ -18,6 +18,7 @@ from zoo.errors import FileError
 from zoo.files import as_file_error, zoo_home
 from zoo.hub.cache import CachedRepo, CachedRevision, IncompleteDownload, PartialFile, resolve_links, walk_files
 from zoo.hub.client import client_utils
+from zoo.hub.partial import has_owner
 
 IN_USE = 0.05  # seconds that another process's lock is waited for
 
@@ -80,7 +81,9 @@ def plan_revisions(repo: CachedRepo, revisions: Sequence[CachedRevision], cache:
 
 
 def is_download_running(broken: IncompleteDownload) -> bool:
-    """Whether a download is going on in another process, which then has its lock."""
+    """Whether a download is going on in another process, which then has its lock, or is named by the file."""
+    if has_owner(broken.path):
+        return True
     if not broken.lock.is_file():
         return False
     try:

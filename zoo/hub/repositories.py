@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from zoo.errors import FetchError, UsageError, ZooError
+from zoo.errors import FetchError, UsageError, ZooError, mask_secrets
 from zoo.hub.client import (
-    READ,
-    client_api,
     endpoint,
     file_url,
     is_offline,
-    mask_secrets,
     read_small,
+    request_json,
     status_of,
-    stream_request,
-    with_retries,
+    unexpected_answer_error,
 )
-from zoo.hub.downloads import matches_etag
+from zoo.hub.listing import ListedFile, RepositoryListing, list_refs, read_listing
 
 
 class PushError(ZooError):
     """The Hub refused what was sent, or the repository's state forbids it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteEntry:
-    """A file of a repository, as the Hub lists it."""
-
-    size: int  # bytes
-    sha256: str | None  # of large files
-    sha1: str  # git's own, of the others
-
-    def is_file(self, path: Path) -> bool:
-        """Whether it has the bytes of a file of this disk."""
-        return path.stat().st_size == self.size and matches_etag(path, self.sha256 or self.sha1) is True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +33,7 @@ class RemoteRepository:
     private: bool = False
     head: str | None = None  # the branch's commit; None where there is no such branch yet
     start: str | None = None  # the head, or main's where the branch would begin
-    files: Mapping[str, RemoteEntry] = field(default_factory=dict)  # at the start
+    files: Mapping[str, ListedFile] = field(default_factory=dict)  # at the start
     tags: frozenset[str] = frozenset()
     pulls: Mapping[str, str] = field(default_factory=dict)  # refs/pr/1 -> commit
     token: str | None = field(default=None, repr=False)
@@ -69,7 +50,11 @@ class RemoteRepository:
 
     def explain(self, error: BaseException) -> ZooError:
         """The client's error as one line, for a push."""
-        return translate_push_error(self.repo, error, token=self.token)
+        return translate_push_error(self.repo, error)
+
+    def listed(self, revision: str) -> RepositoryListing:
+        """The files at a branch, a tag or a commit."""
+        return read_listing(self.repo, revision, token=self.token, where=self.repo, explain=self.explain)
 
 
 def check_login(repo: str, *, token: str | None, create_pr: bool) -> None:
@@ -85,17 +70,15 @@ def check_login(repo: str, *, token: str | None, create_pr: bool) -> None:
         )
     if not login_tokens(token):
         raise _no_login_error(repo)
-
-    def ask() -> Any:
-        with stream_request(f"{endpoint()}/api/whoami-v2", token=token, headers={}) as response:
-            return json.loads(response.read())
-
-    said = with_retries(ask, explain=partial(translate_push_error, repo, token=token))
-    said = said if isinstance(said, dict) else {}
-    role = ((said.get("auth") or {}).get("accessToken") or {}).get("role")
+    url, explain = f"{endpoint()}/api/whoami-v2", partial(translate_push_error, repo)
+    said, _ = request_json(url, token=token, where=repo, explain=explain)
+    try:
+        role = ((said.get("auth") or {}).get("accessToken") or {}).get("role")
+        names = [said.get("name"), *(one.get("name") for one in said.get("orgs") or ())]
+    except (AttributeError, TypeError) as error:
+        raise unexpected_answer_error(repo) from error
     if role == "read":
         raise PushError(f"{repo}: this login may only read.", "Make a token that may write, and run `hf auth login`.")
-    names = [said.get("name"), *(one.get("name") for one in said.get("orgs") or () if isinstance(one, dict))]
     owner = repo.partition("/")[0]
     if not create_pr and owner.lower() not in [str(name).lower() for name in names]:
         raise PushError(
@@ -119,26 +102,21 @@ def inspect_repository(repo: str, *, branch: str = "main", token: str | None = N
         FetchError, PushError: it cannot be reached, or not be read.
         UsageError: the revision is a tag or a commit; the repository is called otherwise now.
     """
-    asked, explained = client_api(token), partial(translate_push_error, repo, token=token)
-
-    def ask() -> Any:
-        try:
-            return asked.model_info(repo, timeout=READ)
-        except OSError as error:
-            if type(error).__name__ == "RepositoryNotFoundError":
-                return None
+    explain = partial(translate_push_error, repo)
+    try:
+        said, _ = request_json(f"{endpoint()}/api/models/{repo}", token=token, where=repo, explain=explain)
+    except PushError as error:
+        if type(error.__cause__).__name__ != "RepositoryNotFoundError":
             raise
-
-    info = with_retries(ask, explain=explained)
-    if info is None:
         return RemoteRepository(repo=repo, branch=branch, token=token)
-    if info.id != repo:
-        raise UsageError(f"{repo} is called {info.id} now.", f"Say `repo={info.id!r}`.")
-    refs = with_retries(lambda: asked.list_repo_refs(repo, include_pull_requests=True), explain=explained)
-    tags = frozenset(one.name for one in refs.tags)
-    pulls = {one.ref: one.target_commit for one in refs.pull_requests or ()}
-    heads = {one.name: one.target_commit for one in refs.branches} | pulls
-    if branch not in heads and (branch in tags or branch.startswith("refs/")):
+    name = said.get("id") if isinstance(said, dict) else None
+    if not isinstance(name, str):
+        raise unexpected_answer_error(repo)
+    if name != repo:
+        raise UsageError(f"{repo} is called {name[:200]} now.", f"Say `repo={name[:200]!r}`.")
+    refs = list_refs(repo, token=token, explain=explain)
+    heads = {**refs.branches, **refs.pulls}
+    if branch not in heads and (branch in refs.tags or branch.startswith("refs/")):
         raise UsageError(f"{branch!r} of {repo} is no branch.", "Say `revision=` with a branch, or leave it out.")
     head = heads.get(branch)
     start = head or heads.get("main")
@@ -146,57 +124,22 @@ def inspect_repository(repo: str, *, branch: str = "main", token: str | None = N
         repo=repo,
         branch=branch,
         exists=True,
-        private=bool(info.private),
+        private=said.get("private") is True,
         head=head,
         start=start,
-        files=list_repository_files(repo, start, token=token) if start else {},
-        tags=tags,
-        pulls=pulls,
+        files=read_listing(repo, start, token=token, where=repo, explain=explain).files if start else {},
+        tags=frozenset(refs.tags),
+        pulls=refs.pulls,
         token=token,
     )
 
 
-def list_repository_files(repo: str, commit: str, *, token: str | None) -> dict[str, RemoteEntry]:
-    """The files of a repository at a commit, with their hashes."""
-    entries = with_retries(
-        lambda: list(client_api(token).list_repo_tree(repo, revision=commit, recursive=True)),
-        explain=partial(translate_push_error, repo, token=token),
-    )
-    return {
-        one.path: RemoteEntry(size=one.size, sha256=one.lfs.sha256 if one.lfs else None, sha1=one.blob_id)
-        for one in entries
-        if hasattr(one, "blob_id")
-    }
-
-
-def resolve_commit(repo: str, revision: str, *, token: str | None) -> str:
-    """The commit that a tag or a branch stands for."""
-    explain = partial(translate_push_error, repo, token=token)
-    return str(
-        with_retries(lambda: client_api(token).model_info(repo, revision=revision, timeout=READ).sha, explain=explain)
-    )
-
-
-def read_licence(repo: str, *, token: str | None = None) -> str | None:
-    """The licence in a repository's card; None where it names none, or is not there."""
-    try:
-        explain = partial(translate_push_error, repo)
-        info = with_retries(lambda: client_api(token).model_info(repo, timeout=READ), explain=explain)
-    except ZooError:
-        return None
-    said = info.card_data.get("license") if info.card_data else None
-    return said if isinstance(said, str) else None
-
-
-def translate_push_error(repo: str, error: BaseException, *, token: str | None = None) -> ZooError:
-    """The client's error as one line that says what a publisher can do; no token is ever in it."""
+def translate_push_error(repo: str, error: BaseException) -> ZooError:
+    """The client's error as one line that says what a publisher can do."""
     status, kind = status_of(error), type(error).__name__
-    said = getattr(error, "server_message", None) or ""
-    reason = f"HTTP {status}" if status else " ".join(str(error).split())[:300] or kind
-    reason += f": {' '.join(str(said).split())[:200]}" if status and said else ""
-    for secret in login_tokens(token):
-        reason = reason.replace(secret, "…")
-    reason = mask_secrets(reason)
+    said = mask_secrets(getattr(error, "server_message", None) or "")  # before it is cut
+    reason = f"HTTP {status}" if status else " ".join(mask_secrets(str(error)).split())[:300] or kind
+    reason += f": {' '.join(said.split())[:200]}" if status and said else ""
     if status == 401:
         return _no_login_error(repo, reason)
     if status == 403:

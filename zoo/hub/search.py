@@ -6,16 +6,15 @@ server says as it comes. Here an answer is bounded, and read field by field; wha
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from zoo.errors import FetchError
+from zoo.errors import ZooError
 from zoo.hub.card_metadata import ZOO_METADATA_KEY
-from zoo.hub.client import endpoint, stream_request, translate_error, with_retries
+from zoo.hub.client import endpoint, request_json, unexpected_answer_error
 
 SEARCH_TAG = "feature-filters"  # the tag in every card that zoo writes
 SORTS = {
@@ -27,7 +26,6 @@ SORTS = {
 }
 PAGE = 100  # repositories asked for at once
 PAGES = 10  # at most
-LARGEST = 32 * 2**20  # bytes of one answer
 LONGEST = 300  # characters of one text
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -64,14 +62,6 @@ class HubModel:
         return sum(sizes) if self.files and len(sizes) == len(self.files) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubRefs:
-    """The revisions of a repository that have names: name -> commit."""
-
-    branches: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
 def search_hub(
     words: Sequence[str] = (),
     *,
@@ -101,9 +91,9 @@ def search_hub(
     query["limit"] = str(PAGE if wanted else min(limit, PAGE))
     url, found = f"{endpoint()}/api/models?{urlencode(query)}", dict[str, HubModel]()
     for _ in range(PAGES):
-        said, following = _request_json(url, token=token, where=endpoint())
+        said, following = request_json(url, token=token, where=endpoint())
         if not isinstance(said, list):
-            raise _unexpected_answer_error(endpoint())
+            raise unexpected_answer_error(endpoint())
         for one in map(_model, said):
             if one is not None and all(word in _searchable_text(one) for word in wanted):
                 found.setdefault(one.repo, one)
@@ -121,43 +111,21 @@ def fetch_model_info(repo: str, revision: str, *, token: str | None = None) -> H
     """
     where = f"hf://{repo}@{revision}"
     url = f"{endpoint()}/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
-    model = _model(_request_json(url, token=token, where=where)[0])
+    model = _model(request_json(url, token=token, where=where)[0])
     if model is None:
-        raise _unexpected_answer_error(where)
+        raise unexpected_answer_error(where)
     return model
 
 
-def list_refs(repo: str, *, token: str | None = None) -> HubRefs:
-    """The branches and tags of a repository. Raises FetchError."""
-    where = f"hf://{repo}"
-    said, _ = _request_json(f"{endpoint()}/api/models/{repo}/refs", token=token, where=where)
-    if not isinstance(said, dict):
-        raise _unexpected_answer_error(where)
-    return HubRefs(branches=_commits(said.get("branches")), tags=_commits(said.get("tags")))
+def read_licence(repo: str, *, token: str | None = None) -> str | None:
+    """The licence in a repository's card; None where it names none, or is not there."""
+    try:
+        return fetch_model_info(repo, "main", token=token).license or None
+    except ZooError:
+        return None
 
 
 # ------------------------------------------------------------------------------------------------ helpers
-
-
-def _request_json(url: str, *, token: str | None, where: str) -> tuple[Any, str]:
-    """The answer's JSON, and the address of the next page if there is one."""
-
-    def receive() -> tuple[bytes, str]:
-        with stream_request(url, token=token, headers={}) as response:
-            content = bytearray()
-            for piece in response.iter_bytes():
-                content += piece
-                if len(content) > LARGEST:
-                    raise FetchError(f"{where}: the answer has over {LARGEST:,} bytes.", "Check HF_ENDPOINT.")
-            return bytes(content), response.links.get("next", {}).get("url", "")
-
-    raw, following = with_retries(receive, explain=lambda error: translate_error(where, error))
-    if urlsplit(following)[:2] != urlsplit(url)[:2]:  # the token is for this server only
-        following = ""
-    try:
-        return json.loads(raw), following
-    except (ValueError, RecursionError) as error:
-        raise _unexpected_answer_error(where) from error
 
 
 def _model(said: Any) -> HubModel | None:
@@ -210,10 +178,6 @@ def _by_name(said: Any, key: str) -> dict[str, dict[Any, Any]]:
     }
 
 
-def _commits(said: Any) -> dict[str, str]:
-    return {name: _text(one.get("targetCommit")) for name, one in _by_name(said, "name").items()}
-
-
 def _table(value: Any) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -230,7 +194,3 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
-
-
-def _unexpected_answer_error(where: str) -> FetchError:
-    return FetchError(f"{where}: the server does not answer as the Hub does.", "Check HF_ENDPOINT.")

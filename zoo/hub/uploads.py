@@ -13,12 +13,11 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from zoo.hub.client import client_api, client_utils, endpoint, status_of, stream_request, uses_xet, with_retries
+from zoo.hub.listing import ListedFile
 from zoo.hub.repositories import (
     PushError,
-    RemoteEntry,
     RemoteRepository,
     inspect_repository,
-    list_repository_files,
     pushed_meanwhile_error,
 )
 from zoo.hub.upload_progress import Meter, MeteredFile
@@ -59,7 +58,7 @@ def plan_changes(
         same = there is not None and there.is_file(path)
         what: Literal["new", "changed", "same"] = "new" if there is None else "same" if same else "changed"
         changes.append(FileChange(name=name, size=path.stat().st_size, what=what))
-    gone = [FileChange(name=name, size=remote.files[name].size, what="removed") for name in sorted(remove)]
+    gone = [FileChange(name=name, size=remote.files[name].size or 0, what="removed") for name in sorted(remove)]
     return (*changes, *gone)
 
 
@@ -181,14 +180,14 @@ class _CommitUpload:
         if self.create_pr:
             fresh = {ref: sha for ref, sha in now.pulls.items() if ref not in self.remote.pulls}
             for ref, sha in fresh.items():
-                if self._is_done(list_repository_files(now.repo, sha, token=now.token)):
+                if self._is_done(now.listed(sha).files):
                     return PushedCommit(sha=sha, pull_request=f"{now.url}/discussions/{ref.rpartition('/')[2]}")
             return None
         if now.head is None or now.head == self.remote.head:
             return None
         return PushedCommit(sha=now.head) if self._is_done(now.files) else None
 
-    def _is_done(self, there: Mapping[str, RemoteEntry]) -> bool:
+    def _is_done(self, there: Mapping[str, ListedFile]) -> bool:
         gone = {one.name for one in self.changes if one.what == "removed"}
         same = all(name in there and there[name].is_file(path) for name, path in self.files.items())
         return same and not gone & there.keys()

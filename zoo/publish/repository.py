@@ -151,8 +151,7 @@ class RepositoryUpload:
         )
 
     def _remote_manifest(self) -> Manifest | None:
-        there = self.remote.files.get(MANIFEST_FILE)
-        if there is None or there.size > MANIFEST_LIMIT:
+        if MANIFEST_FILE not in self.remote.files:
             return None
         try:
             return read_manifest(self.remote.read(MANIFEST_FILE, limit=MANIFEST_LIMIT), self.remote.repo)

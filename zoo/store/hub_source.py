@@ -154,7 +154,9 @@ class HubSource(Source):
     def drop_cached_ranges(self, name: str) -> bool:
         if self.is_offline() or self.local_path(name) is not None:
             return False
-        self._parts(name).forget()
+        parts = self._parts(name)
+        with parts.locked():
+            parts.forget()
         return True
 
     def is_offline(self) -> bool:

@@ -1,0 +1,74 @@
+"""Partial files of downloads: each process writes to one of its own, and takes over what an ended one left.
+
+Locks are not enough: some file systems of clusters grant them to everybody. So the name says whose it is,
+`<etag>.<system>-<pid>-<random>.incomplete`, and `<etag>.incomplete` is nobody's: what an attempt left that failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+INCOMPLETE = ".incomplete"  # behind a blob's name
+IDLE = 3600.0  # seconds without a new byte after which any partial file is abandoned
+_OWNED = re.compile(r"[0-9a-f]+\.([0-9a-f]{12})-(\d{1,9})-[0-9a-f]{8}\.incomplete")
+
+
+@contextlib.contextmanager
+def own_partial_file(blob: Path) -> Iterator[Path]:
+    """A path for what comes of a blob, that nobody else writes to; the largest that was abandoned lies there already.
+
+    What is still there in the end, after an error, is nobody's.
+    """
+    free = blob.with_name(f"{blob.name}{INCOMPLETE}")
+    own = blob.with_name(f"{blob.name}.{_system()}-{os.getpid()}-{secrets.token_hex(4)}{INCOMPLETE}")
+    found = [free, *(path for path in blob.parent.glob(f"{blob.name}.*") if _OWNED.fullmatch(path.name))]
+    left = [path for path in found if os.access(path, os.R_OK | os.W_OK) and not has_owner(path)]
+    for path in sorted(left, key=_size, reverse=True):
+        with contextlib.suppress(OSError):  # another process was quicker, or it is another user's
+            path.unlink() if own.is_file() else path.rename(own)
+    try:
+        yield own
+    finally:
+        with contextlib.suppress(OSError):
+            own.replace(free)
+
+
+def has_owner(path: Path) -> bool:
+    """Whether somebody still writes to a partial file of ours; those of other programs have names of another form."""
+    said = _OWNED.fullmatch(path.name)
+    if said is None or (said[1] == _system() and not _is_running(int(said[2]))):
+        return False
+    with contextlib.suppress(OSError):  # it is gone by now
+        return time.time() - path.stat().st_mtime < IDLE
+    return False
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _system() -> str:
+    """What tells process numbers apart: the host, and on Linux the container."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:12]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return True

@@ -926,6 +926,7 @@ def test_a_file_without_end_is_dropped(lie: Callable[..., LyingHub], cache: Path
     assert MODEL not in in_place(cache)
 
 
+TOKEN = "my-secret-of-another-form"
 SWOLLEN = gzip.compress(b" " * 2**26)  # 64 kB that unpack to 64 MB
 
 
@@ -1026,6 +1027,58 @@ def test_a_malformed_answer_is_one_line(
     assert "\n" not in command(*words).fault
 
 
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (answering(SWOLLEN, Content_Encoding="gzip"), "compressed"),
+        (answering(SWOLLEN, 400, Content_Encoding="gzip"), "compressed"),
+        (dribbling(START + b"X-Slow: ", b"x"), "its headers did not end"),
+        (dribbling(START + b"Content-Length: 100000\r\n\r\n", b" "), "bytes a second"),
+        (answering(b"", 429, Retry_After="100000"), "Retry-After: 100000"),
+        (answering(b"", 503, Retry_After="9" * 5000), "Retry-After: 9999"),
+        (answering(b"", 429, RateLimit='"api";r=0;t=100000'), "RateLimit"),
+        (answering(b"[]", 400), ""),
+        (answering(b"[" * 200_000), ""),
+        (answering(b'{"commitUrl": 5, "files": [5], "url": {}, "errors": [5]}'), ""),
+        (answering(b'{"files": [{}], "errors": {"a": 5}}'), ""),
+    ],
+)
+@pytest.mark.parametrize("path", ["validate-yaml", "repos/create", "preupload", "commit"])
+def test_a_push_bears_no_answer_that_a_fetch_would_not(
+    lie: Callable[..., LyingHub],
+    command: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    answer: Callable[[Any], None],
+    match: str,
+    path: str,
+) -> None:
+    def api(handler: Any) -> None:
+        asked = handler.path
+        if path in asked:
+            answer(handler)
+        elif "validate" in asked or "preupload" in asked:
+            names = [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in files]
+            answering(json.dumps({"files": names, "errors": [], "warnings": []}).encode())(handler)
+        elif "whoami" in asked:
+            answering(b'{"name": "owner", "orgs": []}')(handler)
+        elif "refs" in asked:
+            answering(json.dumps({"branches": [{"name": "main", "targetCommit": COMMIT}]}).encode())(handler)
+        elif path != "repos/create" or "revision" in asked:
+            answering(json.dumps({"id": REPO, "sha": COMMIT, "siblings": []}).encode())(handler)
+        else:
+            answering(b"{}", 404, X_Error_Code="RepoNotFound")(handler)
+
+    files = published(license="mit")
+    monkeypatch.setenv("ZOO_HUB_PATIENCE", "0.3")
+    monkeypatch.setattr("zoo.hub.client.PATIENCE", 0.1)
+    lie(files, api=api)
+    write(tmp_path / "folder", files)
+    said = command("push", "folder", "--repo", REPO, "--token", TOKEN).fault
+    assert len(said) < 1_500
+    assert match in said
+
+
 @pytest.mark.parametrize("said", ["", "bytes", "bytes x-y/z", "bytes 0-\xb2/5", "bytes */*", "bytes 5-2/1"])
 @pytest.mark.parametrize("status", [200, 206, 416])
 def test_a_malformed_range_is_refused(lie: Callable[..., LyingHub], said: str, status: int) -> None:
@@ -1035,8 +1088,6 @@ def test_a_malformed_range_is_refused(lie: Callable[..., LyingHub], said: str, s
 
 
 # ------------------------------------------------------------------------------------------------ secrets
-
-TOKEN = "my-secret-of-another-form"
 
 
 def echoing(status: int) -> Callable[[Any], None]:

@@ -34,7 +34,6 @@ BACK_OFF = 0.5  # seconds before the second attempt; twice that before each furt
 PATIENCE = 5.0  # seconds after which nothing is retried; with the timeouts 15 s for a network that is down
 CONNECT, READ = 5.0, 8.0  # seconds
 ANSWER = 120.0  # seconds that a push waits for one answer
-LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 REMEDY = (
     "Check the network and HF_ENDPOINT, or pass `offline=True` for what is in the cache "
     "(`zoo train`: `weights=DIR_OR_FILE`)."
@@ -316,8 +315,7 @@ def _wait_before_retry(error: BaseException, attempt: int, statuses_only: bool) 
     back_off = BACK_OFF * 2.0 ** (attempt - 1)
     if status == 429:
         said = error.response.headers.get("Retry-After", "")  # type: ignore[attr-defined]
-        wait = float(said) if re.fullmatch("[0-9]+", said) else back_off
-        return wait if wait <= LONGEST_WAIT else None
+        return float(said) if re.fullmatch("[0-9]+", said) else back_off
     if status is not None:
         return back_off if status in (408, 500, 502, 503, 504) else None
     http = _http()

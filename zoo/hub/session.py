@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -20,13 +21,16 @@ SLOWEST = 1000  # bytes a second
 PATIENCE = 60.0  # seconds in which they must come, and in which headers must end; `ZOO_HUB_PATIENCE`
 LARGEST = 32 * 2**20  # bytes of an answer that is no file
 LONGEST_HEADERS = 2**20  # bytes
+LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 _UNASKED = {"gzip", "deflate", "br", "zstd"}  # what the http library would unpack
+
+_WAIT = re.compile(r"(?:^|;\s*t\s*=\s*)([0-9]+)")  # what the client obeys, however long
 
 _asking = threading.local()  # `patience` of the request that this thread is about to send, None where it is not ours
 
 
 class RefusedAnswerError(OSError):
-    """An answer that is too slow, too long or compressed; the next one would be no better."""
+    """An answer that is too slow, too long, compressed or puts us off; the next one would be no better."""
 
 
 def open_session() -> Any:
@@ -64,6 +68,10 @@ def _check_answer(response: Any) -> None:
     packed = response.headers.get("Content-Encoding", "").lower()
     if _UNASKED & {one.strip() for one in packed.split(",")}:
         raise RefusedAnswerError(f"the answer is compressed ({packed[:40]}), which was not asked for")
+    for name in ("Retry-After", "RateLimit") if response.status_code >= 400 else ():
+        said = response.headers.get(name, "")
+        if any(float(seconds) > LONGEST_WAIT for seconds in _WAIT.findall(said)):
+            raise RefusedAnswerError(f"HTTP {response.status_code}, {name}: {said[:40]}")
     watch = getattr(response.extensions.get("network_stream"), "watch", None)
     if watch is not None:
         is_file = response.request.method in ("GET", "HEAD") and response.status_code < 400

@@ -19,7 +19,7 @@ import pytest
 from hub_server import HubServer
 
 from zoo.errors import FetchError, IntegrityError, ZooError
-from zoo.hub import list_partial_files
+from zoo.hub import list_cached, list_partial_files, plan_incomplete_download
 from zoo.store.cache.verification import verify_partial_file
 from zoo.store.hub_source import HubSource
 from zoo.store.source_parsing import parse_source
@@ -185,7 +185,10 @@ def test_a_lying_content_length_harms_nothing(hub: HubServer, difference: int) -
 
 
 @pytest.mark.parametrize("size", [0, 10])
-def test_a_server_that_always_sends_too_little_is_given_up(hub: HubServer, tmp_path: Path, size: int) -> None:
+def test_a_server_that_always_sends_too_little_is_given_up(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setenv("ZOO_HUB_PATIENCE", "0.3")
     hub.fail("drop", size, path=BLOB, times=None)
     with pytest.raises(FetchError, match="could not be fetched"):
         source().fetch("model.safetensors")
@@ -253,13 +256,24 @@ def test_what_a_living_process_writes_is_left_to_it(hub: HubServer, tmp_path: Pa
 
     def look(what: str, done: int, total: int | None = None, note: str = "") -> None:
         if not parts:
-            parts.extend((tmp_path / "cache").rglob("*.incomplete"))
+            (locked,) = (tmp_path / "cache").rglob("*.lock")
+            locked.unlink()
+            (left,) = list_cached(tmp_path / "cache", [])[0].incomplete_downloads
+            assert plan_incomplete_download(left, tmp_path / "cache") is None
+            parts.append(left.path)
             assert run_job("together", job, tmp_path) == {"succeeded": 1}
 
     job: dict[str, object] = {"name": "owner/name", "file": "model.safetensors", "processes": 1, "locks": False}
     assert source().fetch("model.safetensors", progress=look).read_bytes() == BIG
     assert model_bytes(hub) == 2 * len(BIG)
     assert in_place(tmp_path)[BLOB] == BIG
+
+
+def test_a_slow_connection_that_goes_on_is_borne(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_HUB_PATIENCE", "0.2")
+    hub.add("owner/name", {"card.txt": b"x" * 5_000})
+    hub.fail("slow", 5_000, path="card.txt")
+    assert len(source().fetch("card.txt").read_bytes()) == 5_000
 
 
 # ------------------------------------------------------------------------------------------------ wrong bytes

@@ -25,7 +25,7 @@ from zoo.errors import (
     mask_secrets,
     remember_secret,
 )
-from zoo.hub.session import LARGEST, SLOWEST, RefusedAnswerError, open_session
+from zoo.hub.session import LARGEST, SLOWEST, RefusedAnswerError, open_session, patience
 
 T = TypeVar("T")
 
@@ -149,18 +149,20 @@ def with_retries(
         statuses_only: whether broken connections are final (the work itself has tried them again, or must not be
             done twice).
     """
-    began, attempt, before = time.monotonic(), 0, progressed()
+    first, before, attempt = progressed(), progressed(), 0
+    start = began = time.monotonic()
     while True:
         try:
             return work()
         except _client_errors() as error:
             attempt += 1
             _mask_chain(error)
-            if progressed() - before > SLOWEST * (time.monotonic() - began):
-                began, attempt, before = time.monotonic(), 1, progressed()
+            now, received = time.monotonic(), progressed()
+            if received > before and received - first > SLOWEST * (now - start - patience()):
+                began, attempt, before = now, 1, received
             wait = _wait_before_retry(error, attempt, statuses_only)
             asked = status_of(error) == 429
-            if wait is None or attempt >= ATTEMPTS or (not asked and time.monotonic() - began + wait > PATIENCE):
+            if wait is None or attempt >= ATTEMPTS or (not asked and now - began + wait > PATIENCE):
                 raise explain(error) from error
             time.sleep(wait)
         except (AttributeError, LookupError, RecursionError, TypeError) as error:  # the client takes any JSON

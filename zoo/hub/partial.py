@@ -30,11 +30,12 @@ def own_partial_file(blob: Path) -> Iterator[Path]:
     """
     free = blob.with_name(f"{blob.name}{INCOMPLETE}")
     own = blob.with_name(f"{blob.name}.{_system()}-{os.getpid()}-{secrets.token_hex(4)}{INCOMPLETE}")
-    found = [free, *(path for path in blob.parent.glob(f"{blob.name}.*") if _OWNED.fullmatch(path.name))]
-    left = [path for path in found if os.access(path, os.R_OK | os.W_OK) and not has_owner(path)]
-    for path in sorted(left, key=_size, reverse=True):
-        with contextlib.suppress(OSError):  # another process was quicker, or it is another user's
-            path.unlink() if own.is_file() else path.rename(own)
+    for path in (free, *blob.parent.glob(f"{blob.name}.*")):
+        ours = path == free or _OWNED.fullmatch(path.name)
+        if ours and not has_owner(path) and os.access(path, os.R_OK | os.W_OK):
+            with contextlib.suppress(OSError):  # another process was quicker
+                larger = not own.is_file() or path.stat().st_size > own.stat().st_size
+                path.replace(own) if larger else path.unlink()
     try:
         yield own
     finally:
@@ -50,12 +51,6 @@ def has_owner(path: Path) -> bool:
     with contextlib.suppress(OSError):  # it is gone by now
         return time.time() - path.stat().st_mtime < IDLE
     return False
-
-
-def _size(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        return path.stat().st_size
-    return 0
 
 
 def _system() -> str:

@@ -12,21 +12,18 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError
 
-SLOWEST = 1000  # bytes a second
-PATIENCE = 60.0  # seconds in which they must come, and in which headers must end; `ZOO_HUB_PATIENCE`
+SLOWEST = 1000  # bytes a second, over the 60 seconds of `ZOO_HUB_PATIENCE`
 LARGEST = 32 * 2**20  # bytes of an answer that is no file
-LONGEST_HEADERS = 2**20  # bytes
+LONGEST_HEADERS = 2**18  # bytes
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 _UNASKED = {"gzip", "deflate", "br", "zstd"}  # what the http library would unpack
-
 _WAIT = re.compile(r"(?:^|;\s*t\s*=\s*)([0-9]+)")  # what the client obeys, however long
 
-_asking = threading.local()  # `patience` of the request that this thread is about to send, None where it is not ours
+_asking = threading.local()  # `patience` with the request that this thread is about to send; None: it is not ours
 
 
 class RefusedAnswerError(OSError):
@@ -40,29 +37,25 @@ def open_session() -> Any:
         session.event_hooks["request"].append(_note_request)
         session.event_hooks["response"].append(_check_answer)
         for transport in (session._transport, *session._mounts.values()):
-            pool = getattr(transport, "_pool", None)  # a transport of the user's own has none
-            if pool is not None:
-                pool._network_backend = _WatchedBackend(pool._network_backend)
+            if pool := getattr(transport, "_pool", None):  # a transport of the user's own has none
+                pool._network_backend = _Backend(pool._network_backend)
     return session
 
 
+def patience() -> float:
+    """Seconds over which an answer must come at `SLOWEST` at least. Raises UsageError."""
+    said = os.environ.get("ZOO_HUB_PATIENCE") or "60"
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+", said) or not float(said):
+        raise UsageError(f"ZOO_HUB_PATIENCE={said} is no number of seconds.", "Unset it for 60 seconds.")
+    return float(said)
+
+
 def _note_request(request: Any) -> None:
-    _asking.patience = _patience() if request.headers.get("Accept-Encoding") == "identity" else None
-
-
-def _patience() -> float:
-    said = os.environ.get("ZOO_HUB_PATIENCE") or str(PATIENCE)
-    try:
-        seconds = float(said)
-    except ValueError:
-        seconds = math.nan
-    if not seconds > 0:
-        raise UsageError(f"ZOO_HUB_PATIENCE={said} is no number of seconds.", f"Unset it for {PATIENCE:g} seconds.")
-    return seconds
+    _asking.patience = patience() if request.headers.get("Accept-Encoding") == "identity" else None
 
 
 def _check_answer(response: Any) -> None:
-    """The headers have come: what is compressed is refused, what is no file may not be long."""
+    """The headers have come."""
     if response.request.headers.get("Accept-Encoding") != "identity":
         return
     packed = response.headers.get("Content-Encoding", "").lower()
@@ -72,46 +65,10 @@ def _check_answer(response: Any) -> None:
         said = response.headers.get(name, "")
         if any(float(seconds) > LONGEST_WAIT for seconds in _WAIT.findall(said)):
             raise RefusedAnswerError(f"HTTP {response.status_code}, {name}: {said[:40]}")
-    watch = getattr(response.extensions.get("network_stream"), "watch", None)
-    if watch is not None:
+    stream = response.extensions.get("network_stream")
+    if isinstance(stream, _Stream):
         is_file = response.request.method in ("GET", "HEAD") and response.status_code < 400
-        watch.start_body(None if is_file else LARGEST)
-
-
-@dataclass(slots=True)
-class _Watch:
-    """How one answer comes."""
-
-    patience: float
-    began: float | None = None  # when its first bytes came; until then the timeouts hold
-    in_headers: bool = True
-    waited: float = 0.0  # seconds, and the bytes that came in them
-    came: int = 0
-    left: int | None = LONGEST_HEADERS
-
-    def start_body(self, most: int | None) -> None:
-        self.in_headers, self.waited, self.came, self.left = False, 0.0, 0, most
-
-    def note(self, size: int, seconds: float) -> None:
-        """So many bytes came after so many seconds."""
-        now = time.monotonic()
-        if self.left is not None:
-            self.left -= size
-            if self.left < 0:
-                what = "its headers have" if self.in_headers else "the answer has"
-                raise RefusedAnswerError(f"{what} over {LONGEST_HEADERS if self.in_headers else LARGEST:,} bytes")
-        if self.began is None:
-            self.began = now
-            return
-        self.waited, self.came = self.waited + seconds, self.came + size
-        if self.in_headers and now - self.began > self.patience:
-            raise RefusedAnswerError(f"its headers did not end within {self.patience:g} seconds, ZOO_HUB_PATIENCE")
-        if not self.in_headers and self.waited > self.patience:
-            if self.came < SLOWEST * self.patience:
-                raise RefusedAnswerError(
-                    f"under {SLOWEST:,} bytes a second came for {self.patience:g} seconds, ZOO_HUB_PATIENCE"
-                )
-            self.waited, self.came = 0.0, 0
+        stream.begin(math.inf if is_file else LARGEST)
 
 
 class _Wrapped:
@@ -124,29 +81,43 @@ class _Wrapped:
         return getattr(self._inner, name)
 
 
-class _WatchedBackend(_Wrapped):
-    """Opens connections that are watched."""
-
+class _Backend(_Wrapped):
     def connect_tcp(self, *about: Any, **how: Any) -> Any:
-        return _WatchedStream(self._inner.connect_tcp(*about, **how))
+        return _Stream(self._inner.connect_tcp(*about, **how))
 
 
-class _WatchedStream(_Wrapped):
-    """A connection; each time something is sent, an answer begins."""
+class _Stream(_Wrapped):
+    """A connection that watches how the answer to what was sent last comes: its headers, then its body."""
 
-    watch: _Watch | None = None
+    patience: float | None = None
 
     def start_tls(self, *about: Any, **how: Any) -> Any:
-        return _WatchedStream(self._inner.start_tls(*about, **how))
+        return _Stream(self._inner.start_tls(*about, **how))
 
     def write(self, *about: Any, **how: Any) -> None:
-        patience = getattr(_asking, "patience", None)
-        self.watch = _Watch(patience) if patience else None
+        self.patience = getattr(_asking, "patience", None)
+        self.begin(LONGEST_HEADERS)
         self._inner.write(*about, **how)
+
+    def begin(self, most: float) -> None:
+        """Count anew, up to so many bytes."""
+        self.most = self.left = most
+        self.waited, self.came = 0.0, 0
 
     def read(self, *about: Any, **how: Any) -> Any:
         asked = time.monotonic()
         piece = self._inner.read(*about, **how)
-        if self.watch:
-            self.watch.note(len(piece), time.monotonic() - asked)
+        if self.patience:
+            self.waited += time.monotonic() - asked if self.came else 0.0  # the first byte has the timeout's time
+            self.came += len(piece)
+            self.left -= len(piece)
+            self._check(self.patience)
         return piece
+
+    def _check(self, seconds: float) -> None:
+        if self.left < 0:
+            raise RefusedAnswerError(f"it has over {self.most:,} bytes")
+        if self.waited > seconds:
+            if self.came < SLOWEST * seconds:
+                raise RefusedAnswerError(f"under {SLOWEST:,} bytes a second for {seconds:g} s, ZOO_HUB_PATIENCE")
+            self.waited, self.came = 0.0, 0

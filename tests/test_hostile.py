@@ -1104,6 +1104,20 @@ def echoing(status: int) -> Callable[[Any], None]:
     return answer
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_token_of_a_thousand_characters_is_not_shown_in_part(
+    lie: Callable[..., LyingHub], command: CommandLine, status: int
+) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9." + "x1_" * 400
+    lie(published(), api=echoing(status))
+    for words in (
+        ("fetch", REPO),
+        ("info", REPO),
+        ("push", write(Path("folder"), published(license="mit")), "--repo", REPO),
+    ):
+        assert "x1_" * 2 not in command(*words, "--debug", "--token", token).err
+
+
 @pytest.mark.parametrize("how", ["argument", "environment", "login"])
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500])
 @pytest.mark.parametrize(

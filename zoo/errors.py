@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _SHORTEST = 4  # characters of an access token; a shorter one would be found in every text
+_ENOUGH = 16  # characters to know a longer one by
 _SECRET = re.compile(r"(?<=Bearer )[^'\"\n]+|\bhf_[A-Za-z0-9]{16,}")
 _sent: set[str] = set()  # every access token that a server was sent, and may quote
 
@@ -26,9 +27,11 @@ def remember_secret(token: str | None) -> None:
 
 
 def mask_secrets(text: str) -> str:
-    """A text without the access tokens in it."""
+    """A text without the access tokens in it, whole or cut short."""
     for token in sorted(_sent, key=len, reverse=True):
         text = text.replace(token, "…")
+        if len(token) > _ENOUGH:
+            text = re.sub(re.escape(token[:_ENOUGH]) + r"[\w.~+/=-]*", "…", text)
     return _SECRET.sub("…", text)
 
 

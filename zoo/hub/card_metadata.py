@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.hub.client import client_utils, endpoint, raise_for_status, with_retries
+from zoo.hub.client import client_utils, endpoint, with_retries
 from zoo.hub.repositories import RemoteRepository
 from zoo.hub.session import open_session
 
@@ -97,7 +97,7 @@ def validate_card(card: str, remote: RemoteRepository) -> None:
     def ask() -> Any:
         answer = open_session().post(f"{endpoint()}/api/validate-yaml", json=asked, headers=headers)
         if answer.status_code != 400:
-            raise_for_status(answer)
+            client_utils().hf_raise_for_status(answer)
         return answer.json() if answer.status_code == 400 else {}
 
     said = with_retries(ask, explain=remote.explain)

@@ -108,16 +108,8 @@ def stream_request(url: str, *, token: str | bool | None, headers: dict[str, str
     )
     timeout = _http().Timeout(READ, connect=CONNECT)
     with open_session().stream("GET", url, headers=sent, timeout=timeout) as response:
-        raise_for_status(response)
-        yield response
-
-
-def raise_for_status(response: Any) -> None:
-    """The client's error for a status, the http library's where the client cannot read the answer's body."""
-    try:
         client_utils().hf_raise_for_status(response)
-    except (AttributeError, LookupError, RecursionError, TypeError):
-        response.raise_for_status()
+        yield response
 
 
 @contextlib.contextmanager
@@ -171,16 +163,7 @@ def with_retries(
 
 
 def read_small(url: str, *, token: str | None, limit: int, where: str, explain: TranslateError) -> bytes:
-    """A small file's bytes, kept in memory only.
-
-    Args:
-        token: as `requested` takes it.
-        limit: bytes; of a larger file no more is read.
-        explain: as for `patiently`.
-
-    Raises:
-        IntegrityError: it is larger.
-    """
+    """A small file's bytes, kept in memory only. Raises IntegrityError where it has more than `limit`."""
     too_long = IntegrityError(f"{where}: more than the {limit} bytes that are allowed.", "Look at it there.")
     return with_retries(lambda: _read_bounded(url, token, limit, too_long)[0], explain=explain)
 

@@ -210,7 +210,7 @@ class _Download:
         headers = {"Range": f"bytes={self.have}-"} if self.have else {}
         try:
             with stream_request(self.file.url, token=self.file.token, headers=headers) as response:
-                self._write(response)
+                self._append(response)
         except Exception as error:
             if status_of(error) != 416 or not self.have:
                 raise
@@ -219,7 +219,7 @@ class _Download:
         if self.have < self.file.size:
             raise ConnectionDroppedError(f"the connection ended after {self.have} of {self.file.size} bytes")
 
-    def _write(self, response: Any) -> None:
+    def _append(self, response: Any) -> None:
         said = response.headers.get("Content-Range", "")
         if self.have and (response.status_code != 206 or not said.startswith(f"bytes {self.have}-")):
             before = self.have

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError
 from zoo.files import write_atomically
 from zoo.hub import (
     COMMIT,
@@ -187,7 +187,8 @@ class HubSource(Source):
         """The ranges, span by span."""
         spans = _merge_ranges(ranges)
         total = sum(end - start for start, end in spans)
-        done, address = 0, self._known.setdefault(f"address of {name}", self._address(name))
+        address = Address(url=self._url(name), token=self.token)
+        done, address = 0, self._known.setdefault(f"address of {name}", address)
         for start, end in spans:
             content = memoryview(read_byte_range(address, start, end, where=self.text, name=name))
             done += end - start
@@ -202,7 +203,7 @@ class HubSource(Source):
     def _received(self, name: str, limit: int) -> bytes:
         """A small file, kept in memory only."""
         where = f"{self.text}/{name}"
-        explain = partial(self._explained, name=name)
+        explain = partial(translate_error, self.text, name=name)
         return read_small(self._url(name), token=self.token, limit=limit, where=where, explain=explain)
 
     # ---- what the Hub says of the repository
@@ -263,9 +264,6 @@ class HubSource(Source):
         self._known["files"][name] = file
         return file
 
-    def _explained(self, error: BaseException, name: str = "") -> ZooError:
-        return translate_error(self.text, error, name=name)
-
     def _cached_commit(self) -> str:
         noted = self._recorded_commit()
         if not noted:
@@ -298,9 +296,6 @@ class HubSource(Source):
 
     def _url(self, name: str) -> str:
         return file_url(self.repo, check_file_name(name, self.text), self._commit())
-
-    def _address(self, name: str) -> Address:
-        return Address(url=self._url(name), token=self.token)
 
     def _parts(self, name: str) -> RangeCache:
         return RangeCache.of(self.repo, self._commit(), name)

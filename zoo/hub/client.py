@@ -64,8 +64,7 @@ def client_api(token: str | None = None) -> Any:
     """The client's `HfApi` at our endpoint. Raises UsageError as `stream_request` does."""
     from huggingface_hub import HfApi
 
-    check_token(token)
-    open_session()
+    _check_token(token)
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
 
 
@@ -102,7 +101,7 @@ def stream_request(url: str, *, token: str | bool | None, headers: dict[str, str
         UsageError: the token has characters that no header can carry.
         The client's own errors; `with_retries` translates them.
     """
-    check_token(token)
+    _check_token(token)
     sent = client_utils().build_hf_headers(
         token=token, library_name="zoo", headers={"Accept-Encoding": "identity", **headers}
     )
@@ -143,6 +142,7 @@ def with_retries(
     """
     first, before, attempt = progressed(), progressed(), 0
     start = began = time.monotonic()
+    open_session()  # the client uses it too
     while True:
         try:
             return work()
@@ -270,7 +270,7 @@ def _mask_record(record: logging.LogRecord) -> bool:
     return True
 
 
-def check_token(token: str | bool | None) -> None:
+def _check_token(token: str | bool | None) -> None:
     """Refuse what no header carries; what a server may quote from now on is masked everywhere."""
     if token is not False:
         remember_secret(token if isinstance(token, str) else client_utils().get_token())

@@ -32,7 +32,6 @@ from zoo.hub.client import (
     with_retries,
 )
 from zoo.hub.partial import own_partial_file
-from zoo.hub.session import open_session
 from zoo.progress import Progress, silent
 
 PIECE = 2**20  # bytes, read at once while hashing
@@ -282,7 +281,6 @@ def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again
         "force_download": again,
         "tqdm_class": _progress_bar_class(progress, f"fetching {file.name}", file.size),
     }
-    open_session()
     fetch = partial(hf_hub_download, file.repo, file.name, **options)
     explain = partial(translate_error, file.where, name=file.name)
     return Path(with_retries(fetch, explain=explain, statuses_only=True))

@@ -13,7 +13,6 @@ from zoo.errors import FetchError
 from zoo.hub.client import (
     READ,
     TranslateError,
-    check_token,
     endpoint,
     file_url,
     request_json,
@@ -23,7 +22,6 @@ from zoo.hub.client import (
     with_retries,
 )
 from zoo.hub.downloads import RemoteFile, matches_etag
-from zoo.hub.session import open_session
 
 LONGEST = 300  # characters of a name
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -106,8 +104,6 @@ def describe_file(repo: str, commit: str, name: str, *, token: str | None, where
     from huggingface_hub import get_hf_file_metadata
 
     url = file_url(repo, name, commit)
-    check_token(token)
-    open_session()
     said = with_retries(
         lambda: get_hf_file_metadata(url, token=token, timeout=READ, endpoint=endpoint()),
         explain=lambda error: translate_error(where, error, name=name),

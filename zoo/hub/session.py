@@ -38,7 +38,7 @@ def open_session() -> Any:
         session.event_hooks["response"].append(_check_answer)
         for transport in (session._transport, *session._mounts.values()):
             if pool := getattr(transport, "_pool", None):  # a transport of the user's own has none
-                pool._network_backend = _Backend(pool._network_backend)
+                pool._network_backend = _Watched(pool._network_backend)
     return session
 
 
@@ -66,13 +66,18 @@ def _check_answer(response: Any) -> None:
         if any(float(seconds) > LONGEST_WAIT for seconds in _WAIT.findall(said)):
             raise RefusedAnswerError(f"HTTP {response.status_code}, {name}: {said[:40]}")
     stream = response.extensions.get("network_stream")
-    if isinstance(stream, _Stream):
+    if isinstance(stream, _Watched):
         is_file = response.request.method in ("GET", "HEAD") and response.status_code < 400
         stream.begin(math.inf if is_file else LARGEST)
 
 
-class _Wrapped:
-    """Something of the http library's; what is not said here is its own."""
+class _Watched:
+    """The http library's backend, or a connection that it opened: whatever is not said here is its own.
+
+    What is sent last begins an answer, and how its headers and then its body come is watched.
+    """
+
+    patience: float | None = None
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -80,19 +85,11 @@ class _Wrapped:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-
-class _Backend(_Wrapped):
     def connect_tcp(self, *about: Any, **how: Any) -> Any:
-        return _Stream(self._inner.connect_tcp(*about, **how))
-
-
-class _Stream(_Wrapped):
-    """A connection that watches how the answer to what was sent last comes: its headers, then its body."""
-
-    patience: float | None = None
+        return _Watched(self._inner.connect_tcp(*about, **how))
 
     def start_tls(self, *about: Any, **how: Any) -> Any:
-        return _Stream(self._inner.start_tls(*about, **how))
+        return _Watched(self._inner.start_tls(*about, **how))
 
     def write(self, *about: Any, **how: Any) -> None:
         self.patience = getattr(_asking, "patience", None)
@@ -107,17 +104,15 @@ class _Stream(_Wrapped):
     def read(self, *about: Any, **how: Any) -> Any:
         asked = time.monotonic()
         piece = self._inner.read(*about, **how)
-        if self.patience:
-            self.waited += time.monotonic() - asked if self.came else 0.0  # the first byte has the timeout's time
-            self.came += len(piece)
-            self.left -= len(piece)
-            self._check(self.patience)
-        return piece
-
-    def _check(self, seconds: float) -> None:
+        if not self.patience:
+            return piece
+        self.waited += time.monotonic() - asked if self.came else 0.0  # the first byte has the timeout's time
+        self.came += len(piece)
+        self.left -= len(piece)
         if self.left < 0:
             raise RefusedAnswerError(f"it has over {self.most:,} bytes")
-        if self.waited > seconds:
-            if self.came < SLOWEST * seconds:
-                raise RefusedAnswerError(f"under {SLOWEST:,} bytes a second for {seconds:g} s, ZOO_HUB_PATIENCE")
+        if self.waited > self.patience:
+            if self.came < SLOWEST * self.patience:
+                raise RefusedAnswerError(f"under {SLOWEST:,} bytes a second for {self.patience:g} s, ZOO_HUB_PATIENCE")
             self.waited, self.came = 0.0, 0
+        return piece

@@ -7,7 +7,6 @@ after a kill and accepts any bytes of the right length.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from zoo.errors import IntegrityError
-from zoo.files import set_default_mode, sync_folder
+from zoo.files import sync_folder, temporary_folder
 from zoo.hub.client import (
     ConnectionDroppedError,
     client_utils,
@@ -197,7 +196,6 @@ def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) ->
             opened.flush()
             os.fsync(opened.fileno())
         if kept is not False:
-            set_default_mode(places.part)
             places.part.replace(places.blob)
             sync_folder(places.blob.parent)
             return
@@ -281,14 +279,13 @@ def _link_snapshot_file(places: _CachePaths) -> None:
     goal = os.path.relpath(places.blob, places.pointer.parent)
     if places.pointer.is_symlink() and str(places.pointer.readlink()) == goal:
         return
-    new = places.pointer.with_name(f".{places.pointer.name}.{os.getpid()}.part")
-    with contextlib.suppress(FileNotFoundError):
-        new.unlink()
-    try:
-        new.symlink_to(goal)
-    except OSError:
-        shutil.copyfile(places.blob, new)
-    new.replace(places.pointer)
+    with temporary_folder(places.pointer.parent) as folder:
+        new = folder / "link.part"
+        try:
+            new.symlink_to(goal)
+        except OSError:
+            shutil.copyfile(places.blob, new)
+        new.replace(places.pointer)
 
 
 def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again: bool) -> Path:

@@ -30,7 +30,7 @@ def main() -> None:
         filters = publish_block3(folder / "made", files["torchvision"])
         picture = str(write_photograph(folder / "photograph.jpg"))
         zoo = [str(Path(sys.executable).parent / "zoo"), "embed", picture, "--filters", str(filters)]
-        commands = {"ours": [*zoo, "-o", str(folder / "ours.npy"), "--device", "cpu"]}
+        commands = {"ours": [*zoo, "-o", str(folder / "ours.npy"), "--device", "cpu", "--overwrite"]}
         for name, file in files.items():
             script = str(PEERS / f"embed_{name}.py")
             commands[name] = [sys.executable, script, picture, str(file), str(folder / f"{name}.npy")]

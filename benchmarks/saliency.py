@@ -44,7 +44,8 @@ def main() -> None:
     options.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
     pair = [str(options.ablation / variant / str(seeds[0])) for variant in shares]
     sheet = str(options.out.with_suffix(".png"))
-    subprocess.run([sys.executable, "-m", "zoo", "saliency", *pair, "--show", "8", "-q", "-o", sheet], check=True)
+    words = ["saliency", *pair, "--show", "8", "-q", "--overwrite", "-o", sheet]
+    subprocess.run([sys.executable, "-m", "zoo", *words], check=True)
 
 
 def _table(told: dict[str, dict[str, list[float]]], compared: dict[str, PairedComparison], even: float) -> str:

@@ -135,7 +135,7 @@ def push_job(job: Job) -> dict[str, int]:
         return {}
 
     def work() -> None:
-        push(versions[turn], repo=job["repo"], token=job["token"], replace_existing=True)
+        push(versions[turn], repo=job["repo"], token=job["token"], overwrite=True)
 
     def look(ended: bool) -> None:
         nonlocal turn

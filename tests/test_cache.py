@@ -19,6 +19,7 @@ from hub_server import HubServer
 from published_folder import write_published
 
 from zoo.errors import ZooWarning
+from zoo.files import temporary_folder
 from zoo.models.fetching import fetch
 from zoo.store.artifact import open_artifact, read_backbone_tensors
 from zoo.store.cache.contents import CacheContents, list_caches
@@ -577,14 +578,32 @@ def test_decoded_pictures_go_alone(caches: Caches, command: CommandLine) -> None
     assert not drawn.exists()
 
 
-def test_a_decoding_that_may_be_going_on_stays_for_an_hour(caches: Caches, command: CommandLine) -> None:
-    folder = decode(caches, ".0123-64.xyz")
-    assert "There is nothing to remove." in command("cache", "remove", "--decoded", "--yes").err
-    long_ago = time.time() - 4000
-    for path in folder.iterdir():
-        os.utime(path, (long_ago, long_ago))
+def test_a_decoding_stays_while_its_process_lives(caches: Caches, command: CommandLine) -> None:
+    with temporary_folder(caches.home / "decoded") as folder:
+        (folder / "images.raw").write_bytes(bytes(5000))
+        assert "unfinished" in command("cache", "list").out
+        assert "There is nothing to remove." in command("cache", "remove", "--decoded", "--yes").err
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    folder = decode(caches, folder.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
     assert command("cache", "remove", "--decoded", "--yes").status == 0
     assert not folder.exists()
+
+
+def test_copies_of_large_registries_are_listed_and_removed(
+    caches: Caches, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = (f'[filters.name-{number}]\nsources = ["hf://owner/name-{number}"]\n' for number in range(3_000))
+    registry = caches.home / "big.toml"
+    registry.parent.mkdir(exist_ok=True)
+    registry.write_text("format = 1\n\n" + "\n".join(many))
+    monkeypatch.setenv("ZOO_REGISTRY", str(registry))
+    assert "name-7" in command("list").out
+    size = sum(path.stat().st_size for path in (caches.home / "registries").iterdir())
+    assert "Copies of large registries" in command("cache", "list").out
+    assert [one["bytes"] for one in json.loads(command("cache", "list", "--json").out)["registries"]] == [size]
+    assert "copies of registries" in command("cache", "remove", "--registries", "--yes").out
+    assert not (caches.home / "registries").exists()
 
 
 def test_a_repository_that_the_client_cannot_read_is_removed_whole(caches: Caches, command: CommandLine) -> None:

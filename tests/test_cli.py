@@ -15,12 +15,13 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
 
 import zoo
-from zoo.cli.main import SECTIONS
+from zoo.cli.main import SECTIONS, cli
 from zoo.cli.recipes import DEFAULT_FILTERS
 from zoo.store.registry import all_entries, user_registry
 from zoo.store.registry_editing import add_entry
@@ -366,6 +367,58 @@ def test_an_output_folder_that_holds_anything_is_left_alone(command, run, tmp_pa
     assert "taken: it is there already and is not empty" in fault
     assert "taken" in command("push", run, "--to", "taken", "--license", "cc0-1.0").fault
     assert files_below(tmp_path / "taken") == [tmp_path / "taken" / "thesis.txt"]
+
+
+NO_OVERWRITING = {"train", "ablate", "plugins new", "data make", "quickstart"}  # docs/formats.md says why
+
+
+def commands_with_output(group, words=()):
+    """Every command that writes what an option names, by its words, with the option."""
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        if isinstance(found, click.Group):
+            yield from commands_with_output(found, (*words, name))
+        for option in found.params:
+            if option.name in ("out", "to", "sheet", "confusion"):
+                yield " ".join((*words, name)), found
+
+
+def test_every_command_that_writes_output_takes_overwrite_or_never_replaces_it():
+    found = dict(commands_with_output(cli))
+    assert set(found) >= {"embed", "predict", "evaluate", "probe", "similar", "show", "push", "gallery", "saliency"}
+    for words, one in found.items():
+        takes = "--overwrite" in [text for option in one.params for text in option.opts]
+        assert takes != (words in NO_OVERWRITING), words
+
+
+WRITING = {
+    "embed": ("embed", "PICTURES", "--filters", "FILTERS", "-o", "OUT.npy"),
+    "predict": ("predict", "RUN", "PICTURES", "-o", "OUT.csv"),
+    "evaluate": ("evaluate", "RUN", "--confusion", "OUT.png"),
+    "similar": ("similar", "PICTURES/disc/disc-000.png", "--in", "vectors.npy", "--sheet", "OUT.png"),
+    "show": ("show", "FILTERS", "--layer", "block1", "--channels", 1, "--steps", 1, "-o", "OUT/"),
+    "probe": ("probe", "image-folder", "--data", "PICTURES", "--filters", "FILTERS", "--per-class", 9, "-o", "OUT/"),
+}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_output_that_is_there_stays_unless_overwrite_is_asked_for(command, run, filters, shapes, tmp_path, name):
+    places = {"PICTURES": str(shapes), "FILTERS": str(filters), "RUN": str(run), "OUT": str(tmp_path / "out")}
+    words = [str(word) for word in WRITING[name]]
+    for place, path in places.items():
+        words = [word.replace(place, path) for word in words]
+    if name == "similar":
+        assert command("embed", shapes / "disc", "--filters", filters, "-o", "vectors.npy").status == 0
+    out = Path(words[-1])
+    mine = out / "filters.png" if words[-1].endswith("/") else out
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"mine")
+    fault = command(*words).fault
+    assert "it is there already" in fault
+    assert fault.endswith(f"Choose another {words[-2].replace('-o', '--out')}, or pass --overwrite.")
+    assert mine.read_bytes() == b"mine"
+    assert command(*words, "--overwrite").status == 0
+    assert len(list(mine.parent.iterdir())) > 1 if name == "probe" else mine.read_bytes() != b"mine"
 
 
 def test_an_unfinished_run_says_how_to_go_on(command, run, tmp_path, shapes):

@@ -266,7 +266,7 @@ def test_a_format_that_fails_half_way_leaves_no_file(packages, predictions, tmp_
     old = tmp_path / "a.lines"
     old.write_text("as it was")
     with pytest.raises(PluginError, match=r"a\.lines: the format 'lines' .* cannot write it: ZeroDivisionError"):
-        predictions.save(old)
+        predictions.save(old, overwrite=True)
     assert old.read_text() == "as it was"
     assert [path.name for path in tmp_path.glob("*.part")] == []
 

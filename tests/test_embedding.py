@@ -30,6 +30,7 @@ from zoo.embedding.parts import PartsFolder, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
 from zoo.embedding.stream import EmbeddingChunk, stream_embeddings
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
+from zoo.files import temporary_folder
 from zoo.models.building import build_filters
 
 SPACE = {
@@ -300,7 +301,7 @@ def test_unreadable_pictures_stop_or_are_listed_with_their_reason(folder, filter
     assert lines[1] == f"{folder / 'ring' / 'empty.png'}\tthe file is empty."
     (folder / "disc" / "broken.png").unlink()
     (folder / "ring" / "empty.png").unlink()
-    assert filters.embed_into(out, folder).unreadable_file is None
+    assert filters.embed_into(out, folder, overwrite=True).unreadable_file is None
     assert not Path(f"{out}.unreadable.txt").exists()
 
 
@@ -508,8 +509,12 @@ def test_a_stopped_embedding_goes_on_and_gives_what_an_unstopped_one_gives(begun
 
 
 def test_parts_that_are_left_over_are_not_silently_used(begun, folder, filters):
-    with pytest.raises(FileError, match=r"left \d parts here. Pass `resume=True` to continue it, or remove"):
+    with pytest.raises(FileError, match=r"left \d parts here. Pass `resume=True` to continue it, or `overwrite"):
         filters.embed_into(begun, folder)
+
+
+def test_parts_that_are_left_over_can_be_begun_again(begun, folder, filters):
+    assert filters.embed_into(begun, folder, overwrite=True).resumed == 0
 
 
 def test_parts_of_other_filters_or_pictures_are_refused(begun, folder, filters):
@@ -531,8 +536,10 @@ def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, fil
 
 
 def test_what_a_kill_left_of_a_part_is_cleared_away(begun, folder, filters):
-    torn = PartsFolder(begun).folder / ".000000000010-000000000015.npz.x1y2z3.part"
-    torn.write_bytes(b"half")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with temporary_folder(PartsFolder(begun).folder) as part:
+        torn = part.rename(part.with_name(part.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")))
     with pytest.raises(StoppedError):
         filters.embed_into(begun, folder, batch=1, device="cpu", resume=True, progress=stop_after(1))
     assert not torn.exists()
@@ -550,13 +557,15 @@ def test_a_finished_file_is_left_as_it_is(folder, filters, tmp_path):
     before = out.stat().st_mtime_ns
     assert filters.embed_into(out, folder, resume=True).resumed == 24
     assert out.stat().st_mtime_ns == before
-    assert filters.embed_into(out, folder, resume=True, size=16).resumed == 0
+    with pytest.raises(FileError, match=r"it is there already\. Choose another `out=`, or pass `overwrite=True`"):
+        filters.embed_into(out, folder, resume=True, size=16)
+    assert filters.embed_into(out, folder, resume=True, size=16, overwrite=True).resumed == 0
 
 
 def test_two_processes_do_not_write_one_file(begun, folder, filters):
     with PartsFolder(begun) as parts:
         parts.open(filters.space(), identity=_identity(folder), pictures=24, resume=True)
-        with pytest.raises(UsageError, match="another process is writing it"):
+        with pytest.raises(FileError, match="another process is writing it"):
             filters.embed_into(begun, folder, resume=True)
 
 

@@ -41,7 +41,7 @@ def test_the_nearest_name_is_the_remedy():
         ("Run it once without `offline=True`.", "Run it once without --offline."),
         ("Push the filters alone: `heads=False`.", "Push the filters alone: --no-heads."),
         ("Pass `pictures='all'`.", "Pass --show-pictures."),
-        ("Pass `replace_existing=True`.", "Pass --yes."),
+        ("Pass `overwrite=True`.", "Pass --overwrite."),
         ("Pass `create_pr=True`.", "Pass --create-pr."),
         ("Say `root=DIR`.", "Say --data DIR."),
         ("Let it through: `allow=['TEXT']`.", "Let it through: --allow TEXT."),

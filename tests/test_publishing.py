@@ -182,7 +182,7 @@ def test_a_folder_that_is_taken_stays_as_it_is(run, tmp_path):
 
 
 def test_publishing_again_replaces_the_folder_whole(run, published):
-    again = zoo.push(run, to=published.folder, license="apache-2.0", about="another", replace_existing=True)
+    again = zoo.push(run, to=published.folder, license="apache-2.0", about="another", overwrite=True)
     assert again.manifest.about == "another"
     assert not [path for path in published.folder.parent.iterdir() if path.name.startswith(".")]
 
@@ -191,14 +191,14 @@ def test_only_published_filters_are_ever_replaced(run, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "precious.txt").write_text("years of work")
     with pytest.raises(FileError, match="something else than published filters"):
-        zoo.push(run, to=tmp_path / "photos", license="apache-2.0", replace_existing=True)
+        zoo.push(run, to=tmp_path / "photos", license="apache-2.0", overwrite=True)
     assert (tmp_path / "photos" / "precious.txt").exists()
 
 
 @pytest.mark.parametrize("inner", ["", "inside", ".."])
 def test_a_run_is_never_replaced_by_its_filters(run, inner):
     with pytest.raises(FileError, match="own folder"):
-        zoo.push(run, to=run.folder / inner, license="apache-2.0", replace_existing=True)
+        zoo.push(run, to=run.folder / inner, license="apache-2.0", overwrite=True)
     assert (run.folder / "run.json").is_file()
 
 

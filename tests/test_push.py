@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +26,8 @@ from zoo.hub.search import search_hub
 from zoo.publish.privacy import PrivacyError
 from zoo.store.artifact import open_artifact
 from zoo.store.registry import find
-from zoo.store.registry_file import read_registry
+from zoo.store.registry_editing import add_entry
+from zoo.store.registry_file import RegistryEntry, read_registry
 from zoo.store.verification import verify
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
@@ -188,6 +192,74 @@ def test_a_repository_is_copied_from_what_was_fetched(hub, push):
     assert zoo.push(zoo.fetch(REPO), repo="tester/copy").digest == pushed.digest
 
 
+def files_of(hub, repo):
+    return {name: path.read_bytes() for name, path in hub.list(repo) if name != ".gitattributes"}
+
+
+def test_a_mirror_has_the_same_files_and_digest_and_a_card_that_says_where_it_is_from(hub, push):
+    pushed = push(license="cc-by-4.0", base_license="mit")
+    mirrored = zoo.push(f"hf://{REPO}", repo="tester/mirror")
+    assert mirrored.digest == pushed.digest
+    ours, theirs = files_of(hub, "tester/mirror"), files_of(hub, REPO)
+    note = ours.pop("README.md").removeprefix(theirs.pop("README.md")).decode()
+    assert f"A copy, byte for byte, of `hf://{REPO}@{pushed.commit}`." in note
+    assert ours == theirs
+    assert zoo.push("tester/mirror", repo="tester/mirrored-again").digest == pushed.digest
+    assert files_of(hub, "tester/mirrored-again") == files_of(hub, "tester/mirror")
+
+
+def test_a_mirror_is_fetched_and_verified_as_the_original_is(hub, push, tmp_path, monkeypatch):
+    pushed = push()
+    zoo.push(REPO, repo="tester/mirror")
+    entry = replace(pushed.entry, sources=("hf://tester/mirror",))  # with the original's pin
+    monkeypatch.setenv("ZOO_REGISTRY", str(add_entry(entry, tmp_path / "registry.toml")))
+    with warnings.catch_warnings(action="error"):
+        fetched = zoo.fetch(entry.name)
+    assert "edited" not in " ".join(verify(fetched))
+    assert zoo.push(fetched.folder, to=tmp_path / "folder").digest == pushed.digest
+
+
+def test_a_mirror_is_brought_up_to_date_by_the_next_push(hub, push):
+    push()
+    zoo.push(REPO, repo="tester/mirror")
+    pushed = push(about="Something new.")
+    assert zoo.push(REPO, repo="tester/mirror").digest == pushed.digest
+    assert pushed.commit in files_of(hub, "tester/mirror")["README.md"].decode()
+
+
+def test_fetched_filters_are_mirrored_into_a_folder_too(hub, push, tmp_path):
+    pushed = push()
+    mirrored = zoo.push(REPO, to=tmp_path / "mirror")
+    assert (mirrored.folder, mirrored.digest) == (tmp_path / "mirror", pushed.digest)
+    assert mirrored.manifest.lineage == pushed.manifest.lineage
+    assert f"of `hf://{REPO}@{pushed.commit}`" in (tmp_path / "mirror" / "README.md").read_text()
+
+
+def test_a_name_that_stands_for_a_folder_is_mirrored_under_its_name(published, tmp_path, monkeypatch):
+    entry = RegistryEntry(name="shapes", sources=(str(published.folder),), manifest=published.digest)
+    monkeypatch.setenv("ZOO_REGISTRY", str(add_entry(entry, tmp_path / "registry.toml")))
+    mirrored = zoo.push("shapes", to=tmp_path / "mirror")
+    assert mirrored.digest == published.digest
+    assert (mirrored.folder / "README.md").read_text().endswith("A copy, byte for byte, of `shapes`.\n")
+    assert str(tmp_path) not in (mirrored.folder / "README.md").read_text()
+
+
+def test_the_command_mirrors_a_name_of_a_registry(hub, push, command, tmp_path, monkeypatch):
+    pushed = push()
+    monkeypatch.setenv("ZOO_REGISTRY", str(add_entry(replace(pushed.entry, name="shapes"), tmp_path / "registry.toml")))
+    assert command("push", "shapes", "--repo", "tester/mirror").status == 0
+    assert open_artifact("tester/mirror").digest == pushed.digest
+    assert (
+        "No set of filters is called 'shaped'. Did you mean 'shapes'?" in command("push", "shaped", "--to", "x").fault
+    )
+
+
+def test_a_run_that_is_not_there_is_not_looked_for_on_the_hub(hub, run):
+    with pytest.raises(FileError, match=r"no run lies here"):
+        zoo.push(run.folder.parent / "typo", repo=REPO)
+    assert hub.requests == []
+
+
 def test_progress_is_told_in_bytes(hub, push):
     told = []
     pushed = push(progress=lambda what, done, total=None, note="": told.append((what, done, total)))
@@ -336,7 +408,7 @@ def test_a_readme_that_a_person_wrote_stays_and_is_pinned(hub, push):
     pushed = push()
     assert dict(hub.list(REPO))["README.md"].read_bytes() == mine
     assert pushed.manifest.files["README.md"].sha256 == hashlib.sha256(mine).hexdigest()
-    assert "`replace_existing=True`" in pushed.notes[0]
+    assert "`overwrite=True`" in pushed.notes[0]
     assert len(pushed.notes) == 1
     assert zoo.fetch(REPO).digest == pushed.digest
 
@@ -359,7 +431,7 @@ def test_our_card_that_a_person_edited_stays(hub, push):
 
 def test_yes_puts_our_card_in_the_place_of_a_persons(hub, push):
     hub.add(REPO, {"README.md": b"# Mine\n"})
-    pushed = push(replace_existing=True)
+    pushed = push(overwrite=True)
     assert pushed.notes == ()
     assert b"feature-filters" in dict(hub.list(REPO))["README.md"].read_bytes()
 
@@ -378,10 +450,10 @@ def test_our_own_card_is_replaced_by_the_next(hub, push):
 
 def test_other_models_are_not_overwritten_unasked(hub, push):
     hub.add(REPO, {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"years of work"})
-    with pytest.raises(UsageError, match=r"config.json, model.safetensors would be overwritten.*`replace_existing"):
+    with pytest.raises(UsageError, match=r"config.json, model.safetensors would be overwritten.*`overwrite"):
         push()
     assert dict(hub.list(REPO))["model.safetensors"].read_bytes() == b"years of work"
-    assert push(replace_existing=True).is_changed
+    assert push(overwrite=True).is_changed
 
 
 # ------------------------------------------------------------------------------------------------ dry runs
@@ -404,6 +476,29 @@ def test_a_dry_run_lists_what_would_change(hub, push):
     assert (what["model.safetensors"], what["README.md"], what["heads.safetensors"]) == ("same", "changed", "removed")
     assert plan.size == sum(one.size for one in plan.changes if one.what == "changed")
     assert written(hub) == []
+
+
+def test_a_dry_run_without_a_login_says_what_was_not_checked(hub, push, run, command, monkeypatch):
+    push()
+    monkeypatch.delenv("HF_TOKEN")
+    hub.forget()
+    plan = push(dry_run=True, about="Something new.")
+    assert {one.name for one in plan.changes if one.what == "changed"} == {"README.md", "config.json"}
+    assert "Nobody is logged in. What was not checked: whether this repository may be written to" in plan.notes[0]
+    assert hub.count("GET", "whoami") == 0
+    answer = command("push", run.folder, "--repo", REPO, "--license", "mit", "--dry-run")
+    assert answer.status == 0
+    assert "Nobody is logged in." in answer.err
+
+
+def test_a_dry_run_without_a_login_goes_for_a_repository_that_is_to_be_made(hub, push, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    assert {one.what for one in push(dry_run=True).changes} == {"new"}
+
+
+def test_a_dry_run_with_a_wrong_login_is_refused(hub, push):
+    with pytest.raises(PushError, match=r"Run `hf auth login`"):
+        push(dry_run=True, token="hf_wrongwrongwrongwrongwrong")
 
 
 def test_a_dry_run_writes_no_folder_either(hub, push, tmp_path):
@@ -816,6 +911,56 @@ def test_the_command_registers_the_name(hub, command, run, tmp_path, monkeypatch
     monkeypatch.setenv("ZOO_REGISTRY", str(registry))
     assert find("vgg11-shapes").sources == (f"hf://{REPO}@{hub.commit(REPO)}",)
     assert zoo.fetch("vgg11-shapes").manifest.about == "Newer."
+
+
+def test_a_folder_beside_the_registry_is_found_after_both_were_moved(command, run, tmp_path, monkeypatch):
+    lab = tmp_path / "lab"
+    words = ("push", run.folder, "--to", lab / "shapes", "--license", "mit", "--register", lab / "registry.toml")
+    assert command(*words).status == 0
+    assert read_registry(lab / "registry.toml")["shapes"].sources == ("./shapes",)
+    monkeypatch.setenv("ZOO_REGISTRY", str(lab.rename(tmp_path / "moved") / "registry.toml"))
+    assert zoo.fetch("shapes").folder == tmp_path / "moved" / "shapes"
+
+
+@pytest.mark.slow
+def test_twelve_pushes_at_once_register_all_their_names(published, tmp_path):
+    registry, folder = tmp_path / "lab" / "registry.toml", published.folder
+    words = [sys.executable, "-m", "zoo", "push", folder, "--register", registry, "--to"]
+    for number in range(12):
+        manifest = json.loads((folder / "config.json").read_text())
+        shutil.copytree(folder, tmp_path / f"shapes-{number}")
+        (tmp_path / f"shapes-{number}" / "config.json").write_text(json.dumps(manifest | {"name": f"shapes-{number}"}))
+    pushing = [
+        subprocess.Popen([*words[:4], tmp_path / f"shapes-{number}", *words[5:], tmp_path / "lab" / f"shapes-{number}"])
+        for number in range(12)
+    ]
+    assert [one.wait(120) for one in pushing] == [0] * 12
+    found = {name: entry.sources for name, entry in read_registry(registry).items()}
+    assert found == {f"shapes-{number}": (f"./shapes-{number}",) for number in range(12)}
+    assert sorted(path.name for path in registry.parent.iterdir()) == sorted([*found, "registry.toml"])
+
+
+def test_a_killed_push_leaves_nothing_once_the_next_one_is_done(command, run, tmp_path):
+    out = tmp_path / "out" / "shapes"
+    words = ["push", run.folder, "--to", out, "--license", "mit"]
+    killed = subprocess.Popen([sys.executable, "-m", "zoo", *words])
+    while not (out.parent.is_dir() and any(out.parent.glob(".*"))):
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert not out.exists()
+    answer = command(*words)
+    assert answer.status == 0
+    assert answer.err.count("what killed processes left there: 1 temporary folder.") == 1
+    assert [path.name for path in out.parent.iterdir()] == ["shapes"]
+
+
+def test_a_folder_whose_replacement_was_killed_half_way_is_put_back(run, published):
+    published.folder.rename(published.folder.with_name(".published.old"))
+    with pytest.raises(FileError, match=r"is not empty. Choose another `to=`, or pass `overwrite=True`"):
+        zoo.push(run, to=published.folder, license="mit")
+    assert zoo.fetch(published.folder).digest == published.digest
+    assert [path.name for path in published.folder.parent.glob(".*")] == []
 
 
 def test_a_name_that_is_taken_in_the_registry_is_said_before_anything_is_sent(hub, command, run, tmp_path):

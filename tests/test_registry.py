@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -212,9 +216,9 @@ def test_adding_the_same_pin_again_replaces_that_table_only(tmp_path: Path) -> N
 
 def test_another_pin_is_not_replaced_unasked(tmp_path: Path) -> None:
     path = add_entry(entry(), tmp_path / "registry.toml")
-    with pytest.raises(UsageError, match=r"already.*`replace=True`"):
+    with pytest.raises(UsageError, match=r"already.*`overwrite=True`"):
         add_entry(entry(manifest=OTHER_PIN), path)
-    add_entry(entry(manifest=OTHER_PIN), path, replace=True)
+    add_entry(entry(manifest=OTHER_PIN), path, overwrite=True)
     assert read_registry(path)["vgg16-minnows"].manifest == OTHER_PIN
 
 
@@ -310,25 +314,87 @@ def test_a_large_registry_is_read_where_nothing_can_be_kept(tmp_path: Path, monk
     assert len(read_registry(large(tmp_path / "big.toml"))) == 3_000
 
 
-def test_twelve_names_added_at_once_are_all_kept(tmp_path: Path) -> None:
-    code = (
-        "import sys, filelock, tomlkit;"
-        "from zoo.store.registry_editing import add_entry; from zoo.store.registry_file import RegistryEntry;"
-        "print('ready', flush=True); sys.stdin.readline();"
-        "add_entry(RegistryEntry(name=sys.argv[1], sources=('hf://owner/name',)))"
+def at_once(code: str, arguments: list[list[str]]) -> list[int]:
+    """Run code in a process for each list of arguments, all from the same moment on; gives back how they ended."""
+    ready = (
+        "import sys, filelock, tomlkit, zoo.store.registry_editing; print('ready', flush=True); sys.stdin.readline()\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    names = {f"name-{number}" for number in range(12)}
-    adding = [subprocess.Popen([sys.executable, "-c", code, name], **pipes) for name in names]  # type: ignore[call-overload]
-    for one in adding:
+    begun = [subprocess.Popen([sys.executable, "-c", ready + code, *words], **pipes) for words in arguments]  # type: ignore[call-overload]
+    for one in begun:
         assert one.stdout.readline() == "ready\n"
-    for one in adding:
+    for one in begun:
         one.stdin.write("go\n")
         one.stdin.flush()
-    assert [one.wait(60) for one in adding] == [0] * 12
-    for one in adding:
+    ended = [one.wait(60) for one in begun]
+    for one in begun:
         one.communicate()
-    assert set(read_registry(user_registry())) == names
+    return ended
+
+
+ADD = (
+    "from zoo.store.registry_file import RegistryEntry\n"
+    "entry = RegistryEntry(name=sys.argv[1], sources=('hf://owner/name',))\n"
+    "zoo.store.registry_editing.add_entry(entry)"
+)
+NAMES = [f"name-{number}" for number in range(12)]
+
+
+def test_twelve_names_added_at_once_are_all_kept() -> None:
+    assert at_once(ADD, [[name] for name in NAMES]) == [0] * 12
+    assert set(read_registry(user_registry())) == set(NAMES)
+
+
+def test_twelve_names_removed_at_once_are_all_gone_and_the_others_stay() -> None:
+    for name in (*NAMES, "stays"):
+        add_entry(entry(name))
+    assert at_once("zoo.store.registry_editing.remove_entry(sys.argv[1])", [[name] for name in NAMES]) == [0] * 12
+    assert set(read_registry(user_registry())) == {"stays"}
+
+
+def test_of_twelve_that_want_one_name_at_once_one_gets_it() -> None:
+    code = (
+        "from zoo.store.registry_file import RegistryEntry\n"
+        "pin, source = 'sha256:' + sys.argv[2] * 64, f'hf://owner/{sys.argv[1]}@1'\n"
+        "entry = RegistryEntry(name='whales', sources=(source,), manifest=pin)\n"
+        "zoo.store.registry_editing.add_entry(entry, newer_of=f'owner/{sys.argv[1]}')"
+    )
+    ended = at_once(code, [[name, "0123456789ab"[number]] for number, name in enumerate(NAMES)])
+    assert sorted(ended) == [0] + [1] * 11
+
+
+def test_an_edit_leaves_nothing_beside_the_registry(tmp_path: Path) -> None:
+    path = tmp_path / "lab" / "registry.toml"
+    add_entry(entry(), path)
+    remove_entry("vgg16-minnows", path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_registry_is_locked_where_the_file_system_has_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, locked_files = fcntl.flock, []
+
+    def without_locks(opened: IO[str], operation: int) -> None:
+        place = Path(f"/proc/self/fd/{opened.fileno()}").readlink()
+        if place.is_relative_to(tmp_path / "lab"):
+            raise OSError(errno.ENOLCK, "No locks available")
+        locked_files.append(place)
+        real(opened, operation)
+
+    monkeypatch.setattr("fcntl.flock", without_locks)
+    path = add_entry(entry(), tmp_path / "lab" / "registry.toml")
+    assert list(path.parent.iterdir()) == [path]
+    assert [place.parent for place in locked_files] == [Path(tempfile.gettempdir())]
+
+
+def test_a_folder_below_the_registry_is_written_so_that_both_can_be_moved(tmp_path: Path) -> None:
+    path = tmp_path / "lab" / "registry.toml"
+    add_entry(entry("near", sources=(str(path.parent / "filters" / "near"),)), path)
+    add_entry(entry("far", sources=(str(tmp_path / "far"), "hf://owner/far", "./x")), path)
+    found = read_registry(path)
+    assert found["near"].sources == ("./filters/near",)
+    assert found["far"].sources == (str(tmp_path / "far"), "hf://owner/far", "./x")
 
 
 def test_reading_registries_imports_nothing_heavy() -> None:

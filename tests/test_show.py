@@ -216,7 +216,7 @@ def test_the_lineages_base_is_taken_where_it_is_here_and_the_same(command, run, 
     first = command("show", "tuned", *words, "-o", "out")
     assert "The base base-shapes is not on this disk: no drift. Pass --base base-shapes." in first.err
     command("registry", "add", "base-shapes", base.folder)
-    assert "drift.png" in command("show", "tuned", *words, "-o", "out").out
+    assert "drift.png" in command("show", "tuned", *words, "-o", "out", "--overwrite").out
     command("registry", "add", "base-shapes", "tuned", "--yes")
     assert "is not the base of tuned: no drift" in command("show", "tuned", *words, "-o", "out2").err
 

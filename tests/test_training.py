@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 import zoo
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
+from zoo.files import locked
 from zoo.training.checkpoints import load_checkpoint
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
@@ -211,6 +212,15 @@ def test_a_run_does_not_overwrite_another(shapes, tmp_path):
     train_recipe(recipe_for(shapes), tmp_path / "run")
     with pytest.raises(FileError, match="there is a run already"):
         train_recipe(recipe_for(shapes), tmp_path / "run")
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(shapes, tmp_path):
+    with pytest.raises(StoppedError):
+        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with locked(tmp_path / "run"), pytest.raises(FileError, match=r"run: another process is writing it\. Wait for it"):
+        resume(tmp_path / "run")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
 def test_training_works_with_missing_targets(shapes, tmp_path):

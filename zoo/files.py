@@ -1,16 +1,26 @@
-"""The home folder of zoo, and atomic writing: a file appears complete or not at all."""
+"""The home folder of zoo, and how files are written: whole or not at all, over nothing unasked, by one at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import hashlib
+import json
 import os
+import re
+import shutil
 import tempfile
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from zoo.errors import FileError
+from zoo.errors import FileError, ZooWarning
+
+DAY = 86_400.0  # seconds after which what another machine's process left counts as abandoned
+
+_TEMPORARY = re.compile(r"\.zoo-([0-9a-f]{8})-(\d{1,7})-\w+\.part")
 
 
 def zoo_home() -> Path:
@@ -26,23 +36,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         FileError: the disk is full, or the folder cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise as_file_error(error, path) from error
-    part = Path(name)
-    try:
+    with file_errors(path), temporary_folder(path.parent) as folder:
+        part = folder / "file.part"  # a name that nobody who walks through the folders looks for
+        part.touch()
         yield part
         with part.open("rb+") as written:
             os.fsync(written.fileno())
-        set_default_mode(part)
         part.replace(path)
-    except OSError as error:
-        raise as_file_error(error, path) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -51,18 +51,148 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for people and programs, a value a line, as `write_atomically` does. Raises FileError."""
+    write_atomically(path, json.dumps(content, indent=1) + "\n")
+
+
+def check_output(path: Path, *, overwrite: bool | None = False, folder: bool = False, argument: str = "out") -> None:
+    """The rule for all output: what is there already is replaced only where `overwrite` says so; None: it never is.
+
+    Raises:
+        FileError: it is taken, but for an empty folder; a file where a folder is wanted, or the other way round.
+    """
+    if path.is_dir() != folder and os.path.lexists(path):
+        is_a, wanted = ("file", "folder") if folder else ("folder", "file")
+        raise FileError(path, f"this is a {is_a}", f"Name a {wanted} with `{argument}=`.")
+    left = [one for one in path.iterdir() if not is_abandoned(one)] if path.is_dir() else os.path.lexists(path)
+    if left and not overwrite:
+        remedy = f"Choose another `{argument}=`" + (", or pass `overwrite=True`." if overwrite is False else ".")
+        raise FileError(path, f"it is there already{' and is not empty' * folder}", remedy)
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path, *, overwrite: bool = False, argument: str = "out") -> Iterator[Path]:
+    """A temporary folder whose files move into `folder` when the block ends well; its others stay. Raises FileError."""
+    check_output(folder, overwrite=overwrite, folder=True, argument=argument)
+    with file_errors(folder), temporary_folder(folder) as part:
+        yield part
+        for path in sorted(part.iterdir()):
+            path.replace(folder / path.name)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A new, empty folder, by default in the system's place, removed at the end.
+
+    Its name says whose it is: those of processes that were killed go first, which is said in one line.
+    """
+    parent = parent or Path(tempfile.gettempdir())
+    with file_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        left = [path for path in parent.glob(".zoo-*.part") if is_abandoned(path)]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        if gone := sum(not path.exists() for path in left):
+            said = f"Removed from {parent} what killed processes left there: {gone} temporary folder{'s' * (gone > 1)}."
+            warnings.warn(said, ZooWarning, stacklevel=2)
+        part = Path(tempfile.mkdtemp(prefix=f".zoo-{_machine()}-{os.getpid()}-", suffix=".part", dir=parent))
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a temporary folder is of a process that has ended; of another machine's: whether it is a day old."""
+    found = _TEMPORARY.fullmatch(path.name)
+    try:
+        if found and found[1] == _machine() and os.name == "posix":
+            os.kill(int(found[2]), 0)
+            return False
+        return bool(found) and time.time() - max(one.lstat().st_mtime for one in (path, *path.glob("*"))) > DAY
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+
+
+def _machine() -> str:
+    """This machine, and this container of it: where a number means one process. 8 hex digits."""
+    import platform
+
+    space = Path("/proc/self/ns/pid")
+    inside = space.readlink() if space.is_symlink() else ""
+    return hashlib.sha256(f"{platform.node()} {inside}".encode()).hexdigest()[:8]
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """A file or folder for one process at a time: for all that read it, change it and write it.
+
+    The lock is a file beside it that goes with who has it, and ends with the process. Where the file system has no
+    locks it lies in the system's place for temporary files, and holds on this machine only.
+
+    Raises:
+        FileError: another process has it, and `wait` is False; the folder cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as stack:
+        with file_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(_locked_file(beside, wait))
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                    raise
+                beside.unlink(missing_ok=True)
+                name = f".zoo-{os.getuid()}-{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]}.lock"
+                stack.enter_context(_locked_file(Path(tempfile.gettempdir(), name), wait))
+        yield
+
+
+@contextlib.contextmanager
+def _locked_file(place: Path, wait: bool) -> Iterator[None]:
+    if os.name != "posix":
+        from filelock import FileLock  # removes its files there
+
+        with FileLock(place, timeout=-1 if wait else 0):
+            yield
+        return
+    import fcntl
+
+    mine = False
+    while not mine:
+        with os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)) as opened:
+            status = os.fstat(opened.fileno())
+            if status.st_uid == os.geteuid() and not status.st_size:
+                os.fchmod(opened.fileno(), 0o666)  # should this process be killed, others of the folder still lock it
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            with contextlib.suppress(FileNotFoundError):  # who had it has removed it meanwhile
+                mine = os.path.samestat(status, place.stat())
+            if mine:
+                try:
+                    yield
+                finally:
+                    place.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Inside, the operating system's errors are raised as `as_file_error` says."""
+    try:
+        yield
+    except OSError as error:
+        raise as_file_error(error, path) from error
+
+
 def as_file_error(error: OSError, path: Path) -> FileError:
     """The operating system's error as a line that says what to do."""
     if error.errno == errno.ENOSPC:
         return FileError(path, "the disk is full", "Free some space, or write somewhere else; nothing was changed.")
+    if isinstance(error, BlockingIOError):
+        return FileError(path, "another process is writing it", "Wait for it, or write somewhere else.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return FileError(path, "it cannot be written here", "Choose another folder, or change its permissions.")
     return FileError(path, f"it cannot be written or read ({error.strerror or error})", "Check the path.")
-
-
-def set_default_mode(path: Path) -> None:
-    """Give a temporary file the permissions that a new file would have."""
-    path.chmod(0o666 & ~_umask())
 
 
 def sync_folder(folder: Path) -> None:
@@ -79,9 +209,3 @@ def sha256_of(path: Path) -> str:
     """The file's sha256 in hex, read in pieces."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -9,7 +9,6 @@ from __future__ import annotations
 import keyword
 import math
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -36,8 +35,8 @@ from zoo.contracts import (
     Sample,
     Target,
 )
-from zoo.errors import FileError, PluginError, UsageError, ZooError, describe_cause
-from zoo.files import write_atomically
+from zoo.errors import PluginError, UsageError, ZooError, describe_cause
+from zoo.files import check_output, temporary_folder, write_atomically
 from zoo.networks import find_cuts, on_meta, truncate
 from zoo.plugins import Plugin, describe_options, own_range
 
@@ -56,8 +55,8 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
         if made.needs_folder and root is None:
             raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with.", "Say `root=DIR`.")
         _check_options(made)
-        with tempfile.TemporaryDirectory() as folder:
-            yield from check_dataset(_call_plugin("making it with its defaults", made), root or Path(folder))
+        with temporary_folder() as folder:
+            yield from check_dataset(_call_plugin("making it with its defaults", made), root or folder)
     elif base is not None:
         yield from {"head": check_head, "balancer": check_balancer, "format": check_format}[plugin.kind](made)
     elif plugin.kind == "command":
@@ -201,12 +200,12 @@ def check_format(factory: type[Format]) -> list[str]:
     table = PredictionTable(
         images=("a/1.png", "a/2.png", "b/ü 1.png"), columns=("bright", "dark"), values=values, sizes=((32, 24),) * 3
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "predictions"
+    with temporary_folder() as folder:
+        path = folder / "predictions"
         path.touch()  # as the core does
         _call_plugin("write", _call_plugin("making it with its defaults", factory).write, table, path)
         _require(path.is_file() and path.stat().st_size > 0, "write leaves no file, or an empty one")
-        left = sorted(one.name for one in Path(folder).iterdir() if one != path)
+        left = sorted(one.name for one in folder.iterdir() if one != path)
         _require(not left, f"write leaves more than the one file: {', '.join(left[:3])}")
     return [f"suffixes: {', '.join(factory.suffixes) or 'none'}", "writes three pictures"]
 
@@ -281,8 +280,7 @@ def write_plugin(name: str, folder: Path) -> Path:
         raise UsageError(
             f"A plugin cannot be called {name!r}.", "Use lower-case letters, digits and dashes, such as whale-calls."
         )
-    if folder.exists():
-        raise FileError(folder, "it is there already", "Choose another `folder=`.")
+    check_output(folder, overwrite=None, folder=True, argument="folder")
     for file, template in (("pyproject.toml", "pyproject.toml.txt"), (f"{module}.py", "dataset.py.txt")):
         text = files("zoo.plugins").joinpath("templates", template).read_text(encoding="utf-8")
         write_atomically(folder / file, text.format(name=name, module=module, title=title, core=own_range()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,13 @@ from zoo.errors import IntegrityError, UsageError, ZooError
 
 if TYPE_CHECKING:
     from zoo.hub import IncompleteDownload, PartialFile, Removal
-    from zoo.store import CacheContents, CachedWeights, DerivedFolder
+    from zoo.store import CacheContents, CachedWeights, DerivedFolder, DerivedKind
+
+DERIVED: dict[DerivedKind, str] = {
+    "decoded": "Decoded pictures",
+    "datasets": "Datasets",
+    "registries": "Copies of large registries",
+}
 
 cache_dir_option = click.option(
     "--cache-dir", type=PATH, metavar="DIR", help="The cache of downloads; HF_HUB_CACHE by default."
@@ -85,7 +91,7 @@ def _print_contents(contents: CacheContents) -> None:
             [(f"{one.repo}@{one.commit[:7]}", one.name, _partial_text(one)) for one in contents.parts],
         ),
     ]
-    for kind, title in (("decoded", "Decoded pictures"), ("dataset", "Datasets")):
+    for kind, title in DERIVED.items():
         folders = [one for one in contents.folders if one.kind == kind]
         place = folders[0].path.parent if folders else contents.home
         rows: list[tuple[object, ...]] = [
@@ -137,8 +143,7 @@ def _contents_as_json(contents: CacheContents) -> dict[str, Any]:
         "stored": [_stored_as_json(one) for one in contents.stored],
         "broken_off": [_incomplete_as_json(one) for one in contents.incomplete_downloads],
         "parts": [_partial_as_json(one) for one in contents.parts],
-        "decoded": [_folder_as_json(one) for one in contents.folders if one.kind == "decoded"],
-        "datasets": [_folder_as_json(one) for one in contents.folders if one.kind == "dataset"],
+        **{kind: [_folder_as_json(one) for one in contents.folders if one.kind == kind] for kind in DERIVED},
         "problems": list(contents.problems),
     }
 
@@ -253,20 +258,18 @@ def _print_line(name: str, text: str) -> None:
 @click.option("--parts", is_flag=True, help="Remove the parts of files that `zoo fetch --cut` downloaded.")
 @click.option("--decoded", is_flag=True, help="Remove decoded pictures; they are decoded again when needed.")
 @click.option("--datasets", is_flag=True, help="Remove datasets that were generated or unpacked.")
+@click.option("--registries", is_flag=True, help="Remove the copies of large registries that make `zoo list` quick.")
 @click.option("--all", "everything", is_flag=True, help="Remove all of these, and all filters; others stay.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @cache_dir_option
 def remove_cache(
     names: tuple[str, ...],
-    incomplete: bool,
-    parts: bool,
-    decoded: bool,
-    datasets: bool,
     everything: bool,
     yes: bool,
     dry_run: bool,
     cache_dir: Path | None,
+    **kinds: bool,
 ) -> None:
     """Remove cached filters by NAMES, or everything of a kind.
 
@@ -277,10 +280,9 @@ def remove_cache(
     zoo cache remove owner/filters --dry-run
     zoo cache remove --decoded --parts
     """
-    kinds = {"incomplete": incomplete, "parts": parts, "decoded": decoded, "datasets": datasets}
     chosen = {kind for kind, given in kinds.items() if given or everything}
     if not (names or chosen):
-        raise UsageError("Say what to remove: NAMES, --incomplete, --parts, --decoded, --datasets or --all.")
+        raise UsageError(f"Say what to remove: NAMES, --{', --'.join(kinds)} or --all.")
     refused: list[ZooError] = []
     plan = _plan(names, chosen, cache_dir, refused, filters=everything)
     for removal in plan:
@@ -312,11 +314,10 @@ def _plan(
 
     wanted = [parse_selector(name) for name in names]
     contents = list_caches(cache_dir)
-    plans = {
+    plans: dict[str, Callable[[], list[Removal]]] = {
         "incomplete": partial(plan_downloads, contents.incomplete_downloads, contents.cache, refused),
         "parts": partial(plan_partial_files, contents.parts, refused),
-        "decoded": partial(plan_folders, contents, "decoded"),
-        "datasets": partial(plan_folders, contents, "dataset"),
+        **{kind: partial(plan_folders, contents, kind) for kind in DERIVED},
     }
     if filters:  # --all leaves alone what is left of other people's downloads
         plans["incomplete"] = partial(plan_filters, contents, refused)

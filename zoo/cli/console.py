@@ -15,6 +15,7 @@ import click
 
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError, mask_secrets
+from zoo.files import check_output
 from zoo.progress import Progress, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -169,6 +170,27 @@ def device_option(function: F) -> F:
 def output_options(function: F) -> F:
     """`--device`, `--json` and `--quiet`."""
     return device_option(json_option(quiet_option(function)))
+
+
+def overwrite_option(function: F, **details: Any) -> F:
+    """`--overwrite`."""
+    return click.option("--overwrite", is_flag=True, help="Replace what is there already.", **details)(function)
+
+
+def out_option(*names: str, folder: bool = False, **details: Any) -> Callable[[F], F]:
+    """An option that names output, and `--overwrite`: what is there already is refused before anything is done."""
+
+    def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None:
+            check_output(path, overwrite=ctx.meta["overwrite"], folder=folder, argument=param.name or "")
+        return path
+
+    def decorate(function: F) -> F:
+        keep = {"callback": lambda ctx, _, value: ctx.meta.update(overwrite=value), "expose_value": False}
+        function = overwrite_option(function, is_eager=True, **keep)
+        return click.option(*names, type=PATH, callback=check, **details)(function)
+
+    return decorate
 
 
 def data_options(function: F) -> F:

@@ -10,7 +10,8 @@ import click
 
 from zoo.cli.console import PATH, data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
 from zoo.cli.flags import in_flags
-from zoo.errors import FileError, PluginError, UsageError
+from zoo.errors import PluginError, UsageError
+from zoo.files import check_output
 
 if TYPE_CHECKING:
     from zoo.data import DatasetReport
@@ -72,8 +73,7 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
             f"Run `zoo data check {name} --data DIR`."
         )
     dataset = factory(**check_options(factory, parse_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
-    if out.exists() and not out.is_dir():
-        raise FileError(out, "this is a file", "Name a folder.")
+    check_output(out, overwrite=True, folder=True)  # what is there of the dataset stays, and is completed
     with progress_bars() as progress:
         dataset.prepare(out, progress)
     filled = out.is_dir() and any(out.iterdir())

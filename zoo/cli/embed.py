@@ -13,6 +13,7 @@ from zoo.cli.console import (
     data_options,
     fields_of,
     output_options,
+    overwrite_option,
     parse_pairs,
     pop_source,
     print_json,
@@ -22,6 +23,7 @@ from zoo.cli.console import (
     source_options,
 )
 from zoo.errors import UnknownNameError, UsageError
+from zoo.files import check_output
 
 if TYPE_CHECKING:
     from zoo.data import ImageSource
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 @data_options
 @click.option("--size", type=int, help="Resize pictures to this side, in pixels; as in training by default.")
 @click.option("--batch", type=int, help="Pictures that go through the network at once; by size and device by default.")
+@overwrite_option
 @source_options
 @output_options
 def embed(
@@ -79,6 +82,8 @@ def embed(
     from zoo.models import load
 
     check_suffix(out)
+    if not options["resume"]:
+        check_output(out, overwrite=options["overwrite"])
     filters = load(name, cut=cut, **pop_source(options))
     with progress_bars(quiet=quiet) as progress:
         if dataset:
@@ -90,7 +95,7 @@ def embed(
         try:
             written = filters.embed_into(out, images, progress=progress, **options)
         except KeyboardInterrupt:
-            say("Stopped. --resume continues it; only the last seconds are lost.")
+            say("Stopped. The same command with --resume continues it; only the last seconds are lost.")
             raise
     if as_json:
         print_json(_facts(written))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import PATH, output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
+from zoo.cli.console import (
+    PATH,
+    out_option,
+    output_options,
+    parse_pairs,
+    print_json,
+    print_table,
+    progress_bars,
+    say,
+    say_skipped,
+)
 from zoo.errors import FileError
+from zoo.files import temporary_folder
 
 if TYPE_CHECKING:
     from zoo.models import Model
@@ -25,7 +35,7 @@ if TYPE_CHECKING:
     default="test",
     help="The split to score; seen: new pictures of groups that were trained on.",
 )
-@click.option("--confusion", type=PATH, help="Draw the confusion matrix into this PNG file.")
+@out_option("--confusion", help="Draw the confusion matrix into this PNG file.")
 @output_options
 def evaluate(
     run: Path, root: str | None, split: str, confusion: Path | None, device: str | None, as_json: bool, quiet: bool
@@ -75,8 +85,7 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 
     from zoo.contracts import Categories
     from zoo.errors import UsageError
-    from zoo.files import atomic_write
-    from zoo.plots import draw_confusion
+    from zoo.plots import draw_confusion, save_png
 
     for head, values in metrics.items():
         target = model.head(head).target
@@ -84,9 +93,7 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
             picture = draw_confusion(
                 np.array(values["confusion"], dtype=np.int64), target.names, title=f"{head}, {split}"
             )
-            with atomic_write(path) as part:
-                picture.save(part, format="PNG")
-            say(f"Drawn into {path}")
+            say(f"Drawn into {save_png(picture, path)}")
             return
     raise UsageError("This run has no head with classes, so there is no confusion to draw.")
 
@@ -94,7 +101,7 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 @click.command()
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--out", type=PATH, help="The file; its suffix says the format. By default stdout.")
+@out_option("-o", "--out", help="The file; its suffix says the format. By default stdout.")
 @click.option("--format", "kind", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
 @click.option("--head", help="The head whose predictions are written, where there are several.")
@@ -135,7 +142,7 @@ def predict(
         writer.write(table, out)
         say(f"{len(answers.images)} pictures in {out}")
     else:
-        with TemporaryDirectory() as folder:
-            part = Path(folder, "stdout")
+        with temporary_folder() as folder:
+            part = folder / "stdout"
             writer.write(table, part)
             click.echo(part.read_bytes(), nl=False)

@@ -13,7 +13,6 @@ _FLAGS = {
     "heads": "head",
     "variants": "variant",
     "options": "set",
-    "replace_existing": "yes",
 }
 _WHOLE = {
     "heads=False": "--no-heads",

@@ -252,9 +252,11 @@ def registry() -> None:
 @click.argument("name")
 @click.argument("source")
 @click.option("--file", "path", type=PATH, help="The registry.toml; that of `zoo registry path` by default.")
-@click.option("--yes", "--replace", "yes", is_flag=True, help="Replace the name if it stands for other filters.")
+@click.option(
+    "--overwrite", "--yes", "--replace", "overwrite", is_flag=True, help="Replace the name if it is of other filters."
+)
 @source_options
-def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any) -> None:
+def add_name(name: str, source: str, path: Path | None, overwrite: bool, **where: Any) -> None:
     """Name the filters at SOURCE, pinned to the hash that their manifest (config.json) has now.
 
     SOURCE is a folder, owner/name, hf://owner/name@revision or package:module/folder.
@@ -268,7 +270,7 @@ def add_name(name: str, source: str, path: Path | None, yes: bool, **where: Any)
         raise FileError(source, "this is a file", "Name the folder of published filters.")
     published = open_artifact(source, **where)
     entry = entry_of(published.manifest, published.digest, published.source.text, name=name)
-    written = add_entry(entry, path, replace=yes)
+    written = add_entry(entry, path, overwrite=overwrite)
     say(f"{name} is in {written}, pinned to {published.digest[:19]}…")
     say(f"Next: zoo fetch {name}")
 

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.console import PATH, data_options, output_options, parse_pairs, print_json, print_table, progress_bars, say
-from zoo.errors import FileError, UsageError
+from zoo.cli.console import (
+    data_options,
+    out_option,
+    output_options,
+    parse_pairs,
+    print_json,
+    print_table,
+    progress_bars,
+    say,
+)
+from zoo.errors import UsageError
+from zoo.files import output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +59,7 @@ def scoring_options(function: F) -> F:
 @click.option("--filters", "name", help="Or published filters: a name of `zoo list`, a folder, owner/name or hf://….")
 @click.option("--cut", "cuts", multiple=True, help="Score only this block or node. Repeatable; all by default.")
 @scoring_options
-@click.option("-o", "--out", type=PATH, metavar="DIR", help="Write probe.png and probe.json there.")
+@out_option("-o", "--out", folder=True, metavar="DIR", help="Write probe.png and probe.json there.")
 @output_options
 def probe(
     dataset: str,
@@ -78,7 +88,6 @@ def probe(
         raise UsageError("Say what to cut: --backbone vgg16, or --filters NAME; not both.")
     if name and weights:
         raise UsageError("Say either --filters, which have weights, or --backbone with --weights.")
-    _refuse_file(out)
     from zoo.data import open_dataset
     from zoo.evaluation import probe as score_cuts
 
@@ -143,18 +152,12 @@ def rank(
 # ------------------------------------------------------------------------------------------------ printing
 
 
-def _refuse_file(out: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise FileError(out, "this is a file", "Name a folder.")
-
-
 def _write(found: Probe, out: Path) -> None:
-    from zoo.files import atomic_write
-    from zoo.plots import draw_probe
+    from zoo.plots import draw_probe, save_png
 
-    with atomic_write(out / "probe.png") as part:
-        draw_probe(found).save(part, format="PNG")
-    found.save(out / "probe.json")
+    with output_folder(out, overwrite=True) as part:
+        save_png(draw_probe(found), part / "probe.png")
+        found.save(part / "probe.json")
 
 
 def _columns(measure: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from zoo.cli.console import (
 )
 from zoo.cli.flags import in_flags
 from zoo.errors import UsageError
-from zoo.store import add_entry, format_entry, read_registry
+from zoo.store import add_entry, check_name_is_free, format_entry
 
 if TYPE_CHECKING:
     from zoo.publish import PushResult
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=PATH)
+@click.argument("run", metavar="RUN|NAME")
 @click.option("--repo", metavar="OWNER/NAME", help="The repository on the Hub; created if it is missing.")
 @click.option("--to", type=PATH, help="A folder to publish into, beside or instead of the Hub.")
 @click.option("--name", help="The name of the filters; by default that of the repository or folder.")
@@ -57,13 +57,15 @@ if TYPE_CHECKING:
 @click.option("--allow", metavar="TEXT", multiple=True, help="Publish this text although it looks private. Repeatable.")
 @click.option("--register", type=PATH, help="Add the published name to this registry.toml.")
 @click.option("--dry-run", is_flag=True, help="Check everything and list what would change; send nothing.")
-@click.option("--yes", is_flag=True, help="Replace what is there, even a README written by hand.")
+@click.option(
+    "--overwrite", "--yes", "overwrite", is_flag=True, help="Replace what is there, even a README written by hand."
+)
 @json_option
 @quiet_option
 def push(
-    run: Path,
+    run: str,
     register: Path | None,
-    yes: bool,
+    overwrite: bool,
     as_json: bool,
     quiet: bool,
     no_heads: bool,
@@ -73,11 +75,13 @@ def push(
 ) -> None:
     """Publish the finished RUN to the Hub, as a folder, or both: weights, heads, model card, pictures, hashes.
 
-    RUN may also be a folder of published filters, which is then uploaded as it is.
+    RUN may also be a folder of published filters, a name of `zoo list`, owner/name or hf://…: they are copied byte for
+    byte, with their licence and lineage, and the card says from where.
 
     \b
     zoo push runs/plankton --to filters/ --license apache-2.0
     zoo push runs/plankton --repo owner/name --license apache-2.0 --dry-run
+    zoo push hf://other/name@v1 --repo owner/mirror
     """
     from zoo.publish import push as publish
     from zoo.store import Artifact
@@ -85,49 +89,30 @@ def push(
     if show_pictures and no_pictures:
         raise UsageError("--show-pictures and --no-pictures exclude each other. Leave one out.")
     options["pictures"] = "none" if no_pictures else "all" if show_pictures else "open"
-    _check_register(register, options, replace=yes)
+    if register and options["repo"]:
+        repo = options["repo"].removeprefix("hf://")
+        check_name_is_free(options["name"] or repo.rpartition("/")[2], register, overwrite=overwrite, newer_of=repo)
     with progress_bars(quiet=quiet) as progress:
-        done = publish(run, heads=not no_heads, replace_existing=yes, progress=progress, **options)
+        done = publish(run, heads=not no_heads, overwrite=overwrite, progress=progress, **options)
     if isinstance(done, Artifact):
-        _report_folder(done, options["to"], register, replace=yes, as_json=as_json)
+        _report_folder(done, options["to"], register, overwrite=overwrite, as_json=as_json)
     elif options["dry_run"]:
         _report_plan(done, as_json=as_json)
     else:
         _report_push(done, register, as_json=as_json)
         if register:
-            _register(done, register, replace=yes)
+            add_entry(done.entry, register, overwrite=overwrite, newer_of=done.repo)
             if not as_json:
                 say(f"It is in {register}.")
 
 
-def _check_register(register: Path | None, options: dict[str, Any], *, replace: bool) -> None:
-    """Say before anything is sent that a name is taken; by an older commit of the same repository it is not."""
-    if register is None or options["repo"] is None or not register.exists():
-        return
-    repo = options["repo"].removeprefix("hf://")
-    _refuse_taken(register, options["name"] or repo.rpartition("/")[2], repo, replace=replace)
-
-
-def _refuse_taken(register: Path, name: str, repo: str, *, replace: bool) -> None:
-    there = read_registry(register).get(name)
-    if there and not replace and not any(source.startswith(f"hf://{repo}@") for source in there.sources):
-        raise UsageError(f"{register} has {name!r} already, at {there.sources[0]}. Pass --yes, or another --name.")
-
-
-def _register(pushed: PushResult, register: Path, *, replace: bool) -> None:
-    """Add the entry; filters that were published before keep their own name, which only now is known."""
-    if register.exists():
-        _refuse_taken(register, pushed.entry.name, pushed.repo, replace=replace)
-    add_entry(pushed.entry, register, replace=True)
-
-
-def _report_folder(published: Artifact, to: Path, register: Path | None, *, replace: bool, as_json: bool) -> None:
+def _report_folder(published: Artifact, to: Path, register: Path | None, *, overwrite: bool, as_json: bool) -> None:
     from zoo.store import entry_of
 
     manifest = published.manifest
     entry = entry_of(manifest, published.digest, str(to.resolve()))
     if register:
-        add_entry(entry, register, replace=replace)
+        add_entry(entry, register, overwrite=overwrite)
     if as_json:
         print_json({"name": manifest.name, "folder": str(to), "manifest": published.digest})
         return

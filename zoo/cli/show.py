@@ -12,6 +12,7 @@ from zoo.cli.console import (
     data_options,
     fields_of,
     output_options,
+    overwrite_option,
     parse_pairs,
     pop_source,
     print_json,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=click.IntRange(1), default=96, help="Gradient steps of each picture in dreams-*.png.")
 @click.option("-o", "--out", type=PATH, help="The folder; NAME-pictures by default.")
 @click.option("--seed", type=int, default=0, help="The seed of the feature visualisations.")
+@overwrite_option
 @source_options
 @output_options
 def show(
@@ -58,6 +60,7 @@ def show(
     picture: Path | None,
     base: str | None,
     out: Path | None,
+    overwrite: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -96,6 +99,7 @@ def show(
             images=source,
             picture=resize(read_image(picture, smallest=side), side) if picture else None,
             base=before,
+            overwrite=overwrite,
             progress=progress,
         )
     _print(shown, [*notes, *more, *shown.notes], as_json=as_json)

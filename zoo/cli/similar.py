@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import PATH, output_options, print_json, print_table, progress_bars, say, source_options
+from zoo.cli.console import out_option, output_options, print_json, print_table, progress_bars, say, source_options
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ GROUPS = 12  # groups of near-duplicates on a sheet
     "--duplicates", metavar="FILE", help="List near-duplicates in this file, instead of PICTURE's neighbours."
 )
 @click.option("--threshold", type=float, default=0.99, help="Least cosine of near-duplicates, 0 to 1.")
-@click.option("--sheet", type=PATH, help="Draw the pictures found into this PNG file.")
+@out_option("--sheet", help="Draw the pictures found into this PNG file.")
 @source_options
 @output_options
 def similar(
@@ -195,8 +195,6 @@ def _empty() -> Image:
 
 
 def _save(image: Image, path: Path) -> None:
-    from zoo.files import atomic_write
+    from zoo.plots import save_png
 
-    with atomic_write(path) as part:
-        image.save(part, format="PNG")
-    say(f"Drawn into {path}")
+    say(f"Drawn into {save_png(image, path)}")

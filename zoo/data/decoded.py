@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +20,7 @@ from torch import Tensor
 from zoo.contracts import Box, Categories, Dataset, Multilabel, Number, Sample, Target
 from zoo.data.images import resize
 from zoo.errors import PluginError, ZooError
-from zoo.files import as_file_error, zoo_home
+from zoo.files import file_errors, locked, temporary_folder, zoo_home
 from zoo.progress import Progress, silent
 
 T = TypeVar("T")
@@ -139,12 +138,7 @@ def remove_decoded(identity: str, size: int) -> None:
 
 def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, progress: Progress) -> None:
     """Write the cache under a temporary name, then rename it: it is there whole or not at all."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-    except OSError as error:
-        raise as_file_error(error, place) from error
-    try:
+    with file_errors(place), temporary_folder(place.parent) as part:
         table: dict[str, Any] = {"index": [], "groups": [], "paths": [], "skipped": [], "targets": []}
         total = len(dataset)
         with (part / "images.raw").open("wb") as pixels:
@@ -164,14 +158,10 @@ def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: b
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
         (part / "table.json").write_text(json.dumps(table))
-        if (place / "table.json").is_file():
-            return  # another process was quicker
-        shutil.rmtree(place, ignore_errors=True)
-        part.replace(place)
-    except OSError as error:
-        raise as_file_error(error, place) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with locked(place):
+            if not (place / "table.json").is_file():  # else another process was quicker
+                shutil.rmtree(place, ignore_errors=True)
+                part.replace(place)
 
 
 def _decode_samples(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tensor | None, str]]:

@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 from zoo.contracts import SPLITS
 from zoo.data.image_files import MAGIC, expand, walk
 from zoo.errors import FileError, UsageError
-from zoo.files import as_file_error
+from zoo.files import as_file_error, file_errors
 
 BLOCK = 1 << 16  # bytes
 
@@ -37,10 +37,8 @@ class Listing:
     """
 
     def __init__(self, place: Path | None = None) -> None:
-        try:
+        with file_errors(place or Path(tempfile.gettempdir())):
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=place)  # noqa: SIM115  # closed by `close`
-        except OSError as error:
-            raise as_file_error(error, place or Path(tempfile.gettempdir())) from error
         self._digest = hashlib.sha256()
         self._roots: list[str] = []
         self._labelled: list[bool] = []

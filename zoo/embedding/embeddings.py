@@ -16,6 +16,7 @@ from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.tables import ArrayTable, open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
 from zoo.errors import UsageError, ZooError
+from zoo.files import check_output
 
 Query = int | str | Path | np.ndarray
 """A row, the path of an embedded picture, any picture file, or a vector (D,)."""
@@ -123,9 +124,10 @@ class Embeddings:
         columns = {"path": self.paths, "label": self.labels, "group": self.groups, "vector": list(self.vectors)}
         return pandas.DataFrame(columns)
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
         """Write them by the suffix, `.parquet`, `.npy` or `.safetensors`; see `zoo.embedding.writing`."""
         path = check_suffix(Path(path))
+        check_output(path, overwrite=overwrite, argument="path")
         write_embeddings(path, self._chunks(), space=self.space, rows=len(self))
         return path
 

@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from zoo.embedding.space import EMBEDDING_FORMAT, EmbeddingSpace
 from zoo.embedding.stream import EmbeddingChunk, UnreadablePicture
 from zoo.errors import FileError, UsageError
-from zoo.files import as_file_error, atomic_write, sync_folder, write_atomically
+from zoo.files import atomic_write, locked, sync_folder, write_json
 
 ROWS = 4096  # rows a part and a row group, at most
 BYTES = 1 << 26  # of vectors a part, at most: whole maps are large
@@ -50,18 +50,17 @@ class PartsFolder:
 
     def __init__(self, out: Path) -> None:
         self.out, self.folder = out, out.parent / f".{out.name}.parts"
-        self._lock: IO[bytes] | None = None
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> PartsFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._lock is not None:
-            if not any(self.folder.glob("*.npz")):
-                self.remove()
-            self._lock.close()
+        self._lock.close()
 
-    def open(self, space: EmbeddingSpace, *, identity: str, pictures: int, resume: bool) -> None:
+    def open(
+        self, space: EmbeddingSpace, *, identity: str, pictures: int, resume: bool, overwrite: bool = False
+    ) -> None:
         """Begin, or go on.
 
         Args:
@@ -69,33 +68,27 @@ class PartsFolder:
             identity: of the list of pictures.
             pictures: how many these are.
             resume: use the parts that are there.
+            overwrite: otherwise remove them.
 
         Raises:
-            FileError: parts are there and `resume` is not asked for; the folder cannot be written.
-            UsageError: the parts are of other filters or other pictures; another process writes here.
+            FileError: parts are there and neither is asked for; the folder cannot be written; another process writes.
+            UsageError: the parts are of other filters or other pictures.
         """
         job = {"format": EMBEDDING_FORMAT, "list": identity, "pictures": pictures, "space": _space_as_json(space)}
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock_file(self.folder / "lock", self.out)
-        except OSError as error:
-            raise as_file_error(error, self.folder) from error
-        for torn in self.folder.glob(".*.part"):  # left by a process that was killed while writing
-            with contextlib.suppress(OSError):
-                torn.unlink()
+        self._lock.enter_context(locked(self.out, wait=False))
+        self._lock.callback(self._remove_empty)
+        if overwrite and not resume:
+            self.remove()
         there = sorted(self.folder.glob("*.npz"))
         if there and not resume:
-            self._lock.close()
-            self._lock = None
             raise FileError(
                 self.folder,
                 f"an embedding of {self.out} that was stopped left {len(there)} parts here",
-                "Pass `resume=True` to continue it, or remove the folder to start again.",
+                "Pass `resume=True` to continue it, or `overwrite=True` to start again.",
             )
         if there:
             self._refuse_others(job)
-        else:
-            write_atomically(self.folder / "job.json", json.dumps(job, indent=1))
+        write_json(self.folder / "job.json", job)
 
     def _refuse_others(self, job: dict[str, Any]) -> None:
         remove = f"Remove {self.folder} to begin again, or write to another file."
@@ -125,6 +118,10 @@ class PartsFolder:
             else:
                 path.unlink(missing_ok=True)
         return kept
+
+    def _remove_empty(self) -> None:
+        if not any(self.folder.glob("*.npz")):
+            self.remove()
 
     def remove(self) -> None:
         """The folder and all in it."""
@@ -241,22 +238,6 @@ def _space_as_json(space: EmbeddingSpace) -> dict[str, Any]:
 
 def _as_bytes(content: list[Any]) -> np.ndarray:
     return np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-
-
-def _lock_file(path: Path, out: Path) -> IO[bytes]:
-    """A file that only one process holds, until it ends; where the system has no such locks, just a file."""
-    opened = path.open("ab")
-    with contextlib.suppress(ImportError):
-        import fcntl
-
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            opened.close()
-            raise UsageError(
-                f"{out}: another process is writing it.", "Wait for it, or write to another file."
-            ) from error
-    return opened
 
 
 def read_chunks(parts: list[EmbeddingPart], *, vectors: bool = True) -> Iterator[EmbeddingChunk]:

@@ -17,7 +17,7 @@ from zoo.embedding.stream import EmbeddingChunk, EmbeddingNetwork, stream_embedd
 from zoo.embedding.tables import open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
 from zoo.errors import FileError, ZooError
-from zoo.files import atomic_write
+from zoo.files import atomic_write, check_output
 from zoo.progress import Progress, silent
 
 MOST_LISTED = 20  # unreadable pictures that are kept in memory
@@ -92,6 +92,7 @@ def embed_into(
     *,
     space: EmbeddingSpace,
     resume: bool = False,
+    overwrite: bool = False,
     batch: int | None = None,
     skip_unreadable: bool = False,
     part_rows: int = ROWS,
@@ -105,22 +106,24 @@ def embed_into(
         images: what to embed.
         space: of the vectors.
         resume: go on with the parts of an earlier call; a file that is finished is left as it is.
+        overwrite: replace the file, and the parts of an earlier call that is not resumed.
         batch: pictures that go through the network at once.
         skip_unreadable: list what cannot be read in `FILE.unreadable.txt`, instead of stopping.
         part_rows: pictures a part, at most.
         progress: called with how far the work is.
 
     Raises:
-        FileError: parts of an earlier call are there and `resume` is not asked for; the disk is full.
+        FileError: the file, or parts of an earlier call, are there and neither is asked for; the disk is full.
         UsageError: these parts are of other filters or other pictures; another suffix.
         ZooError: a picture that cannot be read, or none that can.
     """
     check_suffix(out)
     if resume and (finished := _read_finished(out, space, images)):
         return finished
+    check_output(out, overwrite=overwrite)
     total = len(images)
     with PartsFolder(out) as parts:
-        parts.open(space, identity=images.fingerprint(), pictures=total, resume=resume)
+        parts.open(space, identity=images.fingerprint(), pictures=total, resume=resume, overwrite=overwrite)
         there = parts.listed()
         start = there[-1].stop if there else 0
         if start < total:

@@ -97,6 +97,7 @@ def _write_array(
         for chunk in chunks:
             vectors.write(np.ascontiguousarray(chunk.vectors, dtype="<f4").data)
             lines.writelines(_lines(chunk))
+        path.unlink(missing_ok=True)  # no kill leaves old vectors beside new rows
 
 
 def _write_safetensors(

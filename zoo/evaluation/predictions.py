@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from zoo.contracts import Box, Categories, Multilabel, PredictionTable
 from zoo.data import Window, find_window, map_in_order, open_images, read_image, resize
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
+from zoo.files import check_output, temporary_folder
 from zoo.models import Model
 from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
@@ -44,6 +44,7 @@ class Predictions:
         format: str | None = None,
         head: str | None = None,
         options: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
     ) -> Path:
         """Write them to a file, a row a picture, whole or not at all.
 
@@ -52,19 +53,22 @@ class Predictions:
             format: the format's name, whatever the suffix.
             head: whose answers; all heads' side by side by default, their columns prefixed where there are several.
             options: the format's own.
+            overwrite: replace a file that is there.
 
         Raises:
+            FileError: the file is there already.
             UsageError: no format has that suffix, no such head, or an option that the format has not.
             UnknownNameError: no such format.
         """
         path = Path(path)
+        check_output(path, overwrite=overwrite, argument="path")
         open_format(format, path, options).write(self.as_table(head), path)
         return path
 
     def as_csv(self, head: str | None = None) -> str:
         """The text of the format `csv`, the competitions' form: a header `image,<classes>`, then a line a picture."""
-        with tempfile.TemporaryDirectory() as folder:
-            return self.save(Path(folder, "csv"), format="csv", head=head).read_text("utf-8", "surrogateescape")
+        with temporary_folder() as folder:
+            return self.save(folder / "csv", format="csv", head=head).read_text("utf-8", "surrogateescape")
 
     def as_table(self, head: str | None = None) -> PredictionTable:
         """As a format is given them; one head's, or all heads' side by side."""

@@ -7,7 +7,6 @@ again after a kill and accepts any bytes of the right length.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import IntegrityError
-from zoo.files import set_default_mode, sha256_of, sync_folder
+from zoo.files import set_default_mode, sha256_of, sync_folder, temporary_folder
 from zoo.hub.client import (
     ConnectionDroppedError,
     client_utils,
@@ -259,14 +258,13 @@ def _link_snapshot_file(places: _CachePaths) -> None:
     goal = os.path.relpath(places.blob, places.pointer.parent)
     if places.pointer.is_symlink() and str(places.pointer.readlink()) == goal:
         return
-    new = places.pointer.with_name(f".{places.pointer.name}.{os.getpid()}.part")
-    with contextlib.suppress(FileNotFoundError):
-        new.unlink()
-    try:
-        new.symlink_to(goal)
-    except OSError:
-        shutil.copyfile(places.blob, new)
-    new.replace(places.pointer)
+    with temporary_folder(places.pointer.parent) as folder:
+        new = folder / "link.part"
+        try:
+            new.symlink_to(goal)
+        except OSError:
+            shutil.copyfile(places.blob, new)
+        new.replace(places.pointer)
 
 
 def _download_by_xet(file: RemoteFile, cache: Path, progress: Progress, *, again: bool) -> Path:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import FileError
-from zoo.files import as_file_error, write_atomically, zoo_home
+from zoo.files import file_errors, write_atomically, write_json, zoo_home
 from zoo.hub.client import file_lock
 
 ByteRange = tuple[int, int]  # half open, in bytes
@@ -70,7 +70,7 @@ class RangeCache:
         Raises:
             FileError: the disk is full, or the folder cannot be written.
         """
-        try:
+        with file_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch()  # never emptied: locks may hold nobody back, and others write to it too
             with self.path.open("r+b") as opened:
@@ -78,11 +78,9 @@ class RangeCache:
                 for (start, _), part in parts.items():
                     opened.seek(start)
                     opened.write(part)
-        except OSError as error:
-            raise as_file_error(error, self.path) from error
         known = self._known() | {one: _digest(part) for one, part in parts.items()}
         ranges = {f"{start}-{end}": digest for (start, end), digest in sorted(known.items())}
-        write_atomically(self._index_path, json.dumps({"size": size, "sha256": ranges}, indent=1) + "\n")
+        write_json(self._index_path, {"size": size, "sha256": ranges})
 
     def forget(self) -> None:
         """Remove the file's cached ranges."""

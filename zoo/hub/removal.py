@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import FileError
-from zoo.files import as_file_error, zoo_home
+from zoo.files import file_errors, zoo_home
 from zoo.hub.cache import CachedRepo, CachedRevision, IncompleteDownload, PartialFile, resolve_links, walk_files
 from zoo.hub.client import client_utils
 from zoo.hub.partial import has_owner
@@ -131,12 +131,8 @@ def plan_partial_file(kept: PartialFile) -> Removal:
 def remove_tree(folder: Path, root: Path) -> None:
     """Remove a folder below `root`, never through a link. Raises FileError."""
     _check_inside(folder, root)
-    try:
+    with file_errors(folder), contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise as_file_error(error, folder) from error
 
 
 # ------------------------------------------------------------------------------------------------ helpers

@@ -231,7 +231,7 @@ class Filters(nn.Module):
         Args:
             out: `.parquet`, `.npy` or `.safetensors`.
             pictures: as for `embed`, and so are `size`, `pool`, `device` and `precision`.
-            options: `resume`, `batch`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_into`.
+            options: `resume`, `overwrite`, `batch`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_into`.
         """
         return embed_into(
             Path(out),

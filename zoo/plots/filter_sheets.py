@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.data import ImageReader, ImageSource
-from zoo.errors import FileError
+from zoo.files import output_folder
 from zoo.interpret import (
     STEPS,
     Drift,
@@ -88,6 +88,7 @@ def show_filters(
     images: ImageSource | None = None,
     picture: Tensor | None = None,
     base: Filters | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> FilterSheets:
     """Draw all that can be drawn of filters.
@@ -104,16 +105,23 @@ def show_filters(
         images: to look with; without them there are no patches, and channels are chosen by noise.
         picture: uint8 (3, S, S), for the maps; the first of the images by default.
         base: the filters that these were made from.
+        overwrite: replace files of these names in a folder that is not empty.
 
     Raises:
-        FileError: it cannot be written there.
+        FileError: it cannot be written there, or is not empty.
         UnknownNameError: a layer that they do not have.
         ZooError: none of the pictures can be read; the base has no layer in common.
     """
     options = options or FilterSheetOptions()
-    writer = _SheetWriter(filters=filters, folder=Path(folder), options=options)
-    if writer.folder.exists() and not writer.folder.is_dir():
-        raise FileError(writer.folder, "this is a file", "Name a folder with `folder=`.")
+    with output_folder(Path(folder), overwrite=overwrite, argument="folder") as part:
+        writer = _SheetWriter(filters=filters, folder=part, options=options)
+        return replace(_draw_all(writer, images, picture, base, progress), folder=Path(folder))
+
+
+def _draw_all(
+    writer: _SheetWriter, images: ImageSource | None, picture: Tensor | None, base: Filters | None, progress: Progress
+) -> FilterSheets:
+    filters, options = writer.filters, writer.options
     layers = find_layers(filters, options.layers)
     shown = FilterSheets(folder=writer.folder, files=())
     _draw_first_filters(writer)

@@ -16,7 +16,7 @@ from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
 from zoo.models import Model
 from zoo.plots import render_page
 from zoo.publish.lineage import without_folders
-from zoo.store import CARD_FILE
+from zoo.store import CARD_FILE, bare_card
 from zoo.training import Run, RunRecord
 
 README = CARD_FILE
@@ -59,7 +59,7 @@ def write_card(path: Path, run: Run, model: Model, options: ExportOptions) -> No
 
 def is_generated_card(content: bytes) -> bool:
     """Whether a README is a card as zoo wrote it: with its checksum, and not edited since."""
-    text = content.decode("utf-8", "replace")
+    text = bare_card(content).decode("utf-8", "replace")
     seal = _CHECKSUM.search(text)
     return bool(seal and seal[1] == _digest(text[: seal.start()]))
 

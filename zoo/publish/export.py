@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
-from zoo.files import as_file_error, sha256_of, write_atomically
+from zoo.files import check_output, file_errors, locked, sha256_of, write_atomically, write_json
 from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head, fetch
 from zoo.plots import draw_run_plots
 from zoo.progress import Progress, silent
@@ -40,21 +38,6 @@ from zoo.training import Run, RunRecord, as_json, recipe_text
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-@contextlib.contextmanager
-def staging_folder(folder: Path | None) -> Iterator[Path]:
-    """An empty folder to write into: beside the folder that it will become, else the system's; removed at the end."""
-    parent = folder.parent if folder else Path(tempfile.gettempdir())
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name if folder else 'zoo'}.", dir=parent))
-    except OSError as error:
-        raise as_file_error(error, folder or parent) from error
-    try:
-        yield part
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def move_into_place(part: Path, folder: Path, *, progress: Progress = silent) -> Artifact:
     """Rename a staged folder to its final place, and verify it there.
 
@@ -62,26 +45,22 @@ def move_into_place(part: Path, folder: Path, *, progress: Progress = silent) ->
         FileError: it cannot be written there.
         IntegrityError: it is not what was written.
     """
-    try:
+    with file_errors(folder):
         part.chmod(0o755)
         _replace_folder(part, folder)
-    except OSError as error:
-        raise as_file_error(error, folder) from error
     return fetch(folder.as_uri(), progress=progress)
 
 
-def check_target_folder(folder: Path, run: Path, *, replace_existing: bool) -> None:
+def check_target_folder(folder: Path, run: Path, *, overwrite: bool) -> None:
     """Only published filters are ever replaced, and only where that was asked for. Raises FileError."""
     if folder == run or folder in run.parents or run in folder.parents:
-        raise FileError(folder, "it is the run's own folder, or holds it", "Choose a folder of its own.")
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not replace_existing:
-        raise FileError(
-            folder, "it is there already and is not empty", "Choose another folder, or pass `replace_existing=True`."
-        )
+        raise FileError(folder, "it is the own folder of what is published, or holds it", "Choose a folder of its own.")
+    with file_errors(folder), locked(folder):
+        _restore(folder)
+    check_output(folder, overwrite=overwrite, folder=True, argument="to")
     try:
-        read_manifest((folder / MANIFEST_FILE).read_bytes(), str(folder))
+        if folder.exists() and any(folder.iterdir()):
+            read_manifest((folder / MANIFEST_FILE).read_bytes(), str(folder))
     except (OSError, ZooError) as error:
         raise FileError(
             folder, "it holds something else than published filters", "Choose another folder; nothing was changed."
@@ -96,10 +75,8 @@ def export_run(part: Path, run: Run, options: ExportOptions, *, progress: Progre
         MissingPluginError: a head or the backbone comes from a package that is not installed.
     """
     model = run.load_model()
-    try:
+    with file_errors(part):
         return _export_run(part, run, model, options, progress)
-    except OSError as error:
-        raise as_file_error(error, part) from error
 
 
 def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, progress: Progress) -> Manifest:
@@ -147,7 +124,7 @@ def _write_recipe_and_metrics(part: Path, run: Run) -> None:
     said = as_json(run.record)
     facts = {key: said[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
     content = {"figures": run.metrics, "seed": recipe.seed, **facts, "history": run.history}
-    write_atomically(part / "metrics.json", json.dumps(content, indent=1) + "\n")
+    write_json(part / "metrics.json", content)
 
 
 def _manifest(
@@ -218,11 +195,23 @@ def _find_plugin_versions(record: RunRecord) -> dict[str, str]:
 
 def _replace_folder(part: Path, folder: Path) -> None:
     """Put the new folder in the old one's place; the old one is removed only once the new one is in place."""
-    if not folder.exists():
-        part.replace(folder)
-        return
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    folder.replace(old)
-    part.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with locked(folder):
+        _restore(folder)
+        try:
+            if folder.exists():
+                folder.replace(_old(folder))
+            part.replace(folder)
+        finally:
+            _restore(folder)
+
+
+def _restore(folder: Path) -> None:
+    """Put the old folder back where its replacement failed or was killed, else remove it."""
+    if folder.exists():
+        shutil.rmtree(_old(folder), ignore_errors=True)
+    elif _old(folder).exists():
+        _old(folder).replace(folder)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")

@@ -80,7 +80,7 @@ class UploadOptions:
     create_pr: bool = False
     tag: str | None = None
     message: str | None = None
-    replace_existing: bool = False  # whether what a person put there may be overwritten
+    overwrite: bool = False  # whether what a person put there may be overwritten
     allow: tuple[str, ...] = ()  # texts that count as not private
     dry_run: bool = False
 
@@ -115,6 +115,11 @@ class RepositoryUpload:
         if options.tag:
             check_tag_is_free(remote, options.tag, unchanged=not changed)
         if options.dry_run:
+            if not login_tokens(remote.token):
+                notes.append(
+                    "Nobody is logged in. What was not checked: whether this repository may be written to, whether the "
+                    "Hub takes the card, and what it holds where it is private."
+                )
             return self._pushed(None, changes, notes)
         if any(one.name == cards.README and one.what in ("new", "changed") for one in changes):
             validate_card(self.files[cards.README].read_text("utf-8", "replace"), remote)
@@ -165,17 +170,17 @@ class RepositoryUpload:
             for name in sorted(self.files.keys() & self.remote.files.keys())
             if name != cards.README and name not in ours and not self.remote.files[name].is_file(self.files[name])
         ]
-        if foreign and not self.options.replace_existing:
+        if foreign and not self.options.overwrite:
             raise UsageError(
                 f"{self.remote.repo} holds something else than filters that zoo has published: {', '.join(foreign)} "
                 "would be overwritten.",
-                "Choose another repository, or pass `replace_existing=True`.",
+                "Choose another repository, or pass `overwrite=True`.",
             )
 
     def _keep_edited_readme(self) -> list[str]:
         """Keep a README that a person wrote or changed, and let the manifest pin it; says so."""
         name, there = cards.README, self.remote.files.get(cards.README)
-        if there is None or name not in self.files or self.options.replace_existing or there.is_file(self.files[name]):
+        if there is None or name not in self.files or self.options.overwrite or there.is_file(self.files[name]):
             return []
         content = self.remote.read(name, limit=LONGEST_CARD)
         if cards.is_generated_card(content) or not cards.has_body(content):
@@ -188,7 +193,7 @@ class RepositoryUpload:
         write_atomically(self.part / MANIFEST_FILE, manifest_to_bytes(self.manifest))
         notes = [
             f"{self.remote.repo} has a README.md that a person wrote: it stays. "
-            "Pass `replace_existing=True` to put ours in its place."
+            "Pass `overwrite=True` to put ours in its place."
         ]
         if cards.CARD_TAG not in read_card_tags(content.decode("utf-8", "replace")):
             notes.append(f"Its metadata lack the tag {cards.CARD_TAG!r}: `zoo search` will not find these filters.")

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import torch
 
 from zoo.data import TensorImages, spread
 from zoo.errors import ZooError
+from zoo.files import locked, temporary_folder
 from zoo.models import Filters, load
 from zoo.networks import describe_cut
 from zoo.plots import LARGEST_PNG, FilterSheetOptions, FilterSheets, show_filters
@@ -76,14 +76,13 @@ def _draw_into_cache(
     run: Run, filters: Filters, kept: Path, *, may_show_pictures: bool, progress: Progress
 ) -> RunPlots:
     """Draw into the run's own folder, whole or not at all."""
-    part = Path(tempfile.mkdtemp(prefix=f".{kept.name}.", dir=kept.parent))
-    try:
+    with temporary_folder(kept.parent) as part:
         run_plots = _draw_plots(run, filters, part, may_show_pictures=may_show_pictures, progress=progress)
         (part / "portrait.json").write_text(json.dumps({"files": run_plots.files, "notes": run_plots.notes}))
-        shutil.rmtree(kept, ignore_errors=True)
-        part.replace(kept)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with locked(kept):
+            if not (kept / "portrait.json").is_file():  # else another process was quicker
+                shutil.rmtree(kept, ignore_errors=True)
+                part.replace(kept)
     return run_plots
 
 
@@ -102,7 +101,9 @@ def _draw_plots(run: Run, filters: Filters, part: Path, *, may_show_pictures: bo
     base = load_base(run, notes)
     try:
         with _one_thread():
-            shown = show_filters(filters, part, options=options, images=images, base=base, progress=progress)
+            shown = show_filters(
+                filters, part, options=options, images=images, base=base, overwrite=True, progress=progress
+            )
     except ZooError as error:
         return RunPlots(files=(), notes=(*notes, f"What the filters see could not be drawn: {error}"))
     return RunPlots(files=_worth_publishing(shown), notes=(*notes, *shown.notes))

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
+import shutil
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
 from zoo.errors import UsageError
-from zoo.files import sha256_of, write_atomically
-from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, read_licence
+from zoo.files import file_errors, temporary_folder, write_atomically
+from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, login_tokens, read_licence
 from zoo.models import fetch
 from zoo.progress import Progress, silent
 from zoo.publish.cards import ExportOptions, PicturePolicy
-from zoo.publish.export import DTYPES, check_target_folder, export_run, move_into_place, staging_folder
+from zoo.publish.export import DTYPES, check_target_folder, export_run, move_into_place
 from zoo.publish.lineage import Ancestry, SettledLicences, ancestry_of_manifest, ancestry_of_run, settle_licences
 from zoo.publish.repository import PushResult, RepositoryUpload, UploadOptions
-from zoo.store import CARD_FILE, MANIFEST_FILE, NAME_PATTERN, Artifact, FileEntry, manifest_to_bytes
+from zoo.store import (
+    CARD_FILE,
+    COPY_NOTE,
+    MANIFEST_FILE,
+    NAME_PATTERN,
+    Artifact,
+    FileEntry,
+    FolderSource,
+    Manifest,
+    bare_card,
+    manifest_to_bytes,
+)
 from zoo.training import Run, open_run
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII)
@@ -39,15 +52,16 @@ class PushOptions(TypedDict, total=False):
     create_pr: bool  # open a pull request instead of changing the branch
     tag: str | None  # a name for the new commit
     message: str | None  # of the commit
-    replace_existing: bool  # replace what is there already, a README that a person wrote included
+    overwrite: bool  # replace what is there already, a README that a person wrote included
     allow: tuple[str, ...]  # texts that are not private
     dry_run: bool  # check all, say what would be sent, and send nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Push:
-    """Where to publish, and all options."""
+    """What, where to publish, and all options."""
 
+    named: str | None  # published filters, where no folder was named
     to: Path | None
     repo: str | None
     revision: str
@@ -77,7 +91,7 @@ def push(
     that nothing private goes along. What the Hub then has is read back and compared.
 
     Args:
-        run: finished; or a folder of published filters, which goes to the Hub as it is.
+        run: finished; or published filters, a folder or as `zoo.fetch` takes them, which are copied as they are.
         to: the folder; it appears whole or not at all.
         repo: `owner/name`, made where it is missing.
         revision: the branch, made where it is missing; `main` by default.
@@ -98,6 +112,7 @@ def push(
     upload: dict[str, Any] = {one.name: given.pop(one.name) for one in fields(UploadOptions) if one.name in given}
     export: dict[str, Any] = given
     asked = _Push(
+        named=str(run) if isinstance(run, str | Path) and not Path(run).exists() else None,
         to=Path(to).resolve() if to is not None else None,
         repo=repo.removeprefix("hf://") if repo else None,
         revision=revision or "main",
@@ -106,10 +121,22 @@ def push(
         upload=UploadOptions(**upload),
     )
     _check_options(asked, revision)
-    source = _open_run_or_artifact(run, progress)
-    publish = partial(_push_artifact, source) if isinstance(source, Artifact) else partial(_push_run, source)
+    source = _open_run_or_artifact(run, token, progress)
     with bounded_timeouts() if asked.repo else contextlib.nullcontext():
-        return publish(asked, progress)
+        return _publish(source, asked, progress)
+
+
+def _publish(source: Run | Artifact, options: _Push, progress: Progress) -> PushResult | Artifact:
+    _check_source(source, options)
+    remote = _inspect_repository(options)
+    to = None if options.upload.dry_run else options.to
+    with temporary_folder(to and to.parent) as part:
+        stage = partial(_stage_artifact, source) if isinstance(source, Artifact) else partial(_stage_run, source)
+        manifest, files = stage(options, part, progress)
+        if remote is None:
+            return move_into_place(part, to or part, progress=progress)
+        pushed = RepositoryUpload(remote, options.upload, manifest, files, part).run(progress)
+        return replace(pushed, published=move_into_place(part, to, progress=progress)) if to else pushed
 
 
 # ------------------------------------------------------------------------------------------------ checks
@@ -145,23 +172,49 @@ def _check_options(options: _Push, revision: str | None) -> None:
         raise UsageError(f"This cannot be published: {'; '.join(faults)}.")
 
 
-def _open_run_or_artifact(run: Run | Artifact | Path | str, progress: Progress) -> Run | Artifact:
+def _open_run_or_artifact(run: Run | Artifact | Path | str, token: str | None, progress: Progress) -> Run | Artifact:
     """A run, or published filters whose every byte was compared with their manifest."""
     if isinstance(run, Artifact):
-        return run if run.folder is not None else fetch(run.source.text, progress=progress)
+        return run if run.folder is not None else fetch(run.source.text, token=token, progress=progress)
     if isinstance(run, Run):
         return run
     folder = Path(run)
     if (folder / MANIFEST_FILE).is_file() and not (folder / "run.json").is_file():
         return fetch(folder.resolve().as_uri(), progress=progress)
-    return open_run(folder)
+    if folder.exists() or (folder.parent != Path() and folder.parent.is_dir()):
+        return open_run(folder)
+    return fetch(str(run), token=token, progress=progress)
+
+
+def _check_source(source: Run | Artifact, options: _Push) -> None:
+    """What is wrong with it, or with the options for it."""
+    if isinstance(source, Artifact):
+        export = options.export
+        given: dict[str, object] = {
+            "name=": export.name,
+            "license=": export.license,
+            "about=": export.about,
+            "dtype=": export.dtype != "float32",
+            "heads=False": not export.heads,
+            f"pictures={export.pictures!r}": export.pictures != "open",
+        }
+        if wrong := [f"`{argument}`" for argument, value in given.items() if value]:
+            raise UsageError(
+                f"{source.source.text} is published already and goes up as it is.",
+                f"Leave {', '.join(wrong)} out, or push the run that it came from.",
+            )
+    elif not source.done:
+        source.load_model()  # says what is missing
+    if options.to and source.folder:
+        check_target_folder(options.to, source.folder.resolve(), overwrite=options.upload.overwrite)
 
 
 def _inspect_repository(options: _Push) -> RemoteRepository | None:
     """The repository as it is, once it is sure that this login may push there."""
     if options.repo is None:
         return None
-    check_login(options.repo, token=options.token, create_pr=options.upload.create_pr)
+    if login_tokens(options.token) or not options.upload.dry_run:
+        check_login(options.repo, token=options.token, create_pr=options.upload.create_pr)
     remote = inspect_repository(options.repo, branch=options.revision, token=options.token)
     if remote.exists and options.upload.private and not remote.private:
         raise UsageError(
@@ -184,13 +237,8 @@ def _settle_licences(ancestry: Ancestry, options: _Push, license: str | None) ->
 # ------------------------------------------------------------------------------------------------ a run, a folder
 
 
-def _push_run(run: Run, options: _Push, progress: Progress) -> PushResult | Artifact:
-    if not run.done:
-        run.load_model()  # says what is missing
-    if options.to:
-        check_target_folder(options.to, run.folder.resolve(), replace_existing=options.upload.replace_existing)
+def _stage_run(run: Run, options: _Push, part: Path, progress: Progress) -> tuple[Manifest, dict[str, Path]]:
     ancestry = ancestry_of_run(run.record)
-    remote = _inspect_repository(options)
     licences = _settle_licences(ancestry, options, options.export.license or None)
     export = replace(
         options.export,
@@ -201,47 +249,35 @@ def _push_run(run: Run, options: _Push, progress: Progress) -> PushResult | Arti
         base_license=licences.base,
         dataset_license=licences.dataset,
     )
-    with staging_folder(None if options.upload.dry_run else options.to) as part:
-        manifest = export_run(part, run, export, progress=progress)
-        if remote is None:
-            return move_into_place(part, options.to or part, progress=progress)
-        files = {name: part / name for name in (*manifest.files, MANIFEST_FILE)}
-        pushed = RepositoryUpload(remote, options.upload, manifest, files, part).run(progress)
-        if options.to and not options.upload.dry_run:
-            return replace(pushed, published=move_into_place(part, options.to, progress=progress))
-        return pushed
+    manifest = export_run(part, run, export, progress=progress)
+    return manifest, {name: part / name for name in (*manifest.files, MANIFEST_FILE)}
 
 
-def _push_artifact(source: Artifact, options: _Push, progress: Progress) -> PushResult:
-    manifest, folder, export = source.manifest, source.folder, options.export
-    given: dict[str, object] = {
-        "name=": export.name,
-        "license=": export.license,
-        "about=": export.about,
-        "to=": options.to,
-        "dtype=": export.dtype != "float32",
-        "heads=False": not export.heads,
-        f"pictures={export.pictures!r}": export.pictures != "open",
-    }
-    wrong = [f"`{argument}`" for argument, value in given.items() if value]
-    if wrong or folder is None:
-        raise UsageError(
-            f"{source.source.text} is published already and goes up as it is.",
-            f"Leave {', '.join(wrong)} out, or push the run that it came from.",
-        )
-    remote = _inspect_repository(options)
-    if remote is None:
-        raise UsageError("There is no place to publish to.", "Say `repo='owner/name'`.")
+def _stage_artifact(
+    source: Artifact, options: _Push, part: Path, progress: Progress
+) -> tuple[Manifest, dict[str, Path]]:
+    """Only what is rewritten goes into the folder, all of it where that is asked for."""
+    manifest, folder = source.manifest, source.folder or part
     licences = _settle_licences(ancestry_of_manifest(manifest), options, manifest.license)
-    lineage = manifest.lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
-    pinned = dict(manifest.files)
-    if CARD_FILE in pinned:  # it may have been edited on the Hub since
-        card = folder / CARD_FILE
-        pinned[CARD_FILE] = FileEntry(size=card.stat().st_size, sha256=sha256_of(card))
-    stated = manifest.model_copy(update={"lineage": lineage, "files": pinned})
+    lineage, pinned = manifest.lineage, dict(manifest.files)
     files = {name: folder / name for name in (*manifest.files, MANIFEST_FILE)}
-    with staging_folder(None) as part:
-        if stated != manifest:
-            write_atomically(part / MANIFEST_FILE, manifest_to_bytes(stated))
-            files[MANIFEST_FILE] = part / MANIFEST_FILE
-        return RepositoryUpload(remote, options.upload, stated, files, part).run(progress)
+    origin = options.named if isinstance(source.source, FolderSource) else source.source.text
+    if origin is None:  # what was published into a folder may have known less than the Hub does
+        lineage = lineage.model_copy(update={"base_license": licences.base, "dataset_license": licences.dataset})
+    if CARD_FILE in pinned:
+        content = files[CARD_FILE].read_bytes()
+        card = bare_card(content)  # it may have been edited on the Hub since
+        pinned[CARD_FILE] = FileEntry(size=len(card), sha256=hashlib.sha256(card).hexdigest())
+        if origin and card == content:
+            files[CARD_FILE] = part / CARD_FILE
+            write_atomically(part / CARD_FILE, card + COPY_NOTE.format(origin).encode())
+    stated = manifest.model_copy(update={"lineage": lineage, "files": pinned})
+    if stated != manifest:
+        files[MANIFEST_FILE] = part / MANIFEST_FILE
+        write_atomically(part / MANIFEST_FILE, manifest_to_bytes(stated))
+    for name, path in files.items() if options.to and not options.upload.dry_run else ():
+        if path != part / name:
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            with file_errors(options.to or part):
+                shutil.copyfile(path, part / name)
+    return stated, files

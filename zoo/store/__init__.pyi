@@ -12,6 +12,7 @@ from .cache.contents import (
     CacheContents as CacheContents,
     CachedWeights as CachedWeights,
     DerivedFolder as DerivedFolder,
+    DerivedKind as DerivedKind,
     is_zoo_manifest as is_zoo_manifest,
     list_caches as list_caches,
 )
@@ -31,6 +32,7 @@ from .cache.verification import (
 from .local_source import FolderSource as FolderSource
 from .manifest import (
     CARD_FILE as CARD_FILE,
+    COPY_NOTE as COPY_NOTE,
     HEADS_FILE as HEADS_FILE,
     MANIFEST_FILE as MANIFEST_FILE,
     MANIFEST_LIMIT as MANIFEST_LIMIT,
@@ -41,6 +43,7 @@ from .manifest import (
     HeadEntry as HeadEntry,
     Lineage as Lineage,
     Manifest as Manifest,
+    bare_card as bare_card,
     manifest_to_bytes as manifest_to_bytes,
     read_manifest as read_manifest,
 )
@@ -50,8 +53,13 @@ from .registry import (
     read_plugin_registry as read_plugin_registry,
     user_registry as user_registry,
 )
-from .registry_editing import add_entry as add_entry, format_entry as format_entry, remove_entry as remove_entry
-from .registry_file import NAME_PATTERN as NAME_PATTERN, RegistryEntry as RegistryEntry, read_registry as read_registry
+from .registry_editing import (
+    add_entry as add_entry,
+    check_name_is_free as check_name_is_free,
+    format_entry as format_entry,
+    remove_entry as remove_entry,
+)
+from .registry_file import NAME_PATTERN as NAME_PATTERN, RegistryEntry as RegistryEntry
 from .safetensors import (
     digest_of as digest_of,
     read_tensors as read_tensors,

@@ -25,6 +25,7 @@ MANIFEST_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 HEADS_FILE = "heads.safetensors"
 CARD_FILE = "README.md"  # people edit it on its page: on the Hub it may differ from what the manifest says
+COPY_NOTE = "\n<!-- zoo copied these filters -->\nA copy, byte for byte, of `{}`.\n"  # behind a card
 MANIFEST_LIMIT = 4 * 2**20  # bytes
 MOST_DELIMITERS = 200_000  # commas and opening brackets, those in texts too: 100,000 classes are three quarters of it
 MOST_VALUES = 10_000  # class names not counted; each one that is wrong costs a kilobyte until it is reported
@@ -39,6 +40,9 @@ Package = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]
 Prose = Annotated[str, StringConstraints(max_length=10_000)]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
 Colour = tuple[float, float, float]
+
+
+_COPY_NOTE = re.compile(rb"%b\Z" % re.escape(COPY_NOTE).replace(r"\{\}", r"[^`\n]*").encode())
 
 
 class _ManifestModel(BaseModel):
@@ -214,6 +218,11 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         listed = f"is wrong: {'; '.join(faults[:5])}{more}."
         raise _refusal(where, listed, "Fetch it again, or tell its publisher.") from error
+
+
+def bare_card(card: bytes) -> bytes:
+    """A card as the manifest pins it, without the note that `zoo push` puts behind that of a copy."""
+    return _COPY_NOTE.sub(b"", card)
 
 
 def manifest_to_bytes(manifest: Manifest) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import FileError, UnknownNameError, UsageError
-from zoo.files import as_file_error, write_atomically
+from zoo.files import locked, write_atomically
 from zoo.store.registry import user_registry
 from zoo.store.registry_file import (
     ENTRY_KEYS,
@@ -17,6 +18,7 @@ from zoo.store.registry_file import (
     RegistryEntry,
     Tables,
     parse_tables,
+    read_registry,
     read_text,
 )
 
@@ -32,13 +34,17 @@ def format_entry(entry: RegistryEntry) -> str:
     return tomlkit.dumps({"filters": {entry.name: _facts(entry)}})
 
 
-def add_entry(entry: RegistryEntry, path: Path | None = None, *, replace: bool = False) -> Path:
+def add_entry(
+    entry: RegistryEntry, path: Path | None = None, *, overwrite: bool = False, newer_of: str | None = None
+) -> Path:
     """Write an entry into a registry, whole or not at all; its other entries and comments stay.
 
     Args:
-        entry: what to write; relative sources are taken as relative to the registry's folder.
+        entry: what to write; relative sources are taken as relative to the registry's folder, and folders beside the
+            registry or below are written so, that all of it can be moved.
         path: the registry.toml, made where it is missing; the user's own where not given.
-        replace: whether an entry of that name with another manifest may be replaced.
+        overwrite: whether an entry of that name with another manifest may be replaced.
+        newer_of: a repository of the Hub whose older entry may be replaced in any case, "owner/name".
 
     Returns:
         The file written.
@@ -51,11 +57,9 @@ def add_entry(entry: RegistryEntry, path: Path | None = None, *, replace: bool =
     _check_entry(entry)
     with _editing(path) as (text, tables):
         old = tables.get(entry.name)
-        if old and old.get("manifest") != entry.manifest and not replace:
-            raise UsageError(
-                f"{path} has {entry.name!r} already, with the manifest {old.get('manifest', 'unpinned')}.",
-                f"Pass `replace=True`, or remove it first: `zoo registry remove {entry.name}`.",
-            )
+        if old and not overwrite and old.get("manifest") != entry.manifest:
+            _refuse_taken(path, entry.name, old["sources"], newer_of)
+        entry = dataclasses.replace(entry, sources=tuple(_relative(one, path.parent) for one in entry.sources))
         text = _replaced(text, path, entry) if old else text.rstrip("\n") + "\n\n" + format_entry(entry)
         _write(path, text, {**tables, entry.name: _facts(entry)})
     return path
@@ -76,6 +80,28 @@ def remove_entry(name: str, path: Path | None = None) -> Path:
     return path
 
 
+def check_name_is_free(name: str, path: Path, *, overwrite: bool, newer_of: str) -> None:
+    """Say before anything is done that `add_entry` would refuse a name. Raises UsageError, FileError."""
+    if path.exists() and (old := read_registry(path).get(name)) and not overwrite:
+        _refuse_taken(path, name, old.sources, newer_of)
+
+
+def _refuse_taken(path: Path, name: str, sources: Sequence[str], newer_of: str | None) -> None:
+    if newer_of is None or not any(source.startswith(f"hf://{newer_of}@") for source in sources):
+        raise UsageError(
+            f"{path} has {name!r} already, at {sources[0]}.",
+            f"Choose another name, pass `overwrite=True`, or remove it first: `zoo registry remove {name}`.",
+        )
+
+
+def _relative(source: str, base: Path) -> str:
+    """A folder beside the registry or below as seen from there; every other source as it is."""
+    folder, base = Path(source), base.resolve()
+    if not folder.is_absolute() or not folder.resolve().is_relative_to(base):
+        return source
+    return f"./{folder.resolve().relative_to(base).as_posix()}"
+
+
 def _check_entry(entry: RegistryEntry) -> None:
     if not NAME_PATTERN.fullmatch(entry.name):
         raise UsageError(f"{entry.name!r} cannot be a name.", "Use letters, digits, `-`, `_` and `.`.")
@@ -94,14 +120,7 @@ def _facts(entry: RegistryEntry) -> dict[str, Any]:
 @contextlib.contextmanager
 def _editing(path: Path) -> Iterator[tuple[str, Tables]]:
     """A registry's text and what it says, for one process at a time; the others wait."""
-    from filelock import FileLock
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock")).acquire()
-    except OSError as error:
-        raise as_file_error(error, path) from error
-    with lock:
+    with locked(path):
         text = read_text(path) if path.is_file() else "format = 1\n"
         yield text, parse_tables(text, path)
 

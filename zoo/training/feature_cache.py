@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from zoo.files import as_file_error
+from zoo.files import file_errors, temporary_folder
 
 
 class FeatureCache:
@@ -97,14 +96,8 @@ def _file_backed_tensor(shape: tuple[int, ...], dtype: torch.dtype, folder: Path
         FileError: the disk is full.
     """
     count = math.prod(shape)
-    try:
-        handle, name = tempfile.mkstemp(prefix=".features.", dir=folder)
-        try:
-            if hasattr(os, "posix_fallocate"):  # a full disk is reported now, not by a signal while writing
-                os.posix_fallocate(handle, 0, count * dtype.itemsize)
-            return torch.from_file(name, shared=True, size=count, dtype=dtype).view(shape)
-        finally:
-            os.close(handle)
-            Path(name).unlink()
-    except OSError as error:
-        raise as_file_error(error, folder) from error
+    with file_errors(folder), temporary_folder(folder) as part:
+        if hasattr(os, "posix_fallocate"):  # a full disk is reported now, not by a signal while writing
+            with (part / "features").open("wb") as opened:
+                os.posix_fallocate(opened.fileno(), 0, count * dtype.itemsize)
+        return torch.from_file(str(part / "features"), shared=True, size=count, dtype=dtype).view(shape)

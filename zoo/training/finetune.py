@@ -161,7 +161,6 @@ def resume(
         )
     if compute.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(run.record.threads)  # the same bits need the same number
-    run = run.note(status="training")
     model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
     setup = _prepare_setup(recipe, model, data, compute)
     setup.balancer.load_state_dict(select_prefix("balancer", tensors))

@@ -5,7 +5,6 @@ Keys that are not known come from a later version: they are passed over, and kep
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypeVar
 
@@ -14,7 +13,7 @@ from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError
-from zoo.files import write_atomically
+from zoo.files import write_json
 from zoo.store import HeadEntry
 
 RECORD_FILE = "run.json"
@@ -142,7 +141,7 @@ def read_record(folder: Path, kind: type[R]) -> R:
 
 def write_record(folder: Path, record: LocatorRecord) -> None:
     """Write a folder's run.json, whole or not at all."""
-    write_atomically(folder / RECORD_FILE, json.dumps(as_json(record), indent=1) + "\n")
+    write_json(folder / RECORD_FILE, as_json(record))
 
 
 def as_json(record: LocatorRecord) -> dict[str, Any]:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FileError
-from zoo.files import write_atomically
+from zoo.files import check_output, locked, write_atomically
 from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
 from zoo.networks import find_backbone
 from zoo.store import FolderSource, read_tensors, write_tensors
@@ -130,10 +130,11 @@ class Run:
 def create_run(folder: Path, recipe: Recipe, record: RunRecord, *, writes: bool = True) -> Run:
     """Start a run's folder. Raises FileError where there is something already."""
     if writes:
-        check_run_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "recipe.toml", recipe_text(recipe))
-        write_record(folder, record)
+        with locked(folder):
+            check_run_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / "recipe.toml", recipe_text(recipe))
+            write_record(folder, record)
     return Run(folder=folder, recipe=recipe, record=record, writes=writes)
 
 
@@ -143,8 +144,7 @@ def check_run_folder(folder: Path) -> None:
         done = read_record(folder, RunRecord).status == "done"
         remedy = "Choose another `out=`" if done else f"Go on with `zoo resume {folder}`, or choose another `out=`"
         raise FileError(folder, "there is a run already", f"{remedy}.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileError(folder, "it is there already and is not empty", "Choose another `out=`.")
+    check_output(folder, overwrite=None, folder=True)
 
 
 def open_run(folder: Path | str) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import threading
 import time
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo.contracts import Balancer
 from zoo.data import DecodedDataset, OpenDataset, Splits, choose_augmentation
-from zoo.files import write_atomically
+from zoo.files import locked, write_json
 from zoo.models import Model
 from zoo.networks import split_after_pooling, to_feature_map
 from zoo.progress import Progress
@@ -62,7 +61,12 @@ class TrainingSetup:
 
 
 def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor]) -> Run:
-    """All stages that remain, then calibration and metrics."""
+    """All stages that remain, then calibration and metrics. Raises FileError where another process is at it."""
+    with locked(run.folder, wait=False) if run.writes else contextlib.nullcontext():
+        return _fit(run.note(status="training"), setup, position, tensors)
+
+
+def _fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor]) -> Run:
     model, recipe, compute = setup.model, run.recipe, setup.compute
     begun = time.monotonic()
     stages = plan_stages(recipe.training, model.filters, fresh=run.record.weights == "random")
@@ -166,7 +170,7 @@ def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], p
         **extra,
     }
     save_checkpoint(run.folder / CHECKPOINT_FILE, tensors, asdict(position))
-    write_atomically(run.folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
+    write_json(run.folder / HISTORY, position.history)
 
 
 def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: float) -> Run:
@@ -183,8 +187,8 @@ def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: flo
     folder = run.folder
     write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
     write_tensors(folder / HEADS_FILE, model.heads.state_dict())
-    write_atomically(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
-    write_atomically(folder / HISTORY, json.dumps(position.history, indent=1) + "\n")
+    write_json(folder / METRICS, metrics)
+    write_json(folder / HISTORY, position.history)
     done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     return done

@@ -22,6 +22,7 @@ from zoo_ablation.variants import plan_variants
 
 import zoo
 from zoo.errors import FileError, UnknownNameError, UsageError
+from zoo.files import locked
 from zoo.models.model import HeadSpec
 from zoo.training.finetune import train_recipe
 from zoo.training.loop import StoppedError
@@ -325,13 +326,8 @@ def test_an_ablation_that_is_killed_again_and_again_ends_with_the_same_figures(w
 
 
 def test_two_at_once_in_one_folder_are_refused(whole):
-    from filelock import FileLock
-
     _, folder, _ = whole
-    with (
-        FileLock(folder / ".lock"),
-        pytest.raises(FileError, match=r"another `zoo ablate` runs here\. Wait for it, or choose another `out=`"),
-    ):
+    with locked(folder), pytest.raises(FileError, match=r"another process is writing it\. Wait for it"):
         ablate(recipe(), folder, without="locate", seeds=2)
 
 

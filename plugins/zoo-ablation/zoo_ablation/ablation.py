@@ -10,17 +10,14 @@ ablation.md          the same as tables and sentences
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from zoo.data import remove_decoded
-from zoo.errors import FileError, UsageError
-from zoo.files import write_atomically
+from zoo.errors import UsageError
+from zoo.files import locked, write_atomically, write_json
 from zoo.progress import Progress, silent
 from zoo.training import (
     CHECKPOINT_FILE,
@@ -92,11 +89,8 @@ def ablate(
     setup = _AblationSetup(
         place=place, plan=plan, keep=keep, device=device, cache_pool=FeatureCachePool(SHARED_CACHES), progress=progress
     )
-    try:
-        with FileLock(place / ".lock", timeout=0):
-            return _run_all(setup, seeds, tell)
-    except Timeout as error:
-        raise FileError(place, "another `zoo ablate` runs here", "Wait for it, or choose another `out=`.") from error
+    with locked(place, wait=False):
+        return _run_all(setup, seeds, tell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +223,7 @@ def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationRep
             for (key, seed), run in sorted(runs.items())
         ],
     }
-    write_atomically(setup.place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
+    write_json(setup.place / "ablation.json", {**report.as_json(), "made": made})
     text = f"{report.as_markdown()}\n{_describe_setup(plan, record, made['differing'])}\n"
     write_atomically(setup.place / "ablation.md", text)
 

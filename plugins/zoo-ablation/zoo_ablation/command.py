@@ -60,7 +60,7 @@ def ablate(
     zoo ablate fisheries --head classify --head locate --without locate
     zoo ablate recipe.toml --without locate --seeds 20
     """
-    from zoo.files import atomic_write
+    from zoo.plots import save_png
     from zoo.training import StoppedError
     from zoo_ablation.ablation import ablate as compare_variants
     from zoo_ablation.formatting import format_seeds
@@ -79,8 +79,7 @@ def ablate(
     except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Continue with the same command; finished runs are in {folder}.")
         raise SystemExit(130) from stopped
-    with atomic_write(folder / "ablation.png") as part:
-        draw_ablation(report).save(part, format="PNG")
+    save_png(draw_ablation(report), folder / "ablation.png")
     if as_json:
         print_json({"ablation": str(folder), **report.as_json()})
         return

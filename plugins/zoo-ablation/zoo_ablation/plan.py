@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.data import DecodedDataset, OpenDataset, open_dataset
 from zoo.errors import FileError, UsageError
-from zoo.files import write_atomically
+from zoo.files import check_output, write_json
 from zoo.models import assemble
 from zoo.progress import Progress
 from zoo.store import digest_of
@@ -130,6 +130,5 @@ def open_ablation_folder(place: Path, plan: AblationPlan) -> None:
                 "Choose another `out=`, or the same options.",
             )
         return
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise FileError(place, "it is there already and is not empty", "Choose another `out=`.")
-    write_atomically(path, json.dumps(asked, indent=1) + "\n")
+    check_output(place, overwrite=None, folder=True)
+    write_json(path, asked)

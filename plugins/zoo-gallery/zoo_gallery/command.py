@@ -14,6 +14,7 @@ from zoo.cli import (
     device_option,
     find_own_dataset,
     json_option,
+    overwrite_option,
     parse_pairs,
     print_json,
     progress_bars,
@@ -23,6 +24,7 @@ from zoo.cli import (
     source_options,
 )
 from zoo.errors import UsageError
+from zoo.files import check_output
 
 if TYPE_CHECKING:
     from zoo.data import ImageSource
@@ -61,6 +63,7 @@ CHANNELS, STEPS = 6, 64  # of a layer's feature visualisations; `zoo show` makes
 @click.option("--plots", metavar="FOLDER", type=click.Path(path_type=Path), help="What `zoo show -o FOLDER` drew.")
 @click.option("--quick", is_flag=True, help="Draw no missing patches and visualisations: they take a while.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to write into; NAME-gallery by default.")
+@overwrite_option
 @source_options
 @json_option
 @device_option
@@ -81,6 +84,7 @@ def gallery(
     plots: Path | None,
     quick: bool,
     out: Path | None,
+    overwrite: bool,
     as_json: bool,
     device: str | None,
     quiet: bool,
@@ -103,6 +107,8 @@ def gallery(
     space = open_table(table).space if table else None
     filters = load(name, cut=cut or (space.cut if space else None), **where)
     run = open_run(folder) if folder else None
+    out = out or Path(f"{filters.name}-gallery")
+    check_output(out, overwrite=overwrite, folder=True)
     with progress_bars(quiet=quiet) as progress:
         choice = _ImageChoice(
             images=images, dataset=dataset, root=root, settings=settings, split=split, seed=seed, table=table
@@ -112,7 +118,7 @@ def gallery(
         drawn = _gather_plots(filters, plots, run, source.some(), quick=quick, device=device, progress=progress)
         made = write_gallery(
             filters,
-            out or Path(f"{filters.name}-gallery"),
+            out,
             map_images=map_images,
             plots=drawn,
             run=run,
@@ -120,6 +126,7 @@ def gallery(
             method=method,
             seed=seed,
             notes=source.notes,
+            overwrite=overwrite,
             progress=progress,
         )
     _tell(made, map_images, as_json=as_json)

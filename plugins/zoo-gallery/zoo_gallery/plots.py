@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 
 from zoo.data import ImageSource
 from zoo.errors import FileError, ZooError
+from zoo.files import temporary_folder
 from zoo.models import Filters
 from zoo.plots import FilterSheetOptions, draw_filters, draw_run_plots, save_png, show_filters
 from zoo.progress import Progress, silent
@@ -97,15 +97,15 @@ def draw_plots(
         progress: told how far it is.
     """
     notes: tuple[str, ...] = ()
-    with tempfile.TemporaryDirectory() as place:
+    with temporary_folder() as place:
         if run is not None:
-            draw_run_plots(Path(place), run, run.load_model())
+            draw_run_plots(place, run, run.load_model())
         if deep:
-            shown = show_filters(filters, place, options=options, images=images, progress=progress)
+            shown = show_filters(filters, place, options=options, images=images, overwrite=True, progress=progress)
             notes = shown.notes
         else:
-            _draw_first_filters(filters, Path(place))
-        found = {path.name: path.read_bytes() for path in sorted(Path(place).glob("*.png"))}
+            _draw_first_filters(filters, place)
+        found = {path.name: path.read_bytes() for path in sorted(place.glob("*.png"))}
     return _check_plots(found, notes)
 
 

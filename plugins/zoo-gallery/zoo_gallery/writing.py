@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import FileError
-from zoo.files import write_atomically
+from zoo.files import check_output, write_atomically
 from zoo.models import Filters
 from zoo.progress import Progress, silent
 from zoo.training import Run
@@ -44,6 +43,7 @@ def write_gallery(
     method: str = "auto",
     seed: int = 0,
     notes: Sequence[str] = (),
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> WrittenGallery:
     """Write `index.html`: it stands by itself, needs no server and no network, and may load nothing.
@@ -58,15 +58,15 @@ def write_gallery(
         method: of the map; see `lay_out_map`.
         seed: of the map.
         notes: what is missing, for the page's foot.
+        overwrite: replace the page in a folder that is not empty.
         progress: told how far it is.
 
     Raises:
-        FileError: it cannot be written there.
+        FileError: it cannot be written there, or is not empty.
         UsageError: the run is of other filters; fewer than 16 pictures for UMAP.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise FileError(folder, "this is a file", "Name a folder: `folder=`.")
+    check_output(folder, overwrite=overwrite, folder=True, argument="folder")
     plots = plots or FilterPlots(files={})
     description = describe_filters(filters, use=use, run=run)
     layout: MapLayout | None = None

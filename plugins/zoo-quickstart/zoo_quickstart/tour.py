@@ -16,7 +16,7 @@ from zoo_plankton import Plankton
 import zoo
 from zoo.data import open_dataset
 from zoo.embedding import Embeddings
-from zoo.errors import FileError
+from zoo.files import check_output
 from zoo.models import Filters, check_golden, fetch, load
 from zoo.plots import draw_confusion, draw_curves, draw_filters, draw_neighbours
 from zoo.progress import Progress, silent
@@ -87,8 +87,7 @@ def run_quickstart(
     Raises:
         FileError: the folder is taken.
     """
-    if out.exists() and any(out.iterdir()):
-        raise FileError(out, "it is there already and is not empty", "Remove it, or choose another `out=`.")
+    check_output(out, overwrite=None, folder=True)
     base = fetch(BASE, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
     options = {"kinds": "other", "pictures": PICTURES, "seed": seed}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli import device_option, json_option, print_json, print_table, progress_bars, quiet_option, say
+from zoo.cli import device_option, json_option, out_option, print_json, print_table, progress_bars, quiet_option, say
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--pictures", type=click.IntRange(0), default=200, show_default=True, help="At most; 0: all.")
 @click.option("--show", type=click.IntRange(1, 100), default=12, show_default=True, help="Pictures on the sheet.")
-@click.option("-o", "--out", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw the sheet into this PNG.")
+@out_option("-o", "--out", metavar="FILE.png", help="Draw the sheet into this PNG.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of pictures.")
 @click.option("--data", "root", metavar="DIR", help="Another folder of the same dataset.")
 @device_option

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from zoo.errors import ZooError
 from zoo.files import zoo_home
@@ -25,7 +25,7 @@ from zoo.hub import (
 from zoo.store.cache.selectors import CacheSelector, registered_names
 from zoo.store.manifest import CARD_FILE, MANIFEST_FILE, MANIFEST_LIMIT, Manifest, read_manifest
 
-DerivedKind = Literal["decoded", "dataset"]
+DerivedKind = Literal["decoded", "datasets", "registries"]  # as the folder is called
 
 _ZOO_MANIFEST = re.compile(rb'"library"\s*:\s*"zoo"')
 
@@ -54,7 +54,7 @@ class CachedWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedFolder:
-    """A folder under `ZOO_HOME` that can be made again: decoded pictures, or a dataset that draws or unpacks itself."""
+    """What can be made again under `ZOO_HOME`: decoded pictures, drawn datasets, the copies of large registries."""
 
     kind: DerivedKind
     name: str
@@ -111,7 +111,7 @@ def list_caches(cache_dir: Path | None = None) -> CacheContents:
         stored=tuple(stored),
         incomplete_downloads=tuple(incomplete_downloads),
         parts=tuple(list_partial_files(problems)),
-        folders=(*_list_derived_folders("decoded", problems), *_list_derived_folders("dataset", problems)),
+        folders=tuple(one for kind in get_args(DerivedKind) for one in _list_derived_folders(kind, problems)),
         problems=tuple(problems),
     )
 
@@ -123,11 +123,6 @@ def is_zoo_manifest(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return _ZOO_MANIFEST.search(raw) is not None
     return isinstance(said, dict) and said.get("library") == "zoo"
-
-
-def derived_folder_root(kind: DerivedKind) -> Path:
-    """Where `zoo.data` keeps such folders."""
-    return zoo_home() / ("decoded" if kind == "decoded" else "datasets")
 
 
 def _as_cached_weights(revision: CachedRevision, names: Mapping[str, CacheSelector]) -> CachedWeights | None:
@@ -167,9 +162,10 @@ def _read_cached_manifest(file: CachedFile | None, revision: CachedRevision) -> 
 
 
 def _list_derived_folders(kind: DerivedKind, problems: list[str]) -> Iterator[DerivedFolder]:
-    root = derived_folder_root(kind)
+    root = zoo_home() / kind
     try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+        found = sorted(root.iterdir()) if root.is_dir() and kind != "registries" else [root]
+        folders = [path for path in found if path.is_dir()]
     except OSError as error:
         problems.append(f"{root}: it cannot be read ({error.strerror or error}).")
         return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from zoo.errors import UsageError, ZooError
+from zoo.files import is_abandoned
 from zoo.hub import (
     IncompleteDownload,
     PartialFile,
@@ -18,10 +18,8 @@ from zoo.hub import (
     remove_tree,
     scan_with_client,
 )
-from zoo.store.cache.contents import CacheContents, DerivedKind, derived_folder_root
+from zoo.store.cache.contents import CacheContents, DerivedKind
 from zoo.store.cache.selectors import CacheSelector
-
-IDLE = 3600.0  # seconds after which an unfinished folder counts as abandoned
 
 
 def plan_named(contents: CacheContents, wanted: Sequence[CacheSelector], refused: list[ZooError]) -> list[Removal]:
@@ -69,16 +67,16 @@ def plan_partial_files(parts: Iterable[PartialFile], refused: list[ZooError]) ->
 
 
 def plan_folders(contents: CacheContents, kind: DerivedKind) -> list[Removal]:
-    """Decoded pictures, or datasets; an unfinished one only when nobody has written there for an hour."""
+    """Decoded pictures, datasets, or copies of registries; an unfinished one only when its process has ended."""
     return [
         Removal(
-            what=f"decoded pictures {one.name}" if kind == "decoded" else f"the dataset {one.name}",
+            what={"decoded": "decoded pictures ", "datasets": "the dataset "}.get(kind, "copies of ") + one.name,
             path=one.path,
             size=one.size,
-            run=partial(remove_tree, one.path, derived_folder_root(kind)),
+            run=partial(remove_tree, one.path, one.path.parent),
         )
         for one in contents.folders
-        if one.kind == kind and not (one.unfinished and time.time() - one.used < IDLE)
+        if one.kind == kind and (not one.unfinished or is_abandoned(one.path))
     ]
 
 

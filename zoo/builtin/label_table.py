@@ -24,6 +24,7 @@ COLUMNS = {  # what a column may be called
 }
 
 
+REQUIRED = ("path", "label")
 MISSING = frozenset({"", "NA", "NaN", "nan"})  # as R and pandas write a cell that holds nothing
 
 
@@ -114,10 +115,11 @@ def _find_columns(table: Path, header: Sequence[str], named: Mapping[str, str]) 
     taken = {key: title.strip().casefold() for key, title in named.items()}
     columns: dict[str, int] = {}
     for key, known in COLUMNS.items():
-        wanted = [taken[key]] if key in taken else [title for title in known if title not in taken.values()]
+        free = known if key in REQUIRED else [title for title in known if title not in taken.values()]
+        wanted = [taken[key]] if key in taken else free
         if found := [titles.index(title) for title in wanted if title in titles]:
             columns[key] = found[0]
-    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in {*named, "path", "label"}]
+    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in {*named, *REQUIRED}]
     if missing:
         raise FileError(
             table,

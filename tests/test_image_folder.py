@@ -310,6 +310,13 @@ def test_a_row_without_a_label_is_an_unlabelled_picture(tmp_path: Path, nothing:
     assert dataset.splits == {"unlabelled": [4]}
 
 
+@pytest.mark.parametrize("place", ["C:\\Users\\ann\\photos\\", "/mnt/old/photos/", "photos/"])
+def test_paths_of_another_system_are_read_from_the_folders_name_on(tmp_path: Path, place: str) -> None:
+    root = _draw(tmp_path / "photos", *FOUR)
+    rows = "".join(f"{place}{name},{label}\n" for name, label in zip(FOUR, "aabb", strict=True))
+    assert [path for path, _ in _labels(_labelled(root, f"path,label\n{rows}"))] == list(FOUR)
+
+
 def test_files_are_found_however_their_names_are_written(tmp_path: Path) -> None:
     root = _draw(tmp_path, "K\u00f6cher/1.JPG", "2.png", "x/3.png", "x/4.png")
     rows = f"path,label\nKo\u0308cher/1.jpg,a\n{root}/2.png,a\n./x/3.png,b\nX\\4.PNG,b\n"

@@ -58,8 +58,9 @@ def read_label_table(root: Path, name: str, named: Mapping[str, str | None] | No
     faults: dict[str, list[str]] = {}
     for line, row in rows:
         file = _as_file(row, header, columns, root)
-        if file.path and not (root / file.path).is_file():
-            file = replace(file, path=loose_names().get(_loosely(file.path)) or file.path)
+        if file.path and not (root / file.path).is_file():  # written on another system, or relative to the parent
+            below = f"/{file.path}".rpartition(f"/{root.name}/")[2].lstrip("/")
+            file = replace(file, path=loose_names().get(_loosely(below)) or file.path)
         earlier = files.setdefault(file.path, file)
         if not file.path:
             faults.setdefault("without a path", []).append(f"line {line}")

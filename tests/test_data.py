@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 import zoo
 from zoo.data.augmentation import Augmentation, augment, choose_augmentation
@@ -15,7 +17,7 @@ from zoo.data.batches import draw_batches, generator_for
 from zoo.data.checks import examine_dataset
 from zoo.data.datasets import open_dataset
 from zoo.data.decoded import decode
-from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError
+from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
 
 
 class Boats(zoo.Dataset):
@@ -134,6 +136,22 @@ def test_a_limit_under_the_number_of_classes_is_refused(home):
         draw_splits(decoded, {}, strata=strata, seed=3, limit=4)
 
 
+def test_classes_that_are_groups_are_warned_of_where_the_split_is_made(tmp_path):
+    rows = [f"{kind}/{number}.png,{kind}" for kind in "abcd" for number in range(4)]
+    for number, row in enumerate(rows):
+        path = tmp_path / row.partition(",")[0]
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    data = open_dataset("image-folder", tmp_path, options={"labels": "labels.csv", "group": "label"})
+    said = r"none of their pictures is trained on: \w, \w \(test by group .*Where the groups are the classes themselves"
+    with pytest.warns(ZooWarning, match=said):
+        data.split(data.decode(16), seed=0)
+    report = examine_dataset("image-folder", tmp_path, options={"labels": "labels.csv", "group": "label"})
+    assert "4 of 4 groups hold one class of 'label' only: a, b, c, d" in report.warnings
+    assert any(line.startswith("classes of one group only") for line in report.warnings)
+
+
 def test_seen_groups_need_groups(home):
     from zoo.data.splits import draw_splits
 
@@ -198,12 +216,70 @@ def test_splits_depend_on_the_seed_alone(shapes):
     assert not torch.equal(data.split(decoded, seed=5).test, data.split(decoded, seed=6).test)
 
 
-def test_the_fingerprint_follows_the_files(shapes, tmp_path):
+def fingerprint(folder, **options) -> str:
+    return open_dataset("image-folder", folder, options=options).decode(16).fingerprint
+
+
+def test_the_fingerprint_follows_the_pictures(shapes, tmp_path):
     folder = shutil.copytree(shapes, tmp_path / "pictures")
-    before = open_dataset("image-folder", folder).fingerprint()
-    assert open_dataset("image-folder", folder).fingerprint() == before
-    next((folder / "ring").iterdir()).unlink()
-    assert open_dataset("image-folder", folder).fingerprint() != before
+    before = fingerprint(folder)
+    picture = folder / "ring" / "ring-000.png"
+    picture.write_bytes((folder / "ring" / "ring-001.png").read_bytes())
+    assert fingerprint(folder) != before
+    picture.write_bytes((shapes / "ring" / "ring-000.png").read_bytes())
+    assert fingerprint(folder) == before
+    picture.unlink()
+    assert fingerprint(folder) != before
+
+
+def test_the_fingerprint_knows_neither_times_nor_places_nor_what_is_no_picture(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures", copy_function=shutil.copy)
+    for name in (".DS_Store", "Thumbs.db", "answers.csv", "bar/notes.txt"):
+        (folder / name).write_bytes(b"no picture")
+    assert fingerprint(folder) == fingerprint(shapes)
+
+
+def test_a_picture_that_changed_and_kept_its_size_is_decoded_again(tmp_path):
+    for name in ("a/1.bmp", "a/2.bmp", "b/1.bmp", "b/2.bmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "black").save(tmp_path / name)
+    before = open_dataset("image-folder", tmp_path).decode(16)
+    Image.new("RGB", (8, 8), "white").save(tmp_path / "a" / "1.bmp")
+    os.utime(tmp_path / "a" / "1.bmp", ns=(0, 0))
+    after = open_dataset("image-folder", tmp_path).decode(16)
+    assert (int(before.images[0].max()), int(after.images[0].min())) == (0, 255)
+    assert before.fingerprint != after.fingerprint
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_table_counts_by_what_it_says(shapes, tmp_path, inside):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    table = (folder if inside else tmp_path) / "labels.csv"
+    rows = [f"{kind}/{kind}-{number:03d}.png,{kind}" for kind in ("bar", "disc") for number in range(3)]
+    table.write_text("\n".join(["path,label", *rows]))
+    before = open_dataset("image-folder", folder, options={"labels": str(table)}).decode(16)
+    table.write_text("\r\n".join(["path;label", *(row.replace(",", ";") for row in rows), ""]))
+    assert fingerprint(folder, labels=str(table)) == before.fingerprint
+    table.write_text("\n".join(["path,label", rows[0].replace("png,bar", "png,disc"), *rows[1:]]))
+    after = open_dataset("image-folder", folder, options={"labels": str(table)}).decode(16)
+    assert before.targets["label"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert after.targets["label"].tolist() == [1, 0, 0, 1, 1, 1]
+    assert after.fingerprint != before.fingerprint
+
+
+def test_the_files_of_a_dataset_that_names_none_count_too(tmp_path):
+    from zoo.data.fingerprints import describe_changes, list_files, read_digest
+
+    def found():
+        return [read_digest(file, tmp_path) for file in list_files(Boats(), tmp_path)]
+
+    for name in ("a.dat", "labels.json", ".hidden", ".git/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    before = found()
+    assert [file.name for file in before] == ["a.dat", "labels.json"]
+    (tmp_path / "labels.json").write_text("2")
+    assert describe_changes(before, found()) == "1 changed or labelled anew (labels.json)"
 
 
 def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
@@ -295,6 +371,16 @@ def test_a_picture_without_a_box_keeps_none():
     boxes = torch.full((2, 4), float("nan"))
     _, at = augment(torch.rand(2, 3, 8, 8), Augmentation(mirror=True, zoom=0.1), generator_for(0), boxes)
     assert at.isnan().all()
+
+
+def test_the_doctor_finds_empty_class_folders_and_folders_in_them(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    (folder / "square").mkdir()
+    shutil.copytree(folder / "disc", folder / "disc" / "deeper")
+    report = examine_dataset("image-folder", folder, options={})
+    assert report.faults == ()
+    assert any("no pictures in the class folders square" in line for line in report.warnings)
+    assert any("their folders hold folders: deeper" in line for line in report.warnings)
 
 
 def test_the_doctor_counts_what_is_wrong(shapes, tmp_path):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from zoo.builtin.image_folder import ImageFolder
 from zoo.contracts import Categories
+from zoo.data import open_dataset
 from zoo.errors import FileError, UsageError, ZooWarning
 
 
@@ -118,6 +119,12 @@ def test_an_empty_class_folder_is_warned_of_and_left_out(tmp_path: Path) -> None
 def test_options_that_do_not_fit_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ImageFolder(**options)
+
+
+def test_a_folder_of_pictures_is_called_as_it_is_or_as_the_user_says(tmp_path: Path) -> None:
+    root = _draw(tmp_path / "photos", "a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    assert open_dataset("image-folder", root).title == "photos"
+    assert open_dataset("image-folder", root, options={"title": "Bay of Kiel"}).title == "Bay of Kiel"
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -301,6 +308,13 @@ def test_a_row_without_a_label_is_an_unlabelled_picture(tmp_path: Path, nothing:
     assert dataset.targets == {"label": Categories(("a", "b"))}
     assert dataset[4].targets == {}
     assert dataset.splits == {"unlabelled": [4]}
+
+
+@pytest.mark.parametrize("place", ["C:\\Users\\ann\\photos\\", "/mnt/old/photos/", "photos/"])
+def test_paths_of_another_system_are_read_from_the_folders_name_on(tmp_path: Path, place: str) -> None:
+    root = _draw(tmp_path / "photos", *FOUR)
+    rows = "".join(f"{place}{name},{label}\n" for name, label in zip(FOUR, "aabb", strict=True))
+    assert [path for path, _ in _labels(_labelled(root, f"path,label\n{rows}"))] == list(FOUR)
 
 
 def test_files_are_found_however_their_names_are_written(tmp_path: Path) -> None:

@@ -235,8 +235,11 @@ def test_evaluate_will_not_call_pictures_a_test_that_may_have_been_learnt(shapes
     }
     run = train_recipe(parse_recipe(content, where="the test"), tmp_path / "run")
     assert evaluate(run)["classify"]["accuracy"] == pytest.approx(run.metrics["test"]["classify"]["accuracy"])
+    copied = shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy)  # with new times
+    (copied / ".DS_Store").write_bytes(b"")
+    assert evaluate(run, root=copied)["classify"] == evaluate(run)["classify"]
     shutil.copy(folder / "bar" / "bar-000.png", folder / "bar" / "new.png")
-    with pytest.raises(UsageError, match="`split='all'`"):
+    with pytest.raises(UsageError, match=r"1 added \(bar/new\.png\)\. .*`split='all'`"):
         evaluate(run)
     assert evaluate(run, split="all")
 

@@ -314,14 +314,16 @@ def test_a_search_finds_the_backbone_and_the_cut_of_what_was_pushed(hub, push):
     assert (found.repo, found.backbone, found.cut) == (REPO, "vgg11", "block2")
 
 
-def test_the_card_parses_back_to_the_same_results(hub, push, tmp_path):
+def test_the_card_parses_back_to_the_same_results(hub, run, push, tmp_path):
     from huggingface_hub import ModelCard
 
     pushed = push(to=tmp_path / "folder")
     card = ModelCard.load(pushed.published.folder / "README.md")
     results = {(one.task_type, one.dataset_split, one.metric_name) for one in card.data.eval_results}
     assert ("image-classification", "test", "accuracy of classify") in results
-    assert card.data.datasets == ["image-folder"]
+    assert card.data.datasets is None  # a folder of somebody's is no dataset of the Hub's
+    assert {one.dataset_name for one in card.data.eval_results} == {run.record.dataset.title}
+    assert f"- data: `{run.record.dataset.title}`, read by `image-folder` of" in card.text
     assert f'zoo.load("{REPO}")' in card.text
 
 
@@ -658,7 +660,7 @@ def test_what_the_base_has_learnt_from_counts_too(hub, run, push, tmp_path):
 
 
 def test_pictures_that_may_not_be_sold_are_named(hub, push):
-    with pytest.raises(UsageError, match=r"the pictures of 'image-folder' are cc-by-nc-4.0.*`dataset_license=`"):
+    with pytest.raises(UsageError, match=r"the pictures of '\w+' are cc-by-nc-4.0.*`dataset_license=`"):
         push(dataset_license="CC-BY-NC-4.0")
 
 

@@ -311,7 +311,7 @@ def test_pictures_that_changed_since_the_training_are_not_looked_at(shapes, tmp_
     shutil.copy(folder / "bar" / "bar-000.png", folder / "bar" / "new.png")
     published, said = quietly_pushed(run, tmp_path / "p", pictures="all")
     assert "patches-block1.png" not in names_in(published.folder)
-    assert any("are not what they were" in line for line in said)
+    assert any("these are not the pictures of" in line and "1 added (bar/new.png)" in line for line in said)
 
 
 def test_opposite_wishes_are_an_error(command, run):

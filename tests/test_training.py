@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import torch
 from safetensors.torch import load_file
 
 import zoo
-from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
+from zoo.errors import FileError, UnknownNameError, UsageError, ZooError, ZooWarning
+from zoo.evaluation.run_metrics import evaluate
 from zoo.files import locked
 from zoo.training.checkpoints import load_checkpoint
 from zoo.training.finetune import resume, train_recipe
@@ -189,15 +191,57 @@ def test_two_processes_train_one_net(shapes, tmp_path):
 
 
 def test_resume_refuses_a_dataset_that_has_changed(shapes, tmp_path):
-    import shutil
-
     folder = shutil.copytree(shapes, tmp_path / "pictures")
 
     with pytest.raises(StoppedError):
         train_recipe(recipe_for(folder), tmp_path / "run", progress=stop_when_tuning)
-    next((folder / "bar").iterdir()).unlink()
-    with pytest.raises(UsageError, match="has changed since"):
+    (folder / "bar" / "bar-003.png").unlink()
+    shutil.copy(folder / "disc" / "disc-000.png", folder / "disc" / "twin.png")
+    (folder / "ring" / "ring-001.png").write_bytes((folder / "ring" / "ring-002.png").read_bytes())
+    said = r"1 added \(disc/twin\.png\); 1 gone \(bar/bar-003\.png\); 1 changed or labelled anew \(ring/ring-001\.png\)"
+    with pytest.raises(UsageError, match=said):
         resume(tmp_path / "run")
+
+
+def test_resume_knows_pictures_again_that_were_copied_beside_what_systems_leave(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    with pytest.raises(StoppedError):
+        train_recipe(recipe_for(folder), tmp_path / "run", progress=stop_when_tuning)
+    shutil.rmtree(folder)
+    folder = shutil.copytree(shapes, tmp_path / "moved", copy_function=shutil.copy)  # with new times
+    for name in (".DS_Store", "Thumbs.db", "bar/._bar-000.png", "notes.txt"):
+        (folder / name).write_bytes(b"left behind")
+    assert resume(tmp_path / "run", root=folder).done
+
+
+def test_a_run_of_an_earlier_version_goes_by_how_many_pictures_there_are(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    run = train_recipe(recipe_for(folder, training={"epochs": 1, "head_epochs": 0}), tmp_path / "run")
+    run.note(fingerprint="0" * 64)
+    (run.folder / "pictures.json").unlink()
+    with pytest.warns(ZooWarning, match="an earlier version kept no list of its pictures; as many are there as then"):
+        assert evaluate(zoo.open_run(run.folder))["classify"]["log_loss"] > 0
+    shutil.copytree(folder / "disc", folder / "disc" / "more")
+    with pytest.raises(UsageError, match=r"as they were then: there are more or fewer\. Score all of them"):
+        evaluate(zoo.open_run(run.folder))
+
+
+def test_a_damaged_list_of_pictures_is_named(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    run = train_recipe(recipe_for(folder, training={"epochs": 1, "head_epochs": 0}), tmp_path / "run")
+    (folder / "disc" / "disc-000.png").unlink()
+    (run.folder / "pictures.json").write_bytes(b"nonsense")
+    with pytest.raises(FileError, match=r"pictures\.json: it is damaged"):
+        evaluate(zoo.open_run(run.folder))
+
+
+def test_a_newer_version_of_a_datasets_package_is_no_other_dataset(shapes, tmp_path):
+    with pytest.raises(StoppedError):
+        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["dataset"]["version"] = "0.0.1"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    assert resume(tmp_path / "run").done
 
 
 def test_a_damaged_checkpoint_is_named(shapes, tmp_path):

@@ -20,7 +20,7 @@ example of each kind.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -108,6 +108,9 @@ class Dataset(ABC):
     license: str = ""
     """The pictures' licence, a word of the Hub's (`cc0-1.0` for drawn ones); empty: unknown, the publisher says it."""
 
+    title: str = ""
+    """What cards and reports call the pictures; empty: their folder's name where the user must say it, else ours."""
+
     @abstractmethod
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """Fill an empty folder (draw, unpack), or check what lies there; the second call is free.
@@ -131,6 +134,14 @@ class Dataset(ABC):
         Raises:
             FileError: the file cannot be read (`zoo.read_image` says so).
         """
+
+    def files(self) -> Iterable[tuple[Path, Any]] | None:
+        """Every picture's file, in order, and what is known of it (label, group, split), as JSON can say it.
+
+        By this and by the files' content a run knows its pictures again. None: every file of the folder counts, and
+        so does what says the labels.
+        """
+        return None
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

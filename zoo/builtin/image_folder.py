@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zoo.builtin.label_table import LabelledFile, read_label_table
 from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
-from zoo.data import find_images, is_image, read_image
+from zoo.data import find_images, is_image, read_image, shorten
 from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 
@@ -31,6 +31,7 @@ class ImageFolder(Dataset):
             `level=2`, `group=1` of `2023/Copepod/1.jpg` is a Copepod of the group 2023.
         split: likewise of splits.
         level: how deep the class folders lie, 1 in the folder itself; 2 of `2023/Copepod/1.jpg`.
+        title: what cards and reports call the pictures; the folder's name by default.
         turns: True where a picture means the same however it is turned or mirrored (plankton, cells, satellites);
             False where only left and right may be exchanged.
 
@@ -49,9 +50,10 @@ class ImageFolder(Dataset):
         group: int | str | None = None,
         split: str | None = None,
         level: int | None = None,
+        title: str = "",
         turns: bool = False,
     ) -> None:
-        self.labels = labels
+        self.labels, self.title = labels, title
         named = {"path": path, "label": label, "group": group, "split": split}
         self._columns = {key: None if name is None else str(name) for key, name in named.items()}
         self._level, self._group = level, group if isinstance(group, int) else None
@@ -96,6 +98,10 @@ class ImageFolder(Dataset):
         image = read_image(self._root / file.path)
         return Sample(image=image, targets=targets, group=file.group, path=file.path, metadata=file.metadata)
 
+    def files(self) -> Iterator[tuple[Path, Any]]:
+        """Where the pictures lie, and what the folders or the CSV say of them."""
+        return ((self._root / file.path, [file.label, file.group, file.split]) for file in self._files)
+
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:
         """The splits that the folders or the CSV name; none where they name none."""
@@ -133,14 +139,14 @@ def _read_folders(root: Path, level: int | None, group: int | None, progress: Pr
     if deeper and level is None:
         _warn(
             root,
-            f"the classes are {_listed(sorted(full), 4)}; their folders hold folders: {_listed(sorted(deeper), 4)}. "
+            f"the classes are {shorten(sorted(full), 4)}; their folders hold folders: {shorten(sorted(deeper), 4)}. "
             "Where those are the classes say `options={'level': 2}`, and `options={'group': 1}` where the upper ones "
             "are boats, sites or years that are not to be divided; else say `options={'level': 1}`",
         )
     if loose := [str(folder.relative_to(root)) for folder in above if _has_pictures(folder)]:
-        _warn(root, f"pictures that lie in no class folder are left out (in {_listed(loose)})")
+        _warn(root, f"pictures that lie in no class folder are left out (in {shorten(loose)})")
     if empty := sorted({folder.name for _, _, folder in places} - full):
-        _warn(root, f"no pictures in the class folders {_listed(empty)}, which are left out")
+        _warn(root, f"no pictures in the class folders {shorten(empty)}, which are left out")
     return files
 
 
@@ -177,16 +183,16 @@ def _refuse_mixture(root: Path, split_folders: list[Path], folders: list[Path]) 
     if others:
         raise FileError(
             root,
-            f"beside the splits {_listed(splits)} lie pictures in {_listed(others)}",
+            f"beside the splits {shorten(splits)} lie pictures in {shorten(others)}",
             "Move those away, or give them class folders inside a split.",
         )
     if not any(SPLITS[name.lower()] == "train" for name in splits):
-        raise FileError(root, f"there is {_listed(splits)}, but no `train`", "Add it, or name the folder inside.")
+        raise FileError(root, f"there is {shorten(splits)}, but no `train`", "Add it, or name the folder inside.")
 
 
 def _no_classes(root: Path, level: int = 1) -> FileError:
     if level > 1:
-        return FileError(root, f"there are no pictures in folders {level} levels down", "Pass another `level=`.")
+        return FileError(root, f"there are no pictures in folders {level} levels down", "Check `options={'level': …}`.")
     if _has_pictures(root):
         return FileError(
             root,
@@ -202,14 +208,9 @@ def _checked_classes(root: Path, files: Sequence[LabelledFile]) -> list[str]:
     """The classes by name. Raises FileError naming all classes that cannot be used."""
     counts = Counter(file.label for file in files if file.label is not None)
     if single := sorted(name for name, count in counts.items() if count == 1):
-        problem = f"one picture only, too few to learn and to test, of {_listed(single)}"
+        problem = f"one picture only, too few to learn and to test, of {shorten(single)}"
         raise FileError(root, problem, "Add pictures, or remove these classes.")
     if len(counts) < 2:
-        only = f"the only class is {_listed(counts)}" if counts else "there are no labels"
+        only = f"the only class is {shorten(counts)}" if counts else "there are no labels"
         raise FileError(root, only, "Two classes or more are needed: add a folder or a label for another.")
     return sorted(counts)
-
-
-def _listed(names: Iterable[str], most: int = 12) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

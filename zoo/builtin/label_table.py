@@ -24,6 +24,7 @@ COLUMNS = {  # what a column may be called
 }
 
 
+REQUIRED = ("path", "label")
 MISSING = frozenset({"", "NA", "NaN", "nan"})  # as R and pandas write a cell that holds nothing
 
 
@@ -57,8 +58,9 @@ def read_label_table(root: Path, name: str, named: Mapping[str, str | None] | No
     faults: dict[str, list[str]] = {}
     for line, row in rows:
         file = _as_file(row, header, columns, root)
-        if file.path and not (root / file.path).is_file():
-            file = replace(file, path=loose_names().get(_loosely(file.path)) or file.path)
+        if file.path and not (root / file.path).is_file():  # written on another system, or relative to the parent
+            below = f"/{file.path}".rpartition(f"/{root.name}/")[2].lstrip("/")
+            file = replace(file, path=loose_names().get(_loosely(below)) or file.path)
         earlier = files.setdefault(file.path, file)
         if not file.path:
             faults.setdefault("without a path", []).append(f"line {line}")
@@ -114,10 +116,11 @@ def _find_columns(table: Path, header: Sequence[str], named: Mapping[str, str]) 
     taken = {key: title.strip().casefold() for key, title in named.items()}
     columns: dict[str, int] = {}
     for key, known in COLUMNS.items():
-        wanted = [taken[key]] if key in taken else [title for title in known if title not in taken.values()]
+        free = known if key in REQUIRED else [title for title in known if title not in taken.values()]
+        wanted = [taken[key]] if key in taken else free
         if found := [titles.index(title) for title in wanted if title in titles]:
             columns[key] = found[0]
-    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in {*named, "path", "label"}]
+    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in {*named, *REQUIRED}]
     if missing:
         raise FileError(
             table,

@@ -100,7 +100,8 @@ def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool)
     with progress_bars() as progress:
         report = examine_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=progress)
     if as_json:
-        print_json({**report.as_dict(), "faults": [in_flags(line) for line in report.faults]})
+        lines = {kind: [in_flags(line) for line in getattr(report, kind)] for kind in ("faults", "warnings")}
+        print_json({**report.as_dict(), **lines})
     else:
         _print_report(report)
     if report.faults:

@@ -62,14 +62,13 @@ def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
     if not manifest or not filters.published or not name:
         return f"{filters.name} does not say what it was trained on."
     try:
-        factory = find_plugin("dataset", name).load()
+        raw = filters.published.read_file("recipe.toml", limit=2**20)
+        data = tomllib.loads(raw.decode())["data"] if raw is not None else {}
+        plugin = str(data.get("dataset", name))  # where the lineage has the title of a user's own pictures
+        factory = find_plugin("dataset", plugin).load()
         if not (isinstance(factory, type) and issubclass(factory, Dataset)) or factory.needs_folder:
             return f"The dataset {name!r} of {filters.name} draws no pictures of its own."
-        raw = filters.published.read_file("recipe.toml", limit=2**20)
-        if raw is None:
-            return name, {}
-        recipe = tomllib.loads(raw.decode())
-        return name, dict(recipe["data"].get("options", {}))
+        return plugin, dict(data.get("options", {}))
     except ZooError as error:
         return f"The pictures of {filters.name} cannot be had: {error}"
     except (ValueError, KeyError, TypeError, AttributeError):

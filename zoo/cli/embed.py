@@ -135,7 +135,7 @@ def _from_dataset(text: str, root: str | None, settings: tuple[str, ...], drawin
     name, split = _name_and_split(text)
     data = open_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=drawing["progress"])
     indices = choose_split(data, split, **drawing)
-    return DatasetImages(data.dataset, indices, name=name, root=data.root, identity=data.fingerprint())
+    return DatasetImages(data.dataset, indices, name=name, root=data.root, identity=data.stamp())
 
 
 def _name_and_split(text: str) -> tuple[str, str | None]:

@@ -45,13 +45,14 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
 @click.command()
 @click.argument("run", type=PATH)
+@click.option("--data", "root", metavar="DIR", help="Where the pictures lie now, if they were moved.")
 @output_options
-def resume(run: Path, device: str | None, as_json: bool, quiet: bool) -> None:
+def resume(run: Path, root: str | None, device: str | None, as_json: bool, quiet: bool) -> None:
     """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""
     from zoo.training import resume as go_on
 
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
-        finished = go_on(run, device=device, progress=progress, tell=discard_message if quiet else say)
+        finished = go_on(run, root=root, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(finished, as_json=as_json)
 
 

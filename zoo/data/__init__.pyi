@@ -14,6 +14,7 @@ from .decoded import (
     map_in_order as map_in_order,
     remove_decoded as remove_decoded,
 )
+from .fingerprints import FileState as FileState, describe_changes as describe_changes, shorten as shorten
 from .image_files import find_images as find_images, is_image as is_image
 from .image_sources import (
     DatasetImages as DatasetImages,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from zoo.contracts import Categories, Sample
 from zoo.data.datasets import open_dataset
 from zoo.data.decoded import map_in_order
-from zoo.errors import PluginError, ZooError
+from zoo.data.fingerprints import shorten
+from zoo.errors import PluginError, ZooError, ZooWarning
 from zoo.progress import Progress, silent
 
 FEW = 10  # pictures of a class; with fewer the report has a warning
@@ -39,12 +41,14 @@ class DatasetReport:
 def examine_dataset(
     name: str, root: Path | str | None, *, options: Mapping[str, Any], progress: Progress = silent
 ) -> DatasetReport:
-    """Decode every picture of a dataset."""
-    data = open_dataset(name, root, options=options, progress=progress)
+    """Decode every picture of a dataset; what opening it warns of is in the report."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ZooWarning)
+        data = open_dataset(name, root, options=options, progress=progress)
     dataset = data.dataset
     faults: list[str] = []
     sizes: list[tuple[int, int]] = []
-    groups: set[str | None] = set()
+    groups: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)  # pictures by target and class
     counts: dict[str, Counter[int]] = {target: Counter() for target in dataset.targets}
     duplicates: dict[str, list[tuple[str, Any]]] = defaultdict(list)
 
@@ -63,7 +67,7 @@ def examine_dataset(
             continue
         height, width = sample.image.shape[-2:]
         sizes.append((width, height))
-        groups.add(sample.group)
+        group = groups[sample.group or ""]
         for target, value in sample.targets.items():
             if target not in dataset.targets:
                 raise PluginError(
@@ -73,19 +77,25 @@ def examine_dataset(
                 )
             if isinstance(dataset.targets[target], Categories) and value is not None:
                 counts[target][int(value)] += 1
+                group[target, int(value)] += 1
         digest = hashlib.sha256(sample.image.numpy().tobytes()).hexdigest()
         duplicates[digest].append((sample.path or str(index), dict(sample.targets)))
     classes, rare = _count_classes(dataset.targets, counts)
     ordered_sizes = sorted(sizes, key=lambda size: size[0] * size[1]) or [(0, 0)]
     return DatasetReport(
         pictures=len(sizes),
-        groups=len(groups - {None}),
+        groups=len(groups.keys() - {""}),
         splits=", ".join(f"{split} {len(rows)}" for split, rows in dataset.splits.items()),
         smallest="x".join(map(str, ordered_sizes[0])),
         largest="x".join(map(str, ordered_sizes[-1])),
         classes=classes,
         faults=tuple(faults + [line for line, fatal in rare if fatal]),
-        warnings=tuple([line for line, fatal in rare if not fatal] + _describe_duplicates(duplicates)),
+        warnings=(
+            *(str(one.message) for one in caught if issubclass(one.category, ZooWarning)),
+            *(line for line, fatal in rare if not fatal),
+            *_describe_groups(dataset.targets, groups),
+            *_describe_duplicates(duplicates),
+        ),
     )
 
 
@@ -105,6 +115,20 @@ def _count_classes(
         if few:
             lines.append((f"classes with fewer than {FEW} pictures: {', '.join(few)}", False))
     return classes, lines
+
+
+def _describe_groups(targets: Mapping[str, Any], groups: Mapping[str, Counter[tuple[str, int]]]) -> Iterator[str]:
+    """Groups that tell the class, and classes that one group has alone: a split by group parts what it must not."""
+    for name, kind in targets.items():
+        pairs = [(group, index) for group, found in groups.items() for target, index in found if target == name]
+        where = {index: group for group, index in pairs}
+        of_groups, of_classes = Counter(group for group, _ in pairs), Counter(index for _, index in pairs)
+        several = [group for group in of_groups if group and groups[group].total() > 1]
+        pure = [group for group in several if of_groups[group] == 1]
+        if pure:
+            yield f"{len(pure)} of {len(several)} groups hold one class of {name!r} only: {shorten(pure)}"
+        if alone := [kind.names[one] for one, count in of_classes.items() if count == 1 and where[one]]:
+            yield f"classes of one group only, which a split by group either trains on or tests: {shorten(alone)}"
 
 
 def _describe_duplicates(duplicates: Mapping[str, list[tuple[str, Any]]]) -> list[str]:

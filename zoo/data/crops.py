@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class CroppedDataset(Dataset):
     def __init__(self, dataset: Dataset, find: FindBox, *, margin: float) -> None:
         self.dataset, self.find, self.margin = dataset, find, margin
         self.targets = dataset.targets
-        self.license = dataset.license
+        self.license, self.title = dataset.license, dataset.title
         self.symmetry = dataset.symmetry  # type: ignore[misc]  # a class's own, here the wrapped one's
 
     def prepare(self, root: Path, progress: Progress = silent) -> None:
@@ -90,6 +90,10 @@ class CroppedDataset(Dataset):
             return sample
         height, width = sample.image.shape[-2:]
         return crop_sample(sample, find_window(box, width, height, margin=self.margin), self.targets)
+
+    def files(self) -> Iterable[tuple[Path, Any]] | None:
+        """The wrapped one's."""
+        return self.dataset.files()
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

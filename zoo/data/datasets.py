@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from torch import Tensor
 
 from zoo.contracts import Categories, Dataset, Target
 from zoo.data.crops import CroppedDataset, FindBox
-from zoo.data.decoded import DecodedDataset, decode, fingerprint, fingerprint_of_samples
+from zoo.data.decoded import DecodedDataset, decode
+from zoo.data.fingerprints import FileState, fingerprint_of_samples, list_files, shorten
 from zoo.data.splits import Splits, draw_splits
-from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError
+from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
 from zoo.files import zoo_home
 from zoo.plugins import check_options, find_plugin
 from zoo.progress import Progress, silent
@@ -39,29 +41,51 @@ class OpenDataset:
         """What is known of the pictures, by name."""
         return self.dataset.targets
 
-    def fingerprint(self) -> str:
-        """64 hex digits that change when the plugin, an option or a file does; in hand, when a picture does."""
-        if not self.package:
-            return fingerprint_of_samples(self.dataset)
-        options = {**self.options, **({"\0mark": self.mark} if self.mark else {})}
-        return fingerprint(self.dataset, self.root, name=self.name, version=self.version, options=options)
+    @property
+    def title(self) -> str:
+        """What the pictures are called where the plugin's name would say nothing; empty: it does."""
+        return self.dataset.title or (self.root.name if self.dataset.needs_folder else "")
+
+    def stamp(self) -> str:
+        """64 hex digits that change when the plugin, an option or a file's time does; in hand, when a picture does."""
+        return self._identify(self._list_files(), self.version)
+
+    def fingerprint(self, files: Iterable[FileState]) -> str:
+        """64 hex digits that change when a picture or what is known of it does; the files are a decoded dataset's."""
+        return self._identify([file._replace(time=0) for file in files])
+
+    def _list_files(self) -> list[FileState]:
+        if self.package:
+            return list_files(self.dataset, self.root)
+        return [FileState(self.name, fingerprint_of_samples(self.dataset), 0, 0)]
+
+    def _identify(self, files: Sequence[FileState], version: str = "") -> str:
+        options = sorted(self.options.items()) if self.dataset.files() is None else []  # else the files tell all
+        said = [self.name, version, options, self.mark, len(self.dataset), repr(sorted(self.targets.items()))]
+        return hashlib.sha256(json.dumps([*said, files], default=str).encode()).hexdigest()
 
     def decode(self, size: int, *, skip_unreadable: bool = False, progress: Progress = silent) -> DecodedDataset:
         """All pictures at that side, from the cache where they were decoded before."""
-        return decode(
+        files = self._list_files()
+        decoded = decode(
             self.dataset,
             size=size,
-            identity=self.fingerprint(),
+            identity=self._identify(files, self.version),
+            files=files,
+            root=self.root,
             skip_unreadable=skip_unreadable,
             begin=self.begin,
             progress=progress,
         )
+        return replace(decoded, fingerprint=self.fingerprint(decoded.files))
 
     def split(self, decoded: DecodedDataset, *, seed: int, seen: float = 0.0, limit: int | None = None) -> Splits:
         """Training, validation, seen and test rows (`draw_splits`); refuses classes that would be on one side only."""
         strata = first_categories(self.dataset, decoded)
         _refuse_single_picture_classes(self.dataset, decoded)
-        return draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed, seen=seen, limit=limit)
+        splits = draw_splits(decoded, self.dataset.splits, strata=strata, seed=seed, seen=seen, limit=limit)
+        _warn_of_untrained_classes(self.dataset, decoded, splits)
+        return splits
 
     def cropped(
         self, find: FindBox, *, margin: float, mark: str, begin: Callable[[], object] | None = None
@@ -130,23 +154,36 @@ def open_dataset(
 
 def first_categories(dataset: Dataset, decoded: DecodedDataset) -> Tensor | None:
     """The first classified target, int64 (N,), -1 where unknown; None where there is none."""
-    for name, target in dataset.targets.items():
-        if isinstance(target, Categories):
-            return decoded.targets[name]
-    return None
+    return next((decoded.targets[name] for name, _ in _classified(dataset)), None)
+
+
+def _classified(dataset: Dataset) -> Iterator[tuple[str, Categories]]:
+    return ((name, target) for name, target in dataset.targets.items() if isinstance(target, Categories))
 
 
 def _refuse_single_picture_classes(dataset: Dataset, decoded: DecodedDataset) -> None:
-    for name, target in dataset.targets.items():
-        if not isinstance(target, Categories):
-            continue
+    for name, target in _classified(dataset):
         column = decoded.targets[name]
         counts = column[column >= 0].bincount(minlength=len(target.names)).tolist()
         single = [one for one, count in zip(target.names, counts, strict=True) if count == 1]
         if single:
-            listed = ", ".join(single[:8]) + (", …" if len(single) > 8 else "")
             raise ZooError(
                 f"{len(single)} classes of {name!r} have one picture only, which cannot be both trained on and tested: "
-                f"{listed}.",
+                f"{shorten(single)}.",
                 "Add pictures, or remove these classes.",
+            )
+
+
+def _warn_of_untrained_classes(dataset: Dataset, decoded: DecodedDataset, splits: Splits) -> None:
+    """A split by group may leave a class to the test alone, all of them where every class is a group of its own."""
+    for name, target in _classified(dataset):
+        column = decoded.targets[name]
+        trained = {-1, *column[splits.train].tolist()}
+        if lost := sorted({*column[splits.val].tolist(), *column[splits.test].tolist()} - trained):
+            hint = " Where the groups are the classes themselves, name others or none." * ("by group" in splits.how)
+            warnings.warn(
+                f"{len(lost)} classes of {name!r} are validated or tested, and none of their pictures is trained on: "
+                f"{shorten([target.names[one] for one in lost])} ({splits.how}).{hint}",
+                ZooWarning,
+                stacklevel=3,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Box, Categories, Dataset, Multilabel, Number, Sample, Target
+from zoo.data.fingerprints import FileState, read_digest
 from zoo.data.images import resize
 from zoo.errors import PluginError, ZooError
 from zoo.files import file_errors, locked, temporary_folder, zoo_home
@@ -40,7 +40,9 @@ class DecodedDataset:
     paths: tuple[str | None, ...]
     index: Tensor  # int64 (N,): the sample's index in the dataset
     skipped: tuple[str, ...]  # pictures that could not be read, a line each
-    fingerprint: str
+    fingerprint: str  # the same for the same pictures and labels, wherever they lie
+    identity: str = ""  # what the cache is called by
+    files: tuple[FileState, ...] = ()  # with digests
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,41 +53,13 @@ class DecodedDataset:
         return int(self.images.shape[-1])
 
 
-def fingerprint(dataset: Dataset, root: Path, *, name: str, version: str, options: Mapping[str, Any]) -> str:
-    """A dataset's identity: the plugin, its options, and every file below the root by name, size and time.
-
-    Returns:
-        64 hex digits.
-    """
-    digest = hashlib.sha256()
-    head = [name, version, dict(sorted(options.items())), len(dataset), repr(sorted(dataset.targets.items()))]
-    digest.update(json.dumps(head, default=str).encode())
-    if root.is_dir():
-        for folder, folders, files in os.walk(root):
-            folders.sort()
-            for file in sorted(files):
-                path = Path(folder, file)
-                status = path.stat()
-                digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def fingerprint_of_samples(dataset: Dataset) -> str:
-    """The identity of a dataset that no plugin brought: every picture and every target. 64 hex digits."""
-    digest = hashlib.sha256(repr(sorted(dataset.targets.items())).encode())
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        known = {name: torch.as_tensor(value).tolist() for name, value in sample.targets.items() if value is not None}
-        digest.update(f"{tuple(sample.image.shape)}{sorted(known.items())}{sample.group}".encode())
-        digest.update(sample.image.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def decode(
     dataset: Dataset,
     *,
     size: int,
     identity: str,
+    files: Sequence[FileState] = (),
+    root: Path = Path(),
     cache: Path | None = None,
     skip_unreadable: bool = False,
     begin: Callable[[], object] | None = None,
@@ -96,7 +70,9 @@ def decode(
     Args:
         dataset: prepared.
         size: the side in pixels.
-        identity: the dataset's `fingerprint`.
+        identity: 64 hex digits that change when anything does that is decoded.
+        files: the dataset's; their content is read along with the pictures.
+        root: the folder that they lie in.
         cache: the folder of all caches; `ZOO_HOME/decoded` by default.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
         begin: called first where anything has to be decoded.
@@ -110,7 +86,7 @@ def decode(
             raise ZooError("The dataset is empty.", "Check its folder, `root=`.")
         if begin is not None:
             begin()
-        _write_cache(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
+        _write_cache(place, dataset, files, root, size=size, skip_unreadable=skip_unreadable, progress=progress)
     elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
         raise _unreadable_error(skipped, len(dataset))
     return _open_cache(place, dataset.targets, identity)
@@ -136,13 +112,23 @@ def remove_decoded(identity: str, size: int) -> None:
     shutil.rmtree(_cache_folder(identity, size), ignore_errors=True)
 
 
-def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: bool, progress: Progress) -> None:
+def _write_cache(
+    place: Path,
+    dataset: Dataset,
+    files: Sequence[FileState],
+    root: Path,
+    *,
+    size: int,
+    skip_unreadable: bool,
+    progress: Progress,
+) -> None:
     """Write the cache under a temporary name, then rename it: it is there whole or not at all."""
     with file_errors(place), temporary_folder(place.parent) as part:
         table: dict[str, Any] = {"index": [], "groups": [], "paths": [], "skipped": [], "targets": []}
         total = len(dataset)
+        states = list(files)
         with (part / "images.raw").open("wb") as pixels:
-            for index, (sample, picture, fault) in enumerate(_decode_samples(dataset, size)):
+            for index, (sample, picture, fault) in enumerate(_decode_samples(dataset, size, states, root)):
                 if sample is None or picture is None:
                     table["skipped"].append(fault)
                 else:
@@ -157,17 +143,22 @@ def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: b
             raise _unreadable_error(table["skipped"], total)
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
-        (part / "table.json").write_text(json.dumps(table))
+        rest = (read_digest(file, root) for file in states[total:])  # there may be more files than pictures
+        (part / "table.json").write_text(json.dumps({**table, "files": [*states[:total], *rest]}))
         with locked(place):
             if not (place / "table.json").is_file():  # else another process was quicker
                 shutil.rmtree(place, ignore_errors=True)
                 part.replace(place)
 
 
-def _decode_samples(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None, Tensor | None, str]]:
-    """Samples in order, decoded by threads, at most `AHEAD` waiting."""
+def _decode_samples(
+    dataset: Dataset, size: int, files: list[FileState], root: Path
+) -> Iterator[tuple[Sample | None, Tensor | None, str]]:
+    """Samples in order, decoded by threads, at most `AHEAD` waiting; `files` get their digests on the way."""
 
     def one(index: int) -> tuple[Sample | None, Tensor | None, str]:
+        if index < len(files):
+            files[index] = read_digest(files[index], root)
         try:
             sample = read_sample(dataset, index)
             return sample, resize(sample.image, size), ""
@@ -244,6 +235,8 @@ def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> De
         index=torch.tensor(table["index"]),
         skipped=tuple(table["skipped"]),
         fingerprint=identity,
+        identity=identity,
+        files=tuple(FileState(*row) for row in table["files"]),
     )
 
 

@@ -80,7 +80,7 @@ class DatasetImages:
         dataset: prepared.
         indices: which samples; all by default.
         root: its folder: where a sample's path is relative to it, it is written so that the file can be found.
-        identity: a text that changes with the dataset, its `fingerprint`.
+        identity: a text that changes with the dataset, its `stamp`.
     """
 
     def __init__(

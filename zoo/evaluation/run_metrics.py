@@ -9,7 +9,7 @@ import torch
 
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
-from zoo.training import Arithmetic, MetricValues, Run, model_outputs, reopen_dataset, score_outputs
+from zoo.training import Arithmetic, MetricValues, Run, check_pictures, model_outputs, reopen_dataset, score_outputs
 
 
 def evaluate(
@@ -46,12 +46,8 @@ def evaluate(
                 f"The head {name!r} was trained on {spec.target!r} with other classes than those in {data.root}."
             )
     decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
-    if split not in ("all", *data.dataset.splits) and decoded.fingerprint != run.record.fingerprint:
-        raise UsageError(
-            f"{data.root}: these are not the pictures of the training as they were then, so that {split!r} could hold "
-            "some that were trained on.",
-            "Score all of them with `split='all'`.",
-        )
+    if split not in ("all", *data.dataset.splits):  # a split drawn of others could hold some that were trained on
+        check_pictures(run, data, decoded, remedy="Score all of them with `split='all'`.")
     rows_by_split: dict[str, Any] = {"all": torch.arange(len(decoded))}
     if split != "all":
         splits = recipe.split(data, decoded)

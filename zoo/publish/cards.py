@@ -74,7 +74,7 @@ def _digest(text: str) -> str:
 
 
 def _metadata(run: Run, model: Model, options: ExportOptions) -> CardMetadata:
-    dataset = run.record.dataset.name.rpartition(":")[2]
+    dataset = run.record.dataset.called
     return CardMetadata(
         name=options.name,
         license=options.license,
@@ -82,7 +82,7 @@ def _metadata(run: Run, model: Model, options: ExportOptions) -> CardMetadata:
         tags=CARD_TAGS,
         task="image-feature-extraction",
         base_model=options.base_repo,
-        datasets=(dataset,) if _can_be_dataset(dataset) else (),
+        datasets=(dataset,) if not run.record.dataset.title and _can_be_dataset(dataset) else (),
         results=() if run.uses_true_boxes else tuple(_results(run, model, dataset)),
         own={"backbone": model.filters.backbone.rpartition("/")[2], "cut": model.filters.cut.name},
     )

@@ -152,7 +152,7 @@ def _manifest(
             base_manifest=record.base_manifest,
             base_license=options.base_license,
             weights=without_folders(record.weights),
-            dataset=record.dataset.name,
+            dataset=record.dataset.called,
             dataset_fingerprint=record.fingerprint,
             dataset_license=options.dataset_license,
         ),

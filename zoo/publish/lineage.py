@@ -49,7 +49,7 @@ def ancestry_of_run(record: RunRecord) -> Ancestry:
         repo=_find_repository(record.weights, record.model.backbone),
         base_license=base.license if base else None,
         base_dataset_license=base.dataset_license if base else None,
-        dataset=record.dataset.name,
+        dataset=record.dataset.called,
         dataset_license=record.dataset.license,
     )
 

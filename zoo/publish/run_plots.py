@@ -24,7 +24,7 @@ from zoo.networks import describe_cut
 from zoo.plots import LARGEST_PNG, FilterSheetOptions, FilterSheets, show_filters
 from zoo.progress import Progress, silent
 from zoo.publish.licences import forbids_derivatives
-from zoo.training import FILTERS_FILE, Run, reopen_dataset
+from zoo.training import FILTERS_FILE, Run, check_pictures, reopen_dataset
 
 # The feature visualisations take about eight seconds of a core.
 CARD_SHEETS = FilterSheetOptions(channels=6, steps=64, max_gflop=700.0, title="", largest=LARGEST_PNG, device="cpu")
@@ -92,7 +92,7 @@ def _draw_plots(run: Run, filters: Filters, part: Path, *, may_show_pictures: bo
     limit = min(MOST_PICTURES, max(16, int(SEARCH_GFLOP / max(cost, 1e-9))))
     images = validation_pictures(run, filters, notes, limit=limit, progress=progress)
     if images is not None and not may_show_pictures:
-        dataset = run.record.dataset.name
+        dataset = run.record.dataset.called
         notes.append(
             f"No licence of the pictures of {dataset!r} is known that lets them be shown: the card has no patches of "
             "them. Pass `pictures='all'` if everybody may see them."
@@ -144,11 +144,9 @@ def validation_pictures(
     """
     try:
         data = reopen_dataset(run, progress=progress)
-        if data.fingerprint() != run.record.fingerprint:
-            notes.append(f"The pictures of {data.name!r} are not what they were: none is looked at.")
-            return None
         skip = run.recipe.data.skip_unreadable
         decoded = data.decode(filters.input.size, skip_unreadable=skip, progress=progress)
+        check_pictures(run, data, decoded, remedy="")
         rows = run.recipe.split(data, decoded).val
     except ZooError as error:
         notes.append(f"The run's pictures cannot be had, so that none is looked at: {error}")

@@ -22,7 +22,7 @@ from .record import (
     RunRecord as RunRecord,
     as_json as as_json,
 )
-from .run_data import reopen_dataset as reopen_dataset
+from .run_data import check_pictures as check_pictures, reopen_dataset as reopen_dataset
 from .runs import (
     CHECKPOINT_FILE as CHECKPOINT_FILE,
     FILTERS_FILE as FILTERS_FILE,

@@ -24,7 +24,7 @@ from zoo.training.feature_cache import FeatureCachePool
 from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, describe_faults
 from zoo.training.record import BaseRecord, DatasetRecord, RunRecord, SplitsRecord
-from zoo.training.run_data import reopen_dataset, wrap_dataset
+from zoo.training.run_data import check_pictures, reopen_dataset, wrap_dataset
 from zoo.training.runs import (
     CHECKPOINT_FILE,
     LOCATOR_FOLDER,
@@ -125,6 +125,7 @@ def train(
 def resume(
     folder: Path | str,
     *,
+    root: Path | str | None = None,
     dataset: Dataset | None = None,
     device: str | None = None,
     progress: Progress = silent,
@@ -135,6 +136,7 @@ def resume(
 
     Args:
         folder: the run's.
+        root: where its pictures lie now; where they lay by default.
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
         progress: called with how far the work is.
@@ -153,14 +155,11 @@ def resume(
     compute = _make_compute_setup(where, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     run = replace(run, writes=compute.accelerator.is_main_process)
     tensors, state = load_checkpoint(run.folder / CHECKPOINT_FILE)
-    data = reopen_dataset(run, dataset=dataset, device=compute.arithmetic.device, progress=progress)
-    if data.fingerprint() != run.record.fingerprint:
-        raise UsageError(
-            f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began.",
-            "Put it back, or train anew with another `out=`.",
-        )
+    data = reopen_dataset(run, root, dataset=dataset, device=compute.arithmetic.device, progress=progress)
     if compute.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(run.record.threads)  # the same bits need the same number
+    size, skip, remedy = run.record.model.input.size, recipe.data.skip_unreadable, "Put them back, or train anew."
+    check_pictures(run, data, data.decode(size, skip_unreadable=skip, progress=progress), remedy=remedy)
     model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
     setup = _prepare_setup(recipe, model, data, compute)
     setup.balancer.load_state_dict(select_prefix("balancer", tensors))
@@ -229,7 +228,7 @@ def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compu
     plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
     setup = _prepare_setup(recipe, model, data, compute)
     record = _describe(setup, cropping, whole)
-    run = create_run(out, recipe, record, writes=compute.accelerator.is_main_process)
+    run = create_run(out, recipe, record, setup.decoded.files, writes=compute.accelerator.is_main_process)
     if locator is not None and run.writes:
         save_model(out / LOCATOR_FOLDER, locator)
     model.filters.published = None  # what is trained now is no longer what was published
@@ -244,7 +243,7 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
     manifest, published, crop = filters.manifest, filters.published, None
     fingerprint = pictures = setup.decoded.fingerprint
     if cropping is not None:
-        crop, pictures = cropping.record, whole.fingerprint()
+        crop, pictures = cropping.record, whole.fingerprint(setup.decoded.files)
         if cropping.crop.locator is not None:
             learnt = warn_of_leakage(cropping, data, setup.decoded, splits, pictures=pictures)
             crop = crop.model_copy(update={"learnt": learnt})
@@ -266,10 +265,12 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
             version=data.version,
             options=dict(data.options),
             license=data.dataset.license,
+            title=whole.title,
         ),
         root=str(data.root),
         fingerprint=fingerprint,
         pictures=pictures,
+        decoded=setup.decoded.identity,
         crop=crop,
         device=describe_device(device),
         device_type=device.type,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
+from zoo.data import FileState
 from zoo.errors import FileError
 from zoo.files import write_json
 from zoo.store import HeadEntry
@@ -64,6 +65,12 @@ class DatasetRecord(_Part):
     version: str = ""
     options: dict[str, Any] = {}
     license: str | None = None
+    title: str = ""
+
+    @property
+    def called(self) -> str:
+        """What people read of it: a folder of the user's is no `image-folder`."""
+        return self.title or self.name.rpartition(":")[2]
 
 
 class CropRecord(_Part):
@@ -105,6 +112,7 @@ class RunRecord(LocatorRecord):
     root: str  # the folder of the pictures
     fingerprint: str  # of the pictures as the model sees them
     pictures: str  # of the pictures; the same for whole and for cropped ones
+    decoded: str = ""  # what the cache of the decoded pictures was called by
     crop: CropRecord | None = None
     device: str
     device_type: str
@@ -130,6 +138,7 @@ class Epoch(TypedDict):
 
 _METRICS = TypeAdapter(dict[str, dict[str, dict[str, int | float | list[int | float] | list[list[int | float]]]]])
 _HISTORY = TypeAdapter(list[Epoch])
+_PICTURES = TypeAdapter(list[FileState])
 
 
 def read_record(folder: Path, kind: type[R]) -> R:
@@ -157,6 +166,11 @@ def read_metrics(path: Path) -> Metrics:
 def read_history(path: Path) -> list[Epoch]:
     """A history.json; empty where there is none. Raises FileError where it is damaged."""
     return _read(path, _HISTORY) if path.exists() else []
+
+
+def read_pictures(path: Path) -> list[FileState] | None:
+    """A pictures.json; None where there is none. Raises FileError where it is damaged."""
+    return _read(path, _PICTURES) if path.exists() else None
 
 
 def _read(path: Path, adapter: TypeAdapter[T]) -> T:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import warnings
 from pathlib import Path
 
 import torch
 
 from zoo.contracts import Dataset
-from zoo.data import OpenDataset, open_dataset
-from zoo.errors import UsageError
+from zoo.data import DecodedDataset, OpenDataset, describe_changes, open_dataset
+from zoo.errors import UsageError, ZooWarning
 from zoo.progress import Progress, silent
 from zoo.training.cropping import Cropping
 from zoo.training.runs import Run
@@ -52,14 +52,41 @@ def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDatase
             "Go on in Python: zoo.resume(folder, dataset=…).",
         )
     own = run.recipe.data.root is None and not Path(run.record.root).is_dir()  # ZOO_HOME is elsewhere now
-    data = open_dataset(
+    return open_dataset(
         run.recipe.data.dataset,
         root or (None if own else run.record.root),
         options=run.recipe.data.options,
         package=package,
         progress=progress,
     )
-    return replace(data, version=run.record.dataset.version)  # an upgrade of the package does not change the pictures
+
+
+def check_pictures(run: Run, data: OpenDataset, decoded: DecodedDataset, *, remedy: str) -> None:
+    """Refuse pictures or labels that are others than those of the training.
+
+    A run of a version that kept no list of them gets a `ZooWarning` instead where every split is as large as it was.
+
+    Args:
+        run: the run.
+        data: its dataset, reopened.
+        decoded: the pictures.
+        remedy: what to do where they differ.
+
+    Raises:
+        UsageError: they differ; says which, as far as that is known.
+    """
+    if decoded.fingerprint == run.record.fingerprint:
+        return
+    if (before := run.pictures) is not None:
+        differ = describe_changes(before, decoded.files)
+    else:
+        counts = {name: len(rows) for name, rows in run.recipe.split(data, decoded).by_name.items()}
+        if all(counts.get(name, 0) == getattr(run.record.splits, name) for name in ("train", "val", "test", "seen")):
+            said = f"{run.folder}: an earlier version kept no list of its pictures; as many are there as then."
+            warnings.warn(said, ZooWarning, stacklevel=2)
+            return
+        differ = "there are more or fewer"
+    raise UsageError(f"{data.root}: these are not the pictures of {run.folder} as they were then: {differ}.", remedy)
 
 
 def wrap_dataset(dataset: Dataset) -> OpenDataset:

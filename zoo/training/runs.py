@@ -2,6 +2,7 @@
 
 recipe.toml            what was asked for
 run.json               what it was made of: versions, device, dataset, splits, classes, status
+pictures.json          every picture's name, size and hash, and what was known of it
 history.json           every epoch's metrics
 metrics.json           the metrics on validation and test pictures, once done
 filters.safetensors    the trained filters, once done
@@ -12,9 +13,10 @@ locator/               of a run whose pictures are cropped first: run.json and t
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.data import FileState
 from zoo.errors import FileError
 from zoo.files import check_output, locked, write_atomically
 from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
@@ -39,6 +42,7 @@ from zoo.training.record import (
     RunRecord,
     read_history,
     read_metrics,
+    read_pictures,
     read_record,
     write_record,
 )
@@ -48,6 +52,7 @@ FILTERS_FILE = "filters.safetensors"
 HEADS_FILE = "heads.safetensors"
 METRICS = "metrics.json"
 HISTORY = "history.json"
+PICTURES = "pictures.json"
 LOCATOR_FOLDER = "locator"
 
 
@@ -74,6 +79,11 @@ class Run:
     def history(self) -> list[Epoch]:
         """Every epoch's metrics. Raises FileError where the file is damaged."""
         return read_history(self.folder / HISTORY)
+
+    @property
+    def pictures(self) -> list[FileState] | None:
+        """What it was trained on, file by file; None: nothing was kept. Raises FileError where that is damaged."""
+        return read_pictures(self.folder / PICTURES)
 
     def note(self, **facts: Any) -> Run:
         """Add facts to run.json; returns the run with its new record."""
@@ -127,13 +137,16 @@ class Run:
         return Cropper(locator=locator, head=facts.head, margin=facts.margin)
 
 
-def create_run(folder: Path, recipe: Recipe, record: RunRecord, *, writes: bool = True) -> Run:
+def create_run(
+    folder: Path, recipe: Recipe, record: RunRecord, pictures: Sequence[FileState], *, writes: bool = True
+) -> Run:
     """Start a run's folder. Raises FileError where there is something already."""
     if writes:
         with locked(folder):
             check_run_folder(folder)
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / "recipe.toml", recipe_text(recipe))
+            write_atomically(folder / PICTURES, json.dumps(pictures))
             write_record(folder, record)
     return Run(folder=folder, recipe=recipe, record=record, writes=writes)
 

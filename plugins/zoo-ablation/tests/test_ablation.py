@@ -185,7 +185,7 @@ def test_weights_of_the_first_seed_are_kept_and_no_others(whole):
 def test_arms_share_the_decoded_pictures_and_crops_of_locators_go(whole, home_of_all):
     _, folder, _ = whole
     decoded = {path.name for path in (home_of_all / "home" / "decoded").iterdir()}
-    prints = {run.parent.name: open_run(run).record.fingerprint[:32] + "-32" for run in folder.glob("*/0")}
+    prints = {run.parent.name: open_run(run).record.decoded[:32] + "-32" for run in folder.glob("*/0")}
     assert {prints["with"], prints["oracle"]} <= decoded
     assert prints["with"] == prints["without"] == prints["placebo"] == prints["locator"]
     assert prints["two-stage"] not in decoded

@@ -142,7 +142,7 @@ def _run_variant(setup: _AblationSetup, variant: Variant, seed: int) -> Run:
         if variant.locator is not None and (first := _find_finished_run(locator)):
             first.drop_weights()
     if variant.locator is not None:  # crops that no other run will ask for
-        remove_decoded(run.record.fingerprint, run.record.model.input.size)
+        remove_decoded(run.record.decoded, run.record.model.input.size)
     return run
 
 
@@ -252,7 +252,7 @@ def _describe_setup(plan: AblationPlan, record: RunRecord, differing: Sequence[s
     model, side = record.model, record.model.input.size
     mixed = f" Not all runs agree in: {', '.join(differing)}." if differing else ""
     return (
-        f"`{record.dataset.name}`: {said} pictures of {side} x {side} pixels; "
+        f"`{record.dataset.called}`: {said} pictures of {side} x {side} pixels; "
         f"`{model.backbone}` up to `{model.cut.name}`, weights: {Path(record.weights).name}; "
         f"at most {plan.recipe.training.epochs} epochs; {record.device}, {record.threads} threads, "
         f"torch {record.versions['torch']}.{mixed}"

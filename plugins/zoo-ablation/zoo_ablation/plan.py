@@ -83,7 +83,7 @@ def plan_ablation(
         variants=tuple(variant for variant in possible if variant.key in wanted),
         possible=tuple(possible),
         primary_metric=primary_metric,
-        pictures=data.fingerprint(),
+        pictures=decoded.fingerprint,
         start=digest_of(filters),
         splits=splits,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from zoo_fisheries import Fisheries
 from zoo_fisheries.drawn.making import BOATS
 
+import zoo
 from zoo.errors import FileError, UnknownNameError, ZooWarning
 
 
@@ -66,6 +68,17 @@ def test_pictures_kinds_and_boxes_are_read(root: Path) -> None:
     assert torch.equal(fish[1].targets["box"], torch.tensor([1.5, 2.0, 4.5, 6.0]))
     assert fish.problems == ()
     assert fish.license == ""
+
+
+def test_a_copy_is_the_same_dataset_and_another_box_is_not(root: Path, tmp_path: Path) -> None:
+    def fingerprint(folder: Path) -> str:
+        return zoo.open_dataset("fisheries", folder, options={"groups": "none"}).decode(16).fingerprint
+
+    copy = shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copy)  # with new times
+    (copy / "train" / "Thumbs.db").write_bytes(b"")
+    assert fingerprint(copy) == fingerprint(root)
+    _label(copy, "SHARK", {"img_00003.jpg": [_box(0, 0, 70, 40)]})
+    assert fingerprint(copy) != fingerprint(root)
 
 
 def test_no_fish_is_a_known_absence_and_not_a_missing_target(root: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,12 @@ class Fisheries(zoo.Dataset):
         return zoo.Sample(
             image=zoo.read_image(path), targets=targets, group=labelled_picture.origin.boat, path=str(path)
         )
+
+    def files(self) -> Iterator[tuple[Path, Any]]:
+        """Where the pictures lie, and what is known of each."""
+        for one in self._labelled_pictures:
+            picture, origin = one.picture, one.origin
+            yield picture.path, [picture.kind, one.box_known, one.box, origin.boat, origin.split]
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

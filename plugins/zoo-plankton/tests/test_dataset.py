@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from zoo_plankton import Plankton
 from zoo_plankton.drawn import FINISHED, UNFINISHED, Options, _counts, _run_workers, draw_set, draw_share, plan
 from zoo_plankton.layouts import SEGMENTS
 
+import zoo
 from zoo.errors import FileError, UsageError
 
 SMALL = {"kinds": "other", "pictures": 100}
@@ -34,6 +36,20 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
     Plankton(**SMALL).prepare(root)
     return root
+
+
+def test_a_copy_is_the_same_dataset_and_a_moved_picture_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+
+    def fingerprint(folder: Path) -> str:
+        return zoo.open_dataset("plankton", folder).decode(16).fingerprint
+
+    for number, name in enumerate(("a/1.jpg", "a/2.jpg", "b/3.jpg")):
+        _save(tmp_path / "root" / "train" / name, 50 * number)
+    copy = shutil.copytree(tmp_path / "root", tmp_path / "copy", copy_function=shutil.copy)  # with new times
+    assert fingerprint(copy) == fingerprint(tmp_path / "root")
+    (copy / "train" / "a" / "1.jpg").rename(copy / "train" / "b" / "1.jpg")
+    assert fingerprint(copy) != fingerprint(tmp_path / "root")
 
 
 # ------------------------------------------------------------------------------------------------ drawn sets

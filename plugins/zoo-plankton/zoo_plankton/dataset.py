@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import zoo
 from zoo.errors import FileError, UsageError
@@ -69,6 +70,10 @@ class Plankton(zoo.Dataset):
         entry = self._entries[index]
         targets = {} if entry.label is None else {"label": self._number[entry.label]}
         return zoo.Sample(image=zoo.read_image(entry.path), targets=targets, group=entry.group, path=str(entry.path))
+
+    def files(self) -> Iterator[tuple[Path, Any]]:
+        """Where the pictures lie, and what is known of each."""
+        return ((entry.path, [entry.label, entry.group, entry.split]) for entry in self._entries)
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

@@ -127,7 +127,8 @@ def _print(found: Saliency) -> None:
 def _title(found: Saliency) -> str:
     asked = "the true class" if found.of == "true" else "the class that each run predicts"
     heads = " and ".join(dict.fromkeys(result.head for result in found.results))
-    return f"{len(found)} pictures of {found.dataset.name}, {found.split}: what speaks for {asked} ({heads})."
+    pictures = found.dataset.title or found.dataset.name
+    return f"{len(found)} pictures of {pictures}, {found.split}: what speaks for {asked} ({heads})."
 
 
 def _left_out(found: Saliency) -> str:

@@ -13,7 +13,7 @@ from zoo import Box, Categories
 from zoo.data import DecodedDataset, OpenDataset
 from zoo.errors import UnknownNameError, UsageError
 from zoo.models import Model
-from zoo.training import Run
+from zoo.training import Run, check_pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +168,8 @@ def shared_rows(
     sets: list[set[int]] = []
     for one in loaded_runs:
         table, recipe = decoded[one.model.size], one.run.recipe
-        if split not in data.dataset.splits and table.fingerprint != one.run.record.fingerprint:
-            raise UsageError(
-                f"{data.root}: these are not the pictures of {one.run.folder} as they were when it was trained, so "
-                f"that {split!r} could hold some that were trained on. Put them back, or train anew."
-            )
+        if split not in data.dataset.splits:  # a split drawn of others could hold some that were trained on
+            check_pictures(one.run, data, table, remedy="Put them back, or train anew.")
         named = recipe.split(data, table).by_name
         if split not in named:
             raise UsageError(

@@ -96,7 +96,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         if gone := sum(not path.exists() for path in left):
             said = f"Removed from {parent} what killed processes left there: {gone} temporary folder{'s' * (gone > 1)}."
             warnings.warn(said, ZooWarning, stacklevel=2)
-        part = Path(tempfile.mkdtemp(prefix=f".zoo-{_machine()}-{os.getpid()}-", suffix=".part", dir=parent))
+        part = Path(tempfile.mkdtemp(prefix=f".zoo-{machine_id()}-{os.getpid()}-", suffix=".part", dir=parent))
     try:
         yield part
     finally:
@@ -107,15 +107,23 @@ def is_abandoned(path: Path) -> bool:
     """Whether a temporary folder is of a process that has ended; of another machine's: whether it is a day old."""
     found = _TEMPORARY.fullmatch(path.name)
     try:
-        if found and found[1] == _machine() and os.name == "posix":
-            os.kill(int(found[2]), 0)
-            return False
+        if found and found[1] == machine_id() and os.name == "posix":
+            return not is_running(int(found[2]))
         return bool(found) and time.time() - max(one.lstat().st_mtime for one in (path, *path.glob("*"))) > DAY
+    except OSError:
+        return False
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this machine is there, whoever's it is."""
+    try:
+        os.kill(pid, 0)
     except OSError as error:
-        return isinstance(error, ProcessLookupError)
+        return not isinstance(error, ProcessLookupError)
+    return True
 
 
-def _machine() -> str:
+def machine_id() -> str:
     """This machine, and this container of it: where a number means one process. 8 hex digits."""
     import platform
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import IntegrityError
-from zoo.files import set_default_mode, sha256_of, sync_folder, temporary_folder
+from zoo.files import sha256_of, sync_folder, temporary_folder
 from zoo.hub.client import (
     ConnectionDroppedError,
     client_utils,
@@ -171,7 +171,6 @@ def _download_blob(file: RemoteFile, places: _CachePaths, progress: Progress) ->
                 raise disk_full_error(file.where, file.size - have)
             _Download(file, part, progress).run()
             if _has_size(part, file) and read_digest(part, file.etag) in (file.etag, None):
-                set_default_mode(part)
                 part.replace(places.blob)
                 sync_folder(places.blob.parent)
                 return

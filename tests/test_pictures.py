@@ -144,6 +144,14 @@ def test_a_sheet_grows_by_a_row_a_query() -> None:
     assert three.height > 2 * one.height
 
 
+def test_a_picture_that_is_missing_is_said_to_be_in_its_frame() -> None:
+    blank = np.full((8, 8, 3), 200, dtype=np.uint8)
+    frame = (24, 24, 208, 208)
+    missing, there = (np.asarray(draw_sheet([one], ["copepod"]).crop(frame)) for one in (None, blank))
+    assert (missing[80:104, 40:140].min(axis=2) < 150).any()
+    assert (missing != there).any()
+
+
 def test_long_captions_stay_inside_the_sheet() -> None:
     image = draw_sheet(PICTURES[:1], ["a caption that is far longer than its picture is wide 0.93"])
     assert image.width == 232

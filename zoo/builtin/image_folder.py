@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from zoo.builtin.label_table import LabelledFile, read_label_table
 from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
-from zoo.data import find_images, is_image, read_image
+from zoo.data import LeftOut, find_images, is_image, read_image
 from zoo.errors import FileError
 from zoo.progress import Progress, silent
 
@@ -87,13 +87,14 @@ def _read_folders(root: Path, progress: Progress) -> tuple[list[LabelledFile], s
         ]
     else:
         places = [(None, folder) for folder in folders]
-    files = []
+    files, left_out = [], LeftOut()
     for done, (split, folder) in enumerate(places, start=1):
         files += [
             LabelledFile(path=path.relative_to(root).as_posix(), label=folder.name, split=split)
-            for path in find_images(folder)
+            for path in find_images(folder, left_out=left_out)
         ]
         progress("listing pictures", done, len(places))
+    left_out.warn()
     if not files:
         raise _no_classes(root)
     return files, {folder.name for _, folder in places}

@@ -14,7 +14,7 @@ from .decoded import (
     map_in_order as map_in_order,
     remove_decoded as remove_decoded,
 )
-from .image_files import find_images as find_images, is_image as is_image
+from .image_files import LeftOut as LeftOut, find_images as find_images, is_image as is_image
 from .image_sources import (
     DatasetImages as DatasetImages,
     ImageFiles as ImageFiles,

@@ -66,7 +66,7 @@ def fingerprint(dataset: Dataset, root: Path, *, name: str, version: str, option
             folders.sort()
             for file in sorted(files):
                 path = Path(folder, file)
-                status = path.stat()
+                status = path.stat() if path.exists() else path.lstat()  # a link to nothing is no fault
                 digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
@@ -189,7 +189,7 @@ def _decode_samples(dataset: Dataset, size: int) -> Iterator[tuple[Sample | None
     yield from map_in_order(one, range(len(dataset)))
 
 
-def map_in_order(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
+def map_in_order(work: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:
     """`map` over threads, in order, never more than `AHEAD` results waiting."""
     with ThreadPoolExecutor(DECODERS) as pool:
         yield from in_order(pool, work, items, ahead=AHEAD)

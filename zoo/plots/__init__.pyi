@@ -22,5 +22,5 @@ from .style import (
     as_image as as_image,
     fit_text as fit_text,
     font as font,
-    text_width as text_width,
+    wrap_text as wrap_text,
 )

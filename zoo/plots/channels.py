@@ -17,7 +17,7 @@ ROW = 12  # between rows
 MARGIN = 28
 TILE_GAP = 28  # between a visualisation and its patches
 TITLE, TEXT = 26, 18  # heights of letters
-BOLD = 1.2  # how much wider bold letters are, at most
+WIDEST_LABEL, WIDEST_TITLE = 260, 1100  # pixels; longer ones are cut
 SHARP_FROM = 6  # times: what is enlarged more keeps its square pixels
 
 MAP_COLOURS = ("#10212b", "#14505f", "#1f8a83", "#8cc79a", "#f6f1d3")  # from the least to the greatest value
@@ -60,10 +60,11 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
         raise UsageError(
             f"A sheet of {len(rows)} channels without visualisations and patches cannot be drawn.", "Give one of them."
         )
-    wide = round(max(text_width(row.label, TEXT) for row in rows)) + 16
+    labels = [fit_text(row.label, TEXT, WIDEST_LABEL) for row in rows]
+    wide = round(max(text_width(label, TEXT) for label in labels)) + 16
     left = MARGIN + wide
     first = left + (TILE + (TILE_GAP if most else 0) if visualisations else 0)
-    right = max(first + max(most * (TILE + GAP) - GAP, 0), round(left + text_width(title, TITLE, bold=True) - wide))
+    right = max(first + max(most * (TILE + GAP) - GAP, 0), MARGIN + _title_width(title))
     top = MARGIN + TITLE + 14 + (TEXT + 12 if note else 0) + TEXT + 12
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * (TILE + ROW) - ROW + MARGIN), PAPER)
     pen = draw_heading(sheet, title, note)
@@ -73,7 +74,7 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
         pen.text((first, top - TEXT - 10), "strongest patches", fill=MUTED, font=font(TEXT))
     for number, row in enumerate(rows):
         down = top + number * (TILE + ROW)
-        pen.text((MARGIN, down + TILE // 2), row.label, fill=INK, font=font(TEXT), anchor="lm")
+        pen.text((MARGIN, down + TILE // 2), labels[number], fill=INK, font=font(TEXT), anchor="lm")
         if row.visualisation is not None:
             _paste_tile(sheet, row.visualisation, (left, down))
         for place, patch in enumerate(row.patches):
@@ -99,20 +100,23 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     if not rows or any(len(row.maps) != len(row.captions) or not row.maps for row in rows):
         raise UsageError("Maps of a picture need at least one layer, and for every map a caption.", "Give both.")
     side, line = round(1.3 * TILE), TEXT + 10
-    words = max(text_width(text, size) for row in rows for text, size in ((row.label, TEXT), (row.note, TEXT - 3)))
+    labels = [fit_text(row.label, TEXT, WIDEST_LABEL, bold=True) for row in rows]
+    words = max(
+        *(text_width(one, TEXT, bold=True) for one in labels), *(text_width(row.note, TEXT - 3) for row in rows)
+    )
     left = MARGIN + side + TILE_GAP
     across = left + round(words) + 20
     most = max(len(row.maps) for row in rows)
     top = MARGIN + TITLE + 14 + (TEXT + 12 if note else 0) + 6
     step = side + line + ROW
-    right = max(across + most * (side + GAP) - GAP, MARGIN + round(text_width(title, TITLE, bold=True)))
+    right = max(across + most * (side + GAP) - GAP, MARGIN + _title_width(title))
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * step - ROW + MARGIN - 8), PAPER)
     pen = draw_heading(sheet, title, note)
     _paste_tile(sheet, picture, (MARGIN, top), side=side)
     pen.text((MARGIN, top + side + 6), "the picture", fill=MUTED, font=font(TEXT - 2))
     for number, row in enumerate(rows):
         down = top + number * step
-        pen.text((left, down + side // 2 - 4), row.label, fill=INK, font=font(TEXT, bold=True), anchor="ls")
+        pen.text((left, down + side // 2 - 4), labels[number], fill=INK, font=font(TEXT, bold=True), anchor="ls")
         pen.text((left, down + side // 2 + 6), row.note, fill=MUTED, font=font(TEXT - 3), anchor="lt")
         for place, (values, caption) in enumerate(zip(row.maps, row.captions, strict=True)):
             corner = (across + place * (side + GAP), down)
@@ -133,11 +137,15 @@ def colour_map(values: np.ndarray) -> np.ndarray:
     return np.rint(255 * colours[..., :3]).astype(np.uint8)
 
 
+def _title_width(title: str) -> int:
+    return round(min(WIDEST_TITLE, text_width(title, TITLE, bold=True)))
+
+
 def draw_heading(sheet: Image.Image, title: str, note: str) -> ImageDraw.ImageDraw:
     """Write a sheet's title and the line below it, shortened to the sheet; gives the pen to go on with."""
     pen = ImageDraw.Draw(sheet)
     room = sheet.width - 2 * MARGIN
-    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room / BOLD), fill=INK, font=font(TITLE, bold=True))
+    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room, bold=True), fill=INK, font=font(TITLE, bold=True))
     if note:
         pen.text((MARGIN, MARGIN + TITLE + 14), fit_text(note, TEXT, room), fill=MUTED, font=font(TEXT))
     return pen

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, INK, MUTED, PAPER, RULE, WARM, ImageLike, as_image, fit_text, font, text_width
+from zoo.plots.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    WARM,
+    ImageLike,
+    as_image,
+    drawable,
+    fit_text,
+    font,
+    text_width,
+)
 
 SIDE = 184  # pixels of a picture's place
 GAP = 20
@@ -108,15 +121,9 @@ def draw_neighbours(
 
 
 def _wrap_caption(caption: str) -> list[str]:
-    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit.
-
-    Names of files may hold line breaks and control characters, which no line of text can be drawn with.
-    """
-    caption = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in caption)
-    if not caption:
-        return []
+    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit."""
     if text_width(caption, TEXT) <= SIDE:
-        return [caption]
+        return [drawable(caption)] if caption else []
     head, _, tail = caption.rpartition(" ")
     return [fit_text(part, TEXT, SIDE) for part in (head, tail) if part]
 

@@ -109,7 +109,7 @@ def _draw_panel(
 ) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    room = WIDTH / len(axes.get_figure().axes) - 110  # pixels
+    room = WIDTH / len(axes.figure.axes) - 110  # pixels
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=22)
     for line in lines:
         if line.points:

@@ -431,7 +431,7 @@ PLOTS = {
         BANK[:0], BANK[:0], captions=[], title=name,
     ),
     "channels": lambda name: draw_channels(
-        [ChannelRow(label=name, visualisation=TILE, patches=(TILE,) * 2)], title=name, note=name
+        [ChannelRow(label="channel 17", visualisation=TILE, patches=(TILE,) * 2)], title=name, note=name
     ),
     "maps": lambda name: draw_maps(TILE, [MapRow(label=name, note="8", maps=MAPS, captions=(name,) * 3)], title=name),
     "sheet": lambda name: draw_sheet([TILE, None], [name, f"{name} 0.93"]),

@@ -311,10 +311,10 @@ def test_pictures_that_are_gone_leave_an_empty_frame(command, embedded, photos):
 def test_a_sheet_of_which_no_picture_is_there_is_not_drawn(command, embedded, photos):
     shutil.rmtree(photos)
     answer = command("similar", "photos/disc/twin.png", "--in", "photos.parquet", "-k", 3, "--sheet", "sheet.png")
-    assert "twin.png: there is no such file, nor can any of the 4 pictures of the sheet be read." in answer.fault
+    assert "None of the 4 pictures of the sheet can be read. The first: " in answer.fault
     assert not Path("sheet.png").exists()
     words = ("similar", "--duplicates", "photos.parquet", "--threshold", 0.9999, "--sheet", "sheet.png")
-    assert "nor can any of the 2 pictures of the sheet be read" in command(*words).fault
+    assert "None of the 2 pictures of the sheet can be read" in command(*words).fault
 
 
 def test_duplicates_are_told_in_groups(command, embedded):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import PATH, output_options, print_json, print_table, progress_bars, say, source_options
-from zoo.errors import FileError, UsageError
+from zoo.errors import FileError, UsageError, ZooError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -170,7 +170,7 @@ def _open_all(named: Sequence[tuple[str, Path | None]]) -> list[Image | None]:
     """Pictures as they lie on the disk, here or beside the file of embeddings; None, and a line, where there is none.
 
     Raises:
-        FileError: not one of them can be read.
+        ZooError: not one of them can be read.
     """
     from PIL.Image import fromarray
 
@@ -187,12 +187,8 @@ def _open_all(named: Sequence[tuple[str, Path | None]]) -> list[Image | None]:
             images.append(None)
             faults.append(error)
     if len(faults) == len(named):
-        raise FileError(
-            faults[0].path,
-            f"{faults[0].problem.removeprefix(f'{faults[0].path}: ').rstrip('.')}, nor can any of the {len(named)} "
-            "pictures of the sheet be read",
-            "Run it in the folder where the pictures were embedded, or leave the sheet out.",
-        )
+        problem = f"None of the {len(named)} pictures of the sheet can be read. The first: {faults[0].problem}"
+        raise ZooError(problem, "Run it in the folder where they were embedded, or leave the sheet out.")
     if faults:
         say(f"{len(faults)} of the {len(named)} pictures of the sheet are missing. The first: {faults[0].problem}")
     return images

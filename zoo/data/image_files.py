@@ -13,8 +13,6 @@ from pathlib import Path
 from zoo.errors import FileError, ZooWarning
 
 MAGIC = frozenset("*?[")  # what makes a name a pattern
-LINKS = "link(s) to a folder or to nothing"
-NAMED = 4  # kinds of left out files that are named
 
 
 def _suffixes(names: str) -> frozenset[str]:
@@ -26,9 +24,7 @@ HEIC = _suffixes("heic heif hif")  # read where pillow-heif is installed
 RAW = _suffixes(
     "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq k25 kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
 )
-VIDEO = _suffixes("3gp avi flv m4v mkv mov mp4 mpeg mpg mts ogv webm wmv")
-# Labels, notes and vectors, which nobody takes for pictures.
-BESIDE = _suffixes(
+BESIDE = _suffixes(  # labels, notes and vectors, which nobody takes for pictures
     "aae cfg csv db doc docx htm html ini ipynb json jsonl lnk log mat md npy npz ods parquet pdf pt pth py rst "
     "safetensors sh sha256 toml tsv txt url xls xlsx xml xmp yaml yml"
 )
@@ -45,45 +41,34 @@ def reads_heic() -> bool:
     return find_spec("pillow_heif") is not None
 
 
-def remedy_for(kinds: Iterable[str]) -> str:
-    """How pictures come of files that are not read. `kinds`: their suffixes."""
-    kinds = {kind.lower() for kind in kinds}
-    remedies = {
-        "For HEIC run `pip install 'filterzoo[heic]'`.": HEIC,
-        "Take single pictures from videos, such as by `ffmpeg -i VIDEO FRAME-%05d.jpg`.": VIDEO,
-        "Name what links point to.": {LINKS},
-    }
-    fitting = [said for said, suffixes in remedies.items() if kinds & suffixes]
-    if kinds - HEIC - VIDEO - {LINKS}:
-        fitting.append("Save what is a picture as JPEG, PNG or TIFF.")
-    return " ".join(fitting)
+def remedy_for(suffixes: Iterable[str]) -> str:
+    """How files that end so become pictures that are read."""
+    install, save = "For HEIC run `pip install 'filterzoo[heic]'`.", "Save pictures as JPEG, PNG or TIFF."
+    return " ".join(dict.fromkeys(install if suffix.lower() in HEIC else save for suffix in suffixes))
 
 
 class LeftOut:
-    """What lies between the pictures and is not read, by kind; labels, notes and hidden files are not counted."""
+    """What lies between the pictures and is not read, by suffix; labels, notes and hidden files are not counted."""
 
     def __init__(self) -> None:
-        self.kinds, self.first = Counter[str](), ""
+        self.suffixes, self.first = Counter[str](), ""
 
-    def add(self, path: str, kind: str | None = None) -> None:
-        """Count a file; its suffix by default says its kind."""
-        kind = _suffix(path) or "without a suffix" if kind is None else kind
-        if kind not in BESIDE:
-            self.kinds[kind] += 1
+    def add(self, path: str) -> None:
+        """Count a file."""
+        if (suffix := _suffix(path)) not in BESIDE:
+            self.suffixes[suffix] += 1
             self.first = self.first or path
 
     def __str__(self) -> str:
-        """`4 .cr2 and 2 .mov, e.g. photos/a/IMG_1.CR2`."""
-        parts = [f"{count} {kind}" for kind, count in self.kinds.most_common(NAMED)]
-        if rest := self.kinds.total() - sum(count for _, count in self.kinds.most_common(NAMED)):
-            parts.append(f"{rest} others")
-        return f"{' and '.join(filter(None, (', '.join(parts[:-1]), parts[-1])))}, e.g. {self.first}"
+        """`4 .cr2, 2 .mov, e.g. photos/a/IMG_1.CR2`."""
+        counts = [f"{count} {suffix or 'without a suffix'}" for suffix, count in self.suffixes.most_common()]
+        return f"{', '.join(counts)}, e.g. {self.first}"
 
     def warn(self) -> None:
         """One `ZooWarning`, where there is anything."""
-        if total := self.kinds.total():
+        if total := self.suffixes.total():
             many = "1 file was" if total == 1 else f"{total} files were"
-            warnings.warn(f"{many} left out: {self}. {remedy_for(self.kinds)}", ZooWarning, stacklevel=3)
+            warnings.warn(f"{many} left out: {self}. {remedy_for(self.suffixes)}", ZooWarning, stacklevel=3)
 
 
 def find_images(folder: Path | str, *, left_out: LeftOut | None = None) -> Iterator[Path]:
@@ -103,7 +88,7 @@ def find_images(folder: Path | str, *, left_out: LeftOut | None = None) -> Itera
 
 def walk(folder: str, left_out: LeftOut) -> Iterator[str]:
     """As `find_images`, as text; the names of one folder are in memory at a time."""
-    for name, is_folder in _entries(folder, left_out):
+    for name, is_folder in _entries(folder):
         path = os.path.join(folder, name)  # noqa: PTH118
         if is_folder:
             yield from walk(path, left_out)
@@ -130,7 +115,7 @@ def expand(pattern: Path, left_out: LeftOut) -> Iterator[str]:
 def _matching(
     folder: str, names: tuple[str, ...], parts: tuple[str, ...], left_out: LeftOut, *, any_file: bool
 ) -> Iterator[str]:
-    for name, is_folder in _entries(folder, left_out):
+    for name, is_folder in _entries(folder):
         path, here = os.path.join(folder, name) if folder != "." else name, (*names, name)  # noqa: PTH118
         if _fits(here, parts):
             if is_folder:
@@ -151,21 +136,20 @@ def _fits(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     return bool(names) and fnmatch.fnmatchcase(names[0], parts[0]) and _fits(names[1:], parts[1:])
 
 
-def _entries(folder: str, left_out: LeftOut) -> list[tuple[str, bool]]:
-    """The names in a folder, sorted, and whether each is a folder; hidden ones and links to folders are left out."""
-    names = []
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    """The names in a folder, sorted, and whether each is a folder that is walked; hidden ones are left out."""
     try:
         with os.scandir(folder) as found:
-            for entry in found:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
-                if (is_folder := entry.is_dir(follow_symlinks=False)) or entry.is_file():
-                    names.append((entry.name, is_folder))
-                elif entry.is_symlink():
-                    left_out.add(entry.path, LINKS)
+            return sorted(
+                (entry.name, is_folder)
+                for entry in found
+                if not entry.name.startswith(".") and entry.name != "__MACOSX"
+                if (is_folder := entry.is_dir(follow_symlinks=False)) or entry.is_file() or entry.is_symlink()
+            )
     except OSError as error:
-        raise FileError(folder, f"it cannot be listed ({error.strerror or error})", "Check its permissions.") from error
-    return sorted(names)
+        raise FileError(
+            folder, f"it cannot be listed ({error.strerror or error})", "Check the path and its permissions."
+        ) from error
 
 
 def _suffix(name: str) -> str:

@@ -53,9 +53,7 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
             large = opened.width * opened.height > LARGE
             with _one_large if large else contextlib.nullcontext():
                 if large and opened.format == "TIFF":  # which else asks Pillow for memory, within its limit
-                    opened.im = Image.core.new(  # type: ignore[attr-defined]
-                        opened.mode, getattr(opened, "_tile_size", opened.size)
-                    )
+                    opened.im = Image.new(opened.mode, getattr(opened, "_tile_size", opened.size)).im
                 opened.load()
                 factor = min(opened.size) // smallest if large and smallest else 1
                 return torch.from_numpy(_as_rgb(_upright(opened), factor=max(1, factor))).permute(2, 0, 1)
@@ -95,11 +93,8 @@ def _check_size(path: Path, width: int, height: int) -> None:
     if not given.isdecimal():
         raise UsageError(f"ZOO_MAX_PIXELS={given} is no number of pixels.", f"Set it to {MOST_PIXELS}, or to nothing.")
     if width * height > int(given):
-        raise FileError(
-            path,
-            f"{width} x {height} pixels are more than the {int(given):,} that are allowed",
-            f"Make it smaller, or set the environment variable ZOO_MAX_PIXELS={width * height}.",
-        )
+        problem = f"{width} x {height} pixels are more than the {int(given):,} that are allowed"
+        raise FileError(path, problem, f"Make it smaller, or set ZOO_MAX_PIXELS={width * height} in the environment.")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -112,10 +107,9 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _as_rgb(picture: Image.Image, *, factor: int) -> np.ndarray:
     """uint8 (H / factor, W / factor, 3), a writable copy, made of one strip after another."""
     rows = max(1, STRIP // (picture.width * factor)) * factor
-    white = 0.0
-    if picture.mode in GREY_DEPTHS:
-        highest = max(float(_deep(strip).max(initial=0)) for strip in _strips(picture, rows))
-        white = _white(highest, picture.mode)
+    is_deep = picture.mode in GREY_DEPTHS
+    highest = max(float(_deep(strip).max(initial=0)) for strip in _strips(picture, rows)) if is_deep else 255.0
+    white = _white(highest, picture.mode)
     pixels = np.empty((-(-picture.height // factor), -(-picture.width // factor), 3), dtype=np.uint8)
     for number, strip in enumerate(_strips(picture, rows)):
         top = number * rows // factor

@@ -139,8 +139,8 @@ class Listing:
 
 
 def _no_pictures(where: Path | str, problem: str, left_out: LeftOut) -> FileError:
-    if left_out.kinds:
-        return FileError(where, f"{problem} that can be read, only {left_out}", remedy_for(left_out.kinds))
+    if left_out.suffixes:
+        return FileError(where, f"{problem} that can be read, only {left_out}", remedy_for(left_out.suffixes))
     return FileError(where, problem, "Name a folder of JPEG or PNG files, or a pattern in quotes.")
 
 

@@ -60,11 +60,11 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
         raise UsageError(
             f"A sheet of {len(rows)} channels without visualisations and patches cannot be drawn.", "Give one of them."
         )
-    labels = [fit_text(row.label, TEXT, WIDEST_LABEL) for row in rows]
-    wide = round(max(text_width(label, TEXT) for label in labels)) + 16
+    title = fit_text(title, TITLE, WIDEST_TITLE, bold=True)
+    wide = round(max(text_width(row.label, TEXT) for row in rows)) + 16
     left = MARGIN + wide
     first = left + (TILE + (TILE_GAP if most else 0) if visualisations else 0)
-    right = max(first + max(most * (TILE + GAP) - GAP, 0), MARGIN + _title_width(title))
+    right = max(first + max(most * (TILE + GAP) - GAP, 0), MARGIN + round(text_width(title, TITLE, bold=True)))
     top = MARGIN + TITLE + 14 + (TEXT + 12 if note else 0) + TEXT + 12
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * (TILE + ROW) - ROW + MARGIN), PAPER)
     pen = draw_heading(sheet, title, note)
@@ -74,7 +74,7 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
         pen.text((first, top - TEXT - 10), "strongest patches", fill=MUTED, font=font(TEXT))
     for number, row in enumerate(rows):
         down = top + number * (TILE + ROW)
-        pen.text((MARGIN, down + TILE // 2), labels[number], fill=INK, font=font(TEXT), anchor="lm")
+        pen.text((MARGIN, down + TILE // 2), row.label, fill=INK, font=font(TEXT), anchor="lm")
         if row.visualisation is not None:
             _paste_tile(sheet, row.visualisation, (left, down))
         for place, patch in enumerate(row.patches):
@@ -100,6 +100,7 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     if not rows or any(len(row.maps) != len(row.captions) or not row.maps for row in rows):
         raise UsageError("Maps of a picture need at least one layer, and for every map a caption.", "Give both.")
     side, line = round(1.3 * TILE), TEXT + 10
+    title = fit_text(title, TITLE, WIDEST_TITLE, bold=True)
     labels = [fit_text(row.label, TEXT, WIDEST_LABEL, bold=True) for row in rows]
     words = max(
         *(text_width(one, TEXT, bold=True) for one in labels), *(text_width(row.note, TEXT - 3) for row in rows)
@@ -109,7 +110,7 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     most = max(len(row.maps) for row in rows)
     top = MARGIN + TITLE + 14 + (TEXT + 12 if note else 0) + 6
     step = side + line + ROW
-    right = max(across + most * (side + GAP) - GAP, MARGIN + _title_width(title))
+    right = max(across + most * (side + GAP) - GAP, MARGIN + round(text_width(title, TITLE, bold=True)))
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * step - ROW + MARGIN - 8), PAPER)
     pen = draw_heading(sheet, title, note)
     _paste_tile(sheet, picture, (MARGIN, top), side=side)
@@ -135,10 +136,6 @@ def colour_map(values: np.ndarray) -> np.ndarray:
     level = (finite - finite.min()) / reach if reach > 0 else np.zeros_like(finite)
     colours = LinearSegmentedColormap.from_list("maps", MAP_COLOURS)(level)
     return np.rint(255 * colours[..., :3]).astype(np.uint8)
-
-
-def _title_width(title: str) -> int:
-    return round(min(WIDEST_TITLE, text_width(title, TITLE, bold=True)))
 
 
 def draw_heading(sheet: Image.Image, title: str, note: str) -> ImageDraw.ImageDraw:

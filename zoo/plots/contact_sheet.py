@@ -7,20 +7,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from zoo.errors import UsageError
-from zoo.plots.style import (
-    ACCENT,
-    INK,
-    MUTED,
-    PAPER,
-    RULE,
-    WARM,
-    ImageLike,
-    as_image,
-    drawable,
-    fit_text,
-    font,
-    text_width,
-)
+from zoo.plots.style import ACCENT, INK, MUTED, PAPER, RULE, WARM, ImageLike, as_image, fit_text, font, text_width
 
 SIDE = 184  # pixels of a picture's place
 GAP = 20
@@ -123,7 +110,7 @@ def draw_neighbours(
 def _wrap_caption(caption: str) -> list[str]:
     """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit."""
     if text_width(caption, TEXT) <= SIDE:
-        return [drawable(caption)] if caption else []
+        return [fit_text(caption, TEXT, SIDE)] if caption else []
     head, _, tail = caption.rpartition(" ")
     return [fit_text(part, TEXT, SIDE) for part in (head, tail) if part]
 
@@ -134,13 +121,7 @@ def _row_height(lines: Sequence[Sequence[str]]) -> int:
 
 
 def _draw_tile(
-    sheet: Image.Image,
-    picture: ImageLike | None,
-    corner: tuple[int, int],
-    *,
-    frame: str,
-    lines: Sequence[str],
-    colour: str,
+    sheet: Image.Image, picture: ImageLike | None, corner: tuple[int, int], *, frame: str, lines: list[str], colour: str
 ) -> None:
     """Put one picture, whole and in its proportions, into its framed square, and its caption under it."""
     draw = ImageDraw.Draw(sheet)

@@ -114,14 +114,8 @@ def _draw_panel(
     for line in lines:
         if line.points:
             across, up = zip(*line.points, strict=True)
-            axes.plot(
-                across,
-                up,
-                color=line.colour,
-                linewidth=1.8,
-                label=fit_text(line.title, 18, 0.5 * room),
-                solid_capstyle="round",
-            )
+            label = fit_text(line.title, 18, 0.5 * room)
+            axes.plot(across, up, color=line.colour, linewidth=1.8, label=label, solid_capstyle="round")
             if len(across) == 1:
                 axes.plot(across, up, "o", color=line.colour, markersize=4, clip_on=False)
     values = [value for line in lines for _, value in line.points]
@@ -132,9 +126,8 @@ def _draw_panel(
     if title not in (LOSS_TITLE, COSINE_TITLE):
         for line in lines:
             _mark_best(axes, line, best)
-    for number, (start, name) in enumerate(starts):
+    for (start, name), (end, _) in zip(starts, [*starts[1:], (last, "")], strict=True):
         if len(starts) > 1:
-            end = starts[number + 1][0] if number + 1 < len(starts) else last
             name = fit_text(name, 17, 0.9 * room * (end - start) / max(last, 1) - 10)
             axes.axvline(start, color=RULE, linewidth=1, zorder=0)
             write_at(axes, name, (start, 1), (3, 4), size=8, color=MUTED, xycoords=("data", "axes fraction"))

@@ -8,19 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import (
-    ACCENT,
-    INK,
-    MUTED,
-    PAPER,
-    WARM,
-    fit_text,
-    in_points,
-    new_figure,
-    render_figure,
-    style_axes,
-    write_at,
-)
+from zoo.plots.style import ACCENT, INK, MUTED, PAPER, WARM, fit_text, new_figure, render_figure, style_axes, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +16,7 @@ if TYPE_CHECKING:
     from zoo.evaluation import CandidateScore, Probe
 
 CUT_WIDTH, LEGEND_WIDTH = 190, 210  # pixels of a cut, and of a name in the legend
-TITLE, TEXT = 25, 18  # pixels, the heights of letters
+TITLE, TEXT = 25, 18  # pixels: letters of 12 and 8.5 points
 CUT_STYLE: dict[str, Any] = {"linewidth": 1.6, "elinewidth": 1.3, "capsize": 4, "zorder": 3}
 CUT_STYLE |= {"marker": "o", "markersize": 6, "markerfacecolor": PAPER, "markeredgewidth": 1.6}
 
@@ -95,10 +83,8 @@ def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
 
     room = (width - 200 - LEGEND_WIDTH) / len(probe.cuts) - 24
     costs = [
-        "\n".join(
-            [fit_text(one.title, TEXT, room)]
-            + ([f"{one.cut.gflop:.3g} GFLOP", f"{one.cut.megabytes:.3g} MB"] if one.cut else [])
-        )
+        fit_text(one.title, TEXT, room)
+        + (f"\n{one.cut.gflop:.3g} GFLOP\n{one.cut.megabytes:.3g} MB" if one.cut else "")
         for one in probe.cuts
     ]
     axes.set_xticks(range(len(costs)), costs, fontsize=8.5, color=INK, linespacing=1.5)
@@ -110,7 +96,7 @@ def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
     what = "mean accuracy of k-NN and LDA" if probe.measure == "accuracy" else "R² of ridge regression"
     filters, dataset = (fit_text(one, TITLE, (width - 480) / 2, bold=True) for one in (probe.filters, probe.dataset))
     title = f"Where to cut {filters} for {dataset}"
-    axes.set_title(title, loc="left", fontsize=in_points(TITLE), color=INK, fontweight="bold", pad=40)
+    axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold", pad=40)
     said = f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"
     write_at(axes, said, (0, 1), (0, 10), size=8.5, color=MUTED, xycoords="axes fraction", linespacing=1.4)
     style_axes(axes, 8.5)

@@ -41,11 +41,6 @@ def font(pixels: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", name)), pixels)
 
 
-def in_points(pixels: float) -> float:
-    """The size of letters so many pixels high, as matplotlib takes it."""
-    return pixels * 72 / DPI
-
-
 @cache
 def _glyphs() -> frozenset[int]:
     from matplotlib.ft2font import FT2Font

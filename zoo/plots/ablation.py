@@ -157,12 +157,8 @@ def _label(axes: Axes, text: str, across: float, up: float, *, colour: str, besi
 
 
 def _style_axes(axes: Axes, variants: int, *, unit: str) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     axes.set_xlim(-0.45, variants - 0.45)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}{unit}"))
-    style_axes(axes, SMALL)
+    style_axes(axes, SMALL, unit=unit)
     axes.tick_params(axis="x", pad=6)
     axes.spines["bottom"].set_visible(False)
 

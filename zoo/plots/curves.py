@@ -107,8 +107,6 @@ def _known_points(epochs: Sequence[int], values: Sequence[float | None]) -> tupl
 def _draw_panel(
     axes: Axes, title: str, lines: Sequence[_Line], starts: Sequence[tuple[int, str]], *, last: int, best: int | None
 ) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     room = WIDTH / len(axes.figure.axes) - 110  # pixels
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=22)
     for line in lines:
@@ -119,11 +117,10 @@ def _draw_panel(
             if len(across) == 1:
                 axes.plot(across, up, "o", color=line.colour, markersize=4, clip_on=False)
     values = [value for line in lines for _, value in line.points]
-    if values and title not in (LOSS_TITLE, COSINE_TITLE) and min(values) >= 0 and max(values) <= 1:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     axes.set_xlim(0, max(last, 1))
     axes.margins(y=0.12)
-    if title not in (LOSS_TITLE, COSINE_TITLE):
+    is_metric = title not in (LOSS_TITLE, COSINE_TITLE)
+    if is_metric:
         for line in lines:
             _mark_best(axes, line, best)
     for (start, name), (end, _) in zip(starts, [*starts[1:], (last, "")], strict=True):
@@ -131,10 +128,9 @@ def _draw_panel(
             name = fit_text(name, 17, 0.9 * room * (end - start) / max(last, 1) - 10)
             axes.axvline(start, color=RULE, linewidth=1, zorder=0)
             write_at(axes, name, (start, 1), (3, 4), size=8, color=MUTED, xycoords=("data", "axes fraction"))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.locator_params(axis="x", integer=True, nbins=8)
     axes.set_xlabel("epoch", fontsize=9, color=MUTED)
-    style_axes(axes, 8.5)
+    style_axes(axes, 8.5, share=is_metric and bool(values) and min(values) >= 0 and max(values) <= 1)
     axes.tick_params(axis="x", labelsize=8.5, colors=MUTED)
     if values:
         axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.2)

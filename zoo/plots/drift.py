@@ -143,9 +143,8 @@ def _draw_bars(
     every = -(-len(names) // MOST_LABELS)
     short = [fit_text(name, 17, 170) for name in names[::every]]
     axes.set_xticks(places[::every], short, fontsize=8, color=MUTED, rotation=45, ha="right")
-    style_axes(axes, 8)
+    style_axes(axes, 8, unit=unit)
     axes.margins(x=0.02, y=0.16)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}{unit}")
     if len(names) <= 14:
         for place, value in enumerate(values):
             text = f"{value:.2g}%" if unit and value < 10 else f"{value:.0f}%" if unit else f"{value:.2f}"

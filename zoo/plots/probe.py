@@ -79,8 +79,6 @@ def _mark_recommended(axes: Axes, probe: Probe, place: int) -> None:
 
 
 def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     room = (width - 200 - LEGEND_WIDTH) / len(probe.cuts) - 24
     costs = [
         fit_text(one.title, TEXT, room)
@@ -90,16 +88,13 @@ def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
     axes.set_xticks(range(len(costs)), costs, fontsize=8.5, color=INK, linespacing=1.5)
     axes.set_xlim(-0.5, len(costs) - 0.5)
     axes.margins(y=0.16)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    if probe.measure == "accuracy":
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     what = "mean accuracy of k-NN and LDA" if probe.measure == "accuracy" else "R² of ridge regression"
     filters, dataset = (fit_text(one, TITLE, (width - 480) / 2, bold=True) for one in (probe.filters, probe.dataset))
     title = f"Where to cut {filters} for {dataset}"
     axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold", pad=40)
     said = f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"
     write_at(axes, said, (0, 1), (0, 10), size=8.5, color=MUTED, xycoords="axes fraction", linespacing=1.4)
-    style_axes(axes, 8.5)
+    style_axes(axes, 8.5, share=probe.measure == "accuracy")
     axes.tick_params(axis="x", pad=8)
     axes.legend(
         frameon=False, fontsize=8.5, labelcolor=INK, handlelength=2.2, loc="center left", bbox_to_anchor=(1.0, 0.5)

@@ -88,8 +88,15 @@ def new_figure(width: float, height: float, **layout: Any) -> Figure:
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER, layout=engine)
 
 
-def style_axes(axes: Axes, size: float) -> None:
-    """Pale lines across and one below, no ticks; the numbers on the left are `size` points high."""
+def style_axes(axes: Axes, size: float, *, unit: str = "", share: bool = False) -> None:
+    """Pale lines across and one below, no ticks; some five numbers on the left, `size` points high.
+
+    Args:
+        unit: what stands behind the numbers.
+        share: they are in 0 to 1, and written in percent.
+    """
+    axes.locator_params(axis="y", nbins=6)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if share else f"{value:.4g}{unit}")
     axes.tick_params(axis="y", labelsize=size, colors=MUTED)
     axes.tick_params(length=0)
     axes.grid(axis="y", color=RULE, linewidth=0.7)

@@ -23,7 +23,7 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
-from zoo.data.image_files import expand, walk
+from zoo.data.image_files import LeftOut, expand, walk
 from zoo.data.image_sources import DatasetImages, ImageFiles
 from zoo.data.listing import Listing
 from zoo.embedding.parts import PartsFolder, PartWriter, write_part
@@ -77,7 +77,7 @@ def test_a_folder_is_walked_in_the_order_of_find_images(folder):
     (folder / ".hidden").mkdir()
     shutil.copy(folder / "bar" / "bar-000.png", folder / ".hidden" / "x.png")
     (folder / "notes.txt").write_text("no picture")
-    assert list(walk(str(folder))) == [str(path) for path in zoo.find_images(folder)]
+    assert list(walk(str(folder), LeftOut())) == [str(path) for path in zoo.find_images(folder)]
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_a_folder_is_walked_in_the_order_of_find_images(folder):
     [("*/*.png", 24), ("**/*.png", 24), ("**", 24), ("*", 24), ("disc/*-00[12].png", 2), ("?ing", 8), ("**/disc/*", 8)],
 )
 def test_a_pattern_lists_every_picture_once(folder, pattern, count):
-    found = list(expand(folder / pattern))
+    found = list(expand(folder / pattern, LeftOut()))
     assert len(found) == len(set(found)) == count
     assert found == sorted(found)
 
 
 def test_a_pattern_with_a_suffix_takes_files_of_that_suffix(folder):
     shutil.copy(folder / "bar" / "bar-000.png", folder / "one.dat")
-    assert list(expand(folder / "*.dat")) == [str(folder / "one.dat")]
-    assert str(folder / "one.dat") not in list(expand(folder / "*"))
+    assert list(expand(folder / "*.dat", LeftOut())) == [str(folder / "one.dat")]
+    assert str(folder / "one.dat") not in list(expand(folder / "*", LeftOut()))
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder, filters):
@@ -151,7 +151,7 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(FileError, match=r"cannot be listed \(Permission denied\)"):
-        list(walk(str(tmp_path)))
+        list(walk(str(tmp_path), LeftOut()))
 
 
 # ------------------------------------------------------------------------------------------------ labels

@@ -7,6 +7,7 @@ import io
 import re
 import subprocess
 import sys
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,13 +15,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 from zoo_quickstart.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
+from zoo_saliency.plot import HeatColumn, HeatRow, draw_saliency
 
+from zoo.contracts import Cut
 from zoo.errors import UsageError
+from zoo.evaluation.selection.candidates import CandidateScore
+from zoo.evaluation.selection.probing import Probe
+from zoo.plots.channels import ChannelRow, MapRow, draw_channels, draw_maps
 from zoo.plots.confusion import draw_confusion
 from zoo.plots.contact_sheet import draw_neighbours, draw_sheet
 from zoo.plots.curves import draw_curves
+from zoo.plots.drift import DriftBar, draw_drift
 from zoo.plots.grid import draw_filters
-from zoo.plots.style import ACCENT, INK, WARM, fit_text, text_width
+from zoo.plots.probe import draw_probe
+from zoo.plots.style import ACCENT, INK, RULE, WARM, fit_text, text_width
 
 
 def _border(image: Image.Image, pixels: int = 4) -> np.ndarray:
@@ -144,6 +152,14 @@ def test_a_sheet_grows_by_a_row_a_query() -> None:
     assert three.height > 2 * one.height
 
 
+def test_a_picture_that_is_missing_is_said_to_be_in_its_frame() -> None:
+    blank = np.full((8, 8, 3), 200, dtype=np.uint8)
+    frame = (24, 24, 208, 208)
+    missing, there = (np.asarray(draw_sheet([one], ["copepod"]).crop(frame)) for one in (None, blank))
+    assert (missing[80:104, 40:140].min(axis=2) < 150).any()
+    assert (missing != there).any()
+
+
 def test_long_captions_stay_inside_the_sheet() -> None:
     image = draw_sheet(PICTURES[:1], ["a caption that is far longer than its picture is wide 0.93"])
     assert image.width == 232
@@ -185,8 +201,9 @@ def test_neighbours_that_do_not_fit_their_captions_are_refused(
 
 def test_text_is_cut_with_an_ellipsis_to_the_room_it_has() -> None:
     cut = fit_text("hydromedusae solmaris", 20, 100)
-    assert cut.endswith("…")
+    assert cut == "hydr…ris"
     assert text_width(cut, 20) <= 100
+    assert fit_text("$", 20, 0) == "…"
     assert fit_text("short", 20, 100) == "short"
 
 
@@ -351,3 +368,99 @@ def test_a_row_that_is_shorter_than_the_header_is_refused(tmp_path: Path) -> Non
     table = PageTable(columns=("a", "b"), rows=(("1",),))
     with pytest.raises(UsageError, match=r"has not 2 cells\. Give one cell for each column\."):
         write_page(tmp_path / "report.html", PageContent(title="x", table=table))
+
+
+# --------------------------------------------------------------------------------------------- whatever a name is
+
+NAMES = {
+    "formula": "Calanus_$copepodite$_stage_V_\\frac{of}_a_very_long_name_from_the_Barents_Sea_2026",
+    "path": "/home/station/projects/2026/plankton/checkpoints/deep/in/the/tree/resnet50_imagenet_v2.safetensors",
+    "Cyrillic": "Веслоногие рачки Баренцева моря в планктонных пробах зимней экспедиции " * 2,
+    "Chinese": "浮游动物桡足类幼体北冰洋样本二〇二六年冬季航次" * 4,
+    "lines": "a\nb\tc\x07 " * 20,
+}
+
+
+def _probe(name: str, cuts: int) -> Probe:
+    titles = [f"{name}.{number}" for number in range(cuts)]
+    shared = {"logme": 0.0, "knn": 0.5, "lda": 0.5, "r2": None, "fetch_megabytes": 1.0}
+    scores = tuple(
+        CandidateScore(
+            title=title, kind="cut", score=0.5, low=0.4, high=0.6, **shared,
+            cut=Cut(name=title, node=title, channels=8, stride=4),
+        )
+        for title in titles
+    )  # fmt: skip
+    pixels = CandidateScore(title="raw pixels", kind="pixels", score=0.3, low=0.2, high=0.4, cut=None, **shared)
+    said = dict.fromkeys(("best", "why", "verdict", "train"), "")
+    return Probe(
+        dataset=name, target="label", measure="accuracy", pictures=200, classes=3, folds="5 folds", neighbours=5,
+        notes=(), seconds=1.0, filters=name, size=224, cuts=scores, baselines=(pixels,), recommended=titles[0], gaps=(),
+        **said,
+    )  # fmt: skip
+
+
+def _history(name: str, heads: int) -> list[dict[str, object]]:
+    figures = {f"{name} {head}": {"log_loss": 1.0 + head, "accuracy": 0.5} for head in range(heads)}
+    cosines = {"/".join(list(figures)[:2]): 0.1} if heads > 1 else {}
+    entry = {"train_loss": 1.0, "validation": figures, "best": True, "cosines": cosines}
+    return [{"stage": f"{stage} {name}", "epoch": n, **entry} for stage in ("heads", "all") for n in (1, 2)]
+
+
+def _confusion(name: str, classes: int) -> Image.Image:
+    return draw_confusion(np.eye(classes, dtype=np.int64), [f"{name} {n}" for n in range(classes)], title=name)
+
+
+BANK = np.random.default_rng(0).normal(size=(4, 3, 5, 5)).astype(np.float32)
+TILE = np.zeros((8, 8, 3), dtype=np.uint8)
+MAPS = (BANK[0, 0],) * 3
+PLOTS = {
+    "probe of one cut": lambda name: draw_probe(_probe(name, 1)),
+    "probe of five cuts": lambda name: draw_probe(_probe(name, 5)),
+    "probe of 12 cuts": lambda name: draw_probe(_probe(name, 12)),
+    "curves of one head": lambda name: draw_curves(_history(name, 1)),
+    "curves of four heads": lambda name: draw_curves(_history(name, 4)),
+    "confusion of one class": lambda name: _confusion(name, 1),
+    "confusion of 15 classes": lambda name: _confusion(name, 15),
+    "drift of 5 layers": lambda name: draw_drift(
+        [DriftBar(name=f"{name}.{n}", change=0.1, cka=0.9) for n in range(5)],
+        BANK, BANK, captions=[name] * 4, title=name, note=name, first=name,
+    ),
+    "drift of 60 layers": lambda name: draw_drift(
+        [DriftBar(name=f"{name}.{n}", change=0.1, cka=None) for n in range(60)],
+        BANK[:0], BANK[:0], captions=[], title=name,
+    ),
+    "channels": lambda name: draw_channels(
+        [ChannelRow(label="channel 17", visualisation=TILE, patches=(TILE,) * 2)], title=name, note=name
+    ),
+    "maps": lambda name: draw_maps(TILE, [MapRow(label=name, note="8", maps=MAPS, captions=(name,) * 3)], title=name),
+    "sheet": lambda name: draw_sheet([TILE, None], [name, f"{name} 0.93"]),
+    "neighbours": lambda name: draw_neighbours([TILE], [[TILE]], captions=[[name, f"{name} 0.93"]]),
+    "saliency": lambda name: draw_saliency(
+        [HeatRow(picture=TILE, box=(0.1, 0.1, 0.9, 0.9), caption=name, heat=(BANK[0, 0],), captions=(name,))],
+        [HeatColumn(title=name, note=name)], title=name, note=name,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("plot", PLOTS)
+def test_no_text_runs_out_of_a_plot_whatever_things_are_called(plot: str, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of each letter that its type lacks
+        image = PLOTS[plot](NAMES[name])
+    assert max(image.size) < 2700
+    assert (_border(image, 3) == 255).all()
+
+
+@pytest.mark.parametrize("cuts", [1, 5, 12])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_plot_of_a_probe_keeps_its_room(cuts: int, name: str) -> None:
+    image = draw_probe(_probe(NAMES[name], cuts))
+    line = (np.asarray(image) == ImageColor.getrgb(RULE)).all(axis=-1).any(axis=0).nonzero()[0]
+    assert line[-1] - line[0] > 0.6 * image.width
+
+
+def test_names_that_differ_at_the_end_stay_different() -> None:
+    names = [f"{NAMES['formula']}_{number}" for number in range(20)]
+    assert len({fit_text(name, 20, 200) for name in names}) == 20

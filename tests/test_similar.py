@@ -303,8 +303,18 @@ def test_pictures_that_are_gone_leave_an_empty_frame(command, embedded, photos):
         answer = command("similar", "photos/disc/twin.png", "--in", "photos.parquet", "-k", k, "--sheet", "sheet.png")
         assert answer.status == 0
         assert Path("sheet.png").stat().st_size > 1000
-    gone = command("similar", "photos/ring/ring-000.png", "--in", "photos.parquet", "-k", 2, "--sheet", "gone.png")
-    assert gone.status == 0
+    assert "9 of the 25 pictures of the sheet are missing. The first: photos/" in answer.err
+    gone = command("similar", "photos/ring/ring-000.png", "--in", "photos.parquet", "-k", 12, "--sheet", "gone.png")
+    assert "pictures of the sheet are missing. The first: photos/ring/ring-000.png: there is no such file." in gone.err
+
+
+def test_a_sheet_of_which_no_picture_is_there_is_not_drawn(command, embedded, photos):
+    shutil.rmtree(photos)
+    answer = command("similar", "photos/disc/twin.png", "--in", "photos.parquet", "-k", 3, "--sheet", "sheet.png")
+    assert "None of the 4 pictures of the sheet can be read. The first: " in answer.fault
+    assert not Path("sheet.png").exists()
+    words = ("similar", "--duplicates", "photos.parquet", "--threshold", 0.9999, "--sheet", "sheet.png")
+    assert "None of the 2 pictures of the sheet can be read" in command(*words).fault
 
 
 def test_duplicates_are_told_in_groups(command, embedded):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from zoo.builtin.label_table import LabelledFile, read_label_table
 from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
-from zoo.data import find_images, is_image, read_image, shorten
+from zoo.data import LeftOut, find_images, is_image, read_image, shorten
 from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 
@@ -123,9 +123,9 @@ def _read_folders(root: Path, level: int | None, group: int | None, progress: Pr
     tops: list[tuple[str | None, Path]] = [(SPLITS[top.name.lower()], top) for top in split_folders] or [(None, root)]
     above: list[Path] = []
     places = [(split, top, folder) for split, top in tops for folder in _class_folders(top, level or 1, above)]
-    files, deeper, full = [], set[str](), set[str]()
+    files, left_out, deeper, full = [], LeftOut(), set[str](), set[str]()
     for done, (split, top, folder) in enumerate(places, start=1):
-        for path in find_images(folder):
+        for path in find_images(folder, left_out=left_out):
             inside = path.relative_to(top).parts
             named = inside[group - 1] if group and group < len(inside) else None
             files.append(
@@ -134,6 +134,7 @@ def _read_folders(root: Path, level: int | None, group: int | None, progress: Pr
             full.add(folder.name)
             deeper |= {inside[level or 1]} if len(inside) > (level or 1) + 1 else set()
         progress("listing pictures", done, len(places))
+    left_out.warn()
     if not files:
         raise _no_classes(root, level or 1)
     if deeper and level is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import out_option, output_options, print_json, print_table, progress_bars, say, source_options
-from zoo.errors import UsageError
+from zoo.errors import FileError, UsageError, ZooError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -140,17 +140,15 @@ def _draw(answer: SimilarityResult, picture: str) -> Image:
     from zoo.plots import draw_neighbours, draw_sheet
 
     query = answer.query
-    first = _opened(query.path or picture, None)
-    images = [_opened(match.path, match.file) for match in answer.matches]
-    captions = [_caption(match, there=image is not None) for match, image in zip(answer.matches, images, strict=True)]
-    title = (query.label or Path(query.path).name) if first is not None else "missing"
-    drawn = [image or _empty() for image in images]
+    first, *images = _open_all([(query.path or picture, None), *((one.path, one.file) for one in answer.matches)])
+    captions = [_caption(match) for match in answer.matches]
+    title = query.label or Path(query.path or picture).name
     if len(images) > IN_A_ROW:
-        return draw_sheet([first or _empty(), *drawn], [f"query: {title}", *captions], columns=COLUMNS)
+        return draw_sheet([first, *images], [f"query: {title}", *captions], columns=COLUMNS)
     agree = None
     if query.label is not None and all(match.label is not None for match in answer.matches):
         agree = [[match.label == query.label for match in answer.matches]]
-    return draw_neighbours([first or _empty()], [drawn], captions=[[title, *captions]], agree=agree)
+    return draw_neighbours([first], [images], captions=[[title, *captions]], agree=agree)
 
 
 def _draw_groups(groups: Sequence[Sequence[Match]]) -> Image:
@@ -158,40 +156,42 @@ def _draw_groups(groups: Sequence[Sequence[Match]]) -> Image:
     from zoo.plots import draw_neighbours
 
     shown = [group[: 1 + COLUMNS] for group in groups]
-    images = [[_opened(match.path, match.file) for match in group] for group in shown]
-    captions = [
-        [_caption(match, there=image is not None) for match, image in zip(group, row, strict=True)]
-        for group, row in zip(shown, images, strict=True)
-    ]
-    drawn = [[image or _empty() for image in row] for row in images]
-    return draw_neighbours([row[0] for row in drawn], [row[1:] for row in drawn], captions=captions)
+    opened = iter(_open_all([(match.path, match.file) for group in shown for match in group]))
+    rows = [[next(opened) for _ in group] for group in shown]
+    captions = [[_caption(match) for match in group] for group in shown]
+    return draw_neighbours([row[0] for row in rows], [row[1:] for row in rows], captions=captions)
 
 
-def _caption(match: Match, *, there: bool) -> str:
-    return f"{match.label or Path(match.path).name if there else 'missing'} {match.score:.3f}"
+def _caption(match: Match) -> str:
+    return f"{match.label or Path(match.path).name} {match.score:.3f}"
 
 
-def _opened(path: str, file: Path | None) -> Image | None:
-    """A picture as it lies on the disk, here or beside the embeddings; None where it is not there any more."""
+def _open_all(named: Sequence[tuple[str, Path | None]]) -> list[Image | None]:
+    """Pictures as they lie on the disk, here or beside the file of embeddings; None, and a line, where there is none.
+
+    Raises:
+        ZooError: not one of them can be read.
+    """
     from PIL.Image import fromarray
 
     from zoo.data import read_image
-    from zoo.errors import FileError
 
-    for place in (Path(path), *([file.parent / path] if file else [])):
+    images: list[Image | None] = []
+    faults: list[FileError] = []
+    for path, file in named:
+        beside = file.parent / path if file else Path(path)
         try:
-            image: Image = fromarray(read_image(place, smallest=184).permute(1, 2, 0).numpy())
-        except FileError:
-            continue
-        return image
-    return None
-
-
-def _empty() -> Image:
-    """What stands in the frame of a picture that is missing."""
-    from PIL import Image
-
-    return Image.new("RGB", (2, 2), "#f3f5f6")
+            pixels = read_image(beside if beside.is_file() and not Path(path).is_file() else path, smallest=184)
+            images.append(fromarray(pixels.permute(1, 2, 0).numpy()))
+        except FileError as error:
+            images.append(None)
+            faults.append(error)
+    if len(faults) == len(named):
+        problem = f"None of the {len(named)} pictures of the sheet can be read. The first: {faults[0].problem}"
+        raise ZooError(problem, "Run it in the folder where they were embedded, or leave the sheet out.")
+    if faults:
+        say(f"{len(faults)} of the {len(named)} pictures of the sheet are missing. The first: {faults[0].problem}")
+    return images
 
 
 def _save(image: Image, path: Path) -> None:

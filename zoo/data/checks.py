@@ -6,9 +6,11 @@ import hashlib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from zoo.contracts import Categories, Sample
 from zoo.data.datasets import open_dataset
@@ -52,21 +54,24 @@ def examine_dataset(
     counts: dict[str, Counter[int]] = {target: Counter() for target in dataset.targets}
     duplicates: dict[str, list[tuple[str, Any]]] = defaultdict(list)
 
-    def one(index: int) -> Sample | str:
+    def one(index: int) -> tuple[Sample, tuple[int, int], str] | str:
         try:
-            return dataset[index]
+            sample = dataset[index]
+            height, width = sample.image.shape[-2:]
+            digest = hashlib.sha256(sample.image.permute(1, 2, 0).contiguous().numpy().data).hexdigest()
+            return replace(sample, image=torch.empty(0)), (width, height), digest  # many wait, without their pixels
         except PluginError:
             raise
         except ZooError as error:
             return str(error)
 
-    for index, sample in enumerate(map_in_order(one, range(len(dataset)))):
+    for index, found in enumerate(map_in_order(one, range(len(dataset)))):
         progress("examining pictures", index + 1, len(dataset))
-        if isinstance(sample, str):
-            faults.append(sample)
+        if isinstance(found, str):
+            faults.append(found)
             continue
-        height, width = sample.image.shape[-2:]
-        sizes.append((width, height))
+        sample, size, digest = found
+        sizes.append(size)
         group = groups[sample.group or ""]
         for target, value in sample.targets.items():
             if target not in dataset.targets:
@@ -78,7 +83,6 @@ def examine_dataset(
             if isinstance(dataset.targets[target], Categories) and value is not None:
                 counts[target][int(value)] += 1
                 group[target, int(value)] += 1
-        digest = hashlib.sha256(sample.image.numpy().tobytes()).hexdigest()
         duplicates[digest].append((sample.path or str(index), dict(sample.targets)))
     classes, rare = _count_classes(dataset.targets, counts)
     ordered_sizes = sorted(sizes, key=lambda size: size[0] * size[1]) or [(0, 0)]

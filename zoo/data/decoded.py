@@ -170,7 +170,7 @@ def _decode_samples(
     yield from map_in_order(one, range(len(dataset)))
 
 
-def map_in_order(work: Callable[[int], Any], items: Sequence[int]) -> Iterator[Any]:
+def map_in_order(work: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:
     """`map` over threads, in order, never more than `AHEAD` results waiting."""
     with ThreadPoolExecutor(DECODERS) as pool:
         yield from in_order(pool, work, items, ahead=AHEAD)

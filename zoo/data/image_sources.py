@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Categories, Dataset
-from zoo.data.decoded import read_sample
+from zoo.data.decoded import map_in_order, read_sample
 from zoo.data.images import read_image, resize
 from zoo.data.listing import ImageEntry, Listing
 from zoo.errors import PluginError, UsageError, ZooError
@@ -89,10 +87,10 @@ class DatasetImages:
         indices: Sequence[int] | None = None,
         *,
         name: str = "dataset",
-        root: Path | None = None,
+        root: Path | str | None = None,
         identity: str = "",
     ) -> None:
-        self.dataset, self.name, self.root = dataset, name, root
+        self.dataset, self.name, self.root = dataset, name, None if root is None else Path(root)
         self.indices = range(len(dataset)) if indices is None else indices
         self._identity = identity or name
         classified = ((key, target) for key, target in dataset.targets.items() if isinstance(target, Categories))
@@ -195,8 +193,7 @@ class ImageReader:
         Returns:
             The numbers of those that can be read, and uint8 (N, 3, S, S).
         """
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            results = list(pool.map(self._one, numbers))
+        results = list(map_in_order(self._one, numbers))
         self.skipped += [text for text in results if isinstance(text, str) and text not in self.skipped]
         kept = [number for number, result in zip(numbers, results, strict=True) if isinstance(result, Tensor)]
         images = [result for result in results if isinstance(result, Tensor)]

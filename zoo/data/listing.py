@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO, NamedTuple
 
 from zoo.contracts import SPLITS
-from zoo.data.image_files import MAGIC, expand, walk
+from zoo.data.image_files import MAGIC, LeftOut, expand, remedy_for, walk
 from zoo.errors import FileError, UsageError
 from zoo.files import as_file_error, file_errors
 
@@ -65,28 +65,32 @@ class Listing:
     def add_named(self, texts: Iterable[Path | str]) -> None:
         """Files, folders (searched all the way down) and patterns (`photos/*.jpg`, `**` too), in the order given.
 
+        A `ZooWarning` says what lies in the folders and is not read.
+
         Raises:
             FileError: no such file or folder, no pictures in a folder, nothing that a pattern matches.
         """
+        left_out = LeftOut()
         for text in map(str, texts):
             path = Path(text).expanduser()
             before = self._count
             if path.is_dir():
                 self._roots.append(str(path))
                 self._labelled.append(True)
-                for inside in walk(str(path)):
+                for inside in walk(str(path), left_out):
                     self._put(inside, len(self._roots) - 1)
                 if self._count == before:
-                    raise FileError(path, "there are no pictures in this folder", "Name a folder of JPEG or PNG files.")
+                    raise _no_pictures(path, "there are no pictures in this folder", left_out)
             elif path.exists():
                 self._put(str(path), -1)
             elif MAGIC & set(text):
-                for match in expand(path):
+                for match in expand(path, left_out):
                     self._put(match, -1)
                 if self._count == before:
-                    raise FileError(text, "no picture matches this pattern", "Check it, and put it in quotes.")
+                    raise _no_pictures(text, "no picture matches this pattern", left_out)
             else:
                 raise FileError(path, "there is no such file or folder", "Check the path.")
+        left_out.warn()
 
     def add_lines(self, stream: IO[bytes], *, separator: bytes = b"\n") -> None:
         """Paths from a stream, one a line; a missing file is found when it is read. Raises UsageError: none."""
@@ -130,6 +134,12 @@ class Listing:
             return None
         folders = Path(path.removeprefix(self._roots[root]).strip(os.sep)).parts[:-1]
         return folders[1] if len(folders) > 1 and folders[0].lower() in SPLITS else folders[0]
+
+
+def _no_pictures(where: Path | str, problem: str, left_out: LeftOut) -> FileError:
+    if left_out.suffixes:
+        return FileError(where, f"{problem} that can be read, only {left_out}", remedy_for(left_out.suffixes))
+    return FileError(where, problem, "Name a folder of JPEG or PNG files, or a pattern in quotes.")
 
 
 def _split(blocks: Iterable[bytes], separator: bytes) -> Iterator[bytes]:

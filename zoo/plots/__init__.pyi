@@ -27,6 +27,6 @@ from .style import (
     new_figure as new_figure,
     render_figure as render_figure,
     style_axes as style_axes,
-    text_width as text_width,
+    wrap_text as wrap_text,
     write_at as write_at,
 )

@@ -17,7 +17,7 @@ ROW = 12  # between rows
 MARGIN = 28
 TILE_GAP = 28  # between a visualisation and its patches
 TITLE, TEXT = 26, 18  # heights of letters
-BOLD = 1.2  # how much wider bold letters are, at most
+WIDEST_LABEL, WIDEST_TITLE = 260, 1100  # pixels; longer ones are cut
 SHARP_FROM = 6  # times: what is enlarged more keeps its square pixels
 
 MAP_COLOURS = ("#10212b", "#14505f", "#1f8a83", "#8cc79a", "#f6f1d3")  # from the least to the greatest value
@@ -60,10 +60,11 @@ def draw_channels(rows: Sequence[ChannelRow], *, title: str, note: str = "") -> 
         raise UsageError(
             f"A sheet of {len(rows)} channels without visualisations and patches cannot be drawn.", "Give one of them."
         )
+    title = fit_text(title, TITLE, WIDEST_TITLE, bold=True)
     wide = round(max(text_width(row.label, TEXT) for row in rows)) + 16
     left = MARGIN + wide
     first = left + (TILE + (TILE_GAP if most else 0) if visualisations else 0)
-    right = max(first + max(most * (TILE + GAP) - GAP, 0), round(left + text_width(title, TITLE, bold=True) - wide))
+    right = max(first + max(most * (TILE + GAP) - GAP, 0), MARGIN + round(text_width(title, TITLE, bold=True)))
     top = MARGIN + TITLE + 14 + (TEXT + 12 if note else 0) + TEXT + 12
     sheet = Image.new("RGB", (right + MARGIN, top + len(rows) * (TILE + ROW) - ROW + MARGIN), PAPER)
     pen = draw_heading(sheet, title, note)
@@ -99,7 +100,11 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     if not rows or any(len(row.maps) != len(row.captions) or not row.maps for row in rows):
         raise UsageError("Maps of a picture need at least one layer, and for every map a caption.", "Give both.")
     side, line = round(1.3 * TILE), TEXT + 10
-    words = max(text_width(text, size) for row in rows for text, size in ((row.label, TEXT), (row.note, TEXT - 3)))
+    title = fit_text(title, TITLE, WIDEST_TITLE, bold=True)
+    labels = [fit_text(row.label, TEXT, WIDEST_LABEL, bold=True) for row in rows]
+    words = max(
+        *(text_width(one, TEXT, bold=True) for one in labels), *(text_width(row.note, TEXT - 3) for row in rows)
+    )
     left = MARGIN + side + TILE_GAP
     across = left + round(words) + 20
     most = max(len(row.maps) for row in rows)
@@ -112,7 +117,7 @@ def draw_maps(picture: ImageLike, rows: Sequence[MapRow], *, title: str, note: s
     pen.text((MARGIN, top + side + 6), "the picture", fill=MUTED, font=font(TEXT - 2))
     for number, row in enumerate(rows):
         down = top + number * step
-        pen.text((left, down + side // 2 - 4), row.label, fill=INK, font=font(TEXT, bold=True), anchor="ls")
+        pen.text((left, down + side // 2 - 4), labels[number], fill=INK, font=font(TEXT, bold=True), anchor="ls")
         pen.text((left, down + side // 2 + 6), row.note, fill=MUTED, font=font(TEXT - 3), anchor="lt")
         for place, (values, caption) in enumerate(zip(row.maps, row.captions, strict=True)):
             corner = (across + place * (side + GAP), down)
@@ -137,7 +142,7 @@ def draw_heading(sheet: Image.Image, title: str, note: str) -> ImageDraw.ImageDr
     """Write a sheet's title and the line below it, shortened to the sheet; gives the pen to go on with."""
     pen = ImageDraw.Draw(sheet)
     room = sheet.width - 2 * MARGIN
-    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room / BOLD), fill=INK, font=font(TITLE, bold=True))
+    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room, bold=True), fill=INK, font=font(TITLE, bold=True))
     if note:
         pen.text((MARGIN, MARGIN + TITLE + 14), fit_text(note, TEXT, room), fill=MUTED, font=font(TEXT))
     return pen

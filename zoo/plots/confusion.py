@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_CLASSES_WITH_COUNTS = 15  # classes; with more there is no space for numbers in the cells
-LONGEST_NAME = 260  # pixels of a class's name
+LONGEST_NAME, WIDEST_TITLE = 260, 900  # pixels of a class's name, and of the title
 EXPONENT = 0.6  # a share of 1% must still be seen
 
 
@@ -60,6 +60,7 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str = "")
 
     labels = [fit_text(str(name), _text_height(classes), LONGEST_NAME) for name in names]
     said = _describe_accuracy(counts)
+    title = fit_text(title, 30, max(WIDEST_TITLE, text_width(said, 20)), bold=True)
     layout = _lay_out(labels, title, said)
     figure = Figure(figsize=(layout.width / DPI, layout.height / DPI), dpi=DPI, facecolor=PAPER)
     side = layout.cell * classes
@@ -108,8 +109,8 @@ def _cell_colours(shares: np.ndarray) -> np.ndarray:
 def _write_names(axes: Axes, labels: Sequence[str], layout: _MatrixLayout) -> None:
     points = layout.text * 72 / DPI
     places = np.arange(len(labels))
-    axes.set_xticks(places, labels, rotation=0 if layout.level else 90, fontsize=points, color=INK, parse_math=False)
-    axes.set_yticks(places, labels, fontsize=points, color=INK, parse_math=False)
+    axes.set_xticks(places, labels, rotation=0 if layout.level else 90, fontsize=points, color=INK)
+    axes.set_yticks(places, labels, fontsize=points, color=INK)
     axes.tick_params(length=0, pad=4)
     if len(labels) > 1:
         edges = places[:-1] + 0.5

@@ -19,11 +19,11 @@ AFTER_QUERY = 36  # more space between the query and what was found
 TILE_COLOUR = "#f3f5f6"  # behind pictures that do not fill their square
 
 
-def draw_sheet(images: Sequence[ImageLike], captions: Sequence[str] = (), *, columns: int = 6) -> Image.Image:
+def draw_sheet(images: Sequence[ImageLike | None], captions: Sequence[str] = (), *, columns: int = 6) -> Image.Image:
     """Draw pictures in rows.
 
     Args:
-        images: PIL images, or arrays uint8 (H, W, 3).
+        images: PIL images, or arrays uint8 (H, W, 3); None: the frame says that it is missing.
         captions: one a picture, or none; cut where they are too long.
         columns: pictures a row, at most.
 
@@ -52,8 +52,8 @@ def draw_sheet(images: Sequence[ImageLike], captions: Sequence[str] = (), *, col
 
 
 def draw_neighbours(
-    queries: Sequence[ImageLike],
-    neighbours: Sequence[Sequence[ImageLike]],
+    queries: Sequence[ImageLike | None],
+    neighbours: Sequence[Sequence[ImageLike | None]],
     *,
     captions: Sequence[Sequence[str]],
     agree: Sequence[Sequence[bool]] | None = None,
@@ -62,7 +62,7 @@ def draw_neighbours(
     """Draw a row a query: the query, then its nearest pictures, the nearest first.
 
     Args:
-        queries: Q pictures, PIL images or arrays uint8 (H, W, 3).
+        queries: Q pictures, PIL images or arrays uint8 (H, W, 3); None: the frame says that it is missing.
         neighbours: of each query.
         captions: of each query, one for itself and one for each of its neighbours ("copepod 0.93").
         agree: of each query, whether each neighbour has its label: the frame is blue-green, else red.
@@ -108,15 +108,9 @@ def draw_neighbours(
 
 
 def _wrap_caption(caption: str) -> list[str]:
-    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit.
-
-    Names of files may hold line breaks and control characters, which no line of text can be drawn with.
-    """
-    caption = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in caption)
-    if not caption:
-        return []
+    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit."""
     if text_width(caption, TEXT) <= SIDE:
-        return [caption]
+        return [fit_text(caption, TEXT, SIDE)] if caption else []
     head, _, tail = caption.rpartition(" ")
     return [fit_text(part, TEXT, SIDE) for part in (head, tail) if part]
 
@@ -127,18 +121,20 @@ def _row_height(lines: Sequence[Sequence[str]]) -> int:
 
 
 def _draw_tile(
-    sheet: Image.Image, picture: ImageLike, corner: tuple[int, int], *, frame: str, lines: Sequence[str], colour: str
+    sheet: Image.Image, picture: ImageLike | None, corner: tuple[int, int], *, frame: str, lines: list[str], colour: str
 ) -> None:
     """Put one picture, whole and in its proportions, into its framed square, and its caption under it."""
     draw = ImageDraw.Draw(sheet)
     left, top = corner
     edge, width = (left, top, left + SIDE - 1, top + SIDE - 1), 2 if frame == RULE else FRAME_WIDTH
     draw.rounded_rectangle(edge, 8, fill=TILE_COLOUR, outline=frame, width=width)
-    image = as_image(picture)
-    room = SIDE - 2 * FRAME_WIDTH
-    scale = room / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    way = Image.Resampling.NEAREST if scale >= 6 else Image.Resampling.LANCZOS
-    sheet.paste(image.resize(size, way), (left + (SIDE - size[0]) // 2, top + (SIDE - size[1]) // 2))
+    if picture is None:
+        draw.text((left + SIDE // 2, top + SIDE // 2), "missing", fill=MUTED, font=font(TEXT), anchor="mm")
+    else:
+        image = as_image(picture)
+        scale = (SIDE - 2 * FRAME_WIDTH) / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        way = Image.Resampling.NEAREST if scale >= 6 else Image.Resampling.LANCZOS
+        sheet.paste(image.resize(size, way), (left + (SIDE - size[0]) // 2, top + (SIDE - size[1]) // 2))
     for number, line in enumerate(lines):
         draw.text((left, top + SIDE + 8 + number * LINE), line, fill=colour, font=font(TEXT))

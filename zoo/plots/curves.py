@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, INK, MUTED, PAPER, RULE, new_figure, render_figure, style_axes, write_at
+from zoo.plots.style import ACCENT, INK, MUTED, PAPER, RULE, fit_text, new_figure, render_figure, style_axes, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = (ACCENT, "#7a5ea8", "#b07a1f", "#3c6fb0")  # of the heads
+WIDTH = 1500  # pixels
 LOSS_TITLE = "loss"
 COSINE_TITLE = "do the heads' gradients agree?"
 PREFERRED_METRICS = ("accuracy", "iou", "mae")  # of a head's metrics, the one to draw; else its first that is no loss
@@ -59,7 +60,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
             points = _known_points(epochs, [figure.get(merit) for figure in figures])
             merits.append(_Line(title=f"{merit.replace('_', ' ')}{which}", colour=colour, points=points))
     best = next((epoch for epoch, entry in zip(epochs[::-1], history[::-1], strict=True) if entry.get("best")), None)
-    figure = new_figure(1500, 570, wspace=0.06, w_pad=0.12, h_pad=0.1)
+    figure = new_figure(WIDTH, 570, wspace=0.06, w_pad=0.12, h_pad=0.1)
     pulls = _cosine_lines(history, epochs)
     left, right, *more = figure.subplots(1, 3 if pulls else 2)
     _draw_panel(left, LOSS_TITLE, losses, starts, last=epochs[-1], best=best)
@@ -106,36 +107,33 @@ def _known_points(epochs: Sequence[int], values: Sequence[float | None]) -> tupl
 def _draw_panel(
     axes: Axes, title: str, lines: Sequence[_Line], starts: Sequence[tuple[int, str]], *, last: int, best: int | None
 ) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
+    room = WIDTH / len(axes.figure.axes) - 110  # pixels
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=22)
     for line in lines:
         if line.points:
             across, up = zip(*line.points, strict=True)
-            axes.plot(across, up, color=line.colour, linewidth=1.8, label=line.title, solid_capstyle="round")
+            label = fit_text(line.title, 18, 0.5 * room)
+            axes.plot(across, up, color=line.colour, linewidth=1.8, label=label, solid_capstyle="round")
             if len(across) == 1:
                 axes.plot(across, up, "o", color=line.colour, markersize=4, clip_on=False)
     values = [value for line in lines for _, value in line.points]
-    if values and title not in (LOSS_TITLE, COSINE_TITLE) and min(values) >= 0 and max(values) <= 1:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     axes.set_xlim(0, max(last, 1))
     axes.margins(y=0.12)
-    if title not in (LOSS_TITLE, COSINE_TITLE):
+    is_metric = title not in (LOSS_TITLE, COSINE_TITLE)
+    if is_metric:
         for line in lines:
             _mark_best(axes, line, best)
-    for start, name in starts:
+    for (start, name), (end, _) in zip(starts, [*starts[1:], (last, "")], strict=True):
         if len(starts) > 1:
+            name = fit_text(name, 17, 0.9 * room * (end - start) / max(last, 1) - 10)
             axes.axvline(start, color=RULE, linewidth=1, zorder=0)
             write_at(axes, name, (start, 1), (3, 4), size=8, color=MUTED, xycoords=("data", "axes fraction"))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.locator_params(axis="x", integer=True, nbins=8)
     axes.set_xlabel("epoch", fontsize=9, color=MUTED)
-    style_axes(axes, 8.5)
+    style_axes(axes, 8.5, share=is_metric and bool(values) and min(values) >= 0 and max(values) <= 1)
     axes.tick_params(axis="x", labelsize=8.5, colors=MUTED)
     if values:
-        legend = axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.2)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.2)
 
 
 def _mark_best(axes: Axes, line: _Line, best: int | None) -> None:

@@ -95,6 +95,7 @@ def _draw_pairs(
     """Filters in rows: before and after in one scale, and their change in a scale of its own."""
     pen = ImageDraw.Draw(sheet)
     said = f"Filters of {first} that moved most; the change is drawn in a scale of its own"
+    said = fit_text(said, TEXT, sheet.width - 2 * MARGIN, bold=True)
     pen.text((MARGIN, top), said, fill=INK, font=font(TEXT, bold=True))
     left = MARGIN + round(max(text_width(word, TEXT) for word in ("before", "after"))) + 20
     step = min((sheet.width - left - MARGIN + GAP) // len(before), 2 * TILE)
@@ -141,10 +142,9 @@ def _draw_bars(
     axes.set_title(title, loc="left", fontsize=10, color=INK, fontweight="bold", pad=10)
     every = -(-len(names) // MOST_LABELS)
     short = [fit_text(name, 17, 170) for name in names[::every]]
-    axes.set_xticks(places[::every], short, fontsize=8, color=MUTED, rotation=45, ha="right", parse_math=False)
-    style_axes(axes, 8)
+    axes.set_xticks(places[::every], short, fontsize=8, color=MUTED, rotation=45, ha="right")
+    style_axes(axes, 8, unit=unit)
     axes.margins(x=0.02, y=0.16)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}{unit}")
     if len(names) <= 14:
         for place, value in enumerate(values):
             text = f"{value:.2g}%" if unit and value < 10 else f"{value:.0f}%" if unit else f"{value:.2f}"

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, INK, MUTED, PAPER, WARM, new_figure, render_figure, style_axes, write_at
+from zoo.plots.style import ACCENT, INK, MUTED, PAPER, WARM, fit_text, new_figure, render_figure, style_axes, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from zoo.evaluation import CandidateScore, Probe
 
-CUT_WIDTH = 190  # pixels a cut
+CUT_WIDTH, LEGEND_WIDTH = 190, 210  # pixels of a cut, and of a name in the legend
+TITLE, TEXT = 25, 18  # pixels: letters of 12 and 8.5 points
 CUT_STYLE: dict[str, Any] = {"linewidth": 1.6, "elinewidth": 1.3, "capsize": 4, "zorder": 3}
 CUT_STYLE |= {"marker": "o", "markersize": 6, "markerfacecolor": PAPER, "markeredgewidth": 1.6}
 
@@ -40,11 +41,11 @@ def draw_probe(probe: Probe) -> Image.Image:
     figure = new_figure(width, 720, w_pad=0.14, h_pad=0.12)
     axes = figure.subplots()
     names = [one.title for one in probe.cuts]
-    _draw_cuts(axes, probe.cuts, colour=ACCENT, label=probe.filters)
+    _draw_cuts(axes, probe.cuts, colour=ACCENT, label=fit_text(probe.filters, TEXT, LEGEND_WIDTH))
     _draw_random(axes, probe, names)
     _draw_pixels(axes, probe)
     _mark_recommended(axes, probe, names.index(probe.recommended))
-    _style_axes(axes, probe, names)
+    _style_axes(axes, probe, width)
     return render_figure(figure)
 
 
@@ -77,30 +78,24 @@ def _mark_recommended(axes: Axes, probe: Probe, place: int) -> None:
     write_at(axes, "recommended", (place, chosen.high), (0, 9), size=9, color=ACCENT, fontweight="bold", ha="center")
 
 
-def _style_axes(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
+def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
+    room = (width - 200 - LEGEND_WIDTH) / len(probe.cuts) - 24
     costs = [
-        f"{one.title}\n{one.cut.gflop:.3g} GFLOP\n{one.cut.megabytes:.3g} MB" if one.cut else one.title
+        fit_text(one.title, TEXT, room)
+        + (f"\n{one.cut.gflop:.3g} GFLOP\n{one.cut.megabytes:.3g} MB" if one.cut else "")
         for one in probe.cuts
     ]
-    axes.set_xticks(range(len(names)), costs, fontsize=8.5, color=INK, parse_math=False, linespacing=1.5)
-    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_xticks(range(len(costs)), costs, fontsize=8.5, color=INK, linespacing=1.5)
+    axes.set_xlim(-0.5, len(costs) - 0.5)
     axes.margins(y=0.16)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    if probe.measure == "accuracy":
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     what = "mean accuracy of k-NN and LDA" if probe.measure == "accuracy" else "R² of ridge regression"
-    axes.set_title(
-        f"Where to cut {probe.filters} for {probe.dataset}",
-        loc="left", fontsize=12, color=INK, fontweight="bold", pad=40, parse_math=False,
-    )  # fmt: skip
+    filters, dataset = (fit_text(one, TITLE, (width - 480) / 2, bold=True) for one in (probe.filters, probe.dataset))
+    title = f"Where to cut {filters} for {dataset}"
+    axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold", pad=40)
     said = f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"
     write_at(axes, said, (0, 1), (0, 10), size=8.5, color=MUTED, xycoords="axes fraction", linespacing=1.4)
-    style_axes(axes, 8.5)
+    style_axes(axes, 8.5, share=probe.measure == "accuracy")
     axes.tick_params(axis="x", pad=8)
-    legend = axes.legend(
+    axes.legend(
         frameon=False, fontsize=8.5, labelcolor=INK, handlelength=2.2, loc="center left", bbox_to_anchor=(1.0, 0.5)
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,18 +41,42 @@ def font(pixels: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", name)), pixels)
 
 
+@cache
+def _glyphs() -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(str(font(10).path)).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """The text with a sign for every letter that our type lacks: line breaks in a file's name, Chinese."""
+    return "".join(one if ord(one) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 def text_width(text: str, pixels: int, *, bold: bool = False) -> float:
     """How wide a line of text is, in pixels."""
-    return font(pixels, bold=bold).getlength(text)
+    return font(pixels, bold=bold).getlength(drawable(text))
 
 
-def fit_text(text: str, pixels: int, room: float) -> str:
-    """The text, cut with an ellipsis where it is wider than `room` pixels."""
-    if text_width(text, pixels) <= room:
+def fit_text(text: str, pixels: int, room: float, *, bold: bool = False) -> str:
+    """The text, drawable, its middle cut out where it is wider than `room` pixels: names often differ at the end."""
+    text = drawable(text)
+    if text_width(text, pixels, bold=bold) <= room:
         return text
-    while text and text_width(text + "…", pixels) > room:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    shorter = [f"{text[: -(-kept // 2)]}…{text[len(text) - kept // 2 :]}" for kept in range(len(text))]
+    fitting = bisect_right(shorter, room, key=lambda one: text_width(one, pixels, bold=bold))
+    return shorter[max(0, fitting - 1)]
+
+
+def wrap_text(text: str, pixels: int, room: float, *, most: int) -> list[str]:
+    """The text in lines of at most `room` pixels, so many at most."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and (len(lines) == most or text_width(f"{lines[-1]} {word}", pixels) <= room):
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return [fit_text(line, pixels, room) for line in lines]
 
 
 def new_figure(width: float, height: float, **layout: Any) -> Figure:
@@ -63,8 +88,15 @@ def new_figure(width: float, height: float, **layout: Any) -> Figure:
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER, layout=engine)
 
 
-def style_axes(axes: Axes, size: float) -> None:
-    """Pale lines across and one below, no ticks; the numbers on the left are `size` points high."""
+def style_axes(axes: Axes, size: float, *, unit: str = "", share: bool = False) -> None:
+    """Pale lines across and one below, no ticks; some five numbers on the left, `size` points high.
+
+    Args:
+        unit: what stands behind the numbers.
+        share: they are in 0 to 1, and written in percent.
+    """
+    axes.locator_params(axis="y", nbins=6)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if share else f"{value:.4g}{unit}")
     axes.tick_params(axis="y", labelsize=size, colors=MUTED)
     axes.tick_params(length=0)
     axes.grid(axis="y", color=RULE, linewidth=0.7)
@@ -77,14 +109,17 @@ def write_at(
     axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], *, size: float, **style: Any
 ) -> None:
     """Write `offset` points beside a place of a plot, outside of it too; `style` as matplotlib's texts have it."""
-    given = {"textcoords": "offset points", "annotation_clip": False, "parse_math": False, **style}
+    given = {"textcoords": "offset points", "annotation_clip": False, **style}
     axes.annotate(text, place, offset, fontsize=size, **given)
 
 
 def render_figure(figure: Figure) -> Image.Image:
-    """Draw a matplotlib figure in memory, RGB."""
+    """Draw a matplotlib figure in memory, RGB; no `$` in a name begins a formula."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

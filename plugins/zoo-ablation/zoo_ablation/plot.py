@@ -18,7 +18,7 @@ from zoo.plots import (
     new_figure,
     render_figure,
     style_axes,
-    text_width,
+    wrap_text,
     write_at,
 )
 from zoo_ablation.formatting import capitalise, format_p_equation, format_seeds, format_split
@@ -35,7 +35,6 @@ HEIGHT = 930  # of a row of splits
 HEIGHT_ALONE = 800  # of a split that has the whole width
 HEADER_HEIGHT = 110  # above all
 SPLITS_PER_ROW = 2  # splits in a row
-BOLD = 1.2  # how much wider bold letters are, at most
 SMALL, TEXT, TITLE = 8.5, 9.5, 11.5  # points
 SEED_DOTS: dict[str, Any] = {"color": "#a9b6bd", "marker": "o", "markersize": 3.4, "markeredgewidth": 0, "zorder": 2}
 SEED_OFFSET = 16  # pixels from a mean difference back to those of the seeds
@@ -85,14 +84,14 @@ def draw_ablation(report: AblationReport) -> Image.Image:
 
 def _write_header(figure: Figure, report: AblationReport, height: int) -> None:
     left = 24 / WIDTH
-    title = fit_text(f"Does {report.left_out} help {report.head}?", 28, WIDTH / BOLD)
-    figure.text(left, 1 - 22 / height, title, fontsize=13.5, color=INK, fontweight="bold", va="top", parse_math=False)
+    title = fit_text(f"Does {report.left_out} help {report.head}?", 28, WIDTH - 48, bold=True)
+    figure.text(left, 1 - 22 / height, title, fontsize=13.5, color=INK, fontweight="bold", va="top")
     below = "each seed's difference and their mean"
     if any(variant.against and variant.against.low is not None for variant in report.splits[0].variants):
         below = "each seed's difference, their mean and its 95% interval"
     seeds = format_seeds(len(report.seeds))
     note = f"{capitalise(report.units.name)} of {seeds}: a thin line each, the bar is their mean. Below: {below}."
-    figure.text(left, 1 - 66 / height, note, fontsize=TEXT, color=MUTED, va="top", parse_math=False)
+    figure.text(left, 1 - 66 / height, note, fontsize=TEXT, color=MUTED, va="top")
 
 
 def _draw_seeds(axes: Axes, report: AblationReport, split: SplitMetrics, *, room: float) -> None:
@@ -110,8 +109,8 @@ def _draw_seeds(axes: Axes, report: AblationReport, split: SplitMetrics, *, room
     told = fit_text(_describe_verdict(report, split), round(TEXT * DPI / 72), room)
     colour = _verdict_colour(_main_variant(split))
     axes.set_title(
-        fit_text(capitalise(format_split(split.split, report.groups)), round(TITLE * DPI / 72), room / BOLD),
-        loc="left", fontsize=TITLE, color=INK, fontweight="bold", pad=26, parse_math=False,
+        fit_text(capitalise(format_split(split.split, report.groups)), round(TITLE * DPI / 72), room, bold=True),
+        loc="left", fontsize=TITLE, color=INK, fontweight="bold", pad=26,
     )  # fmt: skip
     write_at(axes, told, (0, 1), (0, 10), size=TEXT, color=colour, xycoords="axes fraction")
     _style_axes(axes, len(split.variants), unit="%" if report.share else "")
@@ -134,8 +133,9 @@ def _draw_differences(
     _style_axes(axes, len(split.variants), unit="")
     axes.set_ylim(*reach)
     axes.set_ylabel("difference, points" if report.share else "difference", fontsize=SMALL, color=MUTED)
-    titles = [_wrap_title(variant.title, room) for variant in split.variants]
-    axes.set_xticks(range(len(titles)), titles, fontsize=SMALL, color=INK, parse_math=False, linespacing=1.25)
+    pixels = round(SMALL * DPI / 72)
+    titles = ["\n".join(wrap_text(variant.title, pixels, room, most=TEXT_LINES)) for variant in split.variants]
+    axes.set_xticks(range(len(titles)), titles, fontsize=SMALL, color=INK, linespacing=1.25)
 
 
 def _draw_difference(axes: Axes, report: AblationReport, found: PairedComparison, place: int) -> None:
@@ -158,12 +158,8 @@ def _label(axes: Axes, text: str, across: float, up: float, *, colour: str, besi
 
 
 def _style_axes(axes: Axes, variants: int, *, unit: str) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     axes.set_xlim(-0.45, variants - 0.45)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}{unit}"))
-    style_axes(axes, SMALL)
+    style_axes(axes, SMALL, unit=unit)
     axes.tick_params(axis="x", pad=6)
     axes.spines["bottom"].set_visible(False)
 
@@ -204,17 +200,3 @@ def _describe_verdict(report: AblationReport, split: SplitMetrics) -> str:
 
 def _verdict_colour(variant: VariantMetrics) -> str:
     return COLOURS[variant.against.verdict] if variant.against else INK
-
-
-def _wrap_title(title: str, room: float) -> str:
-    """The title in lines of at most `room` pixels, four of them at most."""
-    pixels = round(SMALL * DPI / 72)
-    lines: list[str] = []
-    for word in title.split():
-        if lines and text_width(f"{lines[-1]} {word}", pixels) <= room:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    if len(lines) > TEXT_LINES:
-        lines = [*lines[: TEXT_LINES - 1], lines[TEXT_LINES - 1] + "…"]
-    return "\n".join(fit_text(line, pixels, room) for line in lines)

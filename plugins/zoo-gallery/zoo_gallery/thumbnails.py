@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from zoo.data import map_in_order
 from zoo.errors import ZooError
 from zoo.progress import Progress, silent
 
@@ -19,7 +18,6 @@ SIDES_BY_COUNT = ((3000, 160), (6000, 128), (12_000, 96))  # pictures, and their
 SMALLEST_SIDE = 64  # pixels
 TINY_SIDE = 48  # pixels: smaller pictures are enlarged by whole pixels, so that they stay sharp
 QUALITY = 82
-READ_AHEAD = 256  # pictures that are decoded before the first of them is asked for
 
 T = TypeVar("T")
 
@@ -65,9 +63,6 @@ def make_thumbnails(
         except ZooError as error:
             return error.problem
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for start in range(0, len(tokens), READ_AHEAD):
-            progress("reading pictures", start, len(tokens))
-            part = tokens[start : start + READ_AHEAD]
-            yield from zip(part, pool.map(make, part), strict=True)
-    progress("reading pictures", len(tokens), len(tokens))
+    for done, made in enumerate(zip(tokens, map_in_order(make, tokens), strict=True), start=1):
+        yield made
+        progress("reading pictures", done, len(tokens))

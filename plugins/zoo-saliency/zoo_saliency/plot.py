@@ -9,14 +9,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zoo.errors import UsageError
-from zoo.plots import INK, MUTED, PAPER, RULE, ImageLike, as_image, fit_text, font, text_width
+from zoo.plots import INK, MUTED, PAPER, RULE, ImageLike, as_image, fit_text, font, wrap_text
 
 SIDE = 208  # pixels of a picture's place
 GAP = 20
 MARGIN = 28
 TITLE, TEXT, SMALL = 26, 18, 15  # heights of letters
 LINE = 24
-BOLD = 1.2  # how much wider bold letters are, at most
+NOTE_LINES = 6
 BOX_COLOUR, BOX_EDGE_COLOUR = "#ffffff", "#10212b"  # the box's line, and what sets it off from any ground
 COLOUR_MAP = "inferno"
 OVERLAY_OPACITY = 0.72  # of the heat over the picture, where it is strongest
@@ -66,18 +66,18 @@ def draw_saliency(rows: Sequence[HeatRow], columns: Sequence[HeatColumn], *, tit
         )
     step, small = SIDE + GAP, [_shrink(row.picture) for row in rows]
     room = max(3, 1 + len(columns)) * step - GAP
-    lines = _wrap_lines(note, room)
+    lines = wrap_text(note, SMALL, room, most=NOTE_LINES)
     top = MARGIN + TITLE + 14 + len(lines) * LINE + (10 if lines else 0)
     down = top + TEXT + SMALL + 20
     height = down + sum(image.height + LINE + GAP for image in small) - GAP + MARGIN
     sheet = Image.new("RGB", (room + 2 * MARGIN, height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room / BOLD), fill=INK, font=font(TITLE, bold=True))
+    pen.text((MARGIN, MARGIN), fit_text(title, TITLE, room, bold=True), fill=INK, font=font(TITLE, bold=True))
     for number, line in enumerate(lines):
         pen.text((MARGIN, MARGIN + TITLE + 14 + number * LINE), line, fill=MUTED, font=font(SMALL))
     for place, (above, below) in enumerate([("picture", "the true box"), *((one.title, one.note) for one in columns)]):
         left = MARGIN + place * step
-        pen.text((left, top), fit_text(above, TEXT, SIDE / BOLD), fill=INK, font=font(TEXT, bold=True))
+        pen.text((left, top), fit_text(above, TEXT, SIDE, bold=True), fill=INK, font=font(TEXT, bold=True))
         pen.text((left, top + TEXT + 6), fit_text(below, SMALL, SIDE), fill=MUTED, font=font(SMALL))
     for row, image in zip(rows, small, strict=True):
         shown = [image, *(_overlay_heat(image, heat) for heat in row.heat)]
@@ -86,22 +86,9 @@ def draw_saliency(rows: Sequence[HeatRow], columns: Sequence[HeatColumn], *, tit
             inside = left + (SIDE - one.width) // 2
             sheet.paste(_draw_box(one, row.box), (inside, down))
             pen.rectangle((inside - 1, down - 1, inside + one.width, down + one.height), outline=RULE)
-            said = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in caption)
-            pen.text((left, down + one.height + 5), fit_text(said, SMALL, SIDE), fill=MUTED, font=font(SMALL))
+            pen.text((left, down + one.height + 5), fit_text(caption, SMALL, SIDE), fill=MUTED, font=font(SMALL))
         down += image.height + LINE + GAP
     return sheet
-
-
-def _wrap_lines(text: str, room: float) -> list[str]:
-    """The text in lines that are not wider than `room` pixels."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, SMALL) <= room:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def _shrink(picture: ImageLike) -> Image.Image:

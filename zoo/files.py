@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from zoo.errors import FileError
+from zoo.errors import UNSAFE, FileError
 
 
 def zoo_home() -> Path:
@@ -49,6 +51,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file atomically: it is there complete or not at all. Raises FileError."""
     with atomic_write(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def format_json(content: Any) -> str:
+    """JSON to be read by people too: what could steer a terminal is escaped, so that nothing of it is lost."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def as_file_error(error: OSError, path: Path) -> FileError:

@@ -13,7 +13,6 @@ from zoo.cli.console import (
     output_options,
     print_json,
     print_table,
-    printable,
     progress_bars,
     say,
 )
@@ -90,7 +89,7 @@ def _print_report(report: AblationReport) -> None:
 
     for split in report.splits:
         headings, *rows = report.rows(split)
-        click.echo(capitalise(format_split(split.split, report.groups)))
+        say(capitalise(format_split(split.split, report.groups)), out=True)
         print_table(headings, rows, right=headings[1:-1])
-        click.echo(printable(f"{report.sentence(split)}\n"))
+        say(report.sentence(split), "", out=True)
     say(report.note())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.console import PATH, output_options, parse_pairs, print_json, print_table, progress_bars, say, say_skipped
-from zoo.errors import FileError
+from zoo.errors import FileError, printable
 
 if TYPE_CHECKING:
+    from zoo.contracts import PredictionTable
     from zoo.models import Model
     from zoo.training import Run
 
@@ -95,7 +97,7 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", type=PATH, help="The file; its suffix says the format. By default stdout.")
-@click.option("--format", "kind", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`.")
+@click.option("--format", "kind", metavar="NAME", help="csv (default), kaggle or another of `zoo list formats`.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
 @click.option("--head", help="The head whose predictions are written, where there are several.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
@@ -114,7 +116,8 @@ def predict(
 ) -> None:
     """Predict the classes of PICTURES (files or folders) with a RUN or published filters with a head.
 
-    The table has a row for each picture: its path, and a probability for each class.
+    The table has a row for each picture: its path, the likeliest class, the second, and their probabilities. JSON,
+    Parquet and --format kaggle have a probability for each class.
 
     \b
     zoo predict runs/plankton photos/ -o answers.csv
@@ -134,8 +137,19 @@ def predict(
     if out:
         writer.write(table, out)
         say(f"{len(answers.images)} pictures in {out}")
+    elif sys.stdout.isatty() and not kind and not as_json:
+        _print_predictions(table)
+        say("Next: the same with -o answers.csv")
     else:
         with TemporaryDirectory() as folder:
             part = Path(folder, "stdout")
             writer.write(table, part)
-            click.echo(part.read_bytes(), nl=False)
+            content = part.read_bytes()
+        click.echo(printable(content.decode(errors="replace")) if sys.stdout.isatty() else content, nl=False)
+
+
+def _print_predictions(table: PredictionTable) -> None:
+    columns = {"image": table.names, **table.summary}
+    numbers = [title for title, cells in columns.items() if not isinstance(cells[0], str)]
+    cells = [[one if isinstance(one, str) else f"{one:.3f}" for one in column] for column in columns.values()]
+    print_table(list(columns), list(zip(*cells, strict=True)), right=numbers)

@@ -14,7 +14,7 @@ import click
 
 from zoo import __version__
 from zoo.cli.flags import in_flags
-from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning
+from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning, one_line, printable
 
 if TYPE_CHECKING:
     from zoo.plugins import Plugin
@@ -139,7 +139,7 @@ class LazyGroup(click.Group):
         about: dict[str, str] = {}
         for plugin in find_plugins("command"):
             found.setdefault(plugin.package, []).append(plugin.full_name if plugin.name in taken else plugin.name)
-            about[plugin.package] = _one_line(plugin.summary) or f"From {plugin.package} {plugin.version}."
+            about[plugin.package] = one_line(plugin.summary) or f"From {plugin.package} {plugin.version}."
             if plugin.mismatch:
                 about[plugin.package] = "Made for another version of zoo; see `zoo plugins`."
         for package, names in sorted(found.items()):
@@ -218,7 +218,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
         if issubclass(category, ZooWarning):
-            click.echo(f"Warning: {_one_line(in_flags(message))}", err=True)
+            click.echo(f"Warning: {one_line(in_flags(message))}", err=True)
         else:
             usual(message, category, *where, **options)
 
@@ -228,18 +228,13 @@ def _warnings_as_lines() -> Iterator[None]:
         yield
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(part.strip() for part in text.splitlines())
-    return "".join(one if one.isprintable() else "?" for one in line)
-
-
 def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
     """One line on stderr, with the traceback before it where it is asked for."""
     if debug:
         import traceback
 
-        traceback.print_exc()
-    click.echo(f"{_red('Error:')} {_one_line(text)}", err=True)
+        click.echo(printable(traceback.format_exc()), err=True, nl=False)
+    click.echo(f"{_red('Error:')} {one_line(text)}", err=True)
     sys.exit(status)
 
 

@@ -106,7 +106,7 @@ def _print(shown: FilterSheets, notes: list[str], *, as_json: bool) -> None:
         print_json(_facts(shown, notes))
         return
     for file in shown.files:
-        click.echo(shown.folder / file)
+        say(shown.folder / file, out=True)
     say_skipped(shown.skipped)
     for note in notes:
         say(note)

@@ -76,7 +76,7 @@ def _report(run: Run, *, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record.seconds})
         return
-    click.echo(run.folder)
+    say(run.folder, out=True)
     for split, heads in run.metrics.items():
         for head, metrics in heads.items():
             say(f"{split:<10} {head}: {format_metrics(metrics)}")

@@ -4,12 +4,14 @@ from .ablation_report import (
     SplitMetrics as SplitMetrics,
     VariantMetrics as VariantMetrics,
 )
-from .formats import open_format as open_format
+from .formats import for_spreadsheet as for_spreadsheet, open_format as open_format
 from .formatting import (
     capitalise as capitalise,
+    escape_markdown as escape_markdown,
     format_p_equation as format_p_equation,
     format_seeds as format_seeds,
     format_split as format_split,
+    markdown_code as markdown_code,
 )
 from .metrics import category_metrics as category_metrics
 from .predictions import predict as predict

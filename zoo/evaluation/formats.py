@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.contracts import Format, PredictionTable
-from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError, describe_cause
+from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError, describe_cause, one_line
 from zoo.files import atomic_write
 from zoo.plugins import CORE, Plugin, check_options, find_plugin, find_plugins
 
@@ -65,6 +65,27 @@ def open_format(name: str | None, path: Path | None = None, options: Mapping[str
     factory = _maker(plugin)
     checked = check_options(factory, options or {}, of=f"the format {plugin.name!r}")
     return OpenFormat(plugin=plugin, format=factory(**checked))
+
+
+def for_spreadsheet(predictions: PredictionTable) -> PredictionTable:
+    """The table with texts that neither steer a terminal nor are taken for formulas: `=1+1` is `'=1+1`, -0.5 stays."""
+    return replace(
+        predictions,
+        names=tuple(map(_as_cell, predictions.names)),
+        summary={_as_cell(name): tuple(map(_as_cell, cells)) for name, cells in predictions.summary.items()},
+        columns=tuple(map(_as_cell, predictions.columns)),
+    )
+
+
+def _as_cell(said: Any) -> Any:
+    if not isinstance(said, str):
+        return said
+    text = one_line(said)
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+    return text
 
 
 def _by_suffix(path: Path) -> Plugin:

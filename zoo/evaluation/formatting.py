@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zoo.errors import one_line
 from zoo.evaluation.statistics import MOST_PAIRS
+
+_MARKUP = re.compile(r"([\\`*\[\]<|])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,19 @@ def capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def escape_markdown(text: object) -> str:
+    """A text in one line that Markdown shows as it is: no links, no HTML, no further cell of a table."""
+    return _MARKUP.sub(r"\\\1", one_line(text))
+
+
+def markdown_code(text: object) -> str:
+    """A text in one line as Markdown's code; what it holds cannot end it."""
+    said = one_line(text)
+    fence = "`" * (max(map(len, re.findall("`+", said)), default=0) + 1)
+    space = " " if said.startswith("`") or said.endswith("`") else ""
+    return f"{fence}{space}{said}{space}{fence}"
+
+
 def markdown_table(rows: Sequence[Sequence[str]], *, columns: str) -> str:
     """A table, the first row as its head.
 
@@ -103,7 +120,7 @@ def markdown_table(rows: Sequence[Sequence[str]], *, columns: str) -> str:
         rows: of as many cells each as there are columns.
         columns: a letter each, `l` or `r`, for where its text stands.
     """
-    lines = ["| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in rows]
     rule = "|" + "".join("---:|" if side == "r" else "---|" for side in columns)
     return "\n".join([lines[0], rule, *lines[1:]])
 

@@ -1,12 +1,13 @@
-"""Predictions for pictures: a table of class probabilities in the competitions' form."""
+"""Predictions for pictures: the likeliest classes, class probabilities, boxes, numbers."""
 
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
+BEST_COLUMNS = (("class", "probability"), ("second", "second_probability"))  # of a head with classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +33,11 @@ class Predictions:
     """A model's predictions, one for each picture."""
 
     images: tuple[str, ...]  # (N) paths as given
+    names: tuple[str, ...] = ()  # (N) the paths below the one folder that was given; where not given, the images
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
+    classified: tuple[str, ...] = ()  # the heads whose answer is one of several classes
     skipped: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
@@ -62,28 +66,64 @@ class Predictions:
         return path
 
     def as_csv(self, head: str | None = None) -> str:
-        """The text of the format `csv`, the competitions' form: a header `image,<classes>`, then a line a picture."""
+        """The text of the format `csv`: a header, then a line a picture."""
         with tempfile.TemporaryDirectory() as folder:
             return self.save(Path(folder, "csv"), format="csv", head=head).read_text("utf-8", "surrogateescape")
 
     def as_table(self, head: str | None = None) -> PredictionTable:
-        """As a format is given them; one head's, or all heads' side by side."""
+        """As a format is given them; one head's, or all heads' side by side.
+
+        Its summary has, of a head that names one of several classes, `class` and `probability` of the likeliest, then
+        `second` and `second_probability`; of another head its columns.
+        """
         columns, values = self.table(head)
         values = values.astype(np.float32)
         values.setflags(write=False)
         return PredictionTable(
-            images=self.images, columns=tuple(columns), values=values, sizes=self.sizes, metadata=self.metadata
+            images=self.images,
+            names=self.names or self.images,
+            summary=self._summarise(head),
+            columns=tuple(columns),
+            values=values,
+            sizes=self.sizes,
+            metadata=self.metadata,
         )
 
     def table(self, head: str | None = None) -> tuple[list[str], np.ndarray]:
-        """Column names, and numbers (N, columns): one head's, or all heads' side by side."""
+        """Column names, and numbers (N, columns): one head's, or all heads' side by side.
+
+        A column begins with its head's name and a colon where heads are several, or where a class has a name that
+        the summary needs.
+        """
         if head is not None and head not in self.answers:
             raise UsageError(f"There is no head {head!r}; there are {', '.join(self.answers)}.")
         chosen = [head] if head else list(self.answers)
-        prefix = len(chosen) > 1
-        columns = [f"{name}:{column}" if prefix else column for name in chosen for column in self.columns[name]]
         parts = [self.answers[name].reshape(len(self.images), -1) for name in chosen]
-        return columns, np.concatenate(parts, axis=1)
+        return [title for name in chosen for title in self._titles(name, head)], np.concatenate(parts, axis=1)
+
+    def _start(self, name: str, head: str | None) -> str:
+        return f"{name}:" if head is None and len(self.answers) > 1 else ""
+
+    def _titles(self, name: str, head: str | None) -> list[str]:
+        start = self._start(name, head)
+        taken = {"image", *(start + title for pair in BEST_COLUMNS for title in pair)}
+        titles = [start + column for column in self.columns[name]]
+        return [f"{name}:{title}" if title in taken else title for title in titles]
+
+    def _summarise(self, head: str | None) -> dict[str, tuple[str | float, ...]]:
+        summary: dict[str, tuple[str | float, ...]] = {}
+        for name in [head] if head else self.answers:
+            answer, columns, start = self.answers[name], self.columns[name], self._start(name, head)
+            if name not in self.classified:
+                numbers = answer.reshape(len(self.images), -1).T.tolist()
+                summary |= dict(zip(self._titles(name, head), map(tuple, numbers), strict=True))
+                continue
+            order = np.argsort(-answer, axis=1, kind="stable")
+            for place, (title, probability) in enumerate(BEST_COLUMNS[: len(columns)]):
+                best = order[:, place]
+                summary[start + title] = tuple(columns[k] for k in best)
+                summary[start + probability] = tuple(answer[np.arange(len(best)), best].tolist())
+        return summary
 
 
 def predict(
@@ -139,7 +179,16 @@ def predict(
         progress("predicting", index + 1, len(paths))
     if not found:
         raise ZooError(f"None of the {len(paths)} pictures can be read. The first: {skipped[0]}")
-    return _gather(model, found, {name: torch.cat(parts).numpy() for name, parts in answers.items()}, skipped)
+    gathered = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
+    return replace(_gather(model, found, gathered, skipped), names=_names_below(pictures, [path for path, *_ in found]))
+
+
+def _names_below(pictures: Path | str | Sequence[Path | str], paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths below the one folder that was given; as they are where files or several folders were."""
+    given = [pictures] if isinstance(pictures, (str, Path)) else pictures
+    folder = Path(given[0]).expanduser()
+    below = len(given) == 1 and folder.is_dir()
+    return tuple(os.path.relpath(path, folder) for path in paths) if below else tuple(paths)
 
 
 def _gather(
@@ -157,6 +206,7 @@ def _gather(
         sizes=sizes,
         answers=answers,
         columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
+        classified=tuple(name for name in answers if isinstance(model.head(name).target, Categories)),
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )

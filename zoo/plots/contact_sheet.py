@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, one_line
 from zoo.plots.style import ACCENT, INK, MUTED, PAPER, RULE, WARM, ImageLike, as_image, fit_text, font, text_width
 
 SIDE = 184  # pixels of a picture's place
@@ -108,11 +108,8 @@ def draw_neighbours(
 
 
 def _wrap_caption(caption: str) -> list[str]:
-    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit.
-
-    Names of files may hold line breaks and control characters, which no line of text can be drawn with.
-    """
-    caption = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in caption)
+    """One line, or two where it is too long: the last word (a number) stands alone, the rest is cut to fit."""
+    caption = one_line(caption)
     if not caption:
         return []
     if text_width(caption, TEXT) <= SIDE:

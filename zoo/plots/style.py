@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageFont
 
+from zoo.errors import one_line
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -42,11 +44,12 @@ def font(pixels: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 def text_width(text: str, pixels: int, *, bold: bool = False) -> float:
     """How wide a line of text is, in pixels."""
-    return font(pixels, bold=bold).getlength(text)
+    return font(pixels, bold=bold).getlength(one_line(text))
 
 
 def fit_text(text: str, pixels: int, room: float) -> str:
-    """The text, cut with an ellipsis where it is wider than `room` pixels."""
+    """The text in one line, cut with an ellipsis where it is wider than `room` pixels."""
+    text = one_line(text)
     if text_width(text, pixels) <= room:
         return text
     while text and text_width(text + "…", pixels) > room:

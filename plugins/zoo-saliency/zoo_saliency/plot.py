@@ -86,8 +86,7 @@ def draw_saliency(rows: Sequence[HeatRow], columns: Sequence[HeatColumn], *, tit
             inside = left + (SIDE - one.width) // 2
             sheet.paste(_draw_box(one, row.box), (inside, down))
             pen.rectangle((inside - 1, down - 1, inside + one.width, down + one.height), outline=RULE)
-            said = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in caption)
-            pen.text((left, down + one.height + 5), fit_text(said, SMALL, SIDE), fill=MUTED, font=font(SMALL))
+            pen.text((left, down + one.height + 5), fit_text(caption, SMALL, SIDE), fill=MUTED, font=font(SMALL))
         down += image.height + LINE + GAP
     return sheet
 

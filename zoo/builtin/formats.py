@@ -31,8 +31,7 @@ class Csv(Format):
     def write(self, predictions: PredictionTable, path: Path) -> None:
         columns = self.columns(predictions if self.raw else for_spreadsheet(predictions))
         with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
-            quoting = csv.QUOTE_ALL if self.raw else csv.QUOTE_MINIMAL  # which does not quote a carriage return
-            writer = csv.writer(opened, lineterminator="\n", quoting=quoting)
+            writer = csv.writer(opened, lineterminator="\n")
             writer.writerow(name for name, _ in columns)
             for row in zip(*(cells for _, cells in columns), strict=True):
                 writer.writerow(cell if isinstance(cell, str) else f"{cell:.{self.digits}g}" for cell in row)

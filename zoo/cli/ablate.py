@@ -9,7 +9,6 @@ import click
 
 from zoo.cli.console import (
     PATH,
-    discard_message,
     output_options,
     print_json,
     print_table,
@@ -70,7 +69,7 @@ def ablate(
         say(f"From {format_seeds(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
     try:
         with progress_bars(quiet=quiet) as progress:
-            how |= {"progress": progress, "tell": discard_message if quiet else say}
+            how |= {"progress": progress} | ({} if quiet else {"tell": say})
             report = compare_variants(recipe, folder, without=without, seeds=seeds, variants=variants or None, **how)
     except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Continue with the same command; finished runs are in {folder}.")

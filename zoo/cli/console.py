@@ -101,10 +101,6 @@ def fields_of(content: object, *names: str) -> dict[str, Any]:
     return {name: getattr(content, name) for name in names}
 
 
-def discard_message(text: str) -> None:
-    """Ignore a message: replaces `say` under --quiet."""
-
-
 def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:
     """List the pictures that could not be read and were left out, on stderr."""
     for line in skipped[:most]:

@@ -114,14 +114,15 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Predict the classes of PICTURES (files or folders) with a RUN or published filters with a head.
+    """Predict the classes of PICTURES (files, folders, or a CSV of files) with a RUN or published filters with a head.
 
     The table has a row for each picture: its path, the likeliest class, the second, and their probabilities. JSON,
-    Parquet and --format kaggle have a probability for each class.
+    Parquet and --format kaggle have a probability for each class. A CSV with a column `path` keeps its other columns.
 
     \b
     zoo predict runs/plankton photos/ -o answers.csv
     """
+    from zoo.builtin import PictureTable
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
     from zoo.training import open_run
@@ -130,8 +131,10 @@ def predict(
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
+    is_table = len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv")
+    asked = PictureTable(pictures[0]) if is_table else list(pictures)
     with progress_bars(quiet=quiet) as progress:
-        answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
+        answers = ask(model, asked, device=device, skip_unreadable=skip_unreadable, progress=progress)
     say_skipped(answers.skipped)
     table = answers.as_table(head)
     if out:

@@ -181,8 +181,8 @@ def _open_base(
     try:
         found = load(lineage.base, **{**where, "revision": None, "offline": True})
     except ZooError:
-        said = f"The base {lineage.base} is not on this disk: no drift."
-        return None, [f"{said} Pass --base {shlex.quote(lineage.base)}."]
+        base = shlex.quote(lineage.base)
+        return None, [f"The base {lineage.base} is not on this disk: no drift. Pass --base {base}."]
     if lineage.base_manifest and found.published and found.published.digest != lineage.base_manifest:
         return None, [f"What {lineage.base} is here is not the base of {filters.name}: no drift. Pass --base NAME."]
     return found, []

@@ -149,10 +149,13 @@ def test_no_error_prints_what_steers_a_terminal(hub: HubServer, command: Command
     clean(answer.out, answer.err)
 
 
-def test_what_a_server_says_cannot_steer_the_terminal(hub: HubServer, command: CommandLine) -> None:
-    for status in (400, 401, 403, 404, 500):
-        hub.fail("status", status, path="/api/models")
-        answer = command("info", REPO)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+def test_what_a_server_says_cannot_steer_the_terminal(hub: HubServer, command: CommandLine, status: int) -> None:
+    said = EVIL.replace("\u202e", "").replace("\u2066", "").replace("\r\n", "")  # a header is one line of Latin-1
+    headers = {"X-HF-Warning": f"{status}; {said}", "X-Error-Message": said, "X-Error-Code": said}
+    hub.fail("status", status, path="/api/models", headers=headers, times=None)
+    for words in (("info", REPO), ("search",), ("fetch", f"{REPO}@main")):
+        answer = command(*words)
         clean(answer.out, answer.err)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from zoo.data import remove_decoded
-from zoo.errors import FileError, UsageError
+from zoo.errors import FileError, UsageError, printable
 from zoo.evaluation.ablation_plan import SEEN_SHARE, AblationPlan, open_ablation_folder, plan_ablation
 from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
 from zoo.evaluation.variants import LOCATOR, TRAINING_ORDER, Variant
@@ -231,7 +231,7 @@ def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationRep
     }
     write_atomically(setup.place / "ablation.json", json.dumps({**report.as_json(), "made": made}, indent=1) + "\n")
     text = f"{report.as_markdown()}\n{_describe_setup(plan, record, made['differing'])}\n"
-    write_atomically(setup.place / "ablation.md", text)
+    write_atomically(setup.place / "ablation.md", printable(text))
 
 
 def _scalar_metrics(run: Run) -> dict[str, dict[str, dict[str, float]]]:

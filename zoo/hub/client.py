@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib
+import logging
 import os
 import re
 import time
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, UsageError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, UsageError, ZooError, one_line
 
 T = TypeVar("T")
 
@@ -55,6 +57,7 @@ def client_api(token: str | None = None) -> Any:
     from huggingface_hub import HfApi
 
     _check_token(token)
+    client_utils()
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
 
 
@@ -70,9 +73,18 @@ def uses_xet() -> bool:
     return not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
 
 
+@functools.cache
 def client_utils() -> Any:
-    """The client's helpers."""
-    return importlib.import_module("huggingface_hub.utils")
+    """The client's helpers; what it logs, and servers say in it, is printable from then on."""
+    utils = importlib.import_module("huggingface_hub.utils")
+    for handler in utils.logging.get_logger().handlers:
+        handler.addFilter(_make_printable)
+    return utils
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    record.msg, record.args = one_line(record.getMessage()), None
+    return True
 
 
 def file_lock(path: Path) -> contextlib.AbstractContextManager[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,7 +16,7 @@ from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, po
 from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
 from zoo.evaluation.selection.scores import FeatureScores, score_features
 from zoo.evaluation.selection.tasks import ProbeTask
-from zoo.files import write_atomically
+from zoo.files import format_json, write_atomically
 from zoo.models import Filters
 from zoo.progress import Progress
 from zoo.training import Arithmetic
@@ -100,7 +99,7 @@ class SelectionReport:
 
     def save(self, path: Path | str) -> Path:
         """Write it as JSON."""
-        write_atomically(Path(path), json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        write_atomically(Path(path), format_json(self.as_dict()) + "\n")
         return Path(path)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,16 +25,12 @@ class Csv(Format):
         self.digits = digits  # significant ones
         self.raw = raw
 
-    def columns(self, predictions: PredictionTable) -> list[tuple[str, Iterable[str | float]]]:
-        """What is written, column by column."""
-        return [("image", predictions.names), *predictions.summary.items()]
-
     def write(self, predictions: PredictionTable, path: Path) -> None:
-        columns = self.columns(predictions if self.raw else for_spreadsheet(predictions))
+        said = predictions if self.raw else for_spreadsheet(predictions)
         with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
             writer = csv.writer(opened, lineterminator="\n")
-            writer.writerow(name for name, _ in columns)
-            for row in zip(*(cells for _, cells in columns), strict=True):
+            writer.writerow(["image", *said.summary])
+            for row in zip(said.names, *said.summary.values(), strict=True):
                 writer.writerow(cell if isinstance(cell, str) else f"{cell:.{self.digits}g}" for cell in row)
 
 
@@ -45,11 +42,11 @@ class Kaggle(Csv):
 
     suffixes = ()
 
-    def columns(self, predictions: PredictionTable) -> list[tuple[str, Iterable[str | float]]]:
-        """As Csv's."""
-        short = [Path(image).name for image in predictions.names]
+    def write(self, predictions: PredictionTable, path: Path) -> None:
+        short = tuple(Path(name).name for name in predictions.names)
         names = short if len(set(short)) == len(short) else predictions.names
-        return [("image", names), *zip(predictions.columns, predictions.values.T.tolist(), strict=True)]
+        numbers = dict(zip(predictions.columns, map(tuple, predictions.values.T.tolist()), strict=True))
+        super().write(replace(predictions, names=names, summary=numbers), path)
 
 
 class Parquet(Format):

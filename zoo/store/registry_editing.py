@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import FileError, UnknownNameError, UsageError, one_line
+from zoo.errors import FileError, UnknownNameError, UsageError
 from zoo.files import as_file_error, write_atomically
 from zoo.store.registry import user_registry
 from zoo.store.registry_file import (
@@ -88,7 +88,7 @@ def _check_entry(entry: RegistryEntry) -> None:
 def _facts(entry: RegistryEntry) -> dict[str, Any]:
     """What a registry says of the entry; what is empty is left out."""
     texts = {key: getattr(entry, key) for key in ENTRY_KEYS[1:]}
-    return {"sources": list(entry.sources), **{key: one_line(text) for key, text in texts.items() if text}}
+    return {"sources": list(entry.sources), **{key: text for key, text in texts.items() if text}}
 
 
 @contextlib.contextmanager

@@ -634,7 +634,7 @@ def test_a_package_with_a_command_a_format_and_a_head_works_beside_a_broken_one(
     inner.zoo("predict", "run", shapes / "disc", "-o", "a.tally")
     lines = (tmp_path / "a.tally").read_text().split()
     assert (lines[::2], sum(map(int, lines[1::2]))) == (["bar", "disc", "ring"], 40)
-    inner.zoo("predict", "run", shapes / "disc", "-o", "a.csv")
+    inner.zoo("predict", "run", shapes / "disc", "--format", "kaggle", "-o", "a.csv")
     assert inner.zoo("tally", "a.csv").stdout == "40\n"
     assert inner.zoo("tally", "nowhere", status=1).stderr == "Error: nowhere: it cannot be read. Check the path.\n"
     missed = inner.zoo("rubble", status=1).stderr

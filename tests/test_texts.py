@@ -30,8 +30,7 @@ import zoo
 from zoo.builtin.formats import Csv, Kaggle
 from zoo.contracts import PredictionTable
 from zoo.errors import FileError, ZooWarning
-from zoo.evaluation.formatting import markdown_table
-from zoo.plots import draw_confusion, fit_text
+from zoo.plots import draw_confusion, escape_markdown, fit_text, markdown_code
 from zoo.store import user_registry
 
 EVIL = (
@@ -269,11 +268,12 @@ def test_an_error_is_one_line_in_python_too() -> None:
     clean(str(ZooWarning(EVIL)))
 
 
-def test_a_cell_of_a_markdown_table_is_text() -> None:
-    made = markdown_table([["name"], [EVIL]], columns="l")
-    assert made.count("\n") == 2
-    assert made.endswith(r"Error: forged \|\`\<img src=x onerror=alert(1)>\`\[a\](http://evil) |")
-    clean(made)
+def test_a_text_in_markdown_is_text() -> None:
+    made = escape_markdown(EVIL)
+    assert made.endswith(r"Error: forged \|\`\<img src=x onerror=alert(1)>\`\[a\](http://evil)")
+    assert "\n" not in made
+    clean(made, markdown_code(EVIL))
+    assert markdown_code("`a``b") == "``` `a``b ```"
 
 
 def test_class_names_with_line_breaks_and_formulas_are_drawn() -> None:

@@ -1,7 +1,9 @@
 from .console import (
+    PATH as PATH,
     data_options as data_options,
     device_option as device_option,
     json_option as json_option,
+    output_options as output_options,
     parse_pairs as parse_pairs,
     print_json as print_json,
     print_table as print_table,
@@ -12,3 +14,4 @@ from .console import (
     source_options as source_options,
 )
 from .datasets import choose_split as choose_split, find_own_dataset as find_own_dataset
+from .recipes import make_recipe as make_recipe, recipe_options as recipe_options

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import Any
 
-from zoo.errors import printable
+from zoo.errors import one_line, printable
 
 PACKAGE = __name__.rpartition(".")[0]
+_MARKUP = re.compile(r"([\\`*\[\]<|])")
 
 
 def page_style() -> str:
@@ -26,8 +28,6 @@ def render_page(template: str, *, package: str = PACKAGE, **said: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # here: few who import this write a page
     from markupsafe import Markup
 
-    from zoo.evaluation import escape_markdown, markdown_code
-
     def show(value: Any) -> Any:
         if not isinstance(value, str) or isinstance(value, Markup):
             return value
@@ -43,3 +43,16 @@ def render_page(template: str, *, package: str = PACKAGE, **said: Any) -> str:
     )
     environment.filters["code"] = lambda text: Markup(markdown_code(text))
     return environment.get_template(template).render(said) + "\n"
+
+
+def escape_markdown(text: object) -> str:
+    """A text in one line that Markdown shows as it is: no links, no HTML, no further cell of a table."""
+    return _MARKUP.sub(r"\\\1", one_line(text))
+
+
+def markdown_code(text: object) -> str:
+    """A text in one line as Markdown's code; what it holds cannot end it."""
+    said = one_line(text)
+    fence = "`" * (max(map(len, re.findall("`+", said)), default=0) + 1)
+    space = " " if said.startswith("`") or said.endswith("`") else ""
+    return f"{fence}{space}{said}{space}{fence}"

@@ -12,11 +12,10 @@ from typing import Literal
 
 from zoo.contracts import Box, Categories, Multilabel
 from zoo.errors import printable
-from zoo.evaluation import escape_markdown, markdown_code
 from zoo.files import write_atomically
 from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
 from zoo.models import Model
-from zoo.plots import render_page
+from zoo.plots import escape_markdown, markdown_code, render_page
 from zoo.publish.lineage import without_folders
 from zoo.store import CARD_FILE
 from zoo.training import Run, RunRecord

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zoo.errors import one_line
-from zoo.evaluation.statistics import MOST_PAIRS
-
-_MARKUP = re.compile(r"([\\`*\[\]<|])")
+from zoo.plots import escape_markdown
+from zoo_ablation.statistics import MOST_PAIRS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +95,6 @@ def format_split(split: str, groups: str = "groups") -> str:
 def capitalise(text: str) -> str:
     """Its first letter large, the others as they are."""
     return text[:1].upper() + text[1:]
-
-
-def escape_markdown(text: object) -> str:
-    """A text in one line that Markdown shows as it is: no links, no HTML, no further cell of a table."""
-    return _MARKUP.sub(r"\\\1", one_line(text))
-
-
-def markdown_code(text: object) -> str:
-    """A text in one line as Markdown's code; what it holds cannot end it."""
-    said = one_line(text)
-    fence = "`" * (max(map(len, re.findall("`+", said)), default=0) + 1)
-    space = " " if said.startswith("`") or said.endswith("`") else ""
-    return f"{fence}{space}{said}{space}{fence}"
 
 
 def markdown_table(rows: Sequence[Sequence[str]], *, columns: str) -> str:

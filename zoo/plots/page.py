@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import one_line, printable
 
 PACKAGE = __name__.rpartition(".")[0]
-_MARKUP = re.compile(r"([\\`*\[\]<|])")
+_MARKUP = re.compile(r"([\\`*<|]|\](?=[(\[:]))")
 
 
 def page_style() -> str:

@@ -549,24 +549,59 @@ def test_a_run_that_was_trained_is_scored_asked_and_published(command, shapes):
     assert "Drawn into confusion.png" in drawn.err
     assert command("predict", "run", shapes / "disc", "-o", "answers.csv").out == ""
     rows = list(csv.reader(Path("answers.csv").read_text().splitlines()))
-    assert rows[0] == ["image", "bar", "disc", "ring"]
+    assert rows[0] == ["image", "class", "probability", "second", "second_probability"]
     assert len(rows) == 41
     command("predict", "run", shapes / "disc", "-o", "answers.parquet")
     table = pq.read_table("answers.parquet").to_pylist()
-    assert [Path(row["image"]).name for row in table] == [row[0] for row in rows[1:]]
-    assert sum(table[0][name] for name in rows[0][1:]) == pytest.approx(1, abs=1e-5)
+    assert [[row["image"], row["class"], row["second"]] for row in table] == [
+        [row[0], row[1], row[3]] for row in rows[1:]
+    ]
+    assert list(table[0]) == [*rows[0], "bar", "disc", "ring"]
+    assert sum(table[0][name] for name in ("bar", "disc", "ring")) == pytest.approx(1, abs=1e-5)
+    assert all(row[row["class"]] == row["probability"] >= row["second_probability"] for row in table)
     command("predict", "run", shapes / "disc", "-o", "answers.json")
     assert [row["image"] for row in json.loads(Path("answers.json").read_text())] == [row["image"] for row in table]
     assert (
-        "There is csv (.csv), json (.json), parquet (.parquet)"
+        "There is csv (.csv), json (.json), kaggle, parquet (.parquet)"
         in command("predict", "run", shapes / "disc", "-o", "answers.txt").fault
     )
     assert "There is no head 'x'" in command("predict", "run", shapes / "disc", "--head", "x").fault
 
 
-def test_probabilities_on_stdout_are_a_csv(command, named, shapes):
+def test_predictions_on_stdout_are_a_csv(command, named, shapes):
     rows = list(csv.DictReader(io.StringIO(command("predict", named, shapes / "ring").out)))
-    assert set(rows[0]) == {"image", "bar", "disc", "ring"}
+    assert list(rows[0]) == ["image", "class", "probability", "second", "second_probability"]
+    rows = list(csv.DictReader(io.StringIO(command("predict", named, shapes / "ring", "--format", "kaggle").out)))
+    assert list(rows[0]) == ["image", "bar", "disc", "ring"]
+
+
+def test_a_picture_is_called_by_its_path_below_the_one_folder_that_was_given(command, named, shapes, monkeypatch):
+    def images(*pictures):
+        return [row["image"] for row in csv.DictReader(io.StringIO(command("predict", named, *pictures).out))]
+
+    assert images(shapes)[0] == "bar/bar-000.png"
+    assert images(shapes / "ring")[0] == "ring-000.png"
+    assert images(shapes / "ring" / "ring-001.png") == [str(shapes / "ring" / "ring-001.png")]
+    monkeypatch.chdir(shapes)
+    assert images("bar", "disc")[::40] == ["bar/bar-000.png", "disc/disc-000.png"]
+    assert images("bar/*1.png")[0] == "bar/bar-001.png"
+    assert images(".")[0] == "bar/bar-000.png"
+
+
+def test_the_other_columns_of_a_table_of_pictures_come_back(command, named, shapes, tmp_path):
+    (tmp_path / "in").symlink_to(shapes)
+    table = tmp_path / "new.csv"
+    table.write_text("Photo;station;depth;class\nin/bar/bar-000.png;=A1;-0.5;bar\nin/ring/ring-003.png;A7;12;\n")
+    assert "its header has no `path`" in command("predict", named, table).fault
+    table.write_text(table.read_text().replace("Photo;", "path;"))
+    rows = list(csv.DictReader(io.StringIO(command("predict", named, table).out)))
+    assert list(rows[0]) == ["image", "class", "probability", "second", "second_probability", "station", "depth"]
+    assert [(row["image"], row["station"], row["depth"]) for row in rows] == [
+        ("in/bar/bar-000.png", "'=A1", "-0.5"),
+        ("in/ring/ring-003.png", "A7", "12"),
+    ]
+    table.write_text("path,haul\nin/bar/bar-000.png,3\n")  # nothing is known of new pictures
+    assert json.loads(command("predict", named, table, "--json").out)[0]["haul"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_the_command_line_crops(places, command, pictures, tmp_path):
     assert open_run(tmp_path / "run").record.splits.train == 40
     asked = command("predict", tmp_path / "run", pictures, "-q")
     assert asked.status == 0, asked.err
-    assert asked.out.startswith("image,bar,disc,ring\n")
+    assert asked.out.startswith("image,class,probability,second,second_probability\n")
     assert asked.out.count("\n") == 11
 
 

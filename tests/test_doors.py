@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -186,26 +187,59 @@ def predictions():
             "size": np.array([1234567.0, 0.5], np.float32),
         },
         columns={"kind": ("fin", 'a "b", ü'), "size": ("size",)},
+        classified=("kind",),
         metadata={"filters": "whales"},
     )
 
 
-def test_a_csv_is_the_competitions_form_to_the_byte(predictions, tmp_path):
+def test_a_csv_has_the_likeliest_classes_to_the_byte(predictions, tmp_path):
+    head = "image,class,probability,second,second_probability\n"
     written = predictions.save(tmp_path / "a.csv", head="kind").read_bytes()
-    assert written == 'image,fin,"a ""b"", ü"\n1.png,0.123457,0.876543\n2.png,1,1e-09\n'.encode()
+    rows = 'a/1.png,"a ""b"", ü",0.876543,fin,0.123457\na/2.png,fin,1,"a ""b"", ü",1e-09\n'
+    assert written == (head + rows).encode()
     assert predictions.as_csv("kind").encode() == written
     both = predictions.save(tmp_path / "both.csv").read_text()
+    assert both.startswith(
+        "image,kind:class,kind:probability,kind:second,kind:second_probability,size:size\n"
+        'a/1.png,"a ""b"", ü",0.876543,fin,0.123457,1.23457e+06\n'
+    )
+
+
+def test_the_format_kaggle_is_the_competitions_form_to_the_byte(predictions, tmp_path):
+    written = predictions.save(tmp_path / "a.csv", format="kaggle", head="kind").read_bytes()
+    assert written == 'image,fin,"a ""b"", ü"\n1.png,0.123457,0.876543\n2.png,1,1e-09\n'.encode()
+    both = predictions.save(tmp_path / "both.csv", format="kaggle").read_text()
     assert both.startswith('image,kind:fin,"kind:a ""b"", ü",size:size\n1.png,0.123457,0.876543,1.23457e+06\n')
 
 
-def test_pictures_of_one_name_are_called_by_their_paths_in_a_csv(tmp_path):
+def test_a_class_and_a_tables_column_may_be_called_as_a_column_of_ours(predictions, tmp_path):
+    named = dataclasses.replace(
+        predictions,
+        columns={"kind": ("image", "class"), "size": ("size",)},
+        given={"class": ("x", "y"), "z": ("1", "2")},
+    )
+    table = pq.read_table(named.save(tmp_path / "a.parquet", head="kind"))
+    assert table.column_names == [
+        *("image", "class", "probability", "second", "second_probability", "table:class", "z"),
+        *("kind:image", "kind:class"),
+    ]
+    assert table.column("image").to_pylist() == list(predictions.images)
+    assert table.column("class").to_pylist() == ["class", "image"]
+
+
+def test_of_one_class_there_is_no_second(predictions):
+    alone = dataclasses.replace(predictions, answers={"kind": np.ones((2, 1), np.float32)}, columns={"kind": ("fin",)})
+    assert alone.as_csv() == "image,class,probability\na/1.png,fin,1\na/2.png,fin,1\n"
+
+
+def test_pictures_of_one_name_are_called_by_their_paths_in_the_competitions_form(tmp_path):
     twins = Predictions(
         images=("a/1.png", "b/1.png"),
         sizes=((1, 1),) * 2,
         answers={"kind": np.eye(2, dtype=np.float32)},
         columns={"kind": ("x", "y")},
     )
-    assert twins.as_csv() == "image,x,y\na/1.png,1,0\nb/1.png,0,1\n"
+    assert twins.save(tmp_path / "k", format="kaggle").read_text() == "image,x,y\na/1.png,1,0\nb/1.png,0,1\n"
 
 
 def test_parquet_and_json_have_the_numbers_as_they_are(predictions, tmp_path):
@@ -231,10 +265,12 @@ def test_a_suffix_or_a_name_picks_a_packages_format_and_options_reach_it(package
 
 
 def test_an_unknown_format_brings_those_that_there_are(predictions, tmp_path):
-    listed = r"a\.txt: no format has that suffix\. There is csv \(\.csv\), json \(\.json\), parquet \(\.parquet\)"
+    listed = (
+        r"a\.txt: no format has that suffix\. There is csv \(\.csv\), json \(\.json\), kaggle, parquet \(\.parquet\)"
+    )
     with pytest.raises(UsageError, match=listed):
         predictions.save(tmp_path / "a.txt")
-    with pytest.raises(UnknownNameError, match=r"No format is called 'xyz'\. There is csv, json, parquet"):
+    with pytest.raises(UnknownNameError, match=r"No format is called 'xyz'\. There is csv, json, kaggle, parquet"):
         predictions.save(tmp_path / "a.txt", format="xyz")
     with pytest.raises(UnknownNameError, match="Did you mean 'parquet'"):
         predictions.save(tmp_path / "a.txt", format="parket")
@@ -294,7 +330,7 @@ def test_predicting_writes_any_format_to_a_file_or_to_stdout(packages, command, 
     assert command(*asked, "--format", "json").out == command(*asked, "--json").out
     assert command(*asked, "-o", "a.csv").out == ""
     assert Path("a.csv").read_text() == command(*asked).out
-    assert "There is csv, json, lines, parquet" in command(*asked, "--format", "xyz").fault
+    assert "There is csv, json, kaggle, lines, parquet" in command(*asked, "--format", "xyz").fault
     assert "No option is called 'mark'" in command(*asked, "--set", "mark=>").fault
     assert "lines" in command("list", "formats").out
 
@@ -598,7 +634,7 @@ def test_a_package_with_a_command_a_format_and_a_head_works_beside_a_broken_one(
     inner.zoo("predict", "run", shapes / "disc", "-o", "a.tally")
     lines = (tmp_path / "a.tally").read_text().split()
     assert (lines[::2], sum(map(int, lines[1::2]))) == (["bar", "disc", "ring"], 40)
-    inner.zoo("predict", "run", shapes / "disc", "-o", "a.csv")
+    inner.zoo("predict", "run", shapes / "disc", "--format", "kaggle", "-o", "a.csv")
     assert inner.zoo("tally", "a.csv").stdout == "40\n"
     assert inner.zoo("tally", "nowhere", status=1).stderr == "Error: nowhere: it cannot be read. Check the path.\n"
     missed = inner.zoo("rubble", status=1).stderr

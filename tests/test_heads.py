@@ -457,10 +457,10 @@ def test_a_table_has_the_columns_of_both_heads(two_headed):
     rows = list(csv.reader(io.StringIO(zoo.predict(run.load_model(), photos).as_csv())))
     assert rows[0] == [
         "image",
-        *("classify:bar", "classify:disc", "classify:ring"),
+        *("classify:class", "classify:probability", "classify:second", "classify:second_probability"),
         *("locate:x1", "locate:y1", "locate:x2", "locate:y2", "locate:presence"),
     ]
-    assert {len(row) for row in rows} == {9}
+    assert {len(row) for row in rows} == {10}
 
 
 def test_both_heads_are_published_and_answer_as_before(two_headed, tmp_path):

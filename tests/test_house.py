@@ -112,6 +112,20 @@ def test_an_entry_imports_only_from_the_layers_below_it(path):
         assert LAYER[other] < LAYER[entry_of(path)], f"{entry_of(path)} imports {other}"
 
 
+def test_only_the_console_prints():
+    """What passes through it is one line and steers no terminal; an empty line may come from anywhere."""
+    printers = {
+        "zoo/cli/console.py",
+        "zoo/cli/main.py",
+        "zoo/cli/evaluate.py",
+    }  # main: errors; evaluate: a format's bytes
+    for path in [*SOURCES, *PLUGINS.glob("*/zoo_*/**/*.py")]:
+        if str(path.relative_to(ROOT.parent)) not in printers:
+            assert not re.search(
+                r"\bclick\.s?echo\([^)]|^\s*print\(|std(out|err)\.write", path.read_text(), re.MULTILINE
+            ), path
+
+
 def test_there_are_no_more_entries_and_layers_than_a_newcomer_can_hold():
     entries = {entry_of(path) for path in FILES}
     assert entries == set(LAYER)

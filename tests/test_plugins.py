@@ -561,7 +561,7 @@ def test_a_plugin_that_the_core_never_heard_of_works_and_is_missed_by_name_when_
     embedded = inner.run("-c", LOAD_AND_EMBED).stdout
     assert "(40, 128) ['block1', 'block2']" in embedded
     answers = inner.zoo("predict", "bricks", "photos").stdout.splitlines()
-    assert (len(answers), answers[0]) == (41, "image,lying,standing")
+    assert (len(answers), answers[0]) == (41, "image,class,probability,second,second_probability")
     assert "StoppedError" in inner.run("-c", STOP_AT_ONCE, status=1).stderr
     scored = json.loads(inner.zoo("evaluate", "runs/bricks", "--json").stdout)
     assert set(scored["figures"]["ruler"]) >= {"accuracy"}

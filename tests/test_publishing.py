@@ -119,7 +119,7 @@ def test_the_heads_come_along_and_predict(published, shapes):
     table = predictions.answers["classify"]
     assert table.shape == (120, 3)
     assert np.allclose(table.sum(axis=1), 1, atol=1e-5)
-    assert predictions.as_csv().splitlines()[0] == "image,bar,disc,ring"
+    assert predictions.as_csv().splitlines()[0] == "image,class,probability,second,second_probability"
 
 
 def test_filters_published_without_heads_say_so(run, tmp_path):

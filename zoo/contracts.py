@@ -64,12 +64,7 @@ class Multilabel:
 
 
 Target = Categories | Box | Number | Multilabel
-TARGETS: Mapping[str, type[Target]] = {
-    "categories": Categories,
-    "box": Box,
-    "number": Number,
-    "multilabel": Multilabel,
-}
+TARGETS: Mapping[str, type[Target]] = {one.__name__.lower(): one for one in (Categories, Box, Number, Multilabel)}
 
 # ------------------------------------------------------------------------------------------------ datasets
 
@@ -324,9 +319,14 @@ class Backbones(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionTable:
-    """What a model says of pictures, as a format is given it: a row a picture, a column a number."""
+    """What a model says of pictures, as a format is given it: a row a picture.
+
+    Texts are as they were found: `zoo.evaluation.for_spreadsheet` makes them harmless for a file of text.
+    """
 
     images: tuple[str, ...]  # (N) paths as the user gave them
+    names: tuple[str, ...]  # (N) what the pictures are called: below the one folder that was given, else their paths
+    summary: Mapping[str, tuple[str | float, ...]]  # by column, (N): `class`, `probability`, `second`, …; see as_table
     columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
     values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
     sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels

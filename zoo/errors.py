@@ -5,6 +5,9 @@ value and the remedy. `cli/` prints that line and exits 1; Python code catches o
 
 A message names an argument of the call as Python does, in backticks: `out=`, `device='cpu'`, `offline=True`. The
 command line prints its flag instead; nowhere else are flags spoken of, but in whole commands, `zoo …`.
+
+Names of classes and files, answers of servers and what plugins raise are other people's: what is printed of them, or
+written into a text for people, goes through `one_line` or `printable`.
 """
 
 from __future__ import annotations
@@ -35,6 +38,25 @@ def mask_secrets(text: str) -> str:
     return _SECRET.sub("…", text)
 
 
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What steers a terminal or turns text around: control characters, bidi overrides, halves of surrogate pairs."""
+
+
+def printable(text: object) -> str:
+    """A text that steers no terminal, hides nothing from a reader and has no access token; its lines and tabs stay."""
+    said = mask_secrets(str(text))
+    return said if said.isprintable() else UNSAFE.sub("\N{REPLACEMENT CHARACTER}", said)
+
+
+def one_line(text: object) -> str:
+    """As `printable`, in one line."""
+    said = mask_secrets(str(text))
+    if said.isprintable():
+        return said
+    first, *more = said.replace("\t", " ").splitlines() or [""]
+    return printable(" ".join([first, *(line.strip() for line in more)]))
+
+
 class ZooError(Exception):
     """Anything that a user, a file or a network did wrong; the message says what to do.
 
@@ -44,16 +66,15 @@ class ZooError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        problem, remedy = mask_secrets(problem), mask_secrets(remedy)
-        super().__init__(f"{problem} {remedy}".rstrip())
-        self.problem, self.remedy = problem, remedy
+        self.problem, self.remedy = one_line(problem), one_line(remedy)
+        super().__init__(f"{self.problem} {self.remedy}".rstrip())
 
 
 class ZooWarning(UserWarning):
     """Something that does not stop the work, and that a user should know; the command line prints it as one line."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(mask_secrets(text))
+        super().__init__(one_line(text))
 
 
 class UsageError(ZooError):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import FileError, ZooWarning
+from zoo.errors import UNSAFE, FileError, ZooWarning
 
 DAY = 86_400.0  # seconds after which what another machine's process left counts as abandoned
 
@@ -53,7 +53,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people and programs, a value a line, as `write_atomically` does. Raises FileError."""
-    write_atomically(path, json.dumps(content, indent=1) + "\n")
+    write_atomically(path, format_json(content) + "\n")
+
+
+def format_json(content: Any) -> str:
+    """JSON to be read by people too: what could steer a terminal is escaped, so that nothing of it is lost."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def check_output(path: Path, *, overwrite: bool | None = False, folder: bool = False, argument: str = "out") -> None:

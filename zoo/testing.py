@@ -198,7 +198,12 @@ def check_format(factory: type[Format]) -> list[str]:
     values = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], dtype=np.float32)
     values.setflags(write=False)
     table = PredictionTable(
-        images=("a/1.png", "a/2.png", "b/ü 1.png"), columns=("bright", "dark"), values=values, sizes=((32, 24),) * 3
+        images=("a/1.png", "a/2.png", "b/ü 1.png"),
+        names=("1.png", "2.png", "ü 1.png"),
+        summary={"class": ("dark", "bright", "bright"), "probability": (0.75, 0.5, 1.0)},
+        columns=("bright", "dark"),
+        values=values,
+        sizes=((32, 24),) * 3,
     )
     with temporary_folder() as folder:
         path = folder / "predictions"

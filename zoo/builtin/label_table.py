@@ -7,14 +7,15 @@ import io
 import posixpath
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from zoo.contracts import SPLITS
-from zoo.data import find_images
+from zoo.contracts import SPLITS, Dataset, Sample
+from zoo.data import find_images, read_image
 from zoo.errors import FileError
+from zoo.progress import Progress, silent
 
 COLUMNS = {  # what a column may be called
     "path": ("path", "file", "filename", "image"),
@@ -39,20 +40,24 @@ class LabelledFile:
     metadata: Mapping[str, str] = field(default_factory=dict)  # the table's other columns
 
 
-def read_label_table(root: Path, name: str, named: Mapping[str, str | None] | None = None) -> list[LabelledFile]:
+def read_label_table(
+    root: Path, name: str, named: Mapping[str, str | None] | None = None, *, needed: Sequence[str] = ("path", "label")
+) -> list[LabelledFile]:
     """Read a CSV with a header and check every row.
 
     Args:
         root: the dataset's folder; the CSV and the paths in it are relative to it.
         name: the CSV, in UTF-8, UTF-16 or Windows-1252, separated by comma, semicolon or tab.
         named: what the columns `path`, `label`, `group` and `split` are called; else they are recognised (`COLUMNS`).
+        needed: the columns that there must be.
 
     Raises:
         FileError: no such CSV, columns missing, or rows at fault; all kinds of faults are said, with the first of each.
     """
     table = root / name
     header, rows = _read_rows(table)
-    columns = _find_columns(table, header, {key: title for key, title in (named or {}).items() if title is not None})
+    called = {key: title for key, title in (named or {}).items() if title is not None}
+    columns = _find_columns(table, header, called, {*called, *needed})
     loose_names = cache(lambda: _loose_names(root))  # a walk that only a table with missing files needs
     files: dict[str, LabelledFile] = {}
     faults: dict[str, list[str]] = {}
@@ -83,6 +88,25 @@ def read_label_table(root: Path, name: str, named: Mapping[str, str | None] | No
     return list(files.values())
 
 
+class PictureTable(Dataset):
+    """The pictures of a CSV with its other columns, whatever their labels are; its paths are relative to its folder."""
+
+    def __init__(self, table: Path) -> None:
+        self.targets, self._root = {}, table.parent
+        self._files = read_label_table(table.parent, table.name, needed=("path",))
+
+    def prepare(self, root: Path, progress: Progress = silent) -> None:
+        """Nothing is left to do."""
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode one picture. Raises FileError where it cannot be read."""
+        file = self._files[index]
+        return Sample(image=read_image(self._root / file.path), path=file.path, metadata=file.metadata)
+
+
 def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and the rows that are not blank with their line numbers."""
     try:
@@ -110,7 +134,9 @@ def _as_text(content: bytes) -> str:
         return content.decode("cp1252")
 
 
-def _find_columns(table: Path, header: Sequence[str], named: Mapping[str, str]) -> dict[str, int]:
+def _find_columns(
+    table: Path, header: Sequence[str], named: Mapping[str, str], needed: Collection[str]
+) -> dict[str, int]:
     """Where the columns stand that mean something to us."""
     titles = [title.casefold() for title in header]
     taken = {key: title.strip().casefold() for key, title in named.items()}
@@ -120,7 +146,7 @@ def _find_columns(table: Path, header: Sequence[str], named: Mapping[str, str]) 
         wanted = [taken[key]] if key in taken else free
         if found := [titles.index(title) for title in wanted if title in titles]:
             columns[key] = found[0]
-    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in {*named, *REQUIRED}]
+    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in needed]
     if missing:
         raise FileError(
             table,
@@ -134,7 +160,7 @@ def _find_columns(table: Path, header: Sequence[str], named: Mapping[str, str]) 
 def _as_file(row: Sequence[str], header: Sequence[str], columns: Mapping[str, int], root: Path) -> LabelledFile:
     row = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
     cells = {key: "" if row[place] in MISSING else row[place] for key, place in columns.items()}
-    path, label, split = cells["path"].replace("\\", "/"), cells["label"] or None, cells.get("split", "").lower()
+    path, label, split = cells["path"].replace("\\", "/"), cells.get("label") or None, cells.get("split", "").lower()
     used = {*columns.values(), *(place for place, title in enumerate(header) if not title)}
     return LabelledFile(
         path=path and posixpath.normpath(path.removeprefix(f"{root.as_posix()}/")),

@@ -19,7 +19,6 @@ from zoo.cli.console import (
     json_option,
     print_json,
     print_table,
-    printable,
     progress_bars,
     quiet_option,
     say,
@@ -100,11 +99,11 @@ def _print_contents(contents: CacheContents) -> None:
         tables.append((f"{title}, {place}", ("name", "size", "last used"), rows))
     shown = [table for table in tables if table[2]]
     for title, columns, rows in shown:
-        click.echo(title)
+        say(title, out=True)
         print_table(columns, rows, right=("files", "size"))
         click.echo()
     if shown:
-        click.echo(f"{format_size(contents.size)} together")
+        say(f"{format_size(contents.size)} together", out=True)
         say("Next: zoo cache verify")
     else:
         say(f"Nothing of zoo's lies in {contents.cache} or {contents.home}. Run `zoo list` for what can be fetched.")
@@ -240,13 +239,9 @@ def _print_verified(report: list[dict[str, Any]], *, as_json: bool) -> None:
         else:
             state = f"{format_size(one['bytes'])}, every hash is right"
             state += f"; {_not_fetched(one['missing'])}" if one.get("missing") else ""
-        _print_line(one["name"], state)
+        say(f"{one['name']}: {state}", out=True)
     if not report:
         say("Nothing is cached. Run `zoo list` for what can be fetched.")
-
-
-def _print_line(name: str, text: str) -> None:
-    click.echo(printable(f"{name}: {text}").replace("\n", " "))
 
 
 # ------------------------------------------------------------------------------------------------ remove
@@ -286,7 +281,7 @@ def remove_cache(
     refused: list[ZooError] = []
     plan = _plan(names, chosen, cache_dir, refused, filters=everything)
     for removal in plan:
-        _print_line(removal.what, f"{format_size(removal.size)}, {removal.path}")
+        say(f"{removal.what}: {format_size(removal.size)}, {removal.path}", out=True)
     for refusal in refused:
         say(f"Stays: {refusal}")
     if plan and not dry_run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -14,8 +13,8 @@ from typing import Any, TypeVar
 import click
 
 from zoo.cli.flags import in_flags
-from zoo.errors import UsageError, mask_secrets
-from zoo.files import check_output
+from zoo.errors import UsageError, mask_secrets, one_line
+from zoo.files import check_output, format_json
 from zoo.progress import Progress, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,20 +23,16 @@ PATH = click.Path(path_type=Path)
 
 def print_json(content: Any) -> None:
     """To stdout, for programs."""
-    click.echo(mask_secrets(json.dumps(content, indent=1, ensure_ascii=False, default=str)))
+    click.echo(mask_secrets(format_json(content)))
 
 
-def say(text: str) -> None:
-    """Write a message for people to stderr; Python arguments in it are rewritten as flags."""
-    click.echo(printable(in_flags(text)), err=True)
+def say(*lines: object, out: bool = False) -> None:
+    """Write lines for people to stderr, or data to stdout; Python arguments in them are rewritten as flags.
 
-
-def printable(text: object) -> str:
-    """Text without control characters but the line's end: published texts cannot send escape codes to the terminal."""
-    said = mask_secrets(str(text))
-    if said.isprintable():
-        return said
-    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in said)
+    What stands in them may be anybody's: nothing in a line can end it or steer the terminal.
+    """
+    for line in lines:
+        click.echo(one_line(in_flags(line)), err=not out)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
@@ -48,9 +43,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
         rows: the cells.
         right: headings of the columns that are set flush right.
     """
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
-    for number, line in enumerate([list(columns), *cells]):
+    lines = [[one_line(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
         parts = [
             cell.rjust(width) if heading in right else cell.ljust(width)
             for cell, width, heading in zip(line, widths, columns, strict=True)
@@ -70,17 +65,18 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress]:
 
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
     layout = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
         TextColumn("{task.completed:,}/{task.total:,}"),
         TimeRemainingColumn(compact=True),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with Bars(*layout, console=console, refresh_per_second=8) as bars:
         tasks: dict[str, TaskID] = {}
         drawn: dict[str, float] = {}
 
         def listen(what: str, done: int, total: int | None = None, note: str = "") -> None:
+            what, note = one_line(what), one_line(note)
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total or 1, note=note)
             now = time.monotonic()
@@ -97,16 +93,12 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
     """Print one `title  text` a line to stdout, the texts aligned."""
     width = max(len(title) for title, _ in facts) + 2
     for title, text in facts:
-        click.echo(printable(f"{title:<{width}}{text}"))
+        say(f"{title:<{width}}{text}", out=True)
 
 
 def fields_of(content: object, *names: str) -> dict[str, Any]:
     """Some attributes by name, as they stand in JSON."""
     return {name: getattr(content, name) for name in names}
-
-
-def discard_message(text: str) -> None:
-    """Ignore a message: replaces `say` under --quiet."""
 
 
 def say_skipped(skipped: Sequence[str], *, most: int = 20) -> None:

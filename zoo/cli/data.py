@@ -41,7 +41,7 @@ def list_datasets(as_json: bool) -> None:
         print_json([dict(zip(("name", "package", "about", "options"), row, strict=True)) for row in rows])
         return
     for name, package, about, options in rows:
-        click.echo(f"{name}  ({package})\n    {about}\n    options: {options}")
+        say(f"{name}  ({package})", f"    {about}", f"    options: {options}", out=True)
 
 
 @data.command()
@@ -110,10 +110,10 @@ def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool)
 
 def _print_report(report: DatasetReport) -> None:
     groups = f"{report.groups} groups" if report.groups else "no groups"
-    click.echo(f"{report.pictures} pictures, {groups}; splits: {report.splits or 'none of its own'}")
-    click.echo(f"sizes: {report.smallest} to {report.largest} pixels")
+    say(f"{report.pictures} pictures, {groups}; splits: {report.splits or 'none of its own'}", out=True)
+    say(f"sizes: {report.smallest} to {report.largest} pixels", out=True)
     for target, counts in report.classes.items():
-        click.echo(f"\ntarget {target}: {len(counts)} classes")
+        say("", f"target {target}: {len(counts)} classes", out=True)
         rows = sorted(counts.items(), key=lambda item: item[1], reverse=True)
         print_table(("class", "pictures"), rows, right=("pictures",))
     for line in report.faults:

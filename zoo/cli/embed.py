@@ -167,7 +167,7 @@ def _report(written: EmbeddingSummary) -> None:
     if written.unreadable_file:
         many = "1 picture" if written.unreadable == 1 else f"{written.unreadable} pictures"
         say(f"{many} cannot be read, as listed in {written.unreadable_file}")
-    click.echo(written.path)
+    say(written.path, out=True)
     width = written.space.width
     resumed = f", {written.resumed} of the pictures were there already" if written.resumed else ""
     say(f"{written.pictures} vectors of {width} numbers{resumed}")

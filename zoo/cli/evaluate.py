@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ from zoo.cli.console import (
     say,
     say_skipped,
 )
-from zoo.errors import FileError
+from zoo.errors import FileError, printable
 from zoo.files import temporary_folder
 
 if TYPE_CHECKING:
+    from zoo.contracts import PredictionTable
     from zoo.models import Model
     from zoo.training import Run
 
@@ -102,7 +104,7 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 @click.argument("what", metavar="RUN|NAME")
 @click.argument("pictures", nargs=-1, required=True, type=PATH)
 @out_option("-o", "--out", help="The file; its suffix says the format. By default stdout.")
-@click.option("--format", "kind", metavar="NAME", help="csv (default), parquet, json or another of `zoo list formats`.")
+@click.option("--format", "kind", metavar="NAME", help="csv (default), kaggle or another of `zoo list formats`.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
 @click.option("--head", help="The head whose predictions are written, where there are several.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
@@ -119,13 +121,15 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Predict the classes of PICTURES (files or folders) with a RUN or published filters with a head.
+    """Predict the classes of PICTURES (files, folders, or a CSV of files) with a RUN or published filters with a head.
 
-    The table has a row for each picture: its path, and a probability for each class.
+    The table has a row for each picture: its path, the likeliest class, the second, and their probabilities. JSON,
+    Parquet and --format kaggle have a probability for each class. A CSV with a column `path` keeps its other columns.
 
     \b
     zoo predict runs/plankton photos/ -o answers.csv
     """
+    from zoo.builtin import PictureTable
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
     from zoo.training import open_run
@@ -134,15 +138,28 @@ def predict(
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
+    is_table = len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv")
+    asked = PictureTable(pictures[0]) if is_table else list(pictures)
     with progress_bars(quiet=quiet) as progress:
-        answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
+        answers = ask(model, asked, device=device, skip_unreadable=skip_unreadable, progress=progress)
     say_skipped(answers.skipped)
     table = answers.as_table(head)
     if out:
         writer.write(table, out)
         say(f"{len(answers.images)} pictures in {out}")
+    elif sys.stdout.isatty() and not kind and not as_json:
+        _print_predictions(table)
+        say("Next: the same with -o answers.csv")
     else:
         with temporary_folder() as folder:
             part = folder / "stdout"
             writer.write(table, part)
-            click.echo(part.read_bytes(), nl=False)
+            content = part.read_bytes()
+        click.echo(printable(content.decode(errors="replace")) if sys.stdout.isatty() else content, nl=False)
+
+
+def _print_predictions(table: PredictionTable) -> None:
+    columns = {"image": table.names, **table.summary}
+    numbers = [title for title, cells in columns.items() if not isinstance(cells[0], str)]
+    cells = [[one if isinstance(one, str) else f"{one:.3f}" for one in column] for column in columns.values()]
+    print_table(list(columns), list(zip(*cells, strict=True)), right=numbers)

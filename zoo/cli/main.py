@@ -14,7 +14,7 @@ import click
 
 from zoo import __version__
 from zoo.cli.flags import in_flags
-from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning, mask_secrets
+from zoo.errors import UnknownNameError, UsageError, ZooError, ZooWarning, one_line, printable
 
 if TYPE_CHECKING:
     from zoo.plugins import Plugin
@@ -140,7 +140,7 @@ class LazyGroup(click.Group):
         about: dict[str, str] = {}
         for plugin in find_plugins("command"):
             found.setdefault(plugin.package, []).append(plugin.full_name if plugin.name in taken else plugin.name)
-            about[plugin.package] = _one_line(plugin.summary) or f"From {plugin.package} {plugin.version}."
+            about[plugin.package] = one_line(plugin.summary) or f"From {plugin.package} {plugin.version}."
             if plugin.mismatch:
                 about[plugin.package] = "Made for another version of zoo; see `zoo plugins`."
         for package, names in sorted(found.items()):
@@ -220,9 +220,9 @@ def _warnings_as_lines() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
         if issubclass(category, ZooWarning):
-            click.echo(f"Warning: {_one_line(in_flags(message))}", err=True)
+            click.echo(f"Warning: {one_line(in_flags(message))}", err=True)
         else:
-            usual(mask_secrets(str(message)), category, *where, **options)
+            usual(printable(message), category, *where, **options)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", ZooWarning)
@@ -230,16 +230,11 @@ def _warnings_as_lines() -> Iterator[None]:
         yield
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(part.strip() for part in mask_secrets(text).splitlines())
-    return "".join(one if one.isprintable() else "?" for one in line)
-
-
 def _fail(text: str, *, status: int, debug: bool) -> NoReturn:
     """One line on stderr, with the traceback before it where it is asked for."""
     if debug:
         _print_traceback(*sys.exc_info())
-    click.echo(f"{_red('Error:')} {_one_line(text)}", err=True)
+    click.echo(f"{_red('Error:')} {one_line(text)}", err=True)
     sys.exit(status)
 
 
@@ -247,7 +242,7 @@ def _print_traceback(*error: Any) -> None:
     """As Python does, without access tokens that a foreign error may quote."""
     import traceback
 
-    click.echo(mask_secrets("".join(traceback.format_exception(*error))), err=True, nl=False)
+    click.echo(printable("".join(traceback.format_exception(*error))), err=True, nl=False)
 
 
 def _explain(error: OSError) -> str:

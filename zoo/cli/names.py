@@ -188,7 +188,7 @@ def fetch(name: str, cut: str | None, as_json: bool, quiet: bool, **where: Any) 
             {"name": manifest.name, "folder": str(published.folder), "manifest": published.digest, "bytes": size}
         )
         return
-    click.echo(published.folder)
+    say(published.folder, out=True)
     say(f"{manifest.name}: {len(manifest.files) + 1} files, {size / 1e6:.1f} MB, every hash verified.")
     stop, python = (f" --cut {cut}", f', cut="{cut}"') if cut else ("", "")
     say(f'Next: zoo embed photos/ --filters {name}{stop} -o photos.parquet, or in Python zoo.load("{name}"{python})')
@@ -201,7 +201,7 @@ def _report_part(published: Any, name: str, cut: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "folder": None, "bytes": came, "whole": whole})
         return
-    click.echo(source.text)
+    say(source.text, out=True)
     brought = f"{came / 1e6:.1f} of {whole / 1e6:.1f} MB came" if came else "all of it was here"
     say(f"{manifest.name} up to {cut}: {brought}, every tensor verified.")
     say(f"Next: zoo embed photos/ --filters {name} --cut {cut} -o photos.parquet")
@@ -233,7 +233,7 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
         print_json({"name": published.manifest.name, "manifest": published.digest, "report": lines})
         return
     for line in lines:
-        click.echo(line)
+        say(line, out=True)
 
 
 @click.group()
@@ -286,4 +286,4 @@ def remove_name(name: str, path: Path | None) -> None:
 @registry.command("path")
 def show_path() -> None:
     """Print the path of your own registry.toml."""
-    click.echo(user_registry())
+    say(user_registry(), out=True)

@@ -83,7 +83,7 @@ def new(name: str, out: Path | None) -> None:
     from zoo.testing import write_plugin
 
     folder = write_plugin(name, out or Path(f"zoo-{name}"))
-    click.echo(folder)
+    say(folder, out=True)
     say(f"Next: pip install -e {folder} && zoo plugins check {name}")
 
 
@@ -105,7 +105,7 @@ def check(name: str, root: Path | None) -> None:
             raise PluginError(problem)
         lines = _check_registry(plugin) if kind == "registry" else check_plugin(plugin, root=root)
         for line in lines:
-            click.echo(f"{kind} {name}: {line}")
+            say(f"{kind} {name}: {line}", out=True)
         checked += 1
     if not checked:
         known = [plugin.name for kind in GROUPS for plugin in find_plugins(kind)]

@@ -198,10 +198,9 @@ def _print_probe(found: Probe) -> None:
     say(f"{found.pictures:,} pictures{classes} at {found.size} px, {found.target!r}, {found.folds}{k}.")
     for note in found.notes:
         say(f"note: {note}")
-    click.echo(f"Recommended: {found.recommended}. {found.why}")
-    click.echo(found.verdict)
+    say(f"Recommended: {found.recommended}. {found.why}", found.verdict, out=True)
     say(f"{found.seconds:.1f} s")
-    click.echo(f"Next: {found.train}")
+    say(f"Next: {found.train}", out=True)
 
 
 def _print_ranking(found: Ranking) -> None:
@@ -235,5 +234,5 @@ def _print_ranking(found: Ranking) -> None:
         say(f"passed over: {name}: {why}")
     for note in found.notes:
         say(f"note: {note}")
-    click.echo(found.verdict)
+    say(found.verdict, out=True)
     say(f"{found.seconds:.1f} s")

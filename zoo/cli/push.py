@@ -116,8 +116,9 @@ def _report_folder(published: Artifact, to: Path, register: Path | None, *, over
     if as_json:
         print_json({"name": manifest.name, "folder": str(to), "manifest": published.digest})
         return
-    click.echo(to)
-    say(f"{manifest.name}: {len(manifest.files) + 1} files. Its entry for a registry.toml:\n\n{format_entry(entry)}")
+    say(to, out=True)
+    say(f"{manifest.name}: {len(manifest.files) + 1} files. Its entry for a registry.toml:", "")
+    say(*format_entry(entry).split("\n"))
     if register:
         say(f"It is in {register}.")
     else:
@@ -141,7 +142,7 @@ def _report_push(pushed: PushResult, register: Path | None, *, as_json: bool) ->
     if as_json:
         print_json(_facts(pushed) | {"registry": str(register) if register else None})
         return
-    click.echo(pushed.url)
+    say(pushed.url, out=True)
     _print_notes(pushed)
     if pushed.is_changed:
         sent = sum(one.what in ("new", "changed") for one in pushed.changes)
@@ -149,7 +150,7 @@ def _report_push(pushed: PushResult, register: Path | None, *, as_json: bool) ->
         said = f"{went}, in one commit {str(pushed.commit)[:12]}; every hash read back."
     else:
         said = f"Nothing to change: commit {str(pushed.commit)[:12]} has these files already; every hash read back."
-    say(f"{said} Its entry for a registry.toml:\n\n{format_entry(pushed.entry)}")
+    say(f"{said} Its entry for a registry.toml:", "", *format_entry(pushed.entry).split("\n"))
     if pushed.published:
         say(f"The same files are in {pushed.published.folder}.")
     branch = f"@{pushed.commit}" if pushed.pull_request else f"@{pushed.branch}" if pushed.branch != "main" else ""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import fields_of, json_option, print_json, print_table, printable, say
-from zoo.errors import UsageError, ZooError
+from zoo.cli.console import fields_of, json_option, print_json, print_table, say
+from zoo.errors import UsageError, ZooError, one_line
 from zoo.store import RegistryEntry, all_entries
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def fit_columns(
         may_shrink: the columns that may be cut, the widest of them first; the others are needed whole.
     """
     available = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
-    cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
     shrinking = [columns.index(name) for name in may_shrink]
     while sum(widths) + 2 * (len(widths) - 1) > available:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,7 @@ def _print(shown: FilterSheets, notes: list[str], *, as_json: bool) -> None:
         print_json(_facts(shown, notes))
         return
     for file in shown.files:
-        click.echo(shown.folder / file)
+        say(shown.folder / file, out=True)
     say_skipped(shown.skipped)
     for note in notes:
         say(note)
@@ -184,7 +185,8 @@ def _open_base(
     try:
         found = load(lineage.base, **{**where, "revision": None, "offline": True})
     except ZooError:
-        return None, [f"The base {lineage.base} is not on this disk: no drift. Pass --base {lineage.base}."]
+        base = shlex.quote(lineage.base)
+        return None, [f"The base {lineage.base} is not on this disk: no drift. Pass --base {base}."]
     if lineage.base_manifest and found.published and found.published.digest != lineage.base_manifest:
         return None, [f"What {lineage.base} is here is not the base of {filters.name}: no drift. Pass --base NAME."]
     return found, []

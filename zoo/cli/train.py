@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import PATH, discard_message, format_metrics, output_options, print_json, progress_bars, say
+from zoo.cli.console import PATH, format_metrics, output_options, print_json, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     zoo train fisheries --head classify --head locate:weight=0.3
     zoo train fisheries --crop runs/locator
     """
-    from zoo.training import train_recipe
+    from zoo.training import discard_message, train_recipe
 
     recipe = make_recipe(what, given)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
@@ -49,7 +49,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 @output_options
 def resume(run: Path, root: str | None, device: str | None, as_json: bool, quiet: bool) -> None:
     """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""
-    from zoo.training import resume as go_on
+    from zoo.training import discard_message, resume as go_on
 
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         finished = go_on(run, root=root, device=device, progress=progress, tell=discard_message if quiet else say)
@@ -77,7 +77,7 @@ def _report(run: Run, *, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run.folder), "figures": run.metrics, "seconds": run.record.seconds})
         return
-    click.echo(run.folder)
+    say(run.folder, out=True)
     for split, heads in run.metrics.items():
         for head, metrics in heads.items():
             say(f"{split:<10} {head}: {format_metrics(metrics)}")

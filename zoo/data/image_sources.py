@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -27,6 +27,7 @@ class LoadedImage:
     path: str
     label: str | None = None
     group: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what else a table says of it, by column
 
 
 @runtime_checkable
@@ -117,7 +118,7 @@ class DatasetImages:
         path = sample.path or entry.path
         if self.root is not None and (self.root / path).is_file():
             path = str(self.root / path)
-        return LoadedImage(image=sample.image, path=path, label=label, group=sample.group)
+        return LoadedImage(image=sample.image, path=path, label=label, group=sample.group, metadata=sample.metadata)
 
 
 class TensorImages:

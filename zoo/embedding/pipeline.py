@@ -16,7 +16,7 @@ from zoo.embedding.space import EmbeddingSpace
 from zoo.embedding.stream import EmbeddingChunk, EmbeddingNetwork, stream_embeddings
 from zoo.embedding.tables import open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
-from zoo.errors import FileError, ZooError
+from zoo.errors import FileError, ZooError, one_line
 from zoo.files import atomic_write, check_output
 from zoo.progress import Progress, silent
 
@@ -151,10 +151,10 @@ def unreadable_list_path(out: Path) -> Path:
 def _write_unreadable_list(parts: PartsFolder, out: Path) -> tuple[int, tuple[str, ...]]:
     """List the unreadable pictures, or remove an old list; how many pictures cannot be read, and the first of them."""
     count, first = 0, list[str]()
-    with atomic_write(unreadable_list_path(out)) as part, part.open("w", errors="surrogateescape") as opened:
+    with atomic_write(unreadable_list_path(out)) as part, part.open("w", encoding="utf-8") as opened:
         for chunk in read_chunks(parts.listed(), vectors=False):
             for fault in chunk.faults:
-                opened.write(f"{fault.path}\t{fault.reason}\n")
+                opened.write(f"{one_line(fault.path)}\t{one_line(fault.reason)}\n")
                 count += 1
                 if len(first) < MOST_LISTED:
                     first.append(fault.text)

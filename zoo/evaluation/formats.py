@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.contracts import Format, PredictionTable
-from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError, describe_cause
+from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError, ZooError, describe_cause, one_line
 from zoo.files import atomic_write
 from zoo.plugins import CORE, Plugin, check_options, find_plugin, find_plugins
+
+_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,24 @@ def open_format(name: str | None, path: Path | None = None, options: Mapping[str
     factory = _maker(plugin)
     checked = check_options(factory, options or {}, of=f"the format {plugin.name!r}")
     return OpenFormat(plugin=plugin, format=factory(**checked))
+
+
+def for_spreadsheet(predictions: PredictionTable) -> PredictionTable:
+    """The table with texts that neither steer a terminal nor are taken for formulas: `=1+1` is `'=1+1`, -0.5 stays."""
+    summary: dict[str, tuple[str | float, ...]] = {}
+    for name, cells in predictions.summary.items():
+        title = _as_cell(name)
+        while title in summary:  # two that read alike now
+            title += "_"
+        summary[title] = tuple(_as_cell(cell) if isinstance(cell, str) else cell for cell in cells)
+    names, columns = (tuple(map(_as_cell, texts)) for texts in (predictions.names, predictions.columns))
+    return replace(predictions, names=names, columns=columns, summary=summary)
+
+
+def _as_cell(said: str) -> str:
+    text = one_line(said)
+    is_formula = text.lstrip().startswith(("=", "+", "-", "@")) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def _by_suffix(path: Path) -> Plugin:

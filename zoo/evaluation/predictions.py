@@ -1,11 +1,12 @@
-"""Predictions for pictures: a table of class probabilities in the competitions' form."""
+"""Predictions for pictures: the likeliest classes, class probabilities, boxes, numbers."""
 
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from zoo import __version__
-from zoo.contracts import Box, Categories, Multilabel, PredictionTable
-from zoo.data import Window, find_window, map_in_order, open_images, read_image, resize
+from zoo.contracts import Box, Categories, Dataset, Multilabel, PredictionTable
+from zoo.data import ImageSource, Window, find_window, map_in_order, open_images, resize
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
 from zoo.files import check_output, temporary_folder
@@ -24,6 +25,12 @@ from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
+WHOLE = 2**30  # pixels of a side: no JPEG is decoded at a fraction of its size
+BEST_COLUMNS = (("class", "probability"), ("second", "second_probability"))  # of a head with classes
+
+_Found = tuple[
+    str, Mapping[str, str], tuple[int, int], Window
+]  # path, metadata, size in pixels, the part that is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +38,12 @@ class Predictions:
     """A model's predictions, one for each picture."""
 
     images: tuple[str, ...]  # (N) paths as given
+    names: tuple[str, ...] = ()  # (N) the paths below the one folder that was given; where not given, the images
     sizes: tuple[tuple[int, int], ...]  # (N) width and height in pixels
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # (N) by column, what a table says of them
+    classified: tuple[str, ...] = ()  # the heads whose answer is one of several classes
     skipped: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
@@ -66,33 +76,51 @@ class Predictions:
         return path
 
     def as_csv(self, head: str | None = None) -> str:
-        """The text of the format `csv`, the competitions' form: a header `image,<classes>`, then a line a picture."""
+        """The text of the format `csv`: a header, then a line a picture."""
         with temporary_folder() as folder:
             return self.save(folder / "csv", format="csv", head=head).read_text("utf-8", "surrogateescape")
 
     def as_table(self, head: str | None = None) -> PredictionTable:
-        """As a format is given them; one head's, or all heads' side by side."""
-        columns, values = self.table(head)
-        values = values.astype(np.float32)
-        values.setflags(write=False)
-        return PredictionTable(
-            images=self.images, columns=tuple(columns), values=values, sizes=self.sizes, metadata=self.metadata
-        )
+        """As a format is given them; one head's, or all heads' side by side.
 
-    def table(self, head: str | None = None) -> tuple[list[str], np.ndarray]:
-        """Column names, and numbers (N, columns): one head's, or all heads' side by side."""
+        The summary has, of a head that names one of several classes, `class` and `probability` of the likeliest, then
+        `second` and `second_probability`; of another head its columns; and then what a table said of the pictures. A
+        column begins with its head's name and a colon where heads are several, or where it would be there twice.
+        """
         if head is not None and head not in self.answers:
             raise UsageError(f"There is no head {head!r}; there are {', '.join(self.answers)}.")
-        chosen = [head] if head else list(self.answers)
-        prefix = len(chosen) > 1
-        columns = [f"{name}:{column}" if prefix else column for name in chosen for column in self.columns[name]]
-        parts = [self.answers[name].reshape(len(self.images), -1) for name in chosen]
-        return columns, np.concatenate(parts, axis=1)
+        summary: dict[str, tuple[str | float, ...]] = {}
+        columns: dict[str, np.ndarray] = {}
+        for name in [head] if head else self.answers:
+            start = f"{name}:" if head is None and len(self.answers) > 1 else ""
+            answer = self.answers[name].reshape(len(self.images), -1).astype(np.float32)
+            if name in self.classified:
+                order = np.argsort(-answer, axis=1, kind="stable")
+                for best, (title, probability) in zip(order.T, BEST_COLUMNS, strict=False):
+                    summary[start + title] = tuple(self.columns[name][k] for k in best)
+                    summary[start + probability] = tuple(answer[np.arange(len(best)), best].tolist())
+            for column, numbers in zip(self.columns[name], answer.T, strict=True):
+                title = start + column if start + column not in {"image", *summary} else f"{name}:{start}{column}"
+                columns[title] = numbers
+                summary |= {} if name in self.classified else {title: tuple(numbers.tolist())}
+        for title, cells in self.given.items():
+            summary[f"table:{title}" if title in {"image", *summary, *columns} else title] = cells
+        values = np.stack(list(columns.values()), axis=1)
+        values.setflags(write=False)
+        return PredictionTable(
+            images=self.images,
+            names=self.names or self.images,
+            summary=summary,
+            columns=tuple(columns),
+            values=values,
+            sizes=self.sizes,
+            metadata=self.metadata,
+        )
 
 
 def predict(
     model: Model,
-    pictures: Path | str | Sequence[Path | str],
+    pictures: Path | str | Sequence[Path | str] | Dataset,
     *,
     device: str | None = None,
     precision: str = "auto",
@@ -103,7 +131,7 @@ def predict(
 
     Args:
         model: with its heads.
-        pictures: a folder, a file, a pattern, or several of them.
+        pictures: a folder, a file, a pattern, or several of them; or a prepared dataset, whose metadata come along.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out what cannot be read, instead of stopping.
@@ -114,14 +142,14 @@ def predict(
             "This model was trained on pictures cropped to their true boxes, and a new picture has none.",
             "Train one whose recipe says crop = RUN, a run with the head locate.",
         )
-    paths = [entry.path for entry in open_images(pictures).entries()]
+    source = open_images(pictures)
     arithmetic = Arithmetic.on(device, precision)
     ask = _make_predictor(model, arithmetic)
     find_crop = _make_window_finder(model, Arithmetic(device=arithmetic.device, dtype=torch.float32))  # as in training
 
-    read = _make_reader(paths, model.size, find_crop)
+    read, total = _make_reader(source, model.size, find_crop), len(source)
     images: list[Tensor] = []  # of the batch that is being filled
-    found: list[tuple[str, tuple[int, int], Window]] = []
+    found: list[_Found] = []
     skipped: list[str] = []
     answers: dict[str, list[Tensor]] = {name: [] for name in model.heads}
 
@@ -130,54 +158,70 @@ def predict(
             answers[name].append(answer)
         images.clear()
 
-    for index, result in enumerate(map_in_order(read, range(len(paths)))):
+    for index, result in enumerate(map_in_order(read, range(total))):
         if isinstance(result, ZooError):
             if not skip_unreadable:
                 raise result
             skipped.append(result.problem)
         else:
             images.append(result[0])
-            found.append((paths[index], *result[1:]))
-        if len(images) == EVALUATION_BATCH or (images and index + 1 == len(paths)):
+            found.append(result[1])
+        if len(images) == EVALUATION_BATCH or (images and index + 1 == total):
             flush()
-        progress("predicting", index + 1, len(paths))
+        progress("predicting", index + 1, total)
     if not found:
-        raise ZooError(f"None of the {len(paths)} pictures can be read. The first: {skipped[0]}")
-    return _gather(model, found, {name: torch.cat(parts).numpy() for name, parts in answers.items()}, skipped)
+        raise ZooError(f"None of the {total} pictures can be read. The first: {skipped[0]}")
+    gathered = {name: torch.cat(parts).numpy() for name, parts in answers.items()}
+    predictions = _gather(model, found, gathered, skipped)
+    return replace(predictions, names=_names_below(pictures, predictions.images))
+
+
+def _names_below(pictures: Any, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths below the one folder that was given; as they are where files, several folders or a dataset were."""
+    only = pictures[0] if isinstance(pictures, Sequence) and len(pictures) == 1 else pictures
+    if isinstance(only, (str, Path)) and (folder := Path(only).expanduser()).is_dir():
+        return tuple(os.path.relpath(path, folder) for path in paths)
+    return paths
 
 
 def _gather(
     model: Model,
-    found: Sequence[tuple[str, tuple[int, int], Window]],
+    found: Sequence[_Found],
     answers: Mapping[str, np.ndarray],
     skipped: Sequence[str],
 ) -> Predictions:
     """What was answered, with boxes in pixels of the whole pictures."""
-    names, sizes, windows = zip(*found, strict=True)
+    images, metadata, sizes, windows = zip(*found, strict=True)
+    given = dict.fromkeys(title for one in metadata for title in one)
     for boxes in (answers[name] for name in answers if isinstance(model.head(name).target, Box)):
         _scale_to_pixels(boxes, np.array(windows, dtype=np.float32))
     return Predictions(
-        images=names,
+        images=images,
         sizes=sizes,
         answers=answers,
         columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
+        given={title: tuple(one.get(title, "") for one in metadata) for title in given},
+        classified=tuple(name for name in answers if isinstance(model.head(name).target, Categories)),
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
 
 
 def _make_reader(
-    paths: Sequence[str], side: int, find_crop: Callable[[Tensor], Window]
-) -> Callable[[int], tuple[Tensor, tuple[int, int], Window] | ZooError]:
-    """A path's number -> its picture as the model takes it, its own size in pixels, and the part that was taken."""
+    source: ImageSource, side: int, find_crop: Callable[[Tensor], Window]
+) -> Callable[[int], tuple[Tensor, _Found] | ZooError]:
+    """A picture's number -> the picture as the model takes it, and what else is known of it."""
+    entries = list(source.entries())
 
-    def read(index: int) -> tuple[Tensor, tuple[int, int], Window] | ZooError:
+    def read(index: int) -> tuple[Tensor, _Found] | ZooError:
         try:
-            image = read_image(paths[index])
+            loaded = source.load(entries[index], WHOLE)
         except ZooError as error:
             return error
-        left, top, right, bottom = window = find_crop(image)
-        return resize(image[:, top:bottom, left:right], side), (image.shape[2], image.shape[1]), window
+        height, width = loaded.image.shape[1:]
+        left, top, right, bottom = window = find_crop(loaded.image)
+        resized = resize(loaded.image[:, top:bottom, left:right], side)
+        return resized, (loaded.path, loaded.metadata, (width, height), window)
 
     return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib
 import json
 import logging
@@ -23,6 +24,7 @@ from zoo.errors import (
     UsageError,
     ZooError,
     mask_secrets,
+    one_line,
     remember_secret,
 )
 from zoo.hub.session import LARGEST, SLOWEST, RefusedAnswerError, open_session, patience
@@ -65,6 +67,7 @@ def client_api(token: str | None = None) -> Any:
     from huggingface_hub import HfApi
 
     _check_token(token)
+    client_utils()
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
 
 
@@ -80,9 +83,20 @@ def uses_xet() -> bool:
     return not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
 
 
+@functools.cache
 def client_utils() -> Any:
-    """The client's helpers."""
-    return importlib.import_module("huggingface_hub.utils")
+    """The client's helpers; what it logs, and servers say in it, is printable from then on."""
+    utils = importlib.import_module("huggingface_hub.utils")
+    loggers = (logging.getLogger(f"huggingface_hub.{name}") for name in ("utils._http", "file_download"))
+    for one in (*utils.logging.get_logger().handlers, *loggers):
+        one.addFilter(_make_printable)
+    return utils
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    """A filter that keeps every record."""
+    record.msg, record.args = one_line(record.getMessage()), None
+    return True
 
 
 def file_lock(path: Path) -> contextlib.AbstractContextManager[Any]:
@@ -264,18 +278,11 @@ def _mask_chain(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _mask_record(record: logging.LogRecord) -> bool:
-    """A filter that keeps every record of the client, without tokens."""
-    record.msg, record.args = mask_secrets(record.getMessage()), ()
-    return True
-
-
 def _check_token(token: str | bool | None) -> None:
     """Refuse what no header carries; what a server may quote from now on is masked everywhere."""
     if token is not False:
         remember_secret(token if isinstance(token, str) else client_utils().get_token())
-    for name in ("utils._http", "file_download"):  # where the client repeats what a server said
-        logging.getLogger(f"huggingface_hub.{name}").addFilter(_mask_record)
+    client_utils()
     if isinstance(token, str) and not re.fullmatch(r"[!-~]*", token):
         raise UsageError("The access token has characters that no token has.", "Copy it again, or set HF_TOKEN.")
 

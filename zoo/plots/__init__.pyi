@@ -7,7 +7,12 @@ from .filter_sheets import (
     show_filters as show_filters,
 )
 from .grid import draw_filters as draw_filters
-from .page import page_style as page_style, render_page as render_page
+from .page import (
+    escape_markdown as escape_markdown,
+    markdown_code as markdown_code,
+    page_style as page_style,
+    render_page as render_page,
+)
 from .png import LARGEST_PNG as LARGEST_PNG, encode_png as encode_png, save_png as save_png
 from .probe import draw_probe as draw_probe
 from .runs import draw_run_plots as draw_run_plots

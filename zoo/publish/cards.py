@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from zoo.contracts import Box, Categories, Multilabel
+from zoo.errors import printable
 from zoo.files import write_atomically
 from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
 from zoo.models import Model
-from zoo.plots import render_page
+from zoo.plots import escape_markdown, markdown_code, render_page
 from zoo.publish.lineage import without_folders
 from zoo.store import CARD_FILE, bare_card
 from zoo.training import Run, RunRecord
@@ -54,6 +55,7 @@ class ExportOptions:
 def write_card(path: Path, run: Run, model: Model, options: ExportOptions) -> None:
     """Write the card of a run; every number in it comes from the run, its pictures lie beside it."""
     text = f"{format_front_matter(_metadata(run, model, options))}\n{_body(path.parent, run, model, options)}"
+    text = printable(text)  # the metadata have no escapes for bidi overrides
     write_atomically(path, f"{text}\n{CHECKSUM.format(_digest(text))}\n")
 
 
@@ -115,7 +117,6 @@ def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
     text = render_page(
         "card.md.j2",
         package="zoo.publish",
-        escape=False,
         run=run,
         record=run.record,
         model=model,
@@ -143,22 +144,23 @@ def _pictures_to_show(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 def _describe_origin(record: RunRecord, options: ExportOptions) -> str:
     """`were fine-tuned from ...`, and where that is not on the Hub, which the metadata can name, that it is not."""
+    repo = options.base_repo and markdown_code(options.base_repo)
     if record.base:
-        what = f"were fine-tuned from `{record.base.name}`"
-        what += f" (`{options.base_repo}`)" if options.base_repo else ", which has no repository of its own on the Hub"
+        what = f"were fine-tuned from {markdown_code(record.base.name)}"
+        what += f" ({repo})" if repo else ", which has no repository of its own on the Hub"
     elif record.weights == "random":
         return "began as random numbers"
     else:
-        what = f"began with `{without_folders(record.weights)}` weights"
-        what += f" (`{options.base_repo}`)" if options.base_repo else ""
-    return what + (f", licence {options.base_license}" if options.base_license else "")
+        what = f"began with {markdown_code(without_folders(record.weights))} weights"
+        what += f" ({repo})" if repo else ""
+    return what + (f", licence {escape_markdown(options.base_license)}" if options.base_license else "")
 
 
 def _describe_crop(record: RunRecord) -> str:
     facts = record.crop
     if facts is None:
         return ""
-    what = f"the boxes of `{crop_name(record)}`" if facts.weights else "their true boxes"
+    what = f"the boxes of {markdown_code(crop_name(record))}" if facts.weights else "their true boxes"
     return f"cropped first to {what}, with a margin of {facts.margin:g}"
 
 

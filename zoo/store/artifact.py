@@ -21,6 +21,7 @@ from zoo.errors import (
     UnknownNameError,
     UsageError,
     ZooError,
+    one_line,
 )
 from zoo.progress import Progress, silent
 from zoo.store.manifest import HEADS_FILE, MANIFEST_FILE, MANIFEST_LIMIT, MODEL_FILE, Manifest, read_manifest
@@ -73,10 +74,10 @@ def entry_of(manifest: Manifest, digest: str, source: str, *, name: str | None =
         name=name or manifest.name,
         sources=(source,),
         manifest=digest,
-        backbone=manifest.backbone.rpartition("/")[2],
-        cut=manifest.cut.name,
-        about=manifest.about,
-        license=manifest.license,
+        backbone=one_line(manifest.backbone.rpartition("/")[2]),
+        cut=one_line(manifest.cut.name),
+        about=one_line(manifest.about),
+        license=one_line(manifest.license),
     )
 
 

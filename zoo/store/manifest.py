@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from zoo.errors import IntegrityError, ZooError
+from zoo.errors import IntegrityError, ZooError, one_line
 from zoo.store.source import check_file_name
 from zoo.store.strict_json import parse_json
 
@@ -262,5 +262,5 @@ def _describe_fault(place: tuple[int | str, ...], message: str) -> str:
 
 def _short(text: str) -> str:
     """One line without control characters, at most 300 characters."""
-    line = "".join(one if one.isprintable() else "?" for one in " ".join(text[:1_000].split()))
+    line = one_line(" ".join(text[:1_000].split()))
     return line if len(line) <= 300 else f"{line[:140]} … {line[-140:]}"

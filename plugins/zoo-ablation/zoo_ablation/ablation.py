@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.data import remove_decoded
-from zoo.errors import UsageError
+from zoo.errors import UsageError, printable
 from zoo.files import locked, write_atomically, write_json
 from zoo.progress import Progress, silent
 from zoo.training import (
@@ -225,7 +225,7 @@ def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationRep
     }
     write_json(setup.place / "ablation.json", {**report.as_json(), "made": made})
     text = f"{report.as_markdown()}\n{_describe_setup(plan, record, made['differing'])}\n"
-    write_atomically(setup.place / "ablation.md", text)
+    write_atomically(setup.place / "ablation.md", printable(text))
 
 
 def _scalar_metrics(run: Run) -> dict[str, dict[str, dict[str, float]]]:

@@ -9,12 +9,10 @@ import click
 
 from zoo.cli import (
     PATH,
-    discard_message,
     make_recipe,
     output_options,
     print_json,
     print_table,
-    printable,
     progress_bars,
     recipe_options,
     say,
@@ -74,7 +72,7 @@ def ablate(
         say(f"From {format_seeds(seeds)} nothing can be concluded: at least {FEWEST_PAIRS} are needed.")
     try:
         with progress_bars(quiet=quiet) as progress:
-            how |= {"progress": progress, "tell": discard_message if quiet else say}
+            how |= {"progress": progress} | ({} if quiet else {"tell": say})
             report = compare_variants(recipe, folder, without=without, seeds=seeds, variants=variants or None, **how)
     except (StoppedError, KeyboardInterrupt) as stopped:
         say(f"Stopped. Continue with the same command; finished runs are in {folder}.")
@@ -92,7 +90,7 @@ def _print_report(report: AblationReport) -> None:
 
     for split in report.splits:
         headings, *rows = report.rows(split)
-        click.echo(capitalise(format_split(split.split, report.groups)))
+        say(capitalise(format_split(split.split, report.groups)), out=True)
         print_table(headings, rows, right=headings[1:-1])
-        click.echo(printable(f"{report.sentence(split)}\n"))
+        say(report.sentence(split), "", out=True)
     say(report.note())

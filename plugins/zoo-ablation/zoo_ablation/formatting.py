@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zoo.plots import escape_markdown
 from zoo_ablation.statistics import MOST_PAIRS
 
 
@@ -103,7 +104,7 @@ def markdown_table(rows: Sequence[Sequence[str]], *, columns: str) -> str:
         rows: of as many cells each as there are columns.
         columns: a letter each, `l` or `r`, for where its text stands.
     """
-    lines = ["| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in rows]
     rule = "|" + "".join("---:|" if side == "r" else "---|" for side in columns)
     return "\n".join([lines[0], rule, *lines[1:]])
 

@@ -15,7 +15,7 @@ import torch
 from chromium import Browser, find_chromium
 from command_line import CommandLine
 from PIL import Image
-from zoo_gallery.description import HeadMetrics, describe_filters, make_printable
+from zoo_gallery.description import HeadMetrics, describe_filters
 from zoo_gallery.layout import MapLayout, find_nearest_of_all, lay_out_map
 from zoo_gallery.map_images import MapImages, gather_images, gather_table, shorten_paths
 from zoo_gallery.map_json import escape_for_script, make_map_data
@@ -313,11 +313,6 @@ def test_json_cannot_leave_its_element():
     text = escape_for_script(json.dumps(HOSTILE))
     assert "<" not in text
     assert tuple(json.loads(text)) == HOSTILE
-
-
-def test_marks_that_turn_or_hide_text_are_shown_as_what_they_are():
-    assert make_printable("a\u202eb\x00c\ud800d") == "a\ufffdb\ufffdc\ufffdd"
-    assert make_printable("émilie שלום 鯨") == "émilie שלום 鯨"
 
 
 def test_what_is_no_png_stays_out_of_the_page(tmp_path):

@@ -244,7 +244,7 @@ def _tell(made: WrittenGallery, map_images: MapImages | None, *, as_json: bool) 
             }
         )
         return
-    click.echo(made.page)
+    say(made.page, out=True)
     say_skipped(map_images.skipped if map_images else ())
     for note in made.notes:
         say(note)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError, ZooError, one_line
 from zoo.models import Filters
 from zoo.training import Run
 
@@ -69,10 +68,10 @@ def describe_filters(filters: Filters, *, use: str = "", run: Run | None = None)
     classes = next((head.target.names for head in heads if head.target.names), ())
     headline, meaning = _headline(scores, counts, len(classes))
     return FiltersDescription(
-        name=make_printable(filters.name),
-        about=make_printable(manifest.about) if manifest else "",
-        facts=tuple((title, make_printable(text)) for title, text in _facts(filters, classes) if text),
-        classes=tuple(make_printable(name) for name in classes),
+        name=one_line(filters.name),
+        about=one_line(manifest.about) if manifest else "",
+        facts=tuple((title, one_line(text)) for title, text in _facts(filters, classes) if text),
+        classes=tuple(one_line(name) for name in classes),
         scores=scores,
         headline=headline,
         meaning=meaning,
@@ -81,15 +80,6 @@ def describe_filters(filters: Filters, *, use: str = "", run: Run | None = None)
         width=filters.cut.channels,
         notes=tuple(notes),
     )
-
-
-def make_printable(text: str) -> str:
-    """Without control characters, bidirectional marks and lone surrogates."""
-    return "".join(one if _is_printable(one) else "\N{REPLACEMENT CHARACTER}" for one in text)
-
-
-def _is_printable(one: str) -> bool:
-    return unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def _facts(filters: Filters, classes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -125,12 +115,12 @@ def _collect_metrics(metrics: Mapping[str, Any]) -> Iterator[HeadMetrics]:
     for split, heads in metrics.items():
         for head, figures in heads.items() if isinstance(heads, dict) else ():
             single = tuple(
-                (make_printable(key.replace("_", " ")), float(value))
+                (one_line(key.replace("_", " ")), float(value))
                 for key, value in (figures.items() if isinstance(figures, dict) else ())
                 if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             )
             if single:
-                yield HeadMetrics(split=make_printable(split), head=make_printable(head), figures=single)
+                yield HeadMetrics(split=one_line(split), head=one_line(head), figures=single)
 
 
 def _headline(scores: tuple[HeadMetrics, ...], counts: Mapping[str, Any], classes: int) -> tuple[str, str]:

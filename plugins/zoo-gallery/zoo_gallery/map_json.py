@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo_gallery.description import make_printable
+from zoo.errors import one_line
 from zoo_gallery.layout import MapLayout
 from zoo_gallery.map_images import MapImages
 
@@ -46,7 +46,7 @@ def make_map_data(map_images: MapImages, layout: MapLayout, rows: np.ndarray, co
         "fine": MAP_SCALE,
         "x": places[:, 0].tolist(),
         "y": places[:, 1].tolist(),
-        "paths": [make_printable(path) for path in map_images.paths],
+        "paths": [one_line(path) for path in map_images.paths],
         "labels": labels,
         "label": label,
         "groups": groups,
@@ -60,9 +60,9 @@ def make_map_data(map_images: MapImages, layout: MapLayout, rows: np.ndarray, co
         facts=escape_for_script(json.dumps(facts, separators=(",", ":"))),
         chunks=tuple(_encode_chunks(map_images.thumbnails)),
         pictures=len(map_images),
-        title=make_printable(map_images.about),
+        title=one_line(map_images.about),
         note=_describe_map(map_images, layout),
-        skipped=tuple(make_printable(line) for line in map_images.skipped),
+        skipped=tuple(one_line(line) for line in map_images.skipped),
     )
 
 
@@ -76,7 +76,7 @@ def _number_names(names: Sequence[str | None]) -> tuple[list[str], list[int]]:
     counts = Counter(name for name in names if name is not None)
     order = sorted(counts, key=lambda name: (-counts[name], name))
     number = {name: place for place, name in enumerate(order)}
-    return [make_printable(name) for name in order], [-1 if name is None else number[name] for name in names]
+    return [one_line(name) for name in order], [-1 if name is None else number[name] for name in names]
 
 
 def _encode_chunks(thumbnails: Sequence[bytes]) -> Iterator[str]:
@@ -90,4 +90,4 @@ def _describe_map(map_images: MapImages, layout: MapLayout) -> str:
     )
     pool = f", pooled by {map_images.pool}" if map_images.pool not in ("mean", "map") else ""
     width = map_images.vectors.shape[1]
-    return f"{some} pictures, {width:,} numbers each, at {make_printable(map_images.cut)}{pool}. {layout.note}"
+    return f"{some} pictures, {width:,} numbers each, at {one_line(map_images.cut)}{pool}. {layout.note}"

@@ -10,8 +10,9 @@ from importlib.resources import files
 
 from PIL import Image
 
+from zoo.errors import one_line
 from zoo.plots import DENSITY, page_style, render_page
-from zoo_gallery.description import MOST_CLASSES, FiltersDescription, make_printable
+from zoo_gallery.description import MOST_CLASSES, FiltersDescription
 from zoo_gallery.map_json import MapData
 from zoo_gallery.plots import SELF_TITLED, FilterPlots, order_plots
 
@@ -56,7 +57,7 @@ def render_gallery(
         training=_render_plots(plots, training=True),
         columns=list(dict.fromkeys(key for score in description.scores for key, _ in score.figures)),
         listed=MOST_CLASSES,
-        notes=[make_printable(note) for note in notes],
+        notes=[one_line(note) for note in notes],
         told=MOST_LISTED,
     )
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from PIL import Image
 
 from zoo.data import ImageSource
-from zoo.errors import FileError, ZooError
+from zoo.errors import FileError, ZooError, one_line
 from zoo.files import temporary_folder
 from zoo.models import Filters
 from zoo.plots import FilterSheetOptions, draw_filters, draw_run_plots, save_png, show_filters
 from zoo.progress import Progress, silent
 from zoo.training import Run
-from zoo_gallery.description import LARGEST_FILE, make_printable
+from zoo_gallery.description import LARGEST_FILE
 
 MOST_PIXELS = 40_000_000  # of a picture, at most
 KINDS = (  # file names begin with these; shown in this order
@@ -116,7 +116,7 @@ def order_plots(plots: FilterPlots, *, training: bool) -> list[tuple[str, str, s
         if start.startswith(TRAINING) != training:
             continue
         for name in sorted(plots.files):
-            what = make_printable(name.removeprefix(start).removesuffix(".png").strip("-"))
+            what = one_line(name.removeprefix(start).removesuffix(".png").strip("-"))
             if name.startswith(start) and not (start == "dreams-" and f"patches-{what}.png" in plots.files):
                 whole = title.format(what) if "{}" in title else f"{title}, {what}" if what else title
                 shown.append((name, whole, caption, plots.files[name]))
@@ -145,5 +145,5 @@ def _check_plots(found: Mapping[str, bytes], notes: Iterable[str]) -> FilterPlot
         if fine:
             kept[name] = content
         else:
-            said.append(f"{make_printable(name)} is no PNG of a sensible size, and is left out.")
+            said.append(f"{one_line(name)} is no PNG of a sensible size, and is left out.")
     return FilterPlots(files=kept, notes=tuple(said))

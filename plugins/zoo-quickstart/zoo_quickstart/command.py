@@ -25,7 +25,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     with a report, an HTML page.
     """
     started = time.monotonic()
-    say("Fetch, fine-tune, compare, publish and search, on drawn plankton; one to two minutes on two cores.\n")
+    say("Fetch, fine-tune, compare, publish and search, on drawn plankton; one to two minutes on two cores.", "")
     from zoo_quickstart.tour import run_quickstart
 
     with progress_bars(quiet=quiet) as progress:
@@ -58,7 +58,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
         ],
         right=("accuracy", "balanced", "log loss", "seconds"),
     )
-    say(f"\nDone in {seconds:.0f} s. The report with pictures: {result.report}")
+    say("", f"Done in {seconds:.0f} s. The report with pictures: {result.report}")
     say("Next: zoo train image-folder --data photos/ --filters vgg16-plankton   (your pictures, a folder a class)")
     say("      zoo embed photos/ --filters vgg16-plankton -o photos.parquet")
 

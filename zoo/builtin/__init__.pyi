@@ -1,0 +1,1 @@
+from .label_table import PictureTable as PictureTable

@@ -7,6 +7,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,7 @@ def examine_dataset(
     counts: dict[str, Counter[int]] = {target: Counter() for target in dataset.targets}
     duplicates: dict[str, list[tuple[str, Any]]] = defaultdict(list)
 
-    def one(index: int) -> tuple[Sample, tuple[int, int], str] | str:
-        try:
-            sample = dataset[index]
-            height, width = sample.image.shape[-2:]
-            digest = hashlib.sha256(sample.image.permute(1, 2, 0).contiguous().numpy().data).hexdigest()
-            return replace(sample, image=torch.empty(0)), (width, height), digest  # many wait, without their pixels
-        except PluginError:
-            raise
-        except ZooError as error:
-            return str(error)
-
-    for index, found in enumerate(map_in_order(one, range(len(dataset)))):
+    for index, found in enumerate(map_in_order(partial(_examine, dataset), range(len(dataset)))):
         progress("examining pictures", index + 1, len(dataset))
         if isinstance(found, str):
             faults.append(found)
@@ -101,6 +91,19 @@ def examine_dataset(
             *_describe_duplicates(duplicates),
         ),
     )
+
+
+def _examine(dataset: Dataset, index: int) -> tuple[Sample, tuple[int, int], str] | str:
+    """A sample without its pixels, as many wait; width and height; a digest of the pixels. Or what is wrong with it."""
+    try:
+        sample = dataset[index]
+        height, width = sample.image.shape[-2:]
+        digest = hashlib.sha256(sample.image.permute(1, 2, 0).contiguous().numpy().data).hexdigest()
+        return replace(sample, image=torch.empty(0)), (width, height), digest
+    except PluginError:
+        raise
+    except ZooError as error:
+        return str(error)
 
 
 def _count_classes(

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from zoo.contracts import Categories, Sample
+from zoo.contracts import Categories, Dataset, Sample
 from zoo.data.datasets import open_dataset
 from zoo.data.decoded import map_in_order
 from zoo.data.fingerprints import shorten

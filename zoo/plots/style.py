@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageFont
 
+from zoo.errors import one_line
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -49,8 +51,8 @@ def _glyphs() -> frozenset[int]:
 
 
 def drawable(text: str) -> str:
-    """The text with a sign for every letter that our type lacks: line breaks in a file's name, Chinese."""
-    return "".join(one if ord(one) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    """The text in one line, with a sign for every letter that our type lacks, such as Chinese."""
+    return "".join(one if ord(one) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for one in one_line(text))
 
 
 def text_width(text: str, pixels: int, *, bold: bool = False) -> float:

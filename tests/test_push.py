@@ -22,12 +22,12 @@ from zoo.hub.repositories import PushError
 from zoo.hub.search import search_hub
 from zoo.publish.privacy import PrivacyError
 from zoo.store.artifact import open_artifact
+from zoo.store.record import BaseRecord
 from zoo.store.registry import find
 from zoo.store.registry_file import read_registry
 from zoo.store.verification import verify
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
-from zoo.training.record import BaseRecord
 
 REPO = "tester/vgg11-shapes"
 TOKEN = "hf_" + "x" * 34  # not a real one

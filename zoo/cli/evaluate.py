@@ -121,12 +121,11 @@ def predict(
     """
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
-    from zoo.training import open_run
 
     writer = open_format(kind or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set"))
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
-    model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
+    model = load_model(what)
     with progress_bars(quiet=quiet) as progress:
         answers = ask(model, list(pictures), device=device, skip_unreadable=skip_unreadable, progress=progress)
     say_skipped(answers.skipped)

@@ -148,7 +148,7 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
         content = json.loads(published.read_file("metrics.json", limit=16 * 2**20) or "{}")
         return [
             (split, head, format_metrics(figures))
-            for split, heads in content.get("figures", {}).items()
+            for split, heads in content.get("figures", content).items()
             for head, figures in heads.items()
         ]
     except (IntegrityError, ValueError, TypeError, AttributeError, RecursionError):
@@ -215,15 +215,18 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     Golden features are what the filters gave for a small test picture when they were published.
     """
     from zoo.errors import MissingPluginError
-    from zoo.models import check_golden, fetch as fetch_published, load
+    from zoo.models import GOLDEN_FILE, check_golden, fetch as fetch_published, load
     from zoo.store import verify as verify_published
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, progress=progress, **where)
         lines = verify_published(published, progress=progress)
         try:
-            error = check_golden(load(name, **where))
-            lines.append(f"golden features: recomputed, {error:.1e} of the largest off")
+            if GOLDEN_FILE in published.manifest.files:
+                error = check_golden(load(name, **where))
+                lines.append(f"golden features: recomputed, {error:.1e} of the largest off")
+            else:
+                lines.append("golden features: there are none; `zoo push` makes those of a run")
         except MissingPluginError as missing:
             lines.append(f"golden features: not recomputed. {missing}")
     if as_json:

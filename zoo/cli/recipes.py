@@ -88,8 +88,12 @@ def recipe_options(function: F) -> F:
     return function
 
 
-def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
-    """A recipe from a dataset's name, a recipe's file or a run's folder, and the options that were given."""
+def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False) -> Recipe:
+    """A recipe from a dataset's name, a recipe's file or a run's folder, and the options that were given.
+
+    Args:
+        continues: a run's folder means what the run learnt, not only its recipe.
+    """
     from zoo.training import parse_recipe, read_recipe
 
     overrides = {key: value for key, value in given.items() if value is not None and value is not False and value != ()}
@@ -112,6 +116,8 @@ def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
     data |= {key: overrides.pop(key) for key in ("limit", "seen", "crop", "skip_unreadable") if key in overrides}
     if "heads" in overrides:
         content["heads"] = [_parse_head(text) for text in overrides.pop("heads")]
+    if continues and stored.is_file() and not overrides.keys() & {"name", "backbone", "weights"}:
+        content["filters"] = {"name": str(Path(what).resolve()), "heads": "cut" not in overrides}
     _set_filters(content["filters"], overrides, what)
     return parse_recipe({**content, **overrides}, where=what)
 

@@ -31,11 +31,13 @@ from zoo.store import (
     FileEntry,
     Lineage,
     Manifest,
+    RunRecord,
+    as_json,
     manifest_to_bytes,
     read_manifest,
     write_tensors,
 )
-from zoo.training import Run, RunRecord, as_json, recipe_text
+from zoo.training import Run, recipe_text
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from zoo.errors import UsageError, ZooError
 from zoo.networks import find_backbone
 from zoo.publish.licences import Origin, check_licence, check_lineage
-from zoo.store import Manifest
-from zoo.training import RunRecord
+from zoo.store import Manifest, RunRecord
 
 _REPO = re.compile(r"hf://([^/@\s]+/[^/@\s]+)")
 

@@ -18,14 +18,9 @@ from .recipe import (
     read_recipe as read_recipe,
     recipe_text as recipe_text,
 )
-from .record import (
-    RunRecord as RunRecord,
-    as_json as as_json,
-)
 from .run_data import reopen_dataset as reopen_dataset
 from .runs import (
     CHECKPOINT_FILE as CHECKPOINT_FILE,
-    FILTERS_FILE as FILTERS_FILE,
     Run as Run,
     open_run as open_run,
     package_versions as package_versions,

@@ -16,10 +16,9 @@ from zoo.data import DecodedDataset, OpenDataset, Splits
 from zoo.errors import FileError, PluginError, UsageError, ZooWarning
 from zoo.models import Cropper, load_model
 from zoo.progress import Progress, silent
-from zoo.store import digest_of
+from zoo.store import CropRecord, digest_of
 from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart
-from zoo.training.record import CropRecord
 from zoo.training.runs import Run, open_run
 from zoo.training.scoring import model_outputs
 

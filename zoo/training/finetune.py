@@ -14,29 +14,28 @@ from pydantic import ValidationError
 from zoo.contracts import Dataset
 from zoo.data import OpenDataset, open_dataset
 from zoo.devices import describe_device, pick_device, pick_precision
-from zoo.errors import UsageError
-from zoo.models import Filters, HeadSpec, Model, assemble, build_filters, load
+from zoo.errors import FileError, UsageError
+from zoo.models import Filters, HeadSpec, Model, assemble, build_filters, keep_heads, load, load_model
 from zoo.progress import Progress, silent
+from zoo.store import BaseRecord, DatasetRecord, RunRecord, SplitsRecord, digest_of
 from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, select_prefix
 from zoo.training.cropping import Cropping, find_cropping, warn_of_leakage
 from zoo.training.feature_cache import FeatureCachePool
 from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, describe_faults
-from zoo.training.record import BaseRecord, DatasetRecord, RunRecord, SplitsRecord
 from zoo.training.run_data import reopen_dataset, wrap_dataset
 from zoo.training.runs import (
     CHECKPOINT_FILE,
-    LOCATOR_FOLDER,
     Run,
     build_model,
     check_run_folder,
     count_threads,
     create_run,
     describe_model,
+    name_run,
     open_run,
     package_versions,
-    save_model,
 )
 from zoo.training.schedule import plan_stages
 from zoo.training.session import Position, make_accelerator
@@ -72,15 +71,7 @@ def train_recipe(
         check_run_folder(Path(out))
     with compute.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
-    filters = load_starting_filters(recipe, progress)
-    if filters.initialization is not None:
-        pinned = recipe.filters.model_copy(update={"weights": filters.initialization.text})
-        recipe = recipe.model_copy(update={"filters": pinned})
-        if compute.accelerator.is_main_process:
-            tell(f"Starting from {filters.initialization.text}: {filters.initialization}.")
-    model = assemble(
-        filters, dataset=data.dataset, heads=[head.spec() for head in recipe.heads], size=recipe.size, seed=recipe.seed
-    )
+    recipe, model = _make_first_model(recipe, data, compute)
     return _start_run(recipe, model, data, Path(out), compute)
 
 
@@ -122,9 +113,28 @@ def train(
     return _start_run(recipe, model, data, Path(out), _make_compute_setup(device, recipe, progress=progress))
 
 
+def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) -> tuple[Recipe, Model]:
+    """The model that a recipe begins with, and the recipe with its weights at their commit; says what it starts from."""
+    part = recipe.filters
+    before = load_model(part.name or "") if part.heads else None
+    filters = before.filters if before else load_starting_filters(recipe, compute.progress)
+    model = assemble(
+        filters, dataset=data.dataset, heads=[head.spec() for head in recipe.heads], size=recipe.size, seed=recipe.seed
+    )
+    said = f"Starting from {part.name or 'random weights'}: filters up to {filters.cut.name}"
+    said = "; ".join([said, *(keep_heads(model, before) if before else ["all heads new"])])
+    if filters.initialization is not None:
+        said = f"Starting from {filters.initialization.text}: {filters.initialization}"
+        recipe = recipe.model_copy(update={"filters": part.model_copy(update={"weights": filters.initialization.text})})
+    if compute.accelerator.is_main_process:
+        compute.tell(f"{said}.")
+    return recipe, model
+
+
 def resume(
     folder: Path | str,
     *,
+    root: Path | str | None = None,
     dataset: Dataset | None = None,
     device: str | None = None,
     progress: Progress = silent,
@@ -134,7 +144,8 @@ def resume(
     """Continue a run that was stopped or killed; the result is the same as without the stop.
 
     Args:
-        folder: the run's.
+        folder: the run's. Without a checkpoint, as after a full disk, its training starts from the beginning.
+        root: where the same pictures are now; where they were by default.
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
         progress: called with how far the work is.
@@ -152,20 +163,37 @@ def resume(
     where = device or run.record.device_type
     compute = _make_compute_setup(where, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     run = replace(run, writes=compute.accelerator.is_main_process)
-    tensors, state = load_checkpoint(run.folder / CHECKPOINT_FILE)
-    data = reopen_dataset(run, dataset=dataset, device=compute.arithmetic.device, progress=progress)
+    checkpoint = run.folder / CHECKPOINT_FILE
+    begun = checkpoint.exists()
+    tensors, state = load_checkpoint(checkpoint) if begun else ({}, {})
+    data = reopen_dataset(run, root, dataset=dataset, device=compute.arithmetic.device, progress=progress)
     if data.fingerprint() != run.record.fingerprint:
         raise UsageError(
             f"{run.folder}: the dataset {data.name!r} in {data.root} has changed since the run began.",
-            "Put it back, or train anew with another `out=`.",
+            "Put it back, name the same pictures elsewhere with `root=`, or train anew with another `out=`.",
         )
     if compute.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(run.record.threads)  # the same bits need the same number
-    run = run.note(status="training")
-    model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
+    if begun:
+        model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
+    else:
+        model = _make_model_again(run, data, compute)
     setup = _prepare_setup(recipe, model, data, compute)
-    setup.balancer.load_state_dict(select_prefix("balancer", tensors))
+    if begun:
+        setup.balancer.load_state_dict(select_prefix("balancer", tensors))
+    run = run.note(status="training", root=str(data.root))
     return fit(run, setup, Position(**state), tensors)
+
+
+def _make_model_again(run: Run, data: OpenDataset, compute: ComputeSetup) -> Model:
+    """The first model of a run without a checkpoint. Raises FileError: its first weights were others."""
+    compute.tell(f"{run.folder} has no checkpoint yet: its training starts from the beginning.")
+    _, model = _make_first_model(run.recipe, data, compute)
+    if run.record.start not in (None, digest_of(model)):
+        problem = "there is no checkpoint, and what it started from is gone or has changed"
+        raise FileError(run.folder, problem, "Train anew with another `out=`.")
+    model.filters.name, model.filters.published = run.record.model.name, None
+    return model
 
 
 def _make_compute_setup(
@@ -229,10 +257,9 @@ def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compu
     # nothing is written before all that can be wrong is known
     plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
     setup = _prepare_setup(recipe, model, data, compute)
+    model.filters.name = name_run(out)
     record = _describe(setup, cropping, whole)
-    run = create_run(out, recipe, record, writes=compute.accelerator.is_main_process)
-    if locator is not None and run.writes:
-        save_model(out / LOCATOR_FOLDER, locator)
+    run = create_run(out, recipe, record, locator=locator, writes=compute.accelerator.is_main_process)
     model.filters.published = None  # what is trained now is no longer what was published
     save_progress(run, setup, {}, Position())
     compute.accelerator.wait_for_everyone()  # the others may need the folder
@@ -269,6 +296,7 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
             license=data.dataset.license,
         ),
         root=str(data.root),
+        start=digest_of(setup.model),
         fingerprint=fingerprint,
         pictures=pictures,
         crop=crop,

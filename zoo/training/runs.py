@@ -13,11 +13,13 @@ locator/               of a run whose pictures are cropped first: run.json and t
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -25,11 +27,23 @@ from torch import Tensor
 
 from zoo.errors import FileError
 from zoo.files import write_atomically
-from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
+from zoo.models import (
+    Cropper,
+    Filters,
+    Model,
+    add_heads,
+    assign_tensors,
+    describe_head,
+    find_required_backbone,
+    load_model,
+)
 from zoo.networks import find_backbone
-from zoo.store import FolderSource, read_tensors, write_tensors
-from zoo.training.recipe import Recipe, read_recipe, recipe_text
-from zoo.training.record import (
+from zoo.store import (
+    FILTERS_FILE,
+    HEADS_FILE,
+    LOCATOR_FOLDER,
+    METRICS_FILE,
+    RECIPE_FILE,
     RECORD_FILE,
     Epoch,
     HeadRecord,
@@ -41,14 +55,12 @@ from zoo.training.record import (
     read_metrics,
     read_record,
     write_record,
+    write_tensors,
 )
+from zoo.training.recipe import Recipe, read_recipe, recipe_text
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-FILTERS_FILE = "filters.safetensors"
-HEADS_FILE = "heads.safetensors"
-METRICS = "metrics.json"
 HISTORY = "history.json"
-LOCATOR_FOLDER = "locator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +80,7 @@ class Run:
     @property
     def metrics(self) -> Metrics:
         """Metrics by split and head; empty until done. Raises FileError where the file is damaged."""
-        return read_metrics(self.folder / METRICS)
+        return read_metrics(self.folder / METRICS_FILE)
 
     @property
     def history(self) -> list[Epoch]:
@@ -89,15 +101,7 @@ class Run:
             FileError: the run is not done.
             MissingPluginError: a head or the backbone comes from a package that is not installed.
         """
-        if not self.done:
-            raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
-        if self.record.dropped:
-            raise FileError(
-                self.folder, "this run's weights were not kept", "Take the first seed's, or say `zoo ablate … --keep`."
-            )
-        model = _read_model(self.folder, self.record)
-        model.crop = self.crop()
-        return model
+        return load_model(self.folder.resolve())
 
     @property
     def uses_true_boxes(self) -> bool:
@@ -121,19 +125,27 @@ class Run:
             return None
         locator, place = None, self.folder / LOCATOR_FOLDER
         if (place / RECORD_FILE).is_file():
-            locator = _read_model(place, read_record(place, LocatorRecord))
+            locator = load_model(place.resolve())
         elif facts.weights:
             raise FileError(place, "what says where to crop is missing", "Train again.")
         return Cropper(locator=locator, head=facts.head, margin=facts.margin)
 
 
-def create_run(folder: Path, recipe: Recipe, record: RunRecord, *, writes: bool = True) -> Run:
-    """Start a run's folder. Raises FileError where there is something already."""
+def create_run(
+    folder: Path, recipe: Recipe, record: RunRecord, *, locator: Model | None = None, writes: bool = True
+) -> Run:
+    """Start a run's folder; it appears with all that a resume needs. Raises FileError where there is something already."""
     if writes:
         check_run_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "recipe.toml", recipe_text(recipe))
-        write_record(folder, record)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as part:
+            place = folder if folder.exists() else Path(part, "run")
+            if locator is not None:
+                save_model(place / LOCATOR_FOLDER, locator)
+            write_atomically(place / RECIPE_FILE, recipe_text(recipe))
+            write_record(place, record)
+            if place != folder:
+                place.replace(folder)
     return Run(folder=folder, recipe=recipe, record=record, writes=writes)
 
 
@@ -147,10 +159,15 @@ def check_run_folder(folder: Path) -> None:
         raise FileError(folder, "it is there already and is not empty", "Choose another `out=`.")
 
 
+def name_run(folder: Path) -> str:
+    """What the filters of a run are called: as its folder, with the characters that a name may have."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).lstrip("_.-")[:96] or "run"
+
+
 def open_run(folder: Path | str) -> Run:
     """Open a run's folder. Raises FileError where it is none."""
     folder = Path(folder)
-    return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / "recipe.toml"))
+    return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / RECIPE_FILE))
 
 
 def save_model(folder: Path, model: Model) -> None:
@@ -159,11 +176,6 @@ def save_model(folder: Path, model: Model) -> None:
     write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
     write_tensors(folder / HEADS_FILE, model.heads.state_dict())
     write_record(folder, LocatorRecord(status="done", model=describe_model(model), weights=model.filters.weights))
-
-
-def _read_model(folder: Path, record: LocatorRecord) -> Model:
-    source = FolderSource(folder)
-    return build_model(record, read_tensors(source, FILTERS_FILE), read_tensors(source, HEADS_FILE))
 
 
 def describe_model(model: Model) -> ModelRecord:

@@ -15,9 +15,13 @@ from typing_extensions import TypedDict
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError
 from zoo.files import write_atomically
-from zoo.store import HeadEntry
+from zoo.store.manifest import HeadEntry
 
 RECORD_FILE = "run.json"
+RECIPE_FILE = "recipe.toml"
+FILTERS_FILE = "filters.safetensors"
+METRICS_FILE = "metrics.json"
+LOCATOR_FOLDER = "locator"
 REMEDY = "Put a copy back, or delete the folder and train again."
 
 Metrics = dict[str, dict[str, dict[str, Any]]]  # by split, head and name: a number, or numbers by class
@@ -104,6 +108,7 @@ class RunRecord(LocatorRecord):
     base_manifest: str | None = None
     dataset: DatasetRecord
     root: str  # the folder of the pictures
+    start: str | None = None  # digest of the first weights
     fingerprint: str  # of the pictures as the model sees them
     pictures: str  # of the pictures; the same for whole and for cropped ones
     crop: CropRecord | None = None

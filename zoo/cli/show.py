@@ -206,7 +206,7 @@ def _facts(shown: FilterSheets, notes: list[str]) -> dict[str, Any]:
         if drift is None
         else {
             **fields_of(drift, "base", "pictures"),
-            "layers": [{"layer": one.name, **fields_of(one, "change", "cka")} for one in drift.layers],
+            "layers": [{"layer": one.name, **fields_of(one, "change", "cka", "frozen")} for one in drift.layers],
             "first": drift.first,
             "moved": list(drift.moved),
             "distances": list(drift.distances),

@@ -25,13 +25,12 @@ from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
 from zoo.evaluation.variants import LOCATOR, TRAINING_ORDER, Variant
 from zoo.files import write_atomically
 from zoo.progress import Progress, silent
-from zoo.store import RunRecord
+from zoo.store import RunRecord, as_json
 from zoo.training import (
     CHECKPOINT_FILE,
     FeatureCachePool,
     Recipe,
     Run,
-    as_json,
     discard_message,
     open_run,
     recipe_text,

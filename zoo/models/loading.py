@@ -146,7 +146,7 @@ def keep_heads(model: Model, before: Model) -> list[str]:
     """Give a model's heads the weights that another's have; classes are matched by name, and new ones begin fresh.
 
     Returns:
-        A text for each head: `head classify kept for 4 classes, new for 1: copepod`.
+        A text for each head: `head classify kept for 4 of 5 classes, new: copepod`.
     """
     return [f"head {name} {_keep_head(name, model, before)}" for name in model.heads]
 
@@ -174,9 +174,8 @@ def _keep_head(name: str, model: Model, before: Model) -> str:
     for tensor, ours, values in copies:
         tensor[ours] = values
     fresh, gone = ([one for one in order if one not in shared] for order in (names, known))
-    said = f"kept for {len(shared)} classes" if names else "kept"
-    said += f", new for {len(fresh)}: {list_some(fresh)}" if fresh else ""
-    return said + (f", without {len(gone)}: {list_some(gone)}" if gone else "")
+    said = f"kept for {len(shared)} of {len(names)} classes" if names else "kept"
+    return said + (f", new: {list_some(fresh)}" if fresh else "") + (f", gone: {list_some(gone)}" if gone else "")
 
 
 def _load_cropper(published: Artifact, where: Mapping[str, Any]) -> Cropper:
@@ -184,9 +183,9 @@ def _load_cropper(published: Artifact, where: Mapping[str, Any]) -> Cropper:
     manifest, entry = published.manifest, published.manifest.crop
     if entry is None or entry.locator is None or entry.head is None:
         return Cropper(locator=None, head="", margin=entry.margin if entry else 0.0)
-    place = (
-        str(published.folder / entry.locator) if published.folder and entry.locator == OWN_LOCATOR else entry.locator
-    )
+    place, folder = entry.locator, published.folder
+    if folder is not None and place == OWN_LOCATOR:
+        place = str(folder / place)
     first = open_artifact(place, **where)
     if first.digest != entry.manifest or first.manifest.crop is not None:
         raise IntegrityError(

@@ -15,9 +15,8 @@ from typing_extensions import TypedDict
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError
 from zoo.files import write_atomically
-from zoo.store.manifest import HeadEntry
+from zoo.store.manifest import RECORD_FILE, HeadEntry
 
-RECORD_FILE = "run.json"
 RECIPE_FILE = "recipe.toml"
 FILTERS_FILE = "filters.safetensors"
 METRICS_FILE = "metrics.json"
@@ -143,6 +142,14 @@ def read_record(folder: Path, kind: type[R]) -> R:
     if not (folder / RECORD_FILE).exists():
         raise FileError(folder, "no run lies here", "Name a folder that `zoo train` wrote.")
     return _read(folder / RECORD_FILE, TypeAdapter(kind))
+
+
+def find_locator(folder: Path) -> Path:
+    """Where a run keeps what says where to crop. Raises FileError: it is gone."""
+    place = folder / LOCATOR_FOLDER
+    if not (place / RECORD_FILE).is_file():
+        raise FileError(place, "what says where to crop is missing", "Train again.")
+    return place
 
 
 def write_record(folder: Path, record: LocatorRecord) -> None:

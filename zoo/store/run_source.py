@@ -15,6 +15,7 @@ from zoo.store.manifest import (
     MANIFEST_LIMIT,
     MODEL_FILE,
     OWN_LOCATOR,
+    RECORD_FILE,
     CropEntry,
     CutEntry,
     FileEntry,
@@ -25,14 +26,13 @@ from zoo.store.manifest import (
 )
 from zoo.store.record import (
     FILTERS_FILE,
-    LOCATOR_FOLDER,
     METRICS_FILE,
     RECIPE_FILE,
-    RECORD_FILE,
     REMEDY,
     CropRecord,
     LocatorRecord,
     RunRecord,
+    find_locator,
     read_record,
 )
 from zoo.store.safetensors_header import read_header
@@ -92,7 +92,7 @@ class RunSource(FolderSource):
     def _crop(self, crop: CropRecord) -> CropEntry:
         if not crop.weights:
             return CropEntry(margin=crop.margin)
-        inner = RunSource(self.folder / LOCATOR_FOLDER).read(MANIFEST_FILE, limit=MANIFEST_LIMIT)
+        inner = RunSource(find_locator(self.folder)).read(MANIFEST_FILE, limit=MANIFEST_LIMIT)
         digest = f"sha256:{hashlib.sha256(inner).hexdigest()}"
         return CropEntry(locator=OWN_LOCATOR, manifest=digest, head=crop.head, margin=crop.margin)
 

@@ -14,9 +14,7 @@ from urllib.parse import urlsplit
 from zoo.errors import UsageError
 from zoo.store.hub_source import HubSource
 from zoo.store.local_source import FolderSource, PackageSource
-from zoo.store.manifest import MANIFEST_FILE
-from zoo.store.record import RECORD_FILE
-from zoo.store.run_source import RunSource
+from zoo.store.manifest import MANIFEST_FILE, RECORD_FILE
 from zoo.store.source import Source, check_file_name
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -106,7 +104,10 @@ def _parse_local(text: str, base: Path) -> Source | None:
 def _open_folder(folder: Path) -> FolderSource:
     """Published files, or a run's folder."""
     try:
-        is_run = (folder / RECORD_FILE).is_file() and not (folder / MANIFEST_FILE).is_file()
+        if not (folder / RECORD_FILE).is_file() or (folder / MANIFEST_FILE).is_file():
+            return FolderSource(folder)
     except (OSError, ValueError):  # said where it is read
-        is_run = False
-    return RunSource(folder) if is_run else FolderSource(folder)
+        return FolderSource(folder)
+    from zoo.store.run_source import RunSource  # imports torch
+
+    return RunSource(folder)

@@ -27,3 +27,4 @@ from .runs import (
 )
 from .scoring import MetricValues as MetricValues, model_outputs as model_outputs, score_outputs as score_outputs
 from .stages import discard_message as discard_message
+from .targets import check_targets as check_targets

@@ -86,7 +86,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
             f"crop = {part.crop!r} has no head that predicts a box, only {', '.join(locator.heads)}.",
             "Train one with `heads=['locate']`.",
         )
-    published = locator.filters.published
+    published = locator.filters.published if run is None else None
     crop = Cropper(locator=locator, head=boxed[0], margin=part.margin)
     record = CropRecord(
         by=part.crop,

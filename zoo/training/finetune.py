@@ -40,7 +40,7 @@ from zoo.training.runs import (
 from zoo.training.schedule import plan_stages
 from zoo.training.session import Position, make_accelerator
 from zoo.training.stages import ComputeSetup, TrainingSetup, discard_message, fit, save_progress
-from zoo.training.targets import check_boxes, make_head_targets
+from zoo.training.targets import check_boxes, check_targets, make_head_targets
 
 
 def train_recipe(
@@ -114,7 +114,7 @@ def train(
 
 
 def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) -> tuple[Recipe, Model]:
-    """The model that a recipe begins with, and the recipe with its weights at their commit; says what it starts from."""
+    """The model that a recipe begins with, and the recipe with its weights pinned; says what it starts from."""
     part = recipe.filters
     before = load_model(part.name or "") if part.heads else None
     filters = before.filters if before else load_starting_filters(recipe, compute.progress)
@@ -163,6 +163,9 @@ def resume(
     where = device or run.record.device_type
     compute = _make_compute_setup(where, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     run = replace(run, writes=compute.accelerator.is_main_process)
+    if run.writes:  # what a kill left half written
+        for part in run.folder.glob(".*.part"):
+            part.unlink()
     checkpoint = run.folder / CHECKPOINT_FILE
     begun = checkpoint.exists()
     tensors, state = load_checkpoint(checkpoint) if begun else ({}, {})
@@ -249,6 +252,7 @@ def _head_part(spec: HeadSpec) -> HeadPart:
 def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
+    check_targets(model, data)
     cropping, whole = find_cropping(recipe.data, data.targets), data
     locator = cropping.crop.locator if cropping else None
     if cropping is not None:

@@ -51,6 +51,7 @@ from zoo.store import (
     Metrics,
     ModelRecord,
     RunRecord,
+    find_locator,
     read_history,
     read_metrics,
     read_record,
@@ -123,18 +124,14 @@ class Run:
         facts = self.record.crop
         if facts is None:
             return None
-        locator, place = None, self.folder / LOCATOR_FOLDER
-        if (place / RECORD_FILE).is_file():
-            locator = load_model(place.resolve())
-        elif facts.weights:
-            raise FileError(place, "what says where to crop is missing", "Train again.")
+        locator = load_model(find_locator(self.folder).resolve()) if facts.weights else None
         return Cropper(locator=locator, head=facts.head, margin=facts.margin)
 
 
 def create_run(
     folder: Path, recipe: Recipe, record: RunRecord, *, locator: Model | None = None, writes: bool = True
 ) -> Run:
-    """Start a run's folder; it appears with all that a resume needs. Raises FileError where there is something already."""
+    """Start a run's folder, which appears whole. Raises FileError where there is something already."""
     if writes:
         check_run_folder(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)

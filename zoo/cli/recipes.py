@@ -10,7 +10,7 @@ import click
 
 from zoo.cli.console import data_options, parse_pairs, say
 from zoo.errors import UsageError
-from zoo.store import all_entries
+from zoo.store import all_entries, missing_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,12 +140,13 @@ def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) 
             filters.clear()
         filters["backbone"] = backbone
     elif not filters:
-        if DEFAULT_FILTERS not in all_entries(problems=[]):
+        entry = all_entries(problems=[]).get(DEFAULT_FILTERS)
+        if entry is None or missing_package(entry):
             raise UsageError(
                 f"Say what to start from: `zoo train {what} --backbone vgg16 --cut block4`, "
                 f"or `pip install zoo-filters` and `zoo train {what} --filters {DEFAULT_FILTERS}`."
             )
-        say(f"Starting from the filters {DEFAULT_FILTERS}; --filters or --backbone say otherwise.")
+        say(f"Taking the filters {DEFAULT_FILTERS}; --filters or --backbone say otherwise.")
         filters["name"] = DEFAULT_FILTERS
     for key in ("cut", "weights"):
         if key in overrides:

@@ -71,6 +71,7 @@ from .record import (
 from .registry import (
     all_entries as all_entries,
     find as find,
+    missing_package as missing_package,
     read_plugin_registry as read_plugin_registry,
     user_registry as user_registry,
 )

@@ -115,12 +115,11 @@ def _print(shown: FilterSheets, notes: list[str], *, as_json: bool) -> None:
 def _open(name: str, cut: str | None, where: dict[str, Any]) -> tuple[Run | None, Filters]:
     """Filters, and the run where they are of one."""
     from zoo.models import load
-    from zoo.store import RECORD_FILE
     from zoo.training import open_run
 
     filters = load(name, cut=cut, **where)
-    folder = filters.published.folder if filters.published else None
-    return (open_run(folder) if folder and (folder / RECORD_FILE).is_file() else None), filters
+    published = filters.published
+    return open_run(published.source.text) if published and published.is_run else None, filters
 
 
 def _open_images(

@@ -53,7 +53,7 @@ class ModelRecord(_Part):
 
 
 class BaseRecord(_Part):
-    """The published filters that a run started from."""
+    """The published filters, or the run, that a run started from."""
 
     name: str
     license: str | None = None
@@ -97,7 +97,7 @@ class LocatorRecord(_Part):
 
     status: Literal["training", "stopped", "done"]
     model: ModelRecord
-    weights: str  # "random", or where they came from
+    weights: str  # "random", or where they came from; of runs that went on from one another, the first's
 
 
 class RunRecord(LocatorRecord):

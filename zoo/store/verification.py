@@ -156,7 +156,7 @@ def _check_size_and_hash(path: Path, entry: FileEntry) -> None:
 
 def _find_unlisted_weights(published: Artifact) -> list[str]:
     """Weights that lie beside the others and that no hash covers."""
-    if published.folder is None or not (published.folder / MANIFEST_FILE).is_file():  # the latter: a run's
+    if published.folder is None or published.is_run:
         return []
     found = (path.relative_to(published.folder).as_posix() for path in published.folder.rglob("*.safetensors"))
     return [

@@ -259,7 +259,7 @@ def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compu
         data = cropping.apply(data, compute.arithmetic.device, compute.progress)
         model.crop = cropping.crop
     # nothing is written before all that can be wrong is known
-    plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
+    plan_stages(recipe.training, model.filters, fresh=recipe.filters.is_random)
     setup = _prepare_setup(recipe, model, data, compute)
     model.filters.name = name_run(out)
     record = _describe(setup, cropping, whole)
@@ -289,7 +289,7 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
     return RunRecord(
         status="training",
         model=describe_model(setup.model),
-        weights=filters.weights,
+        weights=manifest.lineage.weights if manifest and published and published.is_run else filters.weights,
         base=base,
         base_manifest=published.digest if published else None,
         dataset=DatasetRecord(

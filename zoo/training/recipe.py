@@ -43,6 +43,11 @@ class FiltersPart(_RecipePart):
     cut: str | None = None
     heads: bool = False  # keep the heads of `name` too, for the classes that they know by name
 
+    @property
+    def is_random(self) -> bool:
+        """Whether the weights are drawn."""
+        return self.name is None and self.weights == "random"
+
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if self.heads and (self.name is None or self.cut is not None):

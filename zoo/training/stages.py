@@ -65,7 +65,7 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
     """All stages that remain, then calibration and metrics."""
     model, recipe, compute = setup.model, run.recipe, setup.compute
     begun = time.monotonic()
-    stages = plan_stages(recipe.training, model.filters, fresh=run.record.weights == "random")
+    stages = plan_stages(recipe.training, model.filters, fresh=recipe.filters.is_random)
     with _stop_on_signals() as stop:
         session = Session(
             model=model,

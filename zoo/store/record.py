@@ -1,10 +1,11 @@
-"""What a run's folder says of the run: run.json, history.json and metrics.json, checked where they are read.
+"""What a run's folder says of the run: run.json, history.json and metrics.json; and the folder as a source of filters.
 
 Keys that are not known come from a later version: they are passed over, and kept where run.json is written again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypeVar
@@ -13,14 +14,32 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
-from zoo.errors import FileError
-from zoo.files import write_atomically
-from zoo.store.manifest import RECORD_FILE, HeadEntry
+from zoo.errors import FileError, MissingFileError
+from zoo.files import sha256_of, write_atomically
+from zoo.store.local_source import FolderSource
+from zoo.store.manifest import (
+    HEADS_FILE,
+    MANIFEST_FILE,
+    MANIFEST_LIMIT,
+    MODEL_FILE,
+    OWN_LOCATOR,
+    RECORD_FILE,
+    CropEntry,
+    CutEntry,
+    FileEntry,
+    HeadEntry,
+    InputEntry,
+    Lineage,
+    Manifest,
+    manifest_to_bytes,
+)
+from zoo.store.safetensors_header import read_header
 
 RECIPE_FILE = "recipe.toml"
 FILTERS_FILE = "filters.safetensors"
 METRICS_FILE = "metrics.json"
 LOCATOR_FOLDER = "locator"
+IN_RUN = {MANIFEST_FILE: RECORD_FILE, MODEL_FILE: FILTERS_FILE}  # published names that are others in a run's folder
 REMEDY = "Put a copy back, or delete the folder and train again."
 
 Metrics = dict[str, dict[str, dict[str, Any]]]  # by split, head and name: a number, or numbers by class
@@ -182,3 +201,75 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T:
         place = ".".join(str(part) for part in fault["loc"])
         message = " ".join(fault["msg"].split())[:200]
         raise FileError(path, f"it is damaged ({f'{place}: ' * bool(place)}{message})", REMEDY) from error
+
+
+# ------------------------------------------------------------------------------------------------ as a source
+
+
+class RunSource(FolderSource):
+    """A finished run's folder, with the names that published files have; what config.json says is made of run.json."""
+
+    def local_path(self, name: str) -> Path:
+        return FolderSource.local_path(self, IN_RUN.get(name, name))
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        if name != MANIFEST_FILE:
+            return FolderSource.read(self, name, limit=limit)
+        try:
+            return manifest_to_bytes(self._describe())
+        except MissingFileError as error:
+            raise FileError(self.folder, f"a part of this run is missing ({error.problem})", REMEDY) from error
+
+    def names(self) -> list[str]:
+        names = (HEADS_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE)
+        return [MANIFEST_FILE, *(name for name in names if (self.folder / IN_RUN.get(name, name)).is_file())]
+
+    def _describe(self) -> Manifest:
+        """Raises FileError: the run is not done, or its weights were not kept."""
+        is_locator = not (self.folder / RECIPE_FILE).is_file()
+        record = read_record(self.folder, LocatorRecord if is_locator else RunRecord)
+        if record.status != "done":
+            raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
+        lineage, crop = Lineage(weights=record.weights), None
+        if isinstance(record, RunRecord):
+            if record.dropped:
+                remedy = "Take the first seed's, or say `zoo ablate … --keep`."
+                raise FileError(self.folder, "this run's weights were not kept", remedy)
+            lineage, crop = _lineage_of(record), self._crop(record.crop)
+        model, paths = record.model, {name: self.local_path(name) for name in self.names()[1:]}
+        return Manifest(
+            name=model.name,
+            license=lineage.base_license or "",
+            backbone=model.backbone,
+            backbone_package=model.backbone_package,
+            cut=CutEntry(**{key: getattr(model.cut, key) for key in CutEntry.model_fields}),
+            input=InputEntry(size=model.input.size, mean=model.input.mean, std=model.input.std),
+            heads=model.heads,
+            crop=crop,
+            lineage=lineage,
+            header_sha256=read_header(self, MODEL_FILE).digest,
+            heads_header_sha256=read_header(self, HEADS_FILE).digest,
+            files={name: FileEntry(size=path.stat().st_size, sha256=sha256_of(path)) for name, path in paths.items()},
+        )
+
+    def _crop(self, crop: CropRecord | None) -> CropEntry | None:
+        if crop is None:
+            return None
+        if not crop.weights:
+            return CropEntry(margin=crop.margin)
+        inner = RunSource(find_locator(self.folder)).read(MANIFEST_FILE, limit=MANIFEST_LIMIT)
+        digest = f"sha256:{hashlib.sha256(inner).hexdigest()}"
+        return CropEntry(locator=OWN_LOCATOR, manifest=digest, head=crop.head, margin=crop.margin)
+
+
+def _lineage_of(record: RunRecord) -> Lineage:
+    base = record.base
+    return Lineage(
+        base=base.name if base else None,
+        base_manifest=record.base_manifest,
+        base_license=base.license if base else None,
+        weights=record.weights,
+        dataset=record.dataset.name,
+        dataset_fingerprint=record.fingerprint,
+        dataset_license=record.dataset.license,
+    )

@@ -108,6 +108,6 @@ def _open_folder(folder: Path) -> FolderSource:
             return FolderSource(folder)
     except (OSError, ValueError):  # said where it is read
         return FolderSource(folder)
-    from zoo.store.run_source import RunSource  # imports torch
+    from zoo.store.record import RunSource  # imports torch
 
     return RunSource(folder)

@@ -82,21 +82,17 @@ def measure_drift(
             f"{filters.name!r} ({filters.backbone}) and {base.name!r} ({base.backbone}) have no layer in common.",
             "Name the filters that they were fine-tuned from with `base=`.",
         )
-    similar: Mapping[str, float] = {}
-    pictures = 0
+    similar: dict[str, float] = {}
+    pictures, frozen = 0, _frozen_layers(ours, theirs)
     if images is not None and len(images) >= 4:
         cuts = _shared_convolutions([key.rpartition(".")[0] for key in common], filters, base)
         similar, pictures = _estimate_cka(filters, base, cuts, images, device=device, progress=progress)
-    frozen = _frozen_layers(ours, theirs)
+        similar |= dict.fromkeys(frozen & similar.keys(), 1.0)  # without the rounding of an estimate
     layers = tuple(
-        LayerDrift(
-            name=name,
-            change=_relative_change(ours[key], theirs[key]),
-            cka=1.0 if name in frozen and name in similar else similar.get(name),
-            frozen=name in frozen,
-        )
+        LayerDrift(name=name, change=_relative_change(ours[key], theirs[key]), cka=similar.get(name), frozen=still)
         for key in common
         for name in [key.rpartition(".")[0]]
+        for still in [name in frozen]
     )
     first = next((key for key in common if ours[key].ndim == 4), None)
     after, before = (state[first].float() if first else torch.empty(0, 3, 1, 1) for state in (ours, theirs))

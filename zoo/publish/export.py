@@ -170,7 +170,7 @@ def _manifest(
         "created_with": {**run.record.versions, **_find_plugin_versions(run.record)},
         "heads_header_sha256": None,
     }
-    return described.model_copy(update=update | headers)
+    return described.model_copy(update={**update, **headers})
 
 
 def _crop_entry(record: RunRecord, options: ExportOptions) -> CropEntry | None:

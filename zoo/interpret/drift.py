@@ -82,24 +82,22 @@ def measure_drift(
             f"{filters.name!r} ({filters.backbone}) and {base.name!r} ({base.backbone}) have no layer in common.",
             "Name the filters that they were fine-tuned from with `base=`.",
         )
-    similar: dict[str, float] = {}
-    pictures, frozen = 0, _frozen_layers(ours, theirs)
+    similar, pictures, frozen = dict[str, float](), 0, _frozen_layers(ours, theirs)
     if images is not None and len(images) >= 4:
         cuts = _shared_convolutions([key.rpartition(".")[0] for key in common], filters, base)
         similar, pictures = _estimate_cka(filters, base, cuts, images, device=device, progress=progress)
         similar |= dict.fromkeys(frozen & similar.keys(), 1.0)  # without the rounding of an estimate
     layers = tuple(
-        LayerDrift(name=name, change=_relative_change(ours[key], theirs[key]), cka=similar.get(name), frozen=still)
+        LayerDrift(
+            name=name, change=_relative_change(ours[key], theirs[key]), cka=similar.get(name), frozen=name in frozen
+        )
         for key in common
         for name in [key.rpartition(".")[0]]
-        for still in [name in frozen]
     )
     first = next((key for key in common if ours[key].ndim == 4), None)
     after, before = (state[first].float() if first else torch.empty(0, 3, 1, 1) for state in (ours, theirs))
-    lengths = before.flatten(1).norm(dim=1)
-    distances = (after - before).flatten(1).norm(dim=1) / lengths.mean().clamp_min(1e-12)
-    most = 0 if first and _is_unchanged(ours[first], theirs[first]) else MOST_MOVED
-    moved = distances.argsort(descending=True, stable=True)[:most]
+    distances = (after - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1).mean().clamp_min(1e-12)
+    moved = distances.argsort(descending=True, stable=True)[: 0 if _is_unchanged(after, before) else MOST_MOVED]
     others = {key for key, value in theirs.items() if key.endswith("weight") and value.ndim >= 2}
     return Drift(
         base=base.name,

@@ -264,6 +264,18 @@ def test_a_run_is_taken_wherever_filters_are(words, command, shapes):
     assert answer.status == 0, answer.err
 
 
+def test_a_run_is_gone_on_from_and_its_recipe_trains_as_it_did(command):
+    few = ("--epochs", 1, "--head-epochs", 1, "--out")
+    folder = Path("shapes").resolve()
+    said = f"Starting from {folder}: filters up to block2; head classify kept for 3 of 3 classes.\n"
+    assert said in command("train", "shapes", *few, "more").err
+    assert (
+        f"Starting from {folder}: filters up to block1; all heads new"
+        in command(*("train", "shapes", "--cut", "block1", *few, "less")).err
+    )
+    assert "Starting from random weights: " in command("train", "shapes/recipe.toml", *few, "again").err
+
+
 def test_a_picture_is_looked_up_in_what_a_run_embedded(command, shapes, tmp_path):
     shutil.copy(next((shapes / "bar").iterdir()), tmp_path / "new.png")
     command("embed", shapes, "--filters", "shapes", "-o", "vectors.parquet")

@@ -70,7 +70,7 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
         "epoch; one of weight 0 is trained without changing the filters.",
     ),
-    click.option("--filters", "name", help="Filters to start from, as for `zoo fetch`; vgg16-plankton by default."),
+    click.option("--filters", "name", help="Filters or RUN to start from; vgg16-plankton by default; see `zoo fetch`."),
     click.option(
         "--weights",
         help="Weights of the backbone: imagenet (default), random, a safetensors file, a folder, or a checkpoint "

@@ -630,9 +630,10 @@ def test_offline_nothing_is_pushed(hub, push, monkeypatch):
     assert hub.requests == []
 
 
-def test_a_run_that_is_not_done_is_not_pushed(hub, run, push):
+def test_a_run_that_is_not_done_is_not_pushed(hub, run, push, tmp_path):
+    copied = zoo.open_run(shutil.copytree(run.folder, tmp_path / "stopped"))
     with pytest.raises(FileError, match=r"this run is not done"):
-        push(replace(run, record=run.record.model_copy(update={"status": "training"})))
+        push(copied.note(status="stopped"))
     assert hub.requests == []
 
 

@@ -71,8 +71,8 @@ def train_recipe(
         check_run_folder(Path(out))
     with compute.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
-    recipe, model = _make_first_model(recipe, data, compute)
-    return _start_run(recipe, model, data, Path(out), compute)
+    recipe, model, said = _make_first_model(recipe, data, compute)
+    return _start_run(recipe, model, data, Path(out), compute, said)
 
 
 def train(
@@ -113,8 +113,8 @@ def train(
     return _start_run(recipe, model, data, Path(out), _make_compute_setup(device, recipe, progress=progress))
 
 
-def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) -> tuple[Recipe, Model]:
-    """The model that a recipe begins with, and the recipe with its weights pinned; says what it starts from."""
+def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) -> tuple[Recipe, Model, str]:
+    """The model that a recipe begins with, the recipe with its weights pinned, and a line of what it starts from."""
     part = recipe.filters
     before = load_model(part.name or "") if part.heads else None
     filters = before.filters if before else load_starting_filters(recipe, compute.progress)
@@ -126,9 +126,7 @@ def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) 
     if filters.initialization is not None:
         said = f"Starting from {filters.initialization.text}: {filters.initialization}"
         recipe = recipe.model_copy(update={"filters": part.model_copy(update={"weights": filters.initialization.text})})
-    if compute.accelerator.is_main_process:
-        compute.tell(f"{said}.")
-    return recipe, model
+    return recipe, model, f"{said}."
 
 
 def resume(
@@ -190,10 +188,11 @@ def resume(
 def _make_model_again(run: Run, data: OpenDataset, compute: ComputeSetup) -> Model:
     """The first model of a run without a checkpoint. Raises FileError: its first weights were others."""
     compute.tell(f"{run.folder} has no checkpoint yet: its training starts from the beginning.")
-    _, model = _make_first_model(run.recipe, data, compute)
+    _, model, said = _make_first_model(run.recipe, data, compute)
     if run.record.start not in (None, digest_of(model)):
         problem = "there is no checkpoint, and what it started from is gone or has changed"
         raise FileError(run.folder, problem, "Train anew with another `out=`.")
+    compute.tell(said)
     model.filters.name, model.filters.published = run.record.model.name, None
     return model
 
@@ -248,7 +247,9 @@ def _head_part(spec: HeadSpec) -> HeadPart:
     return HeadPart(plugin=spec.plugin, name=name, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup) -> Run:
+def _start_run(
+    recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup, said: str = ""
+) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
     check_targets(model, data)
@@ -265,6 +266,8 @@ def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compu
     run = create_run(out, recipe, record, locator=locator, writes=compute.accelerator.is_main_process)
     model.filters.published = None  # what is trained now is no longer what was published
     save_progress(run, setup, {}, Position())
+    if said and run.writes:
+        compute.tell(said)
     compute.accelerator.wait_for_everyone()  # the others may need the folder
     return fit(run, setup, Position(), {})
 

@@ -12,6 +12,7 @@ locator/               of a run whose pictures are cropped first: run.json and t
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -102,7 +103,7 @@ class Run:
             FileError: the run is not done.
             MissingPluginError: a head or the backbone comes from a package that is not installed.
         """
-        return load_model(self.folder.resolve())
+        return load_model(os.path.join(".", self.folder))  # noqa: PTH118 (Path drops the dot, which says: a folder)
 
     @property
     def uses_true_boxes(self) -> bool:

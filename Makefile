@@ -13,7 +13,8 @@ PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 $(STAMP): pyproject.toml $(PLUGINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	@echo "Installing zoo, its plugins and what they need (torch among it) into $(VENV): once, some minutes."
+	$(BIN)/python -m pip install --editable '.[dev]' $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
 	@touch $@
 
 quickstart: $(STAMP)

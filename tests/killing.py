@@ -1,6 +1,6 @@
 """Work that is killed at random moments, again and again, and looked at after each kill.
 
-    python killing.py fetch|cut|push|together JOB.json
+    python killing.py fetch|cut|push|together|train JOB.json
 
 A process of its own, without threads: the work is imported once, and every attempt is a fork of it that dies by
 SIGKILL. The job says `times` (kills), `longest` (seconds until a kill, at most), `seed`, and what the work needs. It
@@ -23,6 +23,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def attempt(work: Callable[[], None]) -> None:
+def attempt(work: Callable[[], object]) -> None:
     """The forked child: it never returns."""
     status = 1
     try:
@@ -173,6 +174,29 @@ def together_job(job: Job) -> dict[str, int]:
     return {"succeeded": sum(os.waitpid(pid, 0)[1] == 0 for pid in children)}
 
 
+def train_job(job: Job) -> dict[str, int]:
+    """Trainings that die right after run.json is there, mostly before a checkpoint is: each can be gone on with."""
+    from zoo.training.finetune import resume, train_recipe
+    from zoo.training.recipe import read_recipe
+
+    preload()
+    rng, recipe, early = random.Random(job["seed"]), read_recipe(Path(job["recipe"])), 0
+    for number in range(job["times"]):
+        folder = Path(job["folder"], str(number))
+        pid = os.fork()
+        if pid == 0:
+            attempt(partial(train_recipe, recipe, folder))
+        while not (folder / "run.json").exists():
+            pass
+        time.sleep(rng.random() * job["longest"])
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        early += not (folder / "checkpoint.safetensors").exists()
+        resume(folder)
+        assert digest_of(folder / "filters.safetensors") == job["sha256"]
+    return {"killed": job["times"], "before a checkpoint": early}
+
+
 def digest_of(path: Path) -> str:
     """As the Hub tells it: sha256 for large files, git's sha1 for texts."""
     raw = path.read_bytes()
@@ -183,5 +207,5 @@ def digest_of(path: Path) -> str:
 
 if __name__ == "__main__":
     kind, path = sys.argv[1:]
-    jobs = {"fetch": fetch_job, "cut": cut_job, "push": push_job, "together": together_job}
+    jobs = {"fetch": fetch_job, "cut": cut_job, "push": push_job, "together": together_job, "train": train_job}
     print(json.dumps(jobs[kind](json.loads(Path(path).read_text()))))

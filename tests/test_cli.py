@@ -23,7 +23,8 @@ from command_line import CommandLine
 import zoo
 from zoo.cli.main import SECTIONS, cli
 from zoo.cli.recipes import DEFAULT_FILTERS
-from zoo.store.registry import all_entries, user_registry
+from zoo.errors import ZooError
+from zoo.store.registry import user_registry
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry
 from zoo.training.finetune import train_recipe
@@ -152,10 +153,33 @@ def test_a_training_that_cannot_be_leaves_nothing_behind(command, tmp_path, shap
     assert files_below(tmp_path) == []
 
 
-def test_a_training_with_nothing_to_start_from_says_what_there_could_be(command, shapes, tmp_path):
-    if DEFAULT_FILTERS in all_entries():
-        pytest.skip("zoo-filters is installed, and there is a default")
-    assert "Say what to start from: `zoo train image-folder" in command("train", "image-folder").fault
+@pytest.fixture
+def absent(tmp_path, monkeypatch) -> Path:
+    """A registry in which the default filters lie in a package that is not installed."""
+    path = tmp_path / "registry.toml"
+    path.write_text(
+        f'format = 1\n[filters.{DEFAULT_FILTERS}]\nsources = ["package:zoo_absent/inner"]\nabout = "VGG16"\n'
+    )
+    monkeypatch.setenv("ZOO_REGISTRY", str(path))
+    return path
+
+
+def test_a_training_whose_default_filters_are_not_installed_says_so_before_anything_else(command, absent, tmp_path):
+    said = command("train", "image-folder", "--data", tmp_path / "nowhere").fault
+    assert said.startswith("Say what to start from: `zoo train image-folder --backbone vgg16 --cut block4`, or `pip ")
+
+
+def test_a_name_whose_files_are_not_here_is_listed_with_what_to_install(command, absent):
+    line = next(line for line in command("list").out.splitlines() if line.startswith(DEFAULT_FILTERS))
+    assert line.endswith("(pip install zoo-absent) (unpinned) VGG16")
+    facts = {one["name"]: one["missing_package"] for one in json.loads(command("list", "--json").out)}
+    assert facts[DEFAULT_FILTERS] == "zoo-absent"
+    remedy = "the package zoo-absent is not installed. Run `pip install zoo-absent`."
+    for words in (["info"], ["fetch"], ["verify"], ["embed", absent.parent, "-o", "x.npy", "--filters"]):
+        assert remedy in command(*words, DEFAULT_FILTERS).fault
+    for load in (zoo.load, zoo.fetch, zoo.load_model):
+        with pytest.raises(ZooError, match="Run `pip install zoo-absent`"):
+            load(DEFAULT_FILTERS)
 
 
 def test_a_wrong_block_to_retrain_leaves_no_run_behind(command, filters, shapes, tmp_path):

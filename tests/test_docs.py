@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -231,3 +232,10 @@ def test_the_design_names_every_entry_of_the_core():
     lines = re.findall(r"^ {6}((?:[\w.]+/? )+)", text, re.MULTILINE)
     named = {name.rstrip("/") for line in lines for name in line.split() if name.endswith(("/", ".py", ".typed"))}
     assert named == {path.name for path in (ROOT / "zoo").iterdir()} - {"__pycache__", "__init__.pyi"}
+
+
+def test_make_says_that_it_installs_and_pip_is_not_silenced():
+    words = ["make", "--dry-run", "--always-make", "quickstart"]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "Installing zoo, its plugins and what they need" in said
+    assert "--quiet" not in said

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from command_line import CommandLine
 from hub_server import HubServer
 from safetensors.torch import save
 
 import zoo
-from zoo.errors import FetchError, IntegrityError, UnknownNameError, UsageError, ZooError
+from zoo.errors import FetchError, FileError, IntegrityError, UnknownNameError, UsageError, ZooError
 from zoo.models.building import build_filters
 
 
@@ -158,8 +162,6 @@ def test_nan_pictures_are_not_hidden(images):
 
 
 def test_most_similar_finds_the_picture_itself_under_another_name(tmp_path, shapes):
-    import shutil
-
     folder = shutil.copytree(shapes, tmp_path / "pictures")
     original = sorted((folder / "disc").iterdir())[3]
     twin = shutil.copy(original, folder / "disc" / "twin.png")
@@ -189,8 +191,6 @@ def test_embeddings_are_written_as_parquet_with_the_filters_identity(shapes, tmp
 
 
 def test_unreadable_pictures_stop_an_embedding_or_are_listed(shapes, tmp_path):
-    import shutil
-
     folder = shutil.copytree(shapes / "bar", tmp_path / "pictures")
     (folder / "broken.png").write_bytes(b"")
     filters = build_filters("vgg11", cut="block1", weights="random", size=32)
@@ -204,3 +204,112 @@ def test_unreadable_pictures_stop_an_embedding_or_are_listed(shapes, tmp_path):
 def test_a_public_shortcut_embeds_too(shapes):
     filters = build_filters("vgg11", cut="block1", weights="random", size=32)
     assert zoo.embed(filters, shapes / "bar").vectors.shape == (40, 64)
+
+
+# ------------------------------------------------------------------------------------------------ a run's folder
+
+
+@pytest.fixture(scope="module")
+def run(shapes, tmp_path_factory):
+    data = zoo.open_dataset("image-folder", shapes)
+    filters = build_filters("vgg11", cut="block2", weights="random", size=32)
+    model = zoo.assemble(filters, dataset=data)
+    return zoo.train(model, data, out=tmp_path_factory.mktemp("runs") / "my shapes", epochs=1)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path, run):
+    """Commands beside a run called `shapes`."""
+    shutil.copytree(run.folder, tmp_path / "shapes")
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(monkeypatch, capsys)
+
+
+def test_a_run_is_loaded_as_published_filters_are(run, shapes, tmp_path):
+    filters, model = zoo.load(run.folder), zoo.load_model(run.folder)
+    published = zoo.load(zoo.push(run, to=tmp_path / "published", license="mit").folder)
+    vectors = filters.embed(shapes / "bar").vectors
+    assert np.array_equal(vectors, published.embed(shapes / "bar").vectors)
+    assert np.array_equal(vectors, zoo.embed(run.folder, shapes / "bar").vectors)
+    assert model.temperatures == run.load_model().temperatures != {}
+    assert zoo.load(run.folder, cut="block1").cut.name == "block1"
+    assert (filters.name, filters.weights) == ("my-shapes", str(run.folder))
+    assert filters.manifest.lineage.weights == "random"
+    assert {path.name for path in run.folder.iterdir()}.isdisjoint({"config.json", "model.safetensors"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("info", "shapes"),
+        ("fetch", "shapes"),
+        ("verify", "shapes"),
+        ("embed", "PICTURES", "--filters", "shapes", "-o", "vectors.npy"),
+        ("probe", "image-folder", "--data", "PICTURES", "--filters", "shapes"),
+        ("rank", "image-folder", "--data", "PICTURES", "--filters", "shapes"),
+        ("show", "shapes", "--steps", 1, "--channels", 1, "--layer", "block1"),
+        ("predict", "shapes", "PICTURES/bar"),
+        ("registry", "add", "mine", "shapes"),
+        ("train", "image-folder", "--data", "PICTURES", "--filters", "shapes", "--epochs", 0, "--head-epochs", 1),
+        ("train", "shapes", "--epochs", 0, "--head-epochs", 1, "--out", "more"),
+        ("push", "shapes", "--to", "published", "--license", "mit", "--no-pictures"),
+        ("gallery", "shapes", "--quick"),
+    ],
+    ids=lambda words: " ".join(map(str, words[:2])),
+)
+def test_a_run_is_taken_wherever_filters_are(words, command, shapes):
+    if words[0] == "gallery":
+        pytest.importorskip("zoo_gallery")
+    answer = command(*(str(word).replace("PICTURES", str(shapes)) for word in words))
+    assert answer.status == 0, answer.err
+
+
+def test_a_run_is_gone_on_from_and_its_recipe_trains_as_it_did(command):
+    few = ("--epochs", 1, "--head-epochs", 1, "--out")
+    folder = Path("shapes").resolve()
+    said = f"Starting from {folder}: filters up to block2; head classify kept for 3 of 3 classes.\n"
+    assert said in command("train", "shapes", *few, "more").err
+    assert (
+        f"Starting from {folder}: filters up to block1; all heads new"
+        in command(*("train", "shapes", "--cut", "block1", *few, "less")).err
+    )
+    assert "Starting from random weights: " in command("train", "shapes/recipe.toml", *few, "again").err
+
+
+def test_a_picture_is_looked_up_in_what_a_run_embedded(command, shapes, tmp_path):
+    shutil.copy(next((shapes / "bar").iterdir()), tmp_path / "new.png")
+    command("embed", shapes, "--filters", "shapes", "-o", "vectors.parquet")
+    assert "1.0000" in command("similar", "new.png", "--in", "vectors.parquet").out
+
+
+@pytest.mark.parametrize("take", [zoo.load, zoo.load_model, zoo.fetch, lambda run: zoo.embed(run, "photos")])
+def test_a_run_that_is_not_finished_is_not_loaded(take, run, tmp_path):
+    folder = Path(shutil.copytree(run.folder, tmp_path / "run"))
+    zoo.open_run(folder).note(status="stopped")
+    with pytest.raises(FileError, match=r"run: this run is not done\. Run `zoo resume .*run`\.$"):
+        take(folder)
+
+
+def test_a_run_that_lacks_a_part_or_is_damaged_says_so(run, tmp_path):
+    folder = Path(shutil.copytree(run.folder, tmp_path / "run"))
+    raw = bytearray((folder / "filters.safetensors").read_bytes())
+    raw[-1] ^= 1
+    (folder / "filters.safetensors").write_bytes(raw)
+    with pytest.raises(IntegrityError, match="are not those that were promised"):
+        zoo.load(folder)
+    (folder / "filters.safetensors").unlink()
+    with pytest.raises(FileError, match=r"a part of this run is missing .*filters\.safetensors"):
+        zoo.load(folder)
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(FileError, match=r"run\.json: it is damaged"):
+        zoo.load(folder)
+
+
+def test_a_run_that_went_on_from_ones_own_is_published_as_the_first_is(run, shapes, tmp_path):
+    data = zoo.open_dataset("image-folder", shapes)
+    more = zoo.train(run.load_model(), data, out=tmp_path / "more", epochs=0, head_epochs=1)
+    published = zoo.push(more, to=tmp_path / "published", license="mit", pictures="none")
+    lineage = published.manifest.lineage
+    assert (lineage.base, lineage.weights) == ("my-shapes", "random")
+    assert lineage.base_manifest == zoo.fetch(run.folder).digest
+    assert str(tmp_path) not in (tmp_path / "published" / "recipe.toml").read_text()

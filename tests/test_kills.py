@@ -17,6 +17,8 @@ from published_folder import write_published
 
 from zoo.models.fetching import fetch
 from zoo.store.artifact import open_artifact, read_backbone_tensors
+from zoo.training.finetune import train_recipe
+from zoo.training.recipe import parse_recipe, recipe_text
 
 KILLING = Path(__file__).with_name("killing.py")
 REPO = "tester/filters"
@@ -86,3 +88,19 @@ def test_a_hundred_kills_during_a_push_leave_no_half_repository(hub: HubServer, 
     assert counts["finished"] >= 5
     published = open_artifact(REPO)
     assert len(read_backbone_tensors(published)) == 4
+
+
+@pytest.mark.slow
+def test_trainings_killed_before_their_first_checkpoint_are_gone_on_with(shapes: Path, tmp_path: Path) -> None:
+    content = {
+        "size": 32,
+        "data": {"dataset": "image-folder", "root": str(shapes)},
+        "filters": {"backbone": "vgg11", "cut": "block1", "weights": "random"},
+        "training": {"epochs": 1},
+    }
+    recipe = parse_recipe(content, where="the test")
+    (tmp_path / "recipe.toml").write_text(recipe_text(recipe))
+    whole = train_recipe(recipe, tmp_path / "whole").folder / "filters.safetensors"
+    job: dict[str, object] = {"times": 4, "longest": 0.01, "seed": 3, "recipe": str(tmp_path / "recipe.toml")}
+    job |= {"folder": str(tmp_path), "sha256": hashlib.sha256(whole.read_bytes()).hexdigest()}
+    assert kill("train", job, tmp_path)["before a checkpoint"] >= 1

@@ -327,6 +327,32 @@ def test_one_changed_layer_is_the_one_that_moved(filters):
     assert all(layer.cka is None for layer in drift.layers)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_what_was_rounded_when_it_was_published_has_not_drifted(dtype, filters):
+    after = copy.deepcopy(filters)
+    with torch.no_grad():
+        after["features.3"].mul_(1.5)
+        for tensor in after.module.state_dict().values():
+            tensor.copy_(tensor.to(dtype))
+    drift = measure_drift(after, filters, reading(draw_noise(32, count=32).images))
+    first, second = drift.layers
+    assert (first.frozen, first.change, first.cka) == (True, 0.0, 1.0)
+    assert (second.frozen, second.change) == (False, pytest.approx(0.5, abs=0.01))
+    assert drift.moved == ()  # no filters are shown as learnt that nobody trained
+    assert len(drift.before) == len(drift.after) == 0
+
+
+def test_batch_norms_that_went_on_counting_are_not_frozen():
+    before = build_filters("vgg11_bn", cut="block2", weights="random", size=32).eval()
+    after = copy.deepcopy(before)
+    after.module.state_dict()["features.1.running_mean"].add_(1)
+    drift = measure_drift(after, before)
+    assert [(layer.name, layer.frozen, layer.change) for layer in drift.layers] == [
+        ("features.0", True, 0.0),  # its output lies before the norm
+        ("features.4", False, 0.0),
+    ]
+
+
 def test_other_weights_are_less_alike_than_scaled_ones(filters):
     noise = ImageReader(draw_noise(32, count=64), size=32)
     scaled = copy.deepcopy(filters)

@@ -25,13 +25,13 @@ from zoo.hub.repositories import PushError
 from zoo.hub.search import search_hub
 from zoo.publish.privacy import PrivacyError
 from zoo.store.artifact import open_artifact
+from zoo.store.record import BaseRecord
 from zoo.store.registry import find
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry, read_registry
 from zoo.store.verification import verify
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import parse_recipe
-from zoo.training.record import BaseRecord
 
 REPO = "tester/vgg11-shapes"
 TOKEN = "hf_" + "x" * 34  # not a real one
@@ -727,9 +727,10 @@ def test_offline_nothing_is_pushed(hub, push, monkeypatch):
     assert hub.requests == []
 
 
-def test_a_run_that_is_not_done_is_not_pushed(hub, run, push):
+def test_a_run_that_is_not_done_is_not_pushed(hub, run, push, tmp_path):
+    copied = zoo.open_run(shutil.copytree(run.folder, tmp_path / "stopped"))
     with pytest.raises(FileError, match=r"this run is not done"):
-        push(replace(run, record=run.record.model_copy(update={"status": "training"})))
+        push(copied.note(status="stopped"))
     assert hub.requests == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import zoo
 from zoo.errors import FileError
-from zoo.training.record import RECORD_FILE, RunRecord, as_json, read_record, write_record
+from zoo.store.record import RECORD_FILE, RunRecord, as_json, read_record, write_record
 from zoo.training.runs import check_run_folder
 
 OLD = Path(__file__).parent / "data" / "version-0.1"

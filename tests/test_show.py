@@ -185,7 +185,7 @@ def test_show_tells_programs_what_it_found(command, base, shapes):
     said = json.loads(command("show", base.folder, *words, "--base", base.folder, "-o", "out", "--json").out)
     (layer,) = said["layers"]
     assert (layer["node"], layer["sees"], len(layer["channels"]), len(layer["strongest"][0])) == ("features.3", 8, 2, 9)
-    assert said["drift"]["layers"][0] == {"layer": "features.0", "change": 0.0, "cka": 1.0}
+    assert said["drift"]["layers"][0] == {"layer": "features.0", "change": 0.0, "cka": 1.0, "frozen": True}
     assert said["pictures"] == 12
 
 

@@ -15,12 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import write_shapes
+from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
 import zoo
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError, ZooWarning
+from zoo.evaluation.metrics import category_metrics
 from zoo.evaluation.run_metrics import evaluate
 from zoo.files import locked
+from zoo.models.building import build_filters
+from zoo.models.loading import keep_heads
+from zoo.models.model import HeadSpec
 from zoo.training.checkpoints import load_checkpoint
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
@@ -143,6 +149,126 @@ def test_resume_of_a_finished_run_does_nothing(shapes, tmp_path):
     assert (run.folder / "filters.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_run_without_a_checkpoint_starts_from_the_beginning(shapes, tmp_path):
+    whole = train_recipe(recipe_for(shapes), tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
+    (tmp_path / "run" / "history.json").unlink()  # as after a full disk, or a kill right at the start
+    (tmp_path / "run" / "checkpoint.safetensors").rename(tmp_path / "run" / ".checkpoint.safetensors.abc.part")
+    told: list[str] = []
+    assert_same_bits(whole, resume(tmp_path / "run", tell=told.append))
+    assert told[:2] == [
+        f"{tmp_path / 'run'} has no checkpoint yet: its training starts from the beginning.",
+        "Starting from random weights: filters up to block2; all heads new.",
+    ]
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_first_weights_that_cannot_be_made_again_are_not_replaced_by_others(shapes, tmp_path):
+    data = zoo.open_dataset("image-folder", shapes)
+    model = zoo.assemble("vgg11", cut="block1", weights="random", dataset=data, size=32, seed=5)
+    run = zoo.train(model, data, out=tmp_path / "run", epochs=1, batch=16)
+    run.note(status="training")
+    with pytest.raises(FileError, match=r"no checkpoint, and what it started from is gone or has changed\. Train anew"):
+        resume(run.folder)
+
+
+def test_a_run_goes_on_where_its_pictures_are_now(shapes, tmp_path):
+    pictures, moved = shutil.copytree(shapes, tmp_path / "pictures"), tmp_path / "moved"
+    with pytest.raises(StoppedError):
+        train_recipe(recipe_for(pictures), tmp_path / "run", progress=stop_when_tuning)
+    pictures.rename(moved)
+    run = resume(tmp_path / "run", root=moved)
+    assert run.done
+    assert Path(run.record.root) == moved
+    assert evaluate(run)["classify"]["accuracy"] == run.metrics["test"]["classify"]["accuracy"]
+
+
+def test_other_pictures_are_not_gone_on_with(shapes, tmp_path):
+    with pytest.raises(StoppedError):
+        train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
+    other = write_shapes(tmp_path / "other", each=8, seed=1)
+    with pytest.raises(UsageError, match="has changed since the run began"):
+        resume(tmp_path / "run", root=other)
+
+
+@pytest.fixture(scope="module")
+def learnt(shapes, tmp_path_factory):
+    """A run that knows the shapes."""
+    recipe = recipe_for(shapes, training={"epochs": 12, "rate": 1e-3})
+    return train_recipe(recipe, tmp_path_factory.mktemp("learnt") / "shapes")
+
+
+def with_crosses(shapes: Path, folder: Path) -> Path:
+    """The same pictures, and a fourth kind."""
+    shutil.copytree(shapes, folder)
+    (folder / "cross").mkdir()
+    rng = np.random.default_rng(7)
+    for number in range(40):
+        picture = Image.fromarray(rng.integers(0, 80, (48, 48, 3), dtype=np.uint8))
+        pen, (x, y) = ImageDraw.Draw(picture), rng.uniform(18, 30, 2)
+        pen.rectangle((x - 2, y - 12, x + 2, y + 12), fill="white")
+        pen.rectangle((x - 12, y - 2, x + 12, y + 2), fill="white")
+        picture.save(folder / "cross" / f"cross-{number:03d}.png")
+    return folder
+
+
+def go_on(run, folder: Path, out: Path, told: list[str], *, heads: bool = True):
+    recipe = recipe_for(folder, filters={"name": str(run.folder), "heads": heads}, training={"epochs": 0})
+    return train_recipe(recipe, out, tell=told.append)
+
+
+def test_a_run_learns_one_more_class_and_says_what_it_starts_from(shapes, learnt, tmp_path):
+    folder, told = with_crosses(shapes, tmp_path / "four"), []
+    more = go_on(learnt, folder, tmp_path / "more", told)
+    anew = go_on(learnt, folder, tmp_path / "anew", told, heads=False)
+    assert told[0] == (
+        f"Starting from {learnt.folder}: filters up to block2; head classify kept for 3 of 4 classes, new: cross."
+    )
+    assert f"Starting from {learnt.folder}: filters up to block2; all heads new." in told
+    ours, theirs = (run.metrics["validation"]["classify"] for run in (more, anew))
+    assert ours["accuracy"] >= max(theirs["accuracy"], 0.7)
+    assert ours["log_loss"] < theirs["log_loss"]
+    assert more.record.base_manifest == zoo.fetch(learnt.folder).digest
+
+
+def test_classes_that_are_renamed_gone_or_in_another_order_are_matched_by_name(shapes, learnt, tmp_path):
+    folder = tmp_path / "renamed"
+    for kind, name in (("bar", "rod"), ("disc", "disc")):
+        shutil.copytree(shapes / kind, folder / name)
+    model = zoo.assemble(zoo.load(learnt.folder), dataset=zoo.open_dataset("image-folder", folder))
+    fresh = model.head("classify").layers[-1].weight.detach().clone()
+    before = zoo.load_model(learnt.folder)
+    assert keep_heads(model, before) == ["head classify kept for 1 of 2 classes, new: rod, gone: bar, ring"]
+    now, known = (one.head("classify").layers[-1].weight for one in (model, before))
+    assert torch.equal(now[0], known[1])  # disc
+    assert torch.equal(now[1], fresh[1])  # rod
+    reordered = zoo.assemble(zoo.load(learnt.folder), dataset={"label": zoo.Categories(("ring", "bar", "disc"))})
+    assert keep_heads(reordered, before) == ["head classify kept for 3 of 3 classes"]
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    before.temperatures.clear()
+    assert torch.equal(reordered.predict(images)["classify"], before.predict(images)["classify"][:, [2, 0, 1]])
+
+
+def test_a_hidden_layer_as_wide_as_there_are_classes_is_not_taken_for_classes():
+    filters = build_filters("vgg11", cut="block1", weights="random", size=32)
+    heads = [HeadSpec(plugin="classify", options={"hidden": 3})]
+    one, other = (
+        zoo.assemble(filters, dataset={"label": zoo.Categories(tuple(names))}, heads=heads, seed=seed)
+        for seed, names in enumerate(("abc", "cba"))
+    )
+    keep_heads(other, one)
+    assert torch.equal(one.head("classify").layers[1].weight, other.head("classify").layers[1].weight)
+    assert torch.equal(one.head("classify").layers[3].weight, other.head("classify").layers[3].weight[[2, 1, 0]])
+
+
+def test_a_model_with_other_classes_than_the_pictures_is_not_trained(shapes, learnt, tmp_path):
+    data = zoo.open_dataset("image-folder", with_crosses(shapes, tmp_path / "four"))
+    with pytest.raises(UsageError, match="other classes than"):
+        zoo.train(learnt.load_model(), data, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("begin", ["scratch", "filters"])
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(begin, shapes, tmp_path):
@@ -248,7 +374,7 @@ def test_a_damaged_checkpoint_is_named(shapes, tmp_path):
     with pytest.raises(StoppedError):
         train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
     (tmp_path / "run" / "checkpoint.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(FileError, match=r"checkpoint\.safetensors: no readable checkpoint"):
+    with pytest.raises(FileError, match=r"checkpoint\.safetensors: no readable checkpoint .* Remove it, and"):
         resume(tmp_path / "run")
 
 
@@ -285,8 +411,6 @@ def test_training_works_with_missing_targets(shapes, tmp_path):
             if index % 3 == 0:
                 targets["shade"] = index // 3 % 2
             return zoo.Sample(image=image, targets=targets)
-
-    from zoo.models.model import HeadSpec
 
     heads = [HeadSpec(plugin="classify", target="shade")]
     model = zoo.assemble("vgg11", cut="block1", weights="random", heads=heads, dataset=Partly(), size=32)
@@ -378,8 +502,6 @@ def test_a_recipe_comes_back_as_it_was_written(shapes, tmp_path):
 
 
 def test_classes_with_one_picture_are_named(shapes, tmp_path):
-    import shutil
-
     folder = shutil.copytree(shapes, tmp_path / "pictures")
     (folder / "lonely").mkdir()
     shutil.copy(next((folder / "bar").iterdir()), folder / "lonely" / "one.png")
@@ -388,8 +510,6 @@ def test_classes_with_one_picture_are_named(shapes, tmp_path):
 
 
 def test_unreadable_pictures_stop_a_training_unless_they_are_to_be_skipped(shapes, tmp_path):
-    import shutil
-
     folder = shutil.copytree(shapes, tmp_path / "pictures")
     (folder / "bar" / "zero.png").write_bytes(b"")
     broken = (folder / "disc" / "disc-000.png").read_bytes()
@@ -402,8 +522,6 @@ def test_unreadable_pictures_stop_a_training_unless_they_are_to_be_skipped(shape
 
 
 def test_a_folder_of_every_kind_of_picture_trains(shapes, tmp_path):
-    from PIL import Image
-
     writers = {
         "jpg": lambda picture: picture,
         "png": lambda picture: picture.convert("P"),
@@ -420,3 +538,8 @@ def test_a_folder_of_every_kind_of_picture_trains(shapes, tmp_path):
                 writers[suffix](picture).save(tmp_path / "mixed" / kind / f"{number}.{suffix}")
     run = train_recipe(recipe_for(tmp_path / "mixed"), tmp_path / "run")
     assert run.record.splits.train + run.record.splits.val + run.record.splits.test == 48
+
+
+@pytest.mark.parametrize(("classes", "scored"), [(2, False), (5, False), (6, True)])
+def test_top_five_is_scored_only_where_it_says_something(classes, scored):
+    assert ("top5" in category_metrics(classes)) == scored

@@ -72,7 +72,7 @@ class Classify(Head):
         return output.float().softmax(dim=1)
 
     def metrics(self) -> MetricCollection:
-        """Log loss, accuracy, balanced accuracy, top 5, and recall and precision by class."""
+        """Log loss, accuracy, balanced accuracy, top 5 of more than five classes, and recall and precision by class."""
         from zoo.evaluation import category_metrics
 
         return category_metrics(self.classes)

@@ -132,12 +132,11 @@ def predict(
     from zoo.builtin import PictureTable
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
-    from zoo.training import open_run
 
     writer = open_format(kind or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set"))
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
-    model = open_run(what).load_model() if (Path(what) / "run.json").is_file() else load_model(what)
+    model = load_model(what)
     is_table = len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv")
     asked = PictureTable(pictures[0]) if is_table else list(pictures)
     with progress_bars(quiet=quiet) as progress:

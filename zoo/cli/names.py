@@ -21,7 +21,7 @@ from zoo.cli.console import (
     source_options,
 )
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
-from zoo.store import RegistryEntry, add_entry, all_entries, remove_entry, user_registry
+from zoo.store import RegistryEntry, add_entry, all_entries, missing_package, remove_entry, user_registry
 
 
 @click.command("list")
@@ -40,10 +40,7 @@ def list_names(kind: str, as_json: bool) -> None:
     if as_json:
         print_json([_entry_facts(entry) for entry in entries])
     elif entries:
-        rows = [
-            (one.name, one.backbone, one.cut, one.license, one.about if one.manifest else f"(unpinned) {one.about}")
-            for one in entries
-        ]
+        rows = [(one.name, one.backbone, one.cut, one.license, _about(one)) for one in entries]
         print_table(("name", "backbone", "cut", "licence", "about"), rows)
     else:
         say("No filters have a name here. Run `pip install zoo-filters`, or `zoo registry add NAME FOLDER`.")
@@ -52,6 +49,12 @@ def list_names(kind: str, as_json: bool) -> None:
     for entry in entries:
         if entry.shadows and not as_json:
             say(f"{entry.name}: {entry.origin} goes before {', '.join(entry.shadows)}, which pins other filters.")
+
+
+def _about(entry: RegistryEntry) -> str:
+    package = missing_package(entry)
+    notes = (f"(pip install {package})" if package else "", "" if entry.manifest else "(unpinned)", entry.about)
+    return " ".join(filter(None, notes))
 
 
 def _list_plugins(kind: str, *, as_json: bool) -> None:
@@ -66,7 +69,7 @@ def _list_plugins(kind: str, *, as_json: bool) -> None:
 
 def _entry_facts(entry: RegistryEntry) -> dict[str, Any]:
     facts = fields_of(entry, "name", "sources", "manifest", "backbone", "cut", "license", "about")
-    return {**facts, "registry": entry.origin}
+    return {**facts, "registry": entry.origin, "missing_package": missing_package(entry)}
 
 
 @click.command()
@@ -148,7 +151,7 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
         content = json.loads(published.read_file("metrics.json", limit=16 * 2**20) or "{}")
         return [
             (split, head, format_metrics(figures))
-            for split, heads in content.get("figures", {}).items()
+            for split, heads in content.get("figures", content).items()
             for head, figures in heads.items()
         ]
     except FetchError as error:  # the rest may be here all the same
@@ -218,15 +221,18 @@ def verify(name: str, as_json: bool, quiet: bool, **where: Any) -> None:
     Golden features are what the filters gave for a small test picture when they were published.
     """
     from zoo.errors import MissingPluginError
-    from zoo.models import check_golden, fetch as fetch_published, load
+    from zoo.models import GOLDEN_FILE, check_golden, fetch as fetch_published, load
     from zoo.store import verify as verify_published
 
     with progress_bars(quiet=quiet) as progress:
         published = fetch_published(name, progress=progress, **where)
         lines = verify_published(published, progress=progress)
         try:
-            error = check_golden(load(name, **where))
-            lines.append(f"golden features: recomputed, {error:.1e} of the largest off")
+            if GOLDEN_FILE in published.manifest.files:
+                error = check_golden(load(name, **where))
+                lines.append(f"golden features: recomputed, {error:.1e} of the largest off")
+            else:
+                lines.append("golden features: there are none; `zoo push` makes those of a run")
         except MissingPluginError as missing:
             lines.append(f"golden features: not recomputed. {missing}")
     if as_json:

@@ -10,7 +10,7 @@ import click
 
 from zoo.cli.console import data_options, parse_pairs, say
 from zoo.errors import UsageError
-from zoo.store import all_entries
+from zoo.store import all_entries, missing_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
         "epoch; one of weight 0 is trained without changing the filters.",
     ),
-    click.option("--filters", "name", help="Filters to start from, as for `zoo fetch`; vgg16-plankton by default."),
+    click.option("--filters", "name", help="Filters or RUN to start from; vgg16-plankton by default; see `zoo fetch`."),
     click.option(
         "--weights",
         help="Weights of the backbone: imagenet (default), random, a safetensors file, a folder, or a checkpoint "
@@ -88,8 +88,12 @@ def recipe_options(function: F) -> F:
     return function
 
 
-def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
-    """A recipe from a dataset's name, a recipe's file or a run's folder, and the options that were given."""
+def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False) -> Recipe:
+    """A recipe from a dataset's name, a recipe's file or a run's folder, and the options that were given.
+
+    Args:
+        continues: a run's folder means what the run learnt, not only its recipe.
+    """
     from zoo.training import parse_recipe, read_recipe
 
     overrides = {key: value for key, value in given.items() if value is not None and value is not False and value != ()}
@@ -112,6 +116,8 @@ def make_recipe(what: str, given: dict[str, Any]) -> Recipe:
     data |= {key: overrides.pop(key) for key in ("limit", "seen", "crop", "skip_unreadable") if key in overrides}
     if "heads" in overrides:
         content["heads"] = [_parse_head(text) for text in overrides.pop("heads")]
+    if continues and stored.is_file() and not overrides.keys() & {"name", "backbone", "weights"}:
+        content["filters"] = {"name": str(Path(what).resolve()), "heads": "cut" not in overrides}
     _set_filters(content["filters"], overrides, what)
     return parse_recipe({**content, **overrides}, where=what)
 
@@ -134,12 +140,13 @@ def _set_filters(filters: dict[str, Any], overrides: dict[str, Any], what: str) 
             filters.clear()
         filters["backbone"] = backbone
     elif not filters:
-        if DEFAULT_FILTERS not in all_entries(problems=[]):
+        entry = all_entries(problems=[]).get(DEFAULT_FILTERS)
+        if entry is None or missing_package(entry):
             raise UsageError(
                 f"Say what to start from: `zoo train {what} --backbone vgg16 --cut block4`, "
                 f"or `pip install zoo-filters` and `zoo train {what} --filters {DEFAULT_FILTERS}`."
             )
-        say(f"Starting from the filters {DEFAULT_FILTERS}; --filters or --backbone say otherwise.")
+        say(f"Taking the filters {DEFAULT_FILTERS}; --filters or --backbone say otherwise.")
         filters["name"] = DEFAULT_FILTERS
     for key in ("cut", "weights"):
         if key in overrides:

@@ -89,7 +89,7 @@ def show(
 
     where = pop_source(options)
     run, filters = _open(name, cut, where)
-    title, side = Path(name).name if run else None, filters.input.size
+    title, side = run.folder.name if run else None, filters.input.size
     with progress_bars(quiet=quiet) as progress:
         source, notes = _open_images(filters, run, images, dataset, root, settings, limit=limit, progress=progress)
         before, more = _open_base(filters, run, base, where)
@@ -118,16 +118,13 @@ def _print(shown: FilterSheets, notes: list[str], *, as_json: bool) -> None:
 
 
 def _open(name: str, cut: str | None, where: dict[str, Any]) -> tuple[Run | None, Filters]:
-    """Published filters, or those of a run's folder and the run."""
-    if not (Path(name) / "run.json").is_file():
-        from zoo.models import load
-
-        return None, load(name, cut=cut, **where)
+    """Filters, and the run where they are of one."""
+    from zoo.models import load
     from zoo.training import open_run
 
-    run = open_run(name)
-    filters = run.load_model().filters
-    return run, filters.truncate(cut) if cut else filters
+    filters = load(name, cut=cut, **where)
+    published = filters.published
+    return open_run(published.source.text) if published and published.is_run else None, filters
 
 
 def _open_images(
@@ -214,7 +211,7 @@ def _facts(shown: FilterSheets, notes: list[str]) -> dict[str, Any]:
         if drift is None
         else {
             **fields_of(drift, "base", "pictures"),
-            "layers": [{"layer": one.name, **fields_of(one, "change", "cka")} for one in drift.layers],
+            "layers": [{"layer": one.name, **fields_of(one, "change", "cka", "frozen")} for one in drift.layers],
             "first": drift.first,
             "moved": list(drift.moved),
             "distances": list(drift.distances),

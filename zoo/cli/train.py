@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
 @output_options
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Fine-tune filters on DATASET (a name of `zoo data list`), or again with the recipe of a file or RUN.
+    """Fine-tune filters on DATASET (a name of `zoo data list`), with the recipe of a file, or a finished RUN further.
 
     First the heads are trained on frozen features, then the upper blocks along with them. Ctrl-C leaves a checkpoint
-    for `zoo resume`.
+    for `zoo resume`. A RUN's heads are kept for the classes that they know by name; RUN/recipe.toml trains as it did.
 
     \b
     zoo train digits --filters vgg16-plankton
@@ -33,10 +33,11 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     zoo train plankton --backbone vgg16 --cut block3 --weights hf://owner/name
     zoo train fisheries --head classify --head locate:weight=0.3
     zoo train fisheries --crop runs/locator
+    zoo train runs/plankton --data more-photos/
     """
     from zoo.training import discard_message, train_recipe
 
-    recipe = make_recipe(what, given)
+    recipe = make_recipe(what, given, continues=True)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         run = train_recipe(recipe, folder, device=device, progress=progress, tell=discard_message if quiet else say)
@@ -45,7 +46,7 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
 @click.command()
 @click.argument("run", type=PATH)
-@click.option("--data", "root", metavar="DIR", help="Where the pictures lie now, if they were moved.")
+@click.option("--data", "root", metavar="DIR", help="Where the same pictures are now; where they were by default.")
 @output_options
 def resume(run: Path, root: str | None, device: str | None, as_json: bool, quiet: bool) -> None:
     """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""

@@ -63,8 +63,8 @@ def category_metrics(classes: int) -> MetricCollection:
         classes: how many there are.
 
     Returns:
-        log_loss, accuracy, balanced_accuracy (mean recall), top5, recall and precision (classes,), and
-        confusion (classes, classes) with true rows and predicted columns.
+        log_loss, accuracy, balanced_accuracy (mean recall), top5 of more than five classes, recall and precision
+        (classes,), and confusion (classes, classes) with true rows and predicted columns.
     """
     common: dict[str, Any] = {"num_classes": classes, "validate_args": False}
     return MetricCollection(
@@ -72,7 +72,7 @@ def category_metrics(classes: int) -> MetricCollection:
             "log_loss": LogLoss(),
             "accuracy": MulticlassAccuracy(average="micro", **common),
             "balanced_accuracy": BalancedAccuracy(**common),
-            "top5": MulticlassAccuracy(average="micro", top_k=min(5, classes), **common),
+            **({"top5": MulticlassAccuracy(average="micro", top_k=5, **common)} if classes > 5 else {}),
             "recall": MulticlassRecall(average="none", **common),
             "precision": MulticlassPrecision(average="none", **common),
             "confusion": MulticlassConfusionMatrix(**common),

@@ -9,7 +9,16 @@ import torch
 
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
-from zoo.training import Arithmetic, MetricValues, Run, check_pictures, model_outputs, reopen_dataset, score_outputs
+from zoo.training import (
+    Arithmetic,
+    MetricValues,
+    Run,
+    check_pictures,
+    check_targets,
+    model_outputs,
+    reopen_dataset,
+    score_outputs,
+)
 
 
 def evaluate(
@@ -39,12 +48,7 @@ def evaluate(
     recipe = run.recipe
     arithmetic = Arithmetic.on(device, recipe.training.precision)
     data = reopen_dataset(run, root, device=arithmetic.device, progress=progress)
-    for name, spec in model.specs.items():
-        found = data.dataset.targets.get(spec.target or "")
-        if found != model.head(name).target:
-            raise UsageError(
-                f"The head {name!r} was trained on {spec.target!r} with other classes than those in {data.root}."
-            )
+    check_targets(model, data)
     decoded = data.decode(model.size, skip_unreadable=recipe.data.skip_unreadable, progress=progress)
     if split not in ("all", *data.dataset.splits):  # a split drawn of others could hold some that were trained on
         check_pictures(run, data, decoded, remedy="Score all of them with `split='all'`.")

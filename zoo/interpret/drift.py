@@ -21,6 +21,7 @@ from zoo.progress import Progress, silent
 
 BATCH = 32  # pictures of a minibatch; the unbiased estimate takes four or more
 MOST_LAYERS = 40
+HALVES = (torch.float16, torch.bfloat16)
 MOST_MOVED = 8  # filters of the first layer that are shown
 
 
@@ -31,6 +32,7 @@ class LayerDrift:
     name: str  # "features.10"
     change: float  # |after - before| / |before|, of its weights (Frobenius)
     cka: float | None  # 1: the same up to a turn and a scale; None without pictures, or where it gives no map
+    frozen: bool  # nothing up to it was trained, batch norms' statistics included: it is what it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Drift:
     layers: tuple[LayerDrift, ...]  # from the first
     pictures: int  # that CKA was estimated on
     first: str  # the layer of the filters below
-    moved: tuple[int, ...]  # (K), the filters of the first layer that moved most, the farthest first
+    moved: tuple[int, ...]  # (K), the filters of the first layer that moved most, the farthest first; none if frozen
     distances: tuple[float, ...]  # (K), |after - before| / the mean |before| of the layer's filters
     before: np.ndarray  # float (K, C, h, w)
     after: np.ndarray  # float (K, C, h, w)
@@ -80,21 +82,22 @@ def measure_drift(
             f"{filters.name!r} ({filters.backbone}) and {base.name!r} ({base.backbone}) have no layer in common.",
             "Name the filters that they were fine-tuned from with `base=`.",
         )
-    similar: Mapping[str, float] = {}
-    pictures = 0
+    similar, pictures, frozen = dict[str, float](), 0, _frozen_layers(ours, theirs)
     if images is not None and len(images) >= 4:
         cuts = _shared_convolutions([key.rpartition(".")[0] for key in common], filters, base)
         similar, pictures = _estimate_cka(filters, base, cuts, images, device=device, progress=progress)
+        similar |= dict.fromkeys(frozen & similar.keys(), 1.0)  # without the rounding of an estimate
     layers = tuple(
-        LayerDrift(name=name, change=_relative_change(ours[key], theirs[key]), cka=similar.get(name))
+        LayerDrift(
+            name=name, change=_relative_change(ours[key], theirs[key]), cka=similar.get(name), frozen=name in frozen
+        )
         for key in common
         for name in [key.rpartition(".")[0]]
     )
     first = next((key for key in common if ours[key].ndim == 4), None)
     after, before = (state[first].float() if first else torch.empty(0, 3, 1, 1) for state in (ours, theirs))
-    lengths = before.flatten(1).norm(dim=1)
-    distances = (after - before).flatten(1).norm(dim=1) / lengths.mean().clamp_min(1e-12)
-    moved = distances.argsort(descending=True, stable=True)[:MOST_MOVED]
+    distances = (after - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1).mean().clamp_min(1e-12)
+    moved = distances.argsort(descending=True, stable=True)[: 0 if _is_unchanged(after, before) else MOST_MOVED]
     others = {key for key, value in theirs.items() if key.endswith("weight") and value.ndim >= 2}
     return Drift(
         base=base.name,
@@ -109,7 +112,25 @@ def measure_drift(
     )
 
 
+def _frozen_layers(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> set[str]:
+    """The layers before the first that has changed."""
+    frozen = set[str]()
+    for key, tensor in ours.items():
+        layer = key.rpartition(".")[0]
+        if key not in theirs or not _is_unchanged(tensor, theirs[key]):
+            return frozen - {layer}
+        frozen.add(layer)
+    return frozen
+
+
+def _is_unchanged(after: Tensor, before: Tensor) -> bool:
+    """Whether a tensor is what it was, or was only rounded when it was published."""
+    return any(torch.equal(after, before.to(dtype).to(after.dtype)) for dtype in (before.dtype, *HALVES))
+
+
 def _relative_change(after: Tensor, before: Tensor) -> float:
+    if _is_unchanged(after, before):
+        return 0.0
     return float((after.float() - before.float()).norm() / before.float().norm().clamp_min(1e-12))
 
 

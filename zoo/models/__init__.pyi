@@ -6,7 +6,7 @@ from .golden import (
     check_golden as check_golden,
     compute_golden_features as compute_golden_features,
 )
-from .loading import add_heads as add_heads, load_model as load_model
+from .loading import add_heads as add_heads, keep_heads as keep_heads, load_model as load_model
 from .meta_models import assign_tensors as assign_tensors, find_required_backbone as find_required_backbone
 from .model import (
     Cropper as Cropper,

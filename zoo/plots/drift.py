@@ -44,6 +44,7 @@ class DriftBar:
     name: str
     change: float  # of its weights, as a share of their length
     cka: float | None  # in 0 to 1
+    frozen: bool = False  # it could not change
 
 
 def draw_drift(
@@ -126,17 +127,18 @@ def _draw_plot(bars: Sequence[DriftBar]) -> Image.Image:
     known = [bar for bar in bars if bar.cka is not None]
     panels = figure.subplots(1, 2 if known else 1, squeeze=False)[0]
     changes = [100 * bar.change for bar in bars]
-    _draw_bars(panels[0], [bar.name for bar in bars], changes, title="change of the weights", colour=WARM, unit="%")
+    _draw_bars(panels[0], bars, changes, title="change of the weights", colour=WARM, unit="%")
     if known:
-        names, alike = [bar.name for bar in known], [bar.cka or 0.0 for bar in known]
-        _draw_bars(panels[1], names, alike, title="similarity of features (linear CKA)", colour=ACCENT)
+        alike = [bar.cka or 0.0 for bar in known]
+        _draw_bars(panels[1], known, alike, title="similarity of features (linear CKA)", colour=ACCENT)
         panels[1].set_ylim(0, 1.12)
     return render_figure(figure)
 
 
 def _draw_bars(
-    axes: Axes, names: Sequence[str], values: Sequence[float], *, title: str, colour: str, unit: str = ""
+    axes: Axes, bars: Sequence[DriftBar], values: Sequence[float], *, title: str, colour: str, unit: str = ""
 ) -> None:
+    names = [bar.name for bar in bars]
     places = np.arange(len(names))
     axes.bar(places, values, color=colour, width=0.66)
     axes.set_title(title, loc="left", fontsize=10, color=INK, fontweight="bold", pad=10)
@@ -146,6 +148,7 @@ def _draw_bars(
     style_axes(axes, 8, unit=unit)
     axes.margins(x=0.02, y=0.16)
     if len(names) <= 14:
-        for place, value in enumerate(values):
+        for place, (bar, value) in enumerate(zip(bars, values, strict=True)):
             text = f"{value:.2g}%" if unit and value < 10 else f"{value:.0f}%" if unit else f"{value:.2f}"
+            text = "frozen" if bar.frozen else text
             write_at(axes, text, (place, value), (0, 3), size=8, color=INK, ha="center")

@@ -229,8 +229,9 @@ def _draw_activations_sheet(writer: _SheetWriter, picture: Tensor, maps: Sequenc
 def _draw_drift_sheet(writer: _SheetWriter, drift: Drift) -> Image.Image:
     known = f"linear CKA on {drift.pictures:,} pictures, 1: unchanged" if drift.pictures else "no pictures, so no CKA"
     missing = f"; {drift.missing} layers are not in both" if drift.missing else ""
+    frozen = sum(layer.frozen for layer in drift.layers)
     return draw_drift(
-        [DriftBar(name=layer.name, change=layer.change, cka=layer.cka) for layer in drift.layers],
+        [DriftBar(name=layer.name, change=layer.change, cka=layer.cka, frozen=layer.frozen) for layer in drift.layers],
         drift.before,
         drift.after,
         captions=[
@@ -238,7 +239,7 @@ def _draw_drift_sheet(writer: _SheetWriter, drift: Drift) -> Image.Image:
             for number, distance in zip(drift.moved, drift.distances, strict=True)
         ],
         title=_sheet_title(writer, f"drift from {drift.base}"),
-        note=f"what fine-tuning changed; {known}{missing}",
+        note=f"what fine-tuning changed, {frozen} of {len(drift.layers)} layers frozen; {known}{missing}",
         first=drift.first or "the first layer",
     )
 

@@ -17,8 +17,8 @@ from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
 from zoo.models import Model
 from zoo.plots import escape_markdown, markdown_code, render_page
 from zoo.publish.lineage import without_folders
-from zoo.store import CARD_FILE, bare_card
-from zoo.training import Run, RunRecord
+from zoo.store import CARD_FILE, RunRecord, bare_card
+from zoo.training import Run
 
 README = CARD_FILE
 CARD_TAG = "feature-filters"  # the tag that `zoo search` looks for

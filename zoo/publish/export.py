@@ -13,7 +13,7 @@ import torch
 
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import check_output, file_errors, locked, sha256_of, write_atomically, write_json
-from zoo.models import GOLDEN_FILE, Model, compute_golden_features, describe_head, fetch
+from zoo.models import GOLDEN_FILE, Model, compute_golden_features, fetch
 from zoo.plots import draw_run_plots
 from zoo.progress import Progress, silent
 from zoo.publish.cards import README as CARD, ExportOptions, crop_name, write_card
@@ -25,15 +25,16 @@ from zoo.store import (
     MODEL_FILE,
     Artifact,
     CropEntry,
-    CutEntry,
     FileEntry,
-    Lineage,
     Manifest,
+    RunRecord,
+    as_json,
     manifest_to_bytes,
+    open_artifact,
     read_manifest,
     write_tensors,
 )
-from zoo.training import Run, RunRecord, as_json, recipe_text
+from zoo.training import Run, recipe_text
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -95,7 +96,7 @@ def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, prog
             warnings.warn(note, ZooWarning, stacklevel=2)
     progress(title, 3, 4, "card")
     write_card(part / CARD, run, model, options)
-    manifest = _manifest(part, run, model, options, headers, crop)
+    manifest = _manifest(part, run, options, headers, crop)
     write_atomically(part / MANIFEST_FILE, manifest_to_bytes(manifest))
     progress(title, 4, 4)
     return manifest
@@ -128,39 +129,25 @@ def _write_recipe_and_metrics(part: Path, run: Run) -> None:
 
 
 def _manifest(
-    part: Path, run: Run, model: Model, options: ExportOptions, headers: Mapping[str, str], crop: CropEntry | None
+    part: Path, run: Run, options: ExportOptions, headers: Mapping[str, str], crop: CropEntry | None
 ) -> Manifest:
-    record, filters = run.record, model.filters
+    described = open_artifact(run.folder.resolve()).manifest
     files = {
         path.relative_to(part).as_posix(): FileEntry(size=path.stat().st_size, sha256=sha256_of(path))
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    return Manifest(
-        name=options.name,
-        about=options.about,
-        license=options.license,
-        backbone=filters.backbone,
-        backbone_package=record.model.backbone_package,
-        cut={key: getattr(filters.cut, key) for key in CutEntry.model_fields},  # type: ignore[arg-type]
-        input={"size": model.size, "mean": filters.input.mean, "std": filters.input.std},  # type: ignore[arg-type]
-        dtype=options.dtype,  # type: ignore[arg-type]
-        heads=tuple(describe_head(model, name) for name in model.heads) if options.heads else (),
-        crop=crop,
-        lineage=Lineage(
-            base=record.base.name if record.base else None,
-            base_manifest=record.base_manifest,
-            base_license=options.base_license,
-            weights=without_folders(record.weights),
-            dataset=record.dataset.called,
-            dataset_fingerprint=record.fingerprint,
-            dataset_license=options.dataset_license,
-        ),
-        files=files,
-        created_with={**record.versions, **_find_plugin_versions(record)},
-        header_sha256=headers["header_sha256"],
-        heads_header_sha256=headers.get("heads_header_sha256"),
-    )
+    lineage = {"base_license": options.base_license, "dataset_license": options.dataset_license}
+    lineage["weights"] = without_folders(run.record.weights)
+    update = {key: getattr(options, key) for key in ("name", "about", "license", "dtype")} | {
+        "heads": described.heads if options.heads else (),
+        "crop": crop,
+        "lineage": described.lineage.model_copy(update=lineage),
+        "files": files,
+        "created_with": {**run.record.versions, **_find_plugin_versions(run.record)},
+        "heads_header_sha256": None,
+    }
+    return described.model_copy(update={**update, **headers})
 
 
 def _crop_entry(record: RunRecord, options: ExportOptions) -> CropEntry | None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from zoo.errors import UsageError, ZooError
 from zoo.networks import find_backbone
 from zoo.publish.licences import Origin, check_licence, check_lineage
-from zoo.store import Manifest
-from zoo.training import RunRecord
+from zoo.store import Manifest, RunRecord
 
 _REPO = re.compile(r"hf://([^/@\s]+/[^/@\s]+)")
 
@@ -22,7 +21,7 @@ LookUpLicence = Callable[[str], str | None]  # a repository of the Hub -> what i
 class Ancestry:
     """Where the weights came from, and what they were trained on."""
 
-    base: str | None  # published filters, by name
+    base: str | None  # published filters or a run, by name
     weights: str  # "random", or where they came from
     repo: str | None  # of the Hub, "owner/name", where they came from one
     base_license: str | None
@@ -86,7 +85,7 @@ def settle_licences(
     Raises:
         UsageError: no licence is known, a word is no licence, or the lineage does not allow it.
     """
-    fresh = ancestry.base is None and ancestry.weights == "random"
+    fresh = ancestry.weights == "random" and not ancestry.base_license
     base = check_licence(base_license, argument="base_license") if base_license else ancestry.base_license
     if not base and not fresh and ancestry.repo and ask:
         base = ask(ancestry.repo)

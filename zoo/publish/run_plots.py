@@ -24,7 +24,8 @@ from zoo.networks import describe_cut
 from zoo.plots import LARGEST_PNG, FilterSheetOptions, FilterSheets, show_filters
 from zoo.progress import Progress, silent
 from zoo.publish.licences import forbids_derivatives
-from zoo.training import FILTERS_FILE, Run, check_pictures, reopen_dataset
+from zoo.store import FILTERS_FILE
+from zoo.training import Run, check_pictures, reopen_dataset
 
 # The feature visualisations take about eight seconds of a core.
 CARD_SHEETS = FilterSheetOptions(channels=6, steps=64, max_gflop=700.0, title="", largest=LARGEST_PNG, device="cpu")

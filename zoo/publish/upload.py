@@ -174,11 +174,11 @@ def _check_options(options: _Push, revision: str | None) -> None:
 
 def _open_run_or_artifact(run: Run | Artifact | Path | str, token: str | None, progress: Progress) -> Run | Artifact:
     """A run, or published filters whose every byte was compared with their manifest."""
-    if isinstance(run, Artifact):
+    if isinstance(run, Artifact) and not run.is_run:
         return run if run.folder is not None else fetch(run.source.text, token=token, progress=progress)
     if isinstance(run, Run):
         return run
-    folder = Path(run)
+    folder = Path(run.source.text if isinstance(run, Artifact) else run)
     if (folder / MANIFEST_FILE).is_file() and not (folder / "run.json").is_file():
         return fetch(folder.resolve().as_uri(), progress=progress)
     if folder.exists() or (folder.parent != Path() and folder.parent.is_dir()):

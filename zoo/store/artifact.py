@@ -47,6 +47,11 @@ class Artifact:
     digest: str  # of config.json, "sha256:<64 hex digits>": what a registry pins
     folder: Path | None  # where they lie on this disk, None where not all of them do
 
+    @property
+    def is_run(self) -> bool:
+        """Whether it is a run's folder, which stands for published filters."""
+        return self.folder is not None and not (self.folder / MANIFEST_FILE).is_file()
+
     def read_file(self, name: str, *, limit: int) -> bytes | None:
         """A published file, checked against the manifest; None where it lists none of at most `limit` bytes.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError
 from zoo.progress import Progress, silent
-from zoo.store.registry import package_folders
+from zoo.store.registry import distribution_of, package_folders
 from zoo.store.source import ByteRange, Source, check_file_name, read_byte_ranges, read_small_file
 
 
@@ -90,7 +90,7 @@ class PackageSource(_DiskSource):
     def folder(self) -> FolderSource:
         """The folder as it lies on this disk. Raises FetchError where the package is not installed."""
         folders = package_folders(self.module)
-        package = self.module.partition(".")[0].replace("_", "-")
+        package = distribution_of(self.module)
         if not folders:
             raise FetchError(f"{self.text}: the package {package} is not installed.", f"Run `pip install {package}`.")
         for folder in folders:

@@ -24,6 +24,9 @@ from zoo.store.strict_json import parse_json
 MANIFEST_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 HEADS_FILE = "heads.safetensors"
+OWN_LOCATOR = "./locator"  # a folder inside the filters' own
+LOCATOR_PATTERN = r"^((hf://|package:)[^\x00-\x20]{1,400}|\./locator)$"
+RECORD_FILE = "run.json"  # of a run, whose folder stands for published filters
 CARD_FILE = "README.md"  # people edit it on its page: on the Hub it may differ from what the manifest says
 COPY_NOTE = "\n<!-- zoo copied these filters -->\nA copy, byte for byte, of `{}`.\n"  # behind a card
 MANIFEST_LIMIT = 4 * 2**20  # bytes
@@ -118,7 +121,7 @@ class Lineage(_ManifestModel):
 class CropEntry(_ManifestModel):
     """How pictures are cropped before the heads."""
 
-    locator: Annotated[str, StringConstraints(pattern=r"^(hf://|package:)[^\x00-\x20]{1,400}$")] | None = None
+    locator: Annotated[str, StringConstraints(pattern=LOCATOR_PATTERN)] | None = None
     """The published filters that say where; None: the true boxes, which new pictures have not."""
     manifest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None  # of the locator
     head: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,96}$")] | None = None  # of the locator

@@ -111,6 +111,19 @@ def package_folders(module: str) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
+def distribution_of(module: str) -> str:
+    """What pip calls the package of a module of ours: `zoo_filters` -> `zoo-filters`."""
+    return module.partition(".")[0].replace("_", "-")
+
+
+def missing_package(entry: RegistryEntry) -> str | None:
+    """What has to be installed for an entry's files; None where they lie here or elsewhere."""
+    modules = [one.removeprefix("package:").partition("/")[0] for one in entry.sources if one.startswith("package:")]
+    if not modules or len(modules) < len(entry.sources) or any(map(package_folders, modules)):
+        return None
+    return distribution_of(modules[0])
+
+
 def _merge_entries(first: RegistryEntry, other: RegistryEntry) -> RegistryEntry:
     if first.manifest != other.manifest:
         return replace(first, shadows=(*first.shadows, other.origin))

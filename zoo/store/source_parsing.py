@@ -1,6 +1,6 @@
 """Text -> Source: a folder, an installed package or the Hugging Face Hub; whole files and byte ranges.
 
-folder          /data/filters, ./filters, ../filters, file:///data/filters
+folder          /data/filters, ./filters, ../filters, file:///data/filters; runs/plankton, a run's
 package         package:zoo_filters/vgg16-plankton
 the Hub         owner/name, owner/name@revision, hf://owner/name@revision
 """
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from zoo.errors import UsageError
 from zoo.store.hub_source import HubSource
 from zoo.store.local_source import FolderSource, PackageSource
+from zoo.store.manifest import MANIFEST_FILE, RECORD_FILE
 from zoo.store.source import Source, check_file_name
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -83,7 +84,7 @@ def _parse_local(text: str, base: Path) -> Source | None:
             raise UsageError(f"{text!r} names no folder of this machine.", "Give file:///folder.")
         from urllib.request import url2pathname  # a long import
 
-        return FolderSource(folder=base / url2pathname(url.path))
+        return _open_folder(base / url2pathname(url.path))
     if text.startswith("hf://") or not text or "\0" in text:
         return None
     try:
@@ -93,8 +94,20 @@ def _parse_local(text: str, base: Path) -> Source | None:
             f"{text!r}: there is no such user on this machine.", "Give the folder's whole path."
         ) from error
     if path.is_absolute() or text.startswith(("./", "../", "~")) or text in (".", ".."):
-        return FolderSource(folder=base / path)
+        return _open_folder(base / path)
     try:
-        return FolderSource(folder=base / path) if (base / path).is_dir() else None
+        return _open_folder(base / path) if (base / path).is_dir() else None
     except (OSError, ValueError):  # too long for the disk, or half a surrogate pair
         return None
+
+
+def _open_folder(folder: Path) -> FolderSource:
+    """Published files, or a run's folder."""
+    try:
+        if not (folder / RECORD_FILE).is_file() or (folder / MANIFEST_FILE).is_file():
+            return FolderSource(folder)
+    except (OSError, ValueError):  # said where it is read
+        return FolderSource(folder)
+    from zoo.store.record import RunSource  # imports torch
+
+    return RunSource(folder)

@@ -139,12 +139,12 @@ def _is_edited_card(source: Source, name: str) -> bool:
 
 
 def _fetch_manifest_file(source: Source, digest: str, progress: Progress) -> Path:
-    path = source.fetch(MANIFEST_FILE, progress=progress)
-    if f"sha256:{sha256_of(path)}" != digest:
-        path = source.fetch(MANIFEST_FILE, progress=progress, again=True)
-        if f"sha256:{sha256_of(path)}" != digest:
-            raise IntegrityError(f"{path} changed while it was fetched.", "Try again.")
-    return path
+    for again in (False, True):
+        path = source.fetch(MANIFEST_FILE, progress=progress, again=again)
+        raw = source.read(MANIFEST_FILE, limit=MANIFEST_LIMIT)
+        if f"sha256:{hashlib.sha256(raw).hexdigest()}" == digest:
+            return path
+    raise IntegrityError(f"{path} changed while it was fetched.", "Try again.")
 
 
 def _is_own_card(path: Path, entry: FileEntry) -> bool:
@@ -165,7 +165,7 @@ def _check_size_and_hash(path: Path, entry: FileEntry) -> None:
 
 def _find_unlisted_weights(published: Artifact) -> list[str]:
     """Weights that lie beside the others and that no hash covers."""
-    if published.folder is None:
+    if published.folder is None or published.is_run:
         return []
     found = (path.relative_to(published.folder).as_posix() for path in published.folder.rglob("*.safetensors"))
     return [

@@ -18,17 +18,13 @@ from .recipe import (
     read_recipe as read_recipe,
     recipe_text as recipe_text,
 )
-from .record import (
-    RunRecord as RunRecord,
-    as_json as as_json,
-)
 from .run_data import check_pictures as check_pictures, reopen_dataset as reopen_dataset
 from .runs import (
     CHECKPOINT_FILE as CHECKPOINT_FILE,
-    FILTERS_FILE as FILTERS_FILE,
     Run as Run,
     open_run as open_run,
     package_versions as package_versions,
 )
 from .scoring import MetricValues as MetricValues, model_outputs as model_outputs, score_outputs as score_outputs
 from .stages import discard_message as discard_message
+from .targets import check_targets as check_targets

@@ -42,9 +42,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
             state = json.loads((opened.metadata() or {})["state"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise FileError(
-            path, f"no readable checkpoint ({error})", "Start the training again with another `out=`."
-        ) from error
+        remedy = "Remove it, and `zoo resume` starts from the beginning."
+        raise FileError(path, f"no readable checkpoint ({error})", remedy) from error
     return tensors, state
 
 

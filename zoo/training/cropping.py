@@ -16,10 +16,9 @@ from zoo.data import DecodedDataset, OpenDataset, Splits
 from zoo.errors import FileError, PluginError, UsageError, ZooWarning
 from zoo.models import Cropper, load_model
 from zoo.progress import Progress, silent
-from zoo.store import digest_of
+from zoo.store import RECORD_FILE, CropRecord, digest_of
 from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart
-from zoo.training.record import CropRecord
 from zoo.training.runs import Run, open_run
 from zoo.training.scoring import model_outputs
 
@@ -72,13 +71,11 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
     place, run = Path(part.crop).expanduser(), None
     if part.crop.lower() == TRUTH:
         raise UsageError(f"crop = {part.crop!r} names no run.", f"Say crop = {TRUTH!r} for the true boxes.")
-    if (place / "run.json").is_file():
+    if (place / RECORD_FILE).is_file():
         run = open_run(place)
-        locator = run.load_model()
     elif place.parent != Path() and place.parent.is_dir() and not place.exists():
         raise FileError(place, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
-    else:
-        locator = load_model(part.crop)
+    locator = load_model(part.crop)
     if locator.crop is not None:
         raise UsageError(f"crop = {part.crop!r} crops its pictures itself.", "Name one trained on whole pictures.")
     boxed = [name for name in locator.heads if isinstance(locator.head(name).target, Box)]
@@ -87,7 +84,7 @@ def find_cropping(part: DataPart, targets: Mapping[str, Target]) -> Cropping | N
             f"crop = {part.crop!r} has no head that predicts a box, only {', '.join(locator.heads)}.",
             "Train one with `heads=['locate']`.",
         )
-    published = locator.filters.published
+    published = locator.filters.published if run is None else None
     crop = Cropper(locator=locator, head=boxed[0], margin=part.margin)
     record = CropRecord(
         by=part.crop,

@@ -14,34 +14,33 @@ from pydantic import ValidationError
 from zoo.contracts import Dataset
 from zoo.data import OpenDataset, open_dataset
 from zoo.devices import describe_device, pick_device, pick_precision
-from zoo.errors import UsageError
-from zoo.models import Filters, HeadSpec, Model, assemble, build_filters, load
+from zoo.errors import FileError, UsageError
+from zoo.models import Filters, HeadSpec, Model, assemble, build_filters, keep_heads, load, load_model
 from zoo.progress import Progress, silent
+from zoo.store import BaseRecord, DatasetRecord, RunRecord, SplitsRecord, digest_of
 from zoo.training.balancing import build_balancer
 from zoo.training.checkpoints import load_checkpoint, select_prefix
 from zoo.training.cropping import Cropping, find_cropping, warn_of_leakage
 from zoo.training.feature_cache import FeatureCachePool
 from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, describe_faults
-from zoo.training.record import BaseRecord, DatasetRecord, RunRecord, SplitsRecord
 from zoo.training.run_data import check_pictures, reopen_dataset, wrap_dataset
 from zoo.training.runs import (
     CHECKPOINT_FILE,
-    LOCATOR_FOLDER,
     Run,
     build_model,
     check_run_folder,
     count_threads,
     create_run,
     describe_model,
+    name_run,
     open_run,
     package_versions,
-    save_model,
 )
 from zoo.training.schedule import plan_stages
 from zoo.training.session import Position, make_accelerator
 from zoo.training.stages import ComputeSetup, TrainingSetup, discard_message, fit, save_progress
-from zoo.training.targets import check_boxes, make_head_targets
+from zoo.training.targets import check_boxes, check_targets, make_head_targets
 
 
 def train_recipe(
@@ -72,16 +71,8 @@ def train_recipe(
         check_run_folder(Path(out))
     with compute.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
-    filters = load_starting_filters(recipe, progress)
-    if filters.initialization is not None:
-        pinned = recipe.filters.model_copy(update={"weights": filters.initialization.text})
-        recipe = recipe.model_copy(update={"filters": pinned})
-        if compute.accelerator.is_main_process:
-            tell(f"Starting from {filters.initialization.text}: {filters.initialization}.")
-    model = assemble(
-        filters, dataset=data.dataset, heads=[head.spec() for head in recipe.heads], size=recipe.size, seed=recipe.seed
-    )
-    return _start_run(recipe, model, data, Path(out), compute)
+    recipe, model, said = _make_first_model(recipe, data, compute)
+    return _start_run(recipe, model, data, Path(out), compute, said)
 
 
 def train(
@@ -122,6 +113,22 @@ def train(
     return _start_run(recipe, model, data, Path(out), _make_compute_setup(device, recipe, progress=progress))
 
 
+def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) -> tuple[Recipe, Model, str]:
+    """The model that a recipe begins with, the recipe with its weights pinned, and a line of what it starts from."""
+    part = recipe.filters
+    before = load_model(part.name or "") if part.heads else None
+    filters = before.filters if before else load_starting_filters(recipe, compute.progress)
+    model = assemble(
+        filters, dataset=data.dataset, heads=[head.spec() for head in recipe.heads], size=recipe.size, seed=recipe.seed
+    )
+    said = f"Starting from {part.name or 'random weights'}: filters up to {filters.cut.name}"
+    said = "; ".join([said, *(keep_heads(model, before) if before else ["all heads new"])])
+    if filters.initialization is not None:
+        said = f"Starting from {filters.initialization.text}: {filters.initialization}"
+        recipe = recipe.model_copy(update={"filters": part.model_copy(update={"weights": filters.initialization.text})})
+    return recipe, model, f"{said}."
+
+
 def resume(
     folder: Path | str,
     *,
@@ -135,8 +142,8 @@ def resume(
     """Continue a run that was stopped or killed; the result is the same as without the stop.
 
     Args:
-        folder: the run's.
-        root: where its pictures lie now; where they lay by default.
+        folder: the run's. Without a checkpoint, as after a full disk, its training starts from the beginning.
+        root: where the same pictures are now; where they were by default.
         dataset: the same one in hand, where the run began with one that no plugin brought.
         device: where; as the run began by default.
         progress: called with how far the work is.
@@ -154,16 +161,37 @@ def resume(
     where = device or run.record.device_type
     compute = _make_compute_setup(where, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     run = replace(run, writes=compute.accelerator.is_main_process)
-    tensors, state = load_checkpoint(run.folder / CHECKPOINT_FILE)
+    if run.writes:  # what a kill left half written
+        for part in run.folder.glob(".*.part"):
+            part.unlink()
+    checkpoint = run.folder / CHECKPOINT_FILE
+    begun = checkpoint.exists()
+    tensors, state = load_checkpoint(checkpoint) if begun else ({}, {})
     data = reopen_dataset(run, root, dataset=dataset, device=compute.arithmetic.device, progress=progress)
     if compute.arithmetic.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(run.record.threads)  # the same bits need the same number
     size, skip, remedy = run.record.model.input.size, recipe.data.skip_unreadable, "Put them back, or train anew."
     check_pictures(run, data, data.decode(size, skip_unreadable=skip, progress=progress), remedy=remedy)
-    model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
+    if begun:
+        model = build_model(run.record, select_prefix("filters", tensors), select_prefix("heads", tensors))
+    else:
+        model = _make_model_again(run, data, compute)
     setup = _prepare_setup(recipe, model, data, compute)
-    setup.balancer.load_state_dict(select_prefix("balancer", tensors))
-    return fit(run, setup, Position(**state), tensors)
+    if begun:
+        setup.balancer.load_state_dict(select_prefix("balancer", tensors))
+    return fit(run.note(status="training", root=str(data.root)), setup, Position(**state), tensors)
+
+
+def _make_model_again(run: Run, data: OpenDataset, compute: ComputeSetup) -> Model:
+    """The first model of a run without a checkpoint. Raises FileError: its first weights were others."""
+    compute.tell(f"{run.folder} has no checkpoint yet: its training starts from the beginning.")
+    _, model, said = _make_first_model(run.recipe, data, compute)
+    if run.record.start not in (None, digest_of(model)):
+        problem = "there is no checkpoint, and what it started from is gone or has changed"
+        raise FileError(run.folder, problem, "Train anew with another `out=`.")
+    compute.tell(said)
+    model.filters.name, model.filters.published = run.record.model.name, None
+    return model
 
 
 def _make_compute_setup(
@@ -216,23 +244,28 @@ def _head_part(spec: HeadSpec) -> HeadPart:
     return HeadPart(plugin=spec.plugin, name=name, target=spec.target, weight=spec.weight, options=dict(spec.options))
 
 
-def _start_run(recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup) -> Run:
+def _start_run(
+    recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup, said: str = ""
+) -> Run:
     if data.package and out.resolve().is_relative_to(data.root):
         raise UsageError(f"{out} lies among the pictures, in {data.root}.", "Choose another `out=`.")
+    check_targets(model, data)
     cropping, whole = find_cropping(recipe.data, data.targets), data
     locator = cropping.crop.locator if cropping else None
     if cropping is not None:
         data = cropping.apply(data, compute.arithmetic.device, compute.progress)
         model.crop = cropping.crop
     # nothing is written before all that can be wrong is known
-    plan_stages(recipe.training, model.filters, fresh=model.filters.weights == "random")
+    plan_stages(recipe.training, model.filters, fresh=recipe.filters.is_random)
     setup = _prepare_setup(recipe, model, data, compute)
+    model.filters.name = name_run(out)
     record = _describe(setup, cropping, whole)
-    run = create_run(out, recipe, record, setup.decoded.files, writes=compute.accelerator.is_main_process)
-    if locator is not None and run.writes:
-        save_model(out / LOCATOR_FOLDER, locator)
+    pictures = setup.decoded.files
+    run = create_run(out, recipe, record, pictures, locator=locator, writes=compute.accelerator.is_main_process)
     model.filters.published = None  # what is trained now is no longer what was published
     save_progress(run, setup, {}, Position())
+    if said and run.writes:
+        compute.tell(said)
     compute.accelerator.wait_for_everyone()  # the others may need the folder
     return fit(run, setup, Position(), {})
 
@@ -256,7 +289,7 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
     return RunRecord(
         status="training",
         model=describe_model(setup.model),
-        weights=filters.weights,
+        weights=manifest.lineage.weights if manifest and published and published.is_run else filters.weights,
         base=base,
         base_manifest=published.digest if published else None,
         dataset=DatasetRecord(
@@ -268,6 +301,7 @@ def _describe(setup: TrainingSetup, cropping: Cropping | None, whole: OpenDatase
             title=whole.title,
         ),
         root=str(data.root),
+        start=digest_of(setup.model),
         fingerprint=fingerprint,
         pictures=pictures,
         decoded=setup.decoded.identity,

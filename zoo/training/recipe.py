@@ -41,9 +41,17 @@ class FiltersPart(_RecipePart):
     backbone: str | None = None
     weights: str = "imagenet"
     cut: str | None = None
+    heads: bool = False  # keep the heads of `name` too, for the classes that they know by name
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the weights are drawn."""
+        return self.name is None and self.weights == "random"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
+        if self.heads and (self.name is None or self.cut is not None):
+            raise ValueError("heads are kept with a name, and without a cut")
         if (self.name is None) == (self.backbone is None):
             raise ValueError("say either name (published filters) or backbone, not both and not neither")
         if self.backbone is not None and self.cut is None:

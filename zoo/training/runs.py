@@ -14,7 +14,9 @@ locator/               of a run whose pictures are cropped first: run.json and t
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +29,24 @@ from torch import Tensor
 
 from zoo.data import FileState
 from zoo.errors import FileError
-from zoo.files import check_output, locked, write_atomically
-from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
+from zoo.files import check_output, locked, temporary_folder, write_atomically
+from zoo.models import (
+    Cropper,
+    Filters,
+    Model,
+    add_heads,
+    assign_tensors,
+    describe_head,
+    find_required_backbone,
+    load_model,
+)
 from zoo.networks import find_backbone
-from zoo.store import FolderSource, read_tensors, write_tensors
-from zoo.training.recipe import Recipe, read_recipe, recipe_text
-from zoo.training.record import (
+from zoo.store import (
+    FILTERS_FILE,
+    HEADS_FILE,
+    LOCATOR_FOLDER,
+    METRICS_FILE,
+    RECIPE_FILE,
     RECORD_FILE,
     Epoch,
     HeadRecord,
@@ -40,20 +54,19 @@ from zoo.training.record import (
     Metrics,
     ModelRecord,
     RunRecord,
+    find_locator,
     read_history,
     read_metrics,
     read_pictures,
     read_record,
     write_record,
+    write_tensors,
 )
+from zoo.training.recipe import Recipe, read_recipe, recipe_text
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-FILTERS_FILE = "filters.safetensors"
-HEADS_FILE = "heads.safetensors"
-METRICS = "metrics.json"
 HISTORY = "history.json"
 PICTURES = "pictures.json"
-LOCATOR_FOLDER = "locator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +86,7 @@ class Run:
     @property
     def metrics(self) -> Metrics:
         """Metrics by split and head; empty until done. Raises FileError where the file is damaged."""
-        return read_metrics(self.folder / METRICS)
+        return read_metrics(self.folder / METRICS_FILE)
 
     @property
     def history(self) -> list[Epoch]:
@@ -83,7 +96,8 @@ class Run:
     @property
     def pictures(self) -> list[FileState] | None:
         """What it was trained on, file by file; None: nothing was kept. Raises FileError where that is damaged."""
-        return read_pictures(self.folder / PICTURES)
+        found = read_pictures(self.folder / PICTURES)
+        return None if found is None else [FileState(*one) for one in found]
 
     def note(self, **facts: Any) -> Run:
         """Add facts to run.json; returns the run with its new record."""
@@ -99,15 +113,7 @@ class Run:
             FileError: the run is not done.
             MissingPluginError: a head or the backbone comes from a package that is not installed.
         """
-        if not self.done:
-            raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
-        if self.record.dropped:
-            raise FileError(
-                self.folder, "this run's weights were not kept", "Take the first seed's, or say `zoo ablate … --keep`."
-            )
-        model = _read_model(self.folder, self.record)
-        model.crop = self.crop()
-        return model
+        return load_model(os.path.join(".", self.folder))
 
     @property
     def uses_true_boxes(self) -> bool:
@@ -129,25 +135,31 @@ class Run:
         facts = self.record.crop
         if facts is None:
             return None
-        locator, place = None, self.folder / LOCATOR_FOLDER
-        if (place / RECORD_FILE).is_file():
-            locator = _read_model(place, read_record(place, LocatorRecord))
-        elif facts.weights:
-            raise FileError(place, "what says where to crop is missing", "Train again.")
+        locator = load_model(find_locator(self.folder).resolve()) if facts.weights else None
         return Cropper(locator=locator, head=facts.head, margin=facts.margin)
 
 
 def create_run(
-    folder: Path, recipe: Recipe, record: RunRecord, pictures: Sequence[FileState], *, writes: bool = True
+    folder: Path,
+    recipe: Recipe,
+    record: RunRecord,
+    pictures: Sequence[FileState],
+    *,
+    locator: Model | None = None,
+    writes: bool = True,
 ) -> Run:
-    """Start a run's folder. Raises FileError where there is something already."""
+    """Start a run's folder, which appears whole. Raises FileError where there is something already."""
     if writes:
-        with locked(folder):
+        with locked(folder), temporary_folder(folder.parent) as part:
             check_run_folder(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / "recipe.toml", recipe_text(recipe))
-            write_atomically(folder / PICTURES, json.dumps(pictures))
-            write_record(folder, record)
+            place = folder if folder.exists() else part / "run"
+            if locator is not None:
+                save_model(place / LOCATOR_FOLDER, locator)
+            write_atomically(place / RECIPE_FILE, recipe_text(recipe))
+            write_atomically(place / PICTURES, json.dumps(pictures))
+            write_record(place, record)
+            if place != folder:
+                place.replace(folder)
     return Run(folder=folder, recipe=recipe, record=record, writes=writes)
 
 
@@ -160,10 +172,15 @@ def check_run_folder(folder: Path) -> None:
     check_output(folder, overwrite=None, folder=True)
 
 
+def name_run(folder: Path) -> str:
+    """What the filters of a run are called: as its folder, with the characters that a name may have."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).lstrip("_.-")[:96] or "run"
+
+
 def open_run(folder: Path | str) -> Run:
     """Open a run's folder. Raises FileError where it is none."""
     folder = Path(folder)
-    return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / "recipe.toml"))
+    return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / RECIPE_FILE))
 
 
 def save_model(folder: Path, model: Model) -> None:
@@ -172,11 +189,6 @@ def save_model(folder: Path, model: Model) -> None:
     write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
     write_tensors(folder / HEADS_FILE, model.heads.state_dict())
     write_record(folder, LocatorRecord(status="done", model=describe_model(model), weights=model.filters.weights))
-
-
-def _read_model(folder: Path, record: LocatorRecord) -> Model:
-    source = FolderSource(folder)
-    return build_model(record, read_tensors(source, FILTERS_FILE), read_tensors(source, HEADS_FILE))
 
 
 def describe_model(model: Model) -> ModelRecord:

@@ -20,12 +20,12 @@ from zoo.files import locked, write_json
 from zoo.models import Model
 from zoo.networks import split_after_pooling, to_feature_map
 from zoo.progress import Progress
-from zoo.store import digest_of, write_tensors
+from zoo.store import FILTERS_FILE, HEADS_FILE, METRICS_FILE, digest_of, write_tensors
 from zoo.training.checkpoints import save_checkpoint, with_prefix
 from zoo.training.feature_cache import FeatureCache, FeatureCachePool
 from zoo.training.inputs import Arithmetic, FeatureInputs, ImageInputs
 from zoo.training.loop import StageLoop, StoppedError
-from zoo.training.runs import CHECKPOINT_FILE, FILTERS_FILE, HEADS_FILE, HISTORY, METRICS, Run, describe_model
+from zoo.training.runs import CHECKPOINT_FILE, HISTORY, Run, describe_model
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import TrainablePart, fit_temperature, model_outputs, score_outputs
 from zoo.training.session import Position, Session
@@ -69,7 +69,7 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
 def _fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor]) -> Run:
     model, recipe, compute = setup.model, run.recipe, setup.compute
     begun = time.monotonic()
-    stages = plan_stages(recipe.training, model.filters, fresh=run.record.weights == "random")
+    stages = plan_stages(recipe.training, model.filters, fresh=recipe.filters.is_random)
     with _stop_on_signals() as stop:
         session = Session(
             model=model,
@@ -187,7 +187,7 @@ def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: flo
     folder = run.folder
     write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
     write_tensors(folder / HEADS_FILE, model.heads.state_dict())
-    write_json(folder / METRICS, metrics)
+    write_json(folder / METRICS_FILE, metrics)
     write_json(folder / HISTORY, position.history)
     done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)

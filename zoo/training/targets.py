@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Box
-from zoo.data import DecodedDataset, generator_for
-from zoo.errors import ZooError
+from zoo.data import DecodedDataset, OpenDataset, generator_for
+from zoo.errors import UsageError, ZooError
 from zoo.models import Model
 
 SHUFFLE_STREAM = 77  # of the random stream: distinct from those of batches and views
@@ -47,6 +47,16 @@ def make_head_targets(
             values[turned] = values[turned.roll(1)]
         head_targets[name] = HeadTargets(values=values, known=known)
     return head_targets
+
+
+def check_targets(model: Model, data: OpenDataset) -> None:
+    """Raises UsageError where a dataset has other classes than a model's heads."""
+    for name, spec in model.specs.items():
+        if data.targets.get(spec.target or "") != model.head(name).target:
+            raise UsageError(
+                f"The head {name!r} was made for {spec.target!r} with other classes than those in {data.root}.",
+                "`zoo train RUN` with `root=` fits a run's heads to them; in Python, zoo.assemble puts on new ones.",
+            )
 
 
 def check_boxes(model: Model, decoded: DecodedDataset) -> None:

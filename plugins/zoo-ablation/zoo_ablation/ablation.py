@@ -19,13 +19,12 @@ from zoo.data import remove_decoded
 from zoo.errors import UsageError, printable
 from zoo.files import locked, write_atomically, write_json
 from zoo.progress import Progress, silent
+from zoo.store import RunRecord, as_json
 from zoo.training import (
     CHECKPOINT_FILE,
     FeatureCachePool,
     Recipe,
     Run,
-    RunRecord,
-    as_json,
     discard_message,
     open_run,
     recipe_text,

@@ -104,7 +104,7 @@ def _read_artifact_metrics(filters: Filters, notes: list[str]) -> tuple[dict[str
     try:
         raw = filters.published.read_file("metrics.json", limit=LARGEST_FILE) if filters.published else None
         content = json.loads(raw) if raw else {}
-        figures, splits = content.get("figures", {}), content.get("splits", {})
+        figures, splits = content.get("figures", content), content.get("splits", {})
         return (figures if isinstance(figures, dict) else {}), (splits if isinstance(splits, dict) else {})
     except (ZooError, ValueError, AttributeError, RecursionError):
         notes.append("metrics.json cannot be read: no figures are shown.")

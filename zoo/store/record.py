@@ -1,10 +1,11 @@
-"""What a run's folder says of the run: run.json, history.json and metrics.json, checked where they are read.
+"""What a run's folder says of the run: run.json, history.json and metrics.json; and the folder as a source of filters.
 
 Keys that are not known come from a later version: they are passed over, and kept where run.json is written again.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypeVar
 
@@ -12,12 +13,32 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
-from zoo.data import FileState
-from zoo.errors import FileError
-from zoo.files import write_json
-from zoo.store import HeadEntry
+from zoo.errors import FileError, MissingFileError
+from zoo.files import sha256_of, write_json
+from zoo.store.local_source import FolderSource
+from zoo.store.manifest import (
+    HEADS_FILE,
+    MANIFEST_FILE,
+    MANIFEST_LIMIT,
+    MODEL_FILE,
+    OWN_LOCATOR,
+    RECORD_FILE,
+    CropEntry,
+    CutEntry,
+    FileEntry,
+    HeadEntry,
+    InputEntry,
+    Lineage,
+    Manifest,
+    manifest_to_bytes,
+)
+from zoo.store.safetensors_header import read_header
 
-RECORD_FILE = "run.json"
+RECIPE_FILE = "recipe.toml"
+FILTERS_FILE = "filters.safetensors"
+METRICS_FILE = "metrics.json"
+LOCATOR_FOLDER = "locator"
+IN_RUN = {MANIFEST_FILE: RECORD_FILE, MODEL_FILE: FILTERS_FILE}  # published names that are others in a run's folder
 REMEDY = "Put a copy back, or delete the folder and train again."
 
 Metrics = dict[str, dict[str, dict[str, Any]]]  # by split, head and name: a number, or numbers by class
@@ -50,7 +71,7 @@ class ModelRecord(_Part):
 
 
 class BaseRecord(_Part):
-    """The published filters that a run started from."""
+    """The published filters, or the run, that a run started from."""
 
     name: str
     license: str | None = None
@@ -100,7 +121,7 @@ class LocatorRecord(_Part):
 
     status: Literal["training", "stopped", "done"]
     model: ModelRecord
-    weights: str  # "random", or where they came from
+    weights: str  # "random", or where they came from; of runs that went on from one another, the first's
 
 
 class RunRecord(LocatorRecord):
@@ -110,6 +131,7 @@ class RunRecord(LocatorRecord):
     base_manifest: str | None = None
     dataset: DatasetRecord
     root: str  # the folder of the pictures
+    start: str | None = None  # digest of the first weights
     fingerprint: str  # of the pictures as the model sees them
     pictures: str  # of the pictures; the same for whole and for cropped ones
     decoded: str = ""  # what the cache of the decoded pictures was called by
@@ -138,7 +160,7 @@ class Epoch(TypedDict):
 
 _METRICS = TypeAdapter(dict[str, dict[str, dict[str, int | float | list[int | float] | list[list[int | float]]]]])
 _HISTORY = TypeAdapter(list[Epoch])
-_PICTURES = TypeAdapter(list[FileState])
+_PICTURES = TypeAdapter(list[tuple[str, str, int, int, str]])
 
 
 def read_record(folder: Path, kind: type[R]) -> R:
@@ -146,6 +168,14 @@ def read_record(folder: Path, kind: type[R]) -> R:
     if not (folder / RECORD_FILE).exists():
         raise FileError(folder, "no run lies here", "Name a folder that `zoo train` wrote.")
     return _read(folder / RECORD_FILE, TypeAdapter(kind))
+
+
+def find_locator(folder: Path) -> Path:
+    """Where a run keeps what says where to crop. Raises FileError: it is gone."""
+    place = folder / LOCATOR_FOLDER
+    if not (place / RECORD_FILE).is_file():
+        raise FileError(place, "what says where to crop is missing", "Train again.")
+    return place
 
 
 def write_record(folder: Path, record: LocatorRecord) -> None:
@@ -168,8 +198,8 @@ def read_history(path: Path) -> list[Epoch]:
     return _read(path, _HISTORY) if path.exists() else []
 
 
-def read_pictures(path: Path) -> list[FileState] | None:
-    """A pictures.json; None where there is none. Raises FileError where it is damaged."""
+def read_pictures(path: Path) -> list[tuple[str, str, int, int, str]] | None:
+    """A pictures.json, the fields of each file; None where there is none. Raises FileError where it is damaged."""
     return _read(path, _PICTURES) if path.exists() else None
 
 
@@ -183,3 +213,75 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T:
         place = ".".join(str(part) for part in fault["loc"])
         message = " ".join(fault["msg"].split())[:200]
         raise FileError(path, f"it is damaged ({f'{place}: ' * bool(place)}{message})", REMEDY) from error
+
+
+# ------------------------------------------------------------------------------------------------ as a source
+
+
+class RunSource(FolderSource):
+    """A finished run's folder, with the names that published files have; what config.json says is made of run.json."""
+
+    def local_path(self, name: str) -> Path:
+        return FolderSource.local_path(self, IN_RUN.get(name, name))
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        if name != MANIFEST_FILE:
+            return FolderSource.read(self, name, limit=limit)
+        try:
+            return manifest_to_bytes(self._describe())
+        except MissingFileError as error:
+            raise FileError(self.folder, f"a part of this run is missing ({error.problem})", REMEDY) from error
+
+    def names(self) -> list[str]:
+        names = (HEADS_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE)
+        return [MANIFEST_FILE, *(name for name in names if (self.folder / IN_RUN.get(name, name)).is_file())]
+
+    def _describe(self) -> Manifest:
+        """Raises FileError: the run is not done, or its weights were not kept."""
+        is_locator = not (self.folder / RECIPE_FILE).is_file()
+        record = read_record(self.folder, LocatorRecord if is_locator else RunRecord)
+        if record.status != "done":
+            raise FileError(self.folder, "this run is not done", f"Run `zoo resume {self.folder}`.")
+        lineage, crop = Lineage(weights=record.weights), None
+        if isinstance(record, RunRecord):
+            if record.dropped:
+                remedy = "Take the first seed's, or say `zoo ablate … --keep`."
+                raise FileError(self.folder, "this run's weights were not kept", remedy)
+            lineage, crop = _lineage_of(record), self._crop(record.crop)
+        model, paths = record.model, {name: self.local_path(name) for name in self.names()[1:]}
+        return Manifest(
+            name=model.name,
+            license=lineage.base_license or "",
+            backbone=model.backbone,
+            backbone_package=model.backbone_package,
+            cut=CutEntry(**{key: getattr(model.cut, key) for key in CutEntry.model_fields}),
+            input=InputEntry(size=model.input.size, mean=model.input.mean, std=model.input.std),
+            heads=model.heads,
+            crop=crop,
+            lineage=lineage,
+            header_sha256=read_header(self, MODEL_FILE).digest,
+            heads_header_sha256=read_header(self, HEADS_FILE).digest,
+            files={name: FileEntry(size=path.stat().st_size, sha256=sha256_of(path)) for name, path in paths.items()},
+        )
+
+    def _crop(self, crop: CropRecord | None) -> CropEntry | None:
+        if crop is None:
+            return None
+        if not crop.weights:
+            return CropEntry(margin=crop.margin)
+        inner = RunSource(find_locator(self.folder)).read(MANIFEST_FILE, limit=MANIFEST_LIMIT)
+        digest = f"sha256:{hashlib.sha256(inner).hexdigest()}"
+        return CropEntry(locator=OWN_LOCATOR, manifest=digest, head=crop.head, margin=crop.margin)
+
+
+def _lineage_of(record: RunRecord) -> Lineage:
+    base = record.base
+    return Lineage(
+        base=base.name if base else None,
+        base_manifest=record.base_manifest,
+        base_license=base.license if base else None,
+        weights=record.weights,
+        dataset=record.dataset.called,
+        dataset_fingerprint=record.fingerprint,
+        dataset_license=record.dataset.license,
+    )

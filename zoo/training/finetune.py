@@ -179,7 +179,8 @@ def resume(
     setup = _prepare_setup(recipe, model, data, compute)
     if begun:
         setup.balancer.load_state_dict(select_prefix("balancer", tensors))
-    return fit(run.note(status="training", root=str(data.root)), setup, Position(**state), tensors)
+    run = replace(run, record=run.record.model_copy(update={"root": str(data.root)}))
+    return fit(run, setup, Position(**state), tensors)
 
 
 def _make_model_again(run: Run, data: OpenDataset, compute: ComputeSetup) -> Model:

@@ -1,16 +1,22 @@
-"""The home folder of zoo, and atomic writing: a file appears complete or not at all."""
+"""The home folder of zoo; files that appear complete or not at all; JSON and TOML, read strictly."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import hashlib
+import json
+import math
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import FileError
+
+DEEPEST = 64  # brackets within brackets, in JSON and TOML
 
 
 def zoo_home() -> Path:
@@ -49,6 +55,99 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file atomically: it is there complete or not at all. Raises FileError."""
     with atomic_write(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def read_json(path: Path, remedy: str, *, finite: bool = True) -> Any:
+    """What a JSON file holds, as `parse_json` takes it. Raises FileError: it cannot be read, or is damaged."""
+    try:
+        return parse_json(path.read_bytes(), finite=finite)
+    except OSError as error:
+        raise FileError(path, f"it cannot be read ({error.strerror or error})", remedy) from error
+    except ValueError as error:
+        raise FileError(path, f"it is damaged ({' '.join(str(error).split())[:200]})", remedy) from error
+
+
+def write_sealed(path: Path, content: Any) -> None:
+    """Keep what JSON can say, with its hash in a second line, for `read_sealed`. Raises FileError."""
+    raw = json.dumps(content).encode()
+    write_atomically(path, raw + b"\n" + hashlib.sha256(raw).hexdigest().encode())
+
+
+def read_sealed(path: Path) -> Any:
+    """What `write_sealed` kept; None where it is not there, or no longer as it was written."""
+    try:
+        raw, _, digest = path.read_bytes().rpartition(b"\n")
+    except OSError:
+        return None
+    return json.loads(raw) if hashlib.sha256(raw).hexdigest().encode() == digest else None
+
+
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """Parse JSON: what is none, or says one thing twice, is refused and not guessed at.
+
+    Args:
+        text: bytes are UTF-8.
+        finite: refuse NaN and infinite numbers.
+
+    Raises:
+        ValueError: it is none; a key stands twice in one object; a number is too large, or none; half a surrogate
+            pair stands in it that no file's name can have; it is nested too deeply.
+    """
+    said = text if isinstance(text, str) else text.decode("utf-8-sig")
+    numbers: dict[str, Any] = {"parse_constant": _refuse_constant, "parse_float": _finite} if finite else {}
+    try:
+        content = json.loads(said, object_pairs_hook=_refuse_duplicate_names, **numbers)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if re.search(r"\\u[dD][89a-fA-F]", said):
+        for part in json.JSONEncoder(ensure_ascii=False).iterencode(content):
+            part.encode("utf-8", "surrogateescape")
+    return _check_values(content)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError: it is none (the line is named), an integer is too large, it is nested deeply."""
+    import tomllib
+
+    try:
+        return _check_values(tomllib.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _check_values(content: Any) -> Any:
+    """Refuse what is nested so deeply that Python stops, and integers that no float and no file holds."""
+    waiting = [iter((content,))]
+    while waiting:
+        if len(waiting) > DEEPEST:
+            raise ValueError("it is nested too deeply")
+        for one in waiting[-1]:
+            if isinstance(one, dict | list):
+                waiting.append(iter(one.values() if isinstance(one, dict) else one))
+                break
+            if type(one) is int and one.bit_length() > 64:
+                raise ValueError("a number in it is too large")
+        else:
+            waiting.pop()
+    return content
+
+
+def _refuse_duplicate_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return made
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} stands in it")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number in it is too large")
+    return value
 
 
 def as_file_error(error: OSError, path: Path) -> FileError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UnknownNameError, ZooError
+from zoo.files import parse_toml
 from zoo.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def choose_split(
 
 def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
     """The dataset that filters were trained on with its options, where it draws its pictures; else a line why not."""
-    import tomllib
-
     from zoo.contracts import Dataset
     from zoo.plugins import find_plugin
 
@@ -68,7 +67,7 @@ def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
         raw = filters.published.read_file("recipe.toml", limit=2**20)
         if raw is None:
             return name, {}
-        recipe = tomllib.loads(raw.decode())
+        recipe = parse_toml(raw.decode())
         return name, dict(recipe["data"].get("options", {}))
     except ZooError as error:
         return f"The pictures of {filters.name} cannot be had: {error}"

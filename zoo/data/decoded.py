@@ -20,8 +20,8 @@ from torch import Tensor
 
 from zoo.contracts import Box, Categories, Dataset, Multilabel, Number, Sample, Target
 from zoo.data.images import resize
-from zoo.errors import PluginError, ZooError
-from zoo.files import as_file_error, zoo_home
+from zoo.errors import FileError, PluginError, ZooError
+from zoo.files import as_file_error, read_sealed, write_sealed, zoo_home
 from zoo.progress import Progress, silent
 
 T = TypeVar("T")
@@ -106,15 +106,20 @@ def decode(
         ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.
     """
     place = _cache_folder(identity, size, cache)
-    if not (place / "table.json").is_file():
+    decoded = _open_cache(place, dataset.targets, identity)
+    if decoded is None:
         if not len(dataset):
             raise ZooError("The dataset is empty.", "Check its folder, `root=`.")
         if begin is not None:
             begin()
+        shutil.rmtree(place, ignore_errors=True)  # what is damaged
         _write_cache(place, dataset, size=size, skip_unreadable=skip_unreadable, progress=progress)
-    elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
-        raise _unreadable_error(skipped, len(dataset))
-    return _open_cache(place, dataset.targets, identity)
+        decoded = _open_cache(place, dataset.targets, identity)
+        if decoded is None:
+            raise FileError(place, "what was written there cannot be read back", "Check the disk, and try again.")
+    elif decoded.skipped and not skip_unreadable:
+        raise _unreadable_error(decoded.skipped, len(dataset))
+    return decoded
 
 
 def read_sample(dataset: Dataset, index: int) -> Sample:
@@ -163,7 +168,7 @@ def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: b
             raise _unreadable_error(table["skipped"], total)
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
-        (part / "table.json").write_text(json.dumps(table))
+        write_sealed(part / "table.json", table)
         if (place / "table.json").is_file():
             return  # another process was quicker
         shutil.rmtree(place, ignore_errors=True)
@@ -239,11 +244,17 @@ def _targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str,
     return numbers
 
 
-def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset:
-    table = json.loads((place / "table.json").read_text())
+def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset | None:
+    """What `_write_cache` wrote; None where it is not there, or is damaged."""
+    table = read_sealed(place / "table.json")
+    if table is None:
+        return None
     count = len(table["index"])
     size = int(place.name.rpartition("-")[2])
-    pixels = np.memmap(place / "images.raw", dtype=np.uint8, mode="c", shape=(count, 3, size, size))
+    try:
+        pixels = np.memmap(place / "images.raw", dtype=np.uint8, mode="c", shape=(count, 3, size, size))
+    except (OSError, ValueError):  # not there, or too short
+        return None
     rows = table["targets"]
     return DecodedDataset(
         images=torch.from_numpy(pixels),

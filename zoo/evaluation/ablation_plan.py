@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from zoo.data import DecodedDataset, OpenDataset, open_dataset
 from zoo.errors import FileError, UsageError
 from zoo.evaluation.primary_metric import PrimaryMetric, find_primary_metric
 from zoo.evaluation.variants import Variant, choose_variants, find_ablated_head, plan_variants, primary_head_first
-from zoo.files import write_atomically
+from zoo.files import parse_json, parse_toml, write_atomically
 from zoo.models import assemble
 from zoo.progress import Progress
 from zoo.store import digest_of
@@ -113,8 +112,8 @@ def open_ablation_folder(place: Path, plan: AblationPlan) -> None:
     asked, path = plan.as_json(), place / PLAN_FILE
     if path.is_file():
         try:
-            before = json.loads(path.read_text())
-            same = tomllib.loads(before["recipe"]) == tomllib.loads(asked["recipe"])  # however it is written
+            before = parse_json(path.read_bytes())
+            same = parse_toml(before["recipe"]) == parse_toml(asked["recipe"])  # however it is written
             before |= {"recipe": asked["recipe"]} if same else {}
             differ = [key for key in asked if before.get(key) != asked[key]]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import FileError
-from zoo.files import as_file_error, write_atomically, zoo_home
+from zoo.files import as_file_error, parse_json, write_atomically, zoo_home
 from zoo.hub.client import file_lock
 
 ByteRange = tuple[int, int]  # half open, in bytes
@@ -107,8 +107,8 @@ class RangeCache:
         try:
             if self._index_path.stat().st_size > LARGEST_INDEX:
                 return {}
-            said = json.loads(self._index_path.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            said = parse_json(self._index_path.read_bytes())
+        except (OSError, ValueError):
             return {}
         whole = isinstance(said, dict) and type(said.get("size")) is int and isinstance(said.get("sha256"), dict)
         return said if whole else {}

@@ -6,7 +6,6 @@ server says as it comes. Here an answer is bounded, and read field by field; wha
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from zoo.errors import FetchError
+from zoo.files import parse_json
 from zoo.hub.card_metadata import ZOO_METADATA_KEY
 from zoo.hub.client import endpoint, stream_request, translate_error, with_retries
 
@@ -155,8 +155,8 @@ def _request_json(url: str, *, token: str | None, where: str) -> tuple[Any, str]
     if urlsplit(following)[:2] != urlsplit(url)[:2]:  # the token is for this server only
         following = ""
     try:
-        return json.loads(raw), following
-    except (ValueError, RecursionError) as error:
+        return parse_json(raw), following
+    except ValueError as error:
         raise _unexpected_answer_error(where) from error
 
 

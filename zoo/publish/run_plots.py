@@ -19,6 +19,7 @@ import torch
 
 from zoo.data import TensorImages, spread
 from zoo.errors import ZooError
+from zoo.files import read_sealed, write_sealed
 from zoo.models import Filters, load
 from zoo.networks import describe_cut
 from zoo.plots import LARGEST_PNG, FilterSheetOptions, FilterSheets, show_filters
@@ -62,10 +63,10 @@ def draw_filter_plots(
         kept.parent.mkdir(exist_ok=True)
     except OSError:  # a run that cannot be written to is drawn anew every time
         return _draw_plots(run, filters, folder, may_show_pictures=may_show, progress=progress)
-    if not (kept / "portrait.json").is_file():
+    said = read_sealed(kept / "portrait.json")
+    if said is None:
         run_plots = _draw_into_cache(run, filters, kept, may_show_pictures=may_show, progress=progress)
     else:
-        said = json.loads((kept / "portrait.json").read_text())
         run_plots = RunPlots(files=tuple(said["files"]), notes=tuple(said["notes"]))
     for name in run_plots.files:
         shutil.copyfile(kept / name, folder / name)
@@ -79,7 +80,7 @@ def _draw_into_cache(
     part = Path(tempfile.mkdtemp(prefix=f".{kept.name}.", dir=kept.parent))
     try:
         run_plots = _draw_plots(run, filters, part, may_show_pictures=may_show_pictures, progress=progress)
-        (part / "portrait.json").write_text(json.dumps({"files": run_plots.files, "notes": run_plots.notes}))
+        write_sealed(part / "portrait.json", {"files": run_plots.files, "notes": run_plots.notes})
         shutil.rmtree(kept, ignore_errors=True)
         part.replace(kept)
     finally:

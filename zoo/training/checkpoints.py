@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from zoo.errors import FileError
-from zoo.files import atomic_write
+from zoo.files import atomic_write, parse_json
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
-            state = json.loads((opened.metadata() or {})["state"])
+            state = parse_json((opened.metadata() or {})["state"], finite=False)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise FileError(
             path, f"no readable checkpoint ({error})", "Start the training again with another `out=`."

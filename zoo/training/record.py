@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError
-from zoo.files import write_atomically
+from zoo.files import read_json, write_atomically
 from zoo.store import HeadEntry
 
 RECORD_FILE = "run.json"
@@ -161,10 +161,9 @@ def read_history(path: Path) -> list[Epoch]:
 
 
 def _read(path: Path, adapter: TypeAdapter[T]) -> T:
+    content = read_json(path, REMEDY, finite=False)
     try:
-        return adapter.validate_json(path.read_bytes(), strict=True)
-    except OSError as error:
-        raise FileError(path, f"it cannot be read ({error.strerror or error})", REMEDY) from error
+        return adapter.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"])

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import FileError
-from zoo.files import as_file_error, write_atomically
+from zoo.files import as_file_error, parse_json, write_atomically
 from zoo.progress import Progress, silent
 from zoo_fisheries.art.boat import Boat, boat
 from zoo_fisheries.art.kinds import ARTISTS, KINDS
@@ -46,8 +46,8 @@ def find_record(root: Path) -> tuple[Options | None, bool]:
         path = root / name
         if path.is_file():
             try:
-                return Options(**json.loads(path.read_text())), finished
-            except (ValueError, TypeError) as error:
+                return Options(**parse_json(path.read_bytes())), finished
+            except (OSError, ValueError, TypeError) as error:
                 raise FileError(path, f"not a record of a drawn set ({error})", "Delete the folder.") from error
     return None, False
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+LONGEST = 2_000  # characters of a problem: what a damaged file holds may stand in it
+
 
 class ZooError(Exception):
     """Anything that a user, a file or a network did wrong; the message says what to do.
@@ -23,6 +25,9 @@ class ZooError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
+        problem = " ".join(problem.splitlines())
+        if len(problem) > LONGEST:
+            problem = f"{problem[: LONGEST // 2]} … {problem[-LONGEST // 2 :]}"
         super().__init__(f"{problem} {remedy}".rstrip())
         self.problem, self.remedy = problem, remedy
 

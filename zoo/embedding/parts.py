@@ -103,14 +103,14 @@ class PartsFolder:
             found = parse_json((self.folder / "job.json").read_bytes())
             was, now = found["space"], job["space"]
             changed = [f"{key} {was[key]!r} is now {now[key]!r}" for key in now if was[key] != now[key]]
+            others, pictures = found["list"] != job["list"], found["pictures"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(self.folder / "job.json", "it is damaged", remove) from error
         if changed:
             raise UsageError(f"{self.out} was begun with other filters or options: {'; '.join(changed)}.", remove)
-        if found["list"] != job["list"]:
+        if others:
             raise UsageError(
-                f"{self.out} was begun with another list of {found['pictures']} pictures; "
-                f"now there are {job['pictures']}.",
+                f"{self.out} was begun with another list of {pictures} pictures; now there are {job['pictures']}.",
                 remove,
             )
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter
 
 from zoo.errors import FileError
 from zoo.files import as_file_error, parse_json, write_atomically
@@ -46,8 +47,8 @@ def find_record(root: Path) -> tuple[Options | None, bool]:
         path = root / name
         if path.is_file():
             try:
-                return Options(**parse_json(path.read_bytes())), finished
-            except (OSError, ValueError, TypeError) as error:
+                return TypeAdapter(Options).validate_python(parse_json(path.read_bytes()), strict=True), finished
+            except (OSError, ValueError) as error:
                 raise FileError(path, f"not a record of a drawn set ({error})", "Delete the folder.") from error
     return None, False
 

@@ -163,7 +163,7 @@ def test_no_batch_is_too_small_for_batch_norm(count, size):
 
 
 def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
-    from zoo.training.run_data import wrap_dataset
+    from zoo.data import as_open_dataset
 
     class Grey(Boats):
         """One grey for all."""
@@ -176,7 +176,7 @@ def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
             image = torch.full((3, 8, 8), self.level, dtype=torch.uint8)
             return zoo.Sample(image=image, targets={"label": index % 2})
 
-    dark, bright = wrap_dataset(Grey(0)), wrap_dataset(Grey(200))
+    dark, bright = as_open_dataset(Grey(0)), as_open_dataset(Grey(200))
     assert dark.decode(8).images.max() == 0
     assert bright.decode(8).images.min() == 200
 

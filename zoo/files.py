@@ -25,6 +25,20 @@ def zoo_home() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "zoo"
 
 
+def as_path(given: Path | str) -> Path:
+    """A path of the user's, `~` expanded. Raises FileError: the system has no such path (too long, a zero byte)."""
+    try:
+        path = Path(given).expanduser()
+        os.stat(path)  # noqa: PTH116  # pathlib hides some of what may be raised
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        said = getattr(error, "strerror", None) or error
+        problem = f"this is no path that can be read ({said})"
+        raise FileError(repr(str(given)[:200]), problem, "Check the path.") from error
+    return path
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; synced and renamed over it when the block ends well, removed otherwise.

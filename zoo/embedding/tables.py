@@ -13,7 +13,7 @@ import numpy as np
 from zoo.embedding.space import EmbeddingSpace, read_space
 from zoo.embedding.writing import SUFFIXES, rows_beside
 from zoo.errors import FileError, UsageError
-from zoo.files import parse_json
+from zoo.files import as_path, parse_json
 
 BLOCK = 1 << 23  # bytes of vectors that are in memory at once
 LARGEST_HEADER = 1 << 20  # bytes of a safetensors header, at most
@@ -81,7 +81,7 @@ def open_table(path: Path | str) -> EmbeddingTable:
         UsageError: not a suffix of embeddings.
         FileError: missing, empty, truncated, without vectors, or not written by `zoo embed`.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: embeddings are read from {', '.join(SUFFIXES)}.")
     if not path.is_file():

@@ -23,7 +23,7 @@ from zoo.errors import FileError, UsageError
 from zoo.evaluation.ablation_plan import SEEN_SHARE, AblationPlan, open_ablation_folder, plan_ablation
 from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
 from zoo.evaluation.variants import LOCATOR, TRAINING_ORDER, Variant
-from zoo.files import write_atomically
+from zoo.files import as_path, write_atomically
 from zoo.progress import Progress, silent
 from zoo.training import (
     CHECKPOINT_FILE,
@@ -34,6 +34,7 @@ from zoo.training import (
     as_json,
     discard_message,
     open_run,
+    read_recipe,
     recipe_text,
     resume,
     train_recipe,
@@ -46,7 +47,7 @@ RunsByVariant = Mapping[tuple[str, int], Run]  # by variant and seed
 
 
 def ablate(
-    recipe: Recipe,
+    recipe: Recipe | Path | str,
     out: Path | str,
     *,
     without: str,
@@ -65,7 +66,7 @@ def ablate(
     The report has all seeds that every requested variant was trained from, and all variants trained from those.
 
     Args:
-        recipe: with all its heads; its seed is the first.
+        recipe: with all its heads, or its file; its seed is the first.
         out: the ablation's folder.
         without: the head in question, by its name in the model.
         seeds: how many.
@@ -84,7 +85,8 @@ def ablate(
     """
     if seeds < 1:
         raise UsageError(f"{seeds} is no number of seeds.", "Use 10; under six nothing can be concluded.")
-    place = Path(out)
+    place = as_path(out)
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(as_path(recipe))
     plan = plan_ablation(recipe, without, out=place, only=variants, metric=metric, progress=progress)
     open_ablation_folder(place, plan)
     if "seen" in plan.splits and not recipe.data.seen and plan.recipe.data.seen:

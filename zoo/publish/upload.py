@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
 from zoo.errors import UsageError
-from zoo.files import sha256_of, write_atomically
+from zoo.files import as_path, sha256_of, write_atomically
 from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, read_licence
 from zoo.models import fetch
 from zoo.progress import Progress, silent
@@ -98,7 +98,7 @@ def push(
     upload: dict[str, Any] = {one.name: given.pop(one.name) for one in fields(UploadOptions) if one.name in given}
     export: dict[str, Any] = given
     asked = _Push(
-        to=Path(to).resolve() if to is not None else None,
+        to=as_path(to).resolve() if to is not None else None,
         repo=repo.removeprefix("hf://") if repo else None,
         revision=revision or "main",
         token=token,
@@ -151,7 +151,7 @@ def _open_run_or_artifact(run: Run | Artifact | Path | str, progress: Progress) 
         return run if run.folder is not None else fetch(run.source.text, progress=progress)
     if isinstance(run, Run):
         return run
-    folder = Path(run)
+    folder = as_path(run)
     if (folder / MANIFEST_FILE).is_file() and not (folder / "run.json").is_file():
         return fetch(folder.resolve().as_uri(), progress=progress)
     return open_run(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from zoo.contracts import Dataset
-from zoo.data import OpenDataset, open_dataset
+from zoo.data import OpenDataset, as_open_dataset, open_dataset
 from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 from zoo.training.cropping import Cropping
@@ -36,7 +36,7 @@ def reopen_dataset(
         UsageError: it was one in hand, which no plugin brings.
         MissingPluginError: its package is not installed.
     """
-    data = wrap_dataset(dataset) if dataset is not None else _reopen(run, root, progress)
+    data = as_open_dataset(dataset) if dataset is not None else _reopen(run, root, progress)
     crop, record = run.crop(), run.record.crop
     if crop is None or record is None:
         return data
@@ -60,9 +60,3 @@ def _reopen(run: Run, root: Path | str | None, progress: Progress) -> OpenDatase
         progress=progress,
     )
     return replace(data, version=run.record.dataset.version)  # an upgrade of the package does not change the pictures
-
-
-def wrap_dataset(dataset: Dataset) -> OpenDataset:
-    """A dataset in hand, which no plugin brought."""
-    name = type(dataset).__name__.lower()
-    return OpenDataset(dataset=dataset, name=name, package="", version="", root=Path().resolve(), options={})

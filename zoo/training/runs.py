@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FileError
-from zoo.files import write_atomically
+from zoo.files import as_path, write_atomically
 from zoo.models import Cropper, Filters, Model, add_heads, assign_tensors, describe_head, find_required_backbone
 from zoo.networks import find_backbone
 from zoo.store import FolderSource, read_tensors, write_tensors
@@ -149,7 +149,7 @@ def check_run_folder(folder: Path) -> None:
 
 def open_run(folder: Path | str) -> Run:
     """Open a run's folder. Raises FileError where it is none."""
-    folder = Path(folder)
+    folder = as_path(folder)
     return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / "recipe.toml"))
 
 

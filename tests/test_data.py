@@ -246,7 +246,7 @@ def test_a_class_that_does_not_exist_is_named(home):
         def __getitem__(self, index):
             return zoo.Sample(image=torch.zeros(3, 8, 8, dtype=torch.uint8), targets={"label": 2})
 
-    with pytest.raises(ZooError, match="class 2 of 'label'"):
+    with pytest.raises(ZooError, match="the target 'label' is 2, not the number of a class, 0 to 1"):
         decode(Broken(), size=8, identity="c" * 64)
 
 

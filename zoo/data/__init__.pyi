@@ -13,6 +13,7 @@ from .decoded import (
     in_order as in_order,
     map_in_order as map_in_order,
     remove_decoded as remove_decoded,
+    targets_as_json as targets_as_json,
 )
 from .image_files import find_images as find_images, is_image as is_image
 from .image_sources import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -161,7 +162,7 @@ def _write_cache(place: Path, dataset: Dataset, *, size: int, skip_unreadable: b
                     table["index"].append(index)
                     table["groups"].append(sample.group)
                     table["paths"].append(sample.path)
-                    table["targets"].append(_targets_as_json(sample, dataset.targets))
+                    table["targets"].append(targets_as_json(sample, dataset.targets))
                 progress("decoding pictures", index + 1, total)
             os.fsync(pixels.fileno())
         if table["skipped"] and not skip_unreadable:
@@ -218,30 +219,50 @@ def _unreadable_error(skipped: Sequence[str], total: int) -> ZooError:
     )
 
 
-def _targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
-    """A sample's targets as JSON; a missing one is left out, "no box" is null."""
+def targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
+    """A sample's targets as JSON; a missing one is left out, "no box" is null.
+
+    Raises:
+        PluginError: a target that the dataset does not list, or a value that is not of the target's kind.
+    """
     height, width = sample.image.shape[-2:]
-    numbers: dict[str, Any] = {}
+    where = sample.path or "a picture"
+    made: dict[str, Any] = {}
     for name, value in sample.targets.items():
         target = targets.get(name)
         if target is None:
-            raise PluginError(f"{sample.path}: the target {name!r} is not one of the dataset's: {', '.join(targets)}.")
-        if isinstance(target, Categories):
-            if value is None:
-                continue
-            if not 0 <= int(value) < len(target.names):
-                raise PluginError(f"{sample.path}: class {value} of {name!r} is not in 0 to {len(target.names) - 1}.")
-            numbers[name] = int(value)
-        elif isinstance(target, Box):
-            corners = None if value is None else torch.as_tensor(value).flatten().tolist()
-            sides = (width, height, width, height)
-            numbers[name] = None if corners is None else [c / s for c, s in zip(corners, sides, strict=True)]
-        elif isinstance(target, Number):
-            if value is not None:
-                numbers[name] = float(value)
-        elif value is not None:
-            numbers[name] = torch.as_tensor(value, dtype=torch.float32).tolist()
-    return numbers
+            raise PluginError(f"{where}: a target {name!r} that the dataset does not list ({', '.join(targets)}).")
+        if value is None:
+            made |= {name: None} if isinstance(target, Box) else {}
+            continue
+        try:
+            numbers = torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
+        except (TypeError, ValueError, RuntimeError):
+            numbers = []
+        if not _fits(numbers, target):
+            raise PluginError(f"{where}: the target {name!r} is {value!r:.80}, not {_describe_value(target)}.")
+        if isinstance(target, Box):
+            made[name] = [c / side for c, side in zip(numbers, (width, height, width, height), strict=True)]
+        elif isinstance(target, Multilabel):
+            made[name] = numbers
+        else:
+            made[name] = int(numbers[0]) if isinstance(target, Categories) else numbers[0]
+    return made
+
+
+def _fits(numbers: Sequence[float], target: Target) -> bool:
+    count = {Box: 4, Multilabel: len(getattr(target, "names", ()))}.get(type(target), 1)
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        return False
+    return not isinstance(target, Categories) or numbers[0] in range(len(target.names))
+
+
+def _describe_value(target: Target) -> str:
+    if isinstance(target, Categories):
+        return f"the number of a class, 0 to {len(target.names) - 1}"
+    if isinstance(target, Multilabel):
+        return f"{len(target.names)} numbers"
+    return "a finite number" if isinstance(target, Number) else "the four finite numbers x1, y1, x2, y2"
 
 
 def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset | None:

@@ -222,10 +222,10 @@ def _load_network(
     seed: int,
     progress: Progress,
 ) -> Filters:
-    if (backbone is None and filters is None) or (backbone and filters):
+    if (filters is None) == (backbone is None):
         raise UsageError("Say what to cut: either filters or a backbone, not both.")
-    if filters is not None:
-        return as_filters(filters)
+    if backbone is None:
+        return as_filters(filters or "")
     deepest = find_backbone(backbone).cuts()
     if not deepest:
         raise ZooError(f"The backbone {backbone!r} has no blocks.", "Cut it at a node, and probe the filters.")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from zoo.builtin.image_folder import ImageFolder
 from zoo.contracts import Categories
-from zoo.errors import FileError
+from zoo.errors import FileError, UsageError, ZooWarning
 
 
 def _draw(root: Path, *names: str) -> Path:
@@ -26,9 +26,9 @@ def _prepared(root: Path, **options: object) -> ImageFolder:
     return dataset
 
 
-def _labelled(root: Path, table: str, *, encoding: str = "utf-8") -> ImageFolder:
+def _labelled(root: Path, table: str, *, encoding: str = "utf-8", **options: object) -> ImageFolder:
     (root / "labels.csv").write_text(table, encoding=encoding)
-    return _prepared(root, labels="labels.csv")
+    return _prepared(root, labels="labels.csv", **options)
 
 
 def _labels(dataset: ImageFolder) -> list[tuple[str | None, int | None]]:
@@ -64,6 +64,60 @@ def test_folders_called_train_val_and_test_are_splits(tmp_path: Path, name: str)
         "val": [f"{name}/a/2.png", f"{name}/b/2.png"],
         "test": ["test/a/3.png"],
     }
+
+
+YEARS = ("2023/Copepod/1.png", "2023/Salp/2.png", "2024/Copepod/3.JPG", "2024/Salp/4.png")
+
+
+def test_folders_in_class_folders_are_warned_of_with_the_way_to_the_classes(tmp_path: Path) -> None:
+    said = r"the classes are 2023, 2024; their folders hold folders: Copepod, Salp\. .* `options={'level': 2}`"
+    with pytest.warns(ZooWarning, match=said):
+        _prepared(_draw(tmp_path, *YEARS))
+
+
+def test_the_level_of_the_class_folders_and_of_the_groups_may_be_said(tmp_path: Path) -> None:
+    dataset = _prepared(_draw(tmp_path, *YEARS), level=2, group=1)
+    assert _labels(dataset) == list(zip(YEARS, (0, 1, 0, 1), strict=True))
+    assert dataset.targets == {"label": Categories(("Copepod", "Salp"))}
+    assert [dataset[i].group for i in range(4)] == ["2023", "2023", "2024", "2024"]
+
+
+def test_levels_are_counted_below_the_splits(tmp_path: Path) -> None:
+    names = [f"{split}/{name}" for split in ("train", "test") for name in YEARS]
+    dataset = _prepared(_draw(tmp_path, *names), level=2, group=1)
+    assert dataset.splits == {"train": [4, 5, 6, 7], "test": [0, 1, 2, 3]}
+    assert dataset[0].group == "2023"
+
+
+@pytest.mark.filterwarnings("error::zoo.errors.ZooWarning")
+def test_who_says_the_level_is_not_warned(tmp_path: Path) -> None:
+    assert _prepared(_draw(tmp_path, *YEARS), level=1).targets == {"label": Categories(("2023", "2024"))}
+
+
+def test_pictures_in_no_class_folder_are_warned_of(tmp_path: Path) -> None:
+    root = _draw(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png", "loose.png")
+    with pytest.warns(ZooWarning, match=r"pictures that lie in no class folder are left out \(in \.\)"):
+        assert len(_prepared(root)) == 4
+
+
+def test_an_empty_class_folder_is_warned_of_and_left_out(tmp_path: Path) -> None:
+    root = _draw(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    (root / "c").mkdir()
+    with pytest.warns(ZooWarning, match="no pictures in the class folders c, which are left out"):
+        assert _prepared(root).targets == {"label": Categories(("a", "b"))}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"level": 0}, "levels are counted from 1"),
+        ({"group": 0}, "levels are counted from 1"),
+        ({"label": "Taxon"}, r"label=Taxon: there is no table with such columns\. Name it with `options={'labels': "),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ImageFolder(**options)
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -129,14 +183,6 @@ def test_a_folder_that_cannot_be_learnt_from_says_what_to_do(
         _prepared(_draw(tmp_path, *names))
 
 
-def test_empty_and_single_classes_are_named_all_at_once(tmp_path: Path) -> None:
-    root = _draw(tmp_path, "a/1.png", "a/2.png", "b/1.png")
-    (root / "c").mkdir()
-    (root / "d").mkdir()
-    with pytest.raises(FileError, match=r"no pictures in the class folders c, d; one picture only, .*, of b\."):
-        _prepared(root)
-
-
 def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"there is no such folder\. Check `root=`\."):
         _prepared(tmp_path / "nowhere")
@@ -186,7 +232,6 @@ def test_a_row_that_stands_there_twice_is_one_picture(tmp_path: Path) -> None:
             "path,label\n1.png,a\n7.png,a\n8.png,b\n",
             r"2 rows of missing files \(the first: 7\.png, line 3\)\. Correct the table; paths are relative to ",
         ),
-        ("path,label\n1.png,\n2.png,a\n", r"1 row with an empty label \(the first: line 2\)\."),
         ("path,label\n,a\n2.png,a\n", r"1 row without a path \(the first: line 2\)"),
         ("path,label\n1.png,a\n1.png,b\n", r"1\.png is both a and b, line 3"),
         (
@@ -194,8 +239,8 @@ def test_a_row_that_stands_there_twice_is_one_picture(tmp_path: Path) -> None:
             r"unknown split \(the first: 'dev', line 2\).* A split is train, val",
         ),
         (
-            "path,label\n1.png,\n9.png,b\n",
-            r"1 row with an empty label \(.*\); 1 row of missing files \(the first: 9\.png, line 3\)",
+            "path,label\n,a\n9.png,b\n",
+            r"1 row without a path \(.*\); 1 row of missing files \(the first: 9\.png, line 3\)",
         ),
         ("path,label\n1.png,a\n2.png,a\nx/3.png,b\n", r"one picture only, .* of b\. Add pictures"),
         ("path,label\n1.png,a\n2.png,a\n", r"the only class is a\. Two classes or more"),
@@ -212,9 +257,56 @@ def test_a_missing_table_is_said_to_be_missing(tmp_path: Path) -> None:
         _prepared(_draw(tmp_path, *FOUR), labels="labels.csv")
 
 
-def test_a_table_in_another_encoding_says_how_to_save_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_table_as_windows_saves_it_is_read(tmp_path: Path, encoding: str) -> None:
+    rows = "path;label\n1.png;Köcher\n2.png;Köcher\nx/3.png;b\nx/4.png;b\n"
+    dataset = _labelled(_draw(tmp_path, *FOUR), rows, encoding=encoding)
+    assert dataset.targets == {"label": Categories(("Köcher", "b"))}
+
+
+def test_a_workbook_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(b"PK\3\4\0\0")
     with pytest.raises(FileError, match=r"not a readable CSV .* Save it as CSV in UTF-8\."):
-        _labelled(_draw(tmp_path, *FOUR), "path,label\n1.png,Köcher\n", encoding="latin-1")
+        _prepared(tmp_path, labels="labels.csv")
+
+
+def test_columns_may_be_named_and_the_others_are_kept_beside_the_picture(tmp_path: Path) -> None:
+    dataset = _labelled(
+        _draw(tmp_path, *FOUR),
+        "Group;My File;Taxon name;Depth (m);Site\n"
+        "g;1.png;a;1,5;s1\ng;2.png;b;;s1\ng;x/3.png;a;3;s2\ng;x/4.png;b;4;s2\n",
+        path="my file",
+        label="Taxon name",
+        group="Site",
+    )
+    assert [sample.targets["label"] for sample in map(dataset.__getitem__, range(4))] == [0, 1, 0, 1]
+    assert dataset[0].group == "s1"
+    assert dataset[1].metadata == {"Group": "g", "Depth (m)": ""}
+
+
+def test_a_column_that_was_named_is_not_taken_for_another(tmp_path: Path) -> None:
+    rows = "path,group\n1.png,a\n2.png,a\nx/3.png,b\nx/4.png,b\n"
+    assert _labelled(_draw(tmp_path, *FOUR), rows, label="group")[0].group is None
+
+
+def test_a_named_column_that_is_missing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"its header has no `Taxon`, only path, label\..*`options={'path': 'COLUMN'}`"):
+        _labelled(_draw(tmp_path, *FOUR), "path,label\n1.png,a\n", label="Taxon")
+
+
+@pytest.mark.parametrize("nothing", ["", "NA", "NaN"])
+def test_a_row_without_a_label_is_an_unlabelled_picture(tmp_path: Path, nothing: str) -> None:
+    rows = f"path,label\n1.png,a\n2.png,a\nx/3.png,b\nx/4.png,b\n5.png,{nothing}\n"
+    dataset = _labelled(_draw(tmp_path, *FOUR, "5.png"), rows)
+    assert dataset.targets == {"label": Categories(("a", "b"))}
+    assert dataset[4].targets == {}
+    assert dataset.splits == {"unlabelled": [4]}
+
+
+def test_files_are_found_however_their_names_are_written(tmp_path: Path) -> None:
+    root = _draw(tmp_path, "K\u00f6cher/1.JPG", "2.png", "x/3.png", "x/4.png")
+    rows = f"path,label\nKo\u0308cher/1.jpg,a\n{root}/2.png,a\n./x/3.png,b\nX\\4.PNG,b\n"
+    assert [path for path, _ in _labels(_labelled(root, rows))] == ["Köcher/1.JPG", "2.png", "x/3.png", "x/4.png"]
 
 
 def test_a_folder_given_as_the_table_cannot_be_read(tmp_path: Path) -> None:

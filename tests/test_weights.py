@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import struct
-import time
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +147,9 @@ def test_a_part_of_a_large_file_costs_its_part_only(tmp_path: Path) -> None:
         opened.write(raw)
         opened.truncate(len(raw) + (layers << 22))
     torch.zeros(1)
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tensors = read_tensors(FolderSource(tmp_path), NAME, ["l03"])
-    took = time.perf_counter() - began
     assert tensors["l03"].sum() == 0
-    assert took < 0.1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # KiB
 
 

@@ -82,6 +82,7 @@ class Sample:
     targets: Mapping[str, Any] = field(default_factory=dict)  # by target name; a missing one adds no loss
     group: str | None = None  # the boat, the camera, the haul: a group is never divided between splits
     path: str | None = None  # where it came from, for messages and predictions
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what else a table says of it, by column
 
 
 SPLITS = {name: name for name in ("train", "val", "test", "unlabelled")} | {"valid": "val", "validation": "val"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import ClassVar
 from zoo.builtin.label_table import LabelledFile, read_label_table
 from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
 from zoo.data import find_images, is_image, read_image
-from zoo.errors import FileError
+from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 
 
@@ -22,15 +23,43 @@ class ImageFolder(Dataset):
 
     Args:
         labels: the CSV, relative to the folder. Its header names the columns `path` and `label`, and may name
-            `group` and `split`; commas, semicolons and tabs are understood.
+            `group` and `split`; commas, semicolons and tabs are understood. A row without a label, or with NA, is
+            unlabelled; other columns are kept beside the picture.
+        path: what the CSV's column of files is called, where it is called otherwise: `path=File`.
+        label: likewise of labels, `label=Taxon`.
+        group: likewise of groups, the boat or the camera; without a CSV the level of the folders that are groups:
+            `level=2`, `group=1` of `2023/Copepod/1.jpg` is a Copepod of the group 2023.
+        split: likewise of splits.
+        level: how deep the class folders lie, 1 in the folder itself; 2 of `2023/Copepod/1.jpg`.
         turns: True where a picture means the same however it is turned or mirrored (plankton, cells, satellites);
             False where only left and right may be exchanged.
+
+    Raises:
+        UsageError: a level under 1, or a column without a CSV.
     """
 
     needs_folder: ClassVar[bool] = True
 
-    def __init__(self, *, labels: str | None = None, turns: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        labels: str | None = None,
+        path: str | None = None,
+        label: str | None = None,
+        group: int | str | None = None,
+        split: str | None = None,
+        level: int | None = None,
+        turns: bool = False,
+    ) -> None:
         self.labels = labels
+        named = {"path": path, "label": label, "group": group, "split": split}
+        self._columns = {key: None if name is None else str(name) for key, name in named.items()}
+        self._level, self._group = level, group if isinstance(group, int) else None
+        if labels is None and (strays := [f"{key}={name}" for key, name in named.items() if isinstance(name, str)]):
+            problem = f"{', '.join(strays)}: there is no table with such columns."
+            raise UsageError(problem, "Name it with `options={'labels': 'FILE.csv'}`.")
+        if any(one is not None and one < 1 for one in (level, self._group)):
+            raise UsageError(f"level={level}, group={group}: levels are counted from 1.", "Pass 1 or more.")
         if turns:
             self.symmetry = "turns"  # type: ignore[misc]  # a promise of the class, a choice of this one
         self.targets: Mapping[str, Target] = {}
@@ -41,16 +70,18 @@ class ImageFolder(Dataset):
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """List the files and check the labels; no picture is opened.
 
+        What stops nobody, empty class folders and pictures that lie in none, is a `ZooWarning`.
+
         Raises:
             FileError: the folder is missing or empty, has no classes, or its CSV does not fit; what to do is said.
         """
         if not root.is_dir():
             raise FileError(root, "there is no such folder", "Check `root=`.")
         if self.labels is not None:
-            files, names = read_label_table(root, self.labels), set[str]()
+            files = read_label_table(root, self.labels, self._columns)
         else:
-            files, names = _read_folders(root, progress)
-        classes = _checked_classes(root, files, names)
+            files = _read_folders(root, self._level, self._group, progress)
+        classes = _checked_classes(root, files)
         self._root, self._files = root, files
         self._classes = {name: index for index, name in enumerate(classes)}
         self.targets = {"label": Categories(tuple(classes))}
@@ -62,7 +93,8 @@ class ImageFolder(Dataset):
         """Decode one picture; its `path` is relative to the folder. Raises FileError where it cannot be read."""
         file = self._files[index]
         targets = {} if file.label is None else {"label": self._classes[file.label]}
-        return Sample(image=read_image(self._root / file.path), targets=targets, group=file.group, path=file.path)
+        image = read_image(self._root / file.path)
+        return Sample(image=image, targets=targets, group=file.group, path=file.path, metadata=file.metadata)
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:
@@ -74,29 +106,54 @@ class ImageFolder(Dataset):
         return found
 
 
-def _read_folders(root: Path, progress: Progress) -> tuple[list[LabelledFile], set[str]]:
-    """Every picture of every class folder, and the names of all class folders, the empty ones included."""
+def _read_folders(root: Path, level: int | None, group: int | None, progress: Progress) -> list[LabelledFile]:
+    """Every picture of every class folder."""
     folders = _folders(root)
     if not folders:
         raise _no_classes(root)
     split_folders = [folder for folder in folders if _holds_classes(folder)]
     if split_folders:
         _refuse_mixture(root, split_folders, folders)
-        places: list[tuple[str | None, Path]] = [
-            (SPLITS[top.name.lower()], folder) for top in split_folders for folder in _folders(top)
-        ]
-    else:
-        places = [(None, folder) for folder in folders]
-    files = []
-    for done, (split, folder) in enumerate(places, start=1):
-        files += [
-            LabelledFile(path=path.relative_to(root).as_posix(), label=folder.name, split=split)
-            for path in find_images(folder)
-        ]
+    tops: list[tuple[str | None, Path]] = [(SPLITS[top.name.lower()], top) for top in split_folders] or [(None, root)]
+    above: list[Path] = []
+    places = [(split, top, folder) for split, top in tops for folder in _class_folders(top, level or 1, above)]
+    files, deeper, full = [], set[str](), set[str]()
+    for done, (split, top, folder) in enumerate(places, start=1):
+        for path in find_images(folder):
+            inside = path.relative_to(top).parts
+            named = inside[group - 1] if group and group < len(inside) else None
+            files.append(
+                LabelledFile(path=path.relative_to(root).as_posix(), label=folder.name, group=named, split=split)
+            )
+            full.add(folder.name)
+            deeper |= {inside[level or 1]} if len(inside) > (level or 1) + 1 else set()
         progress("listing pictures", done, len(places))
     if not files:
-        raise _no_classes(root)
-    return files, {folder.name for _, folder in places}
+        raise _no_classes(root, level or 1)
+    if deeper and level is None:
+        _warn(
+            root,
+            f"the classes are {_listed(sorted(full), 4)}; their folders hold folders: {_listed(sorted(deeper), 4)}. "
+            "Where those are the classes say `options={'level': 2}`, and `options={'group': 1}` where the upper ones "
+            "are boats, sites or years that are not to be divided; else say `options={'level': 1}`",
+        )
+    if loose := [str(folder.relative_to(root)) for folder in above if _has_pictures(folder)]:
+        _warn(root, f"pictures that lie in no class folder are left out (in {_listed(loose)})")
+    if empty := sorted({folder.name for _, _, folder in places} - full):
+        _warn(root, f"no pictures in the class folders {_listed(empty)}, which are left out")
+    return files
+
+
+def _warn(root: Path, said: str) -> None:
+    warnings.warn(f"{root}: {said}.", ZooWarning, stacklevel=2)
+
+
+def _class_folders(top: Path, level: int, above: list[Path]) -> list[Path]:
+    """The folders so many levels down; those that are passed on the way are added to `above`."""
+    if not level:
+        return [top]
+    above.append(top)
+    return [found for folder in _folders(top) for found in _class_folders(folder, level - 1, above)]
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -127,7 +184,9 @@ def _refuse_mixture(root: Path, split_folders: list[Path], folders: list[Path]) 
         raise FileError(root, f"there is {_listed(splits)}, but no `train`", "Add it, or name the folder inside.")
 
 
-def _no_classes(root: Path) -> FileError:
+def _no_classes(root: Path, level: int = 1) -> FileError:
+    if level > 1:
+        return FileError(root, f"there are no pictures in folders {level} levels down", "Pass another `level=`.")
     if _has_pictures(root):
         return FileError(
             root,
@@ -139,18 +198,12 @@ def _no_classes(root: Path) -> FileError:
     )
 
 
-def _checked_classes(root: Path, files: Sequence[LabelledFile], folders: set[str]) -> list[str]:
+def _checked_classes(root: Path, files: Sequence[LabelledFile]) -> list[str]:
     """The classes by name. Raises FileError naming all classes that cannot be used."""
     counts = Counter(file.label for file in files if file.label is not None)
-    empty = sorted(folders - set(counts))
-    single = sorted(name for name, count in counts.items() if count == 1)
-    faults = []
-    if empty:
-        faults.append(f"no pictures in the class folders {_listed(empty)}")
-    if single:
-        faults.append(f"one picture only, too few to learn and to test, of {_listed(single)}")
-    if faults:
-        raise FileError(root, "; ".join(faults), "Add pictures, or remove these classes.")
+    if single := sorted(name for name, count in counts.items() if count == 1):
+        problem = f"one picture only, too few to learn and to test, of {_listed(single)}"
+        raise FileError(root, problem, "Add pictures, or remove these classes.")
     if len(counts) < 2:
         only = f"the only class is {_listed(counts)}" if counts else "there are no labels"
         raise FileError(root, only, "Two classes or more are needed: add a folder or a label for another.")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
+import posixpath
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from zoo.contracts import SPLITS
+from zoo.data import find_images
 from zoo.errors import FileError
 
 COLUMNS = {  # what a column may be called
@@ -18,6 +24,9 @@ COLUMNS = {  # what a column may be called
 }
 
 
+MISSING = frozenset({"", "NA", "NaN", "nan"})  # as R and pandas write a cell that holds nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledFile:
     """One picture of a dataset, not opened yet."""
@@ -26,31 +35,35 @@ class LabelledFile:
     label: str | None  # None: unlabelled
     group: str | None = None  # the boat, the camera
     split: str | None = None  # "train", "val", "test", "unlabelled"; None: not said
+    metadata: Mapping[str, str] = field(default_factory=dict)  # the table's other columns
 
 
-def read_label_table(root: Path, name: str) -> list[LabelledFile]:
+def read_label_table(root: Path, name: str, named: Mapping[str, str | None] | None = None) -> list[LabelledFile]:
     """Read a CSV with a header and check every row.
 
     Args:
         root: the dataset's folder; the CSV and the paths in it are relative to it.
-        name: the CSV. Columns are recognised by their header (`COLUMNS`), separated by comma, semicolon or tab.
+        name: the CSV, in UTF-8, UTF-16 or Windows-1252, separated by comma, semicolon or tab.
+        named: what the columns `path`, `label`, `group` and `split` are called; else they are recognised (`COLUMNS`).
 
     Raises:
         FileError: no such CSV, columns missing, or rows at fault; all kinds of faults are said, with the first of each.
     """
     table = root / name
-    rows, columns = _read_rows(table)
+    header, rows = _read_rows(table)
+    columns = _find_columns(table, header, {key: title for key, title in (named or {}).items() if title is not None})
+    loose_names = cache(lambda: _loose_names(root))  # a walk that only a table with missing files needs
     files: dict[str, LabelledFile] = {}
     faults: dict[str, list[str]] = {}
     for line, row in rows:
-        file = _as_file(row, columns)
+        file = _as_file(row, header, columns, root)
+        if file.path and not (root / file.path).is_file():
+            file = replace(file, path=loose_names().get(_loosely(file.path)) or file.path)
         earlier = files.setdefault(file.path, file)
         if not file.path:
             faults.setdefault("without a path", []).append(f"line {line}")
         elif not (root / file.path).is_file():
             faults.setdefault("of missing files", []).append(f"{file.path}, line {line}")
-        if file.label is None and file.split != "unlabelled":
-            faults.setdefault("with an empty label", []).append(f"line {line}")
         if file.split is not None and file.split not in SPLITS.values():
             faults.setdefault("with an unknown split", []).append(f"{file.split!r}, line {line}")
         if earlier.label != file.label:
@@ -68,38 +81,75 @@ def read_label_table(root: Path, name: str) -> list[LabelledFile]:
     return list(files.values())
 
 
-def _read_rows(table: Path) -> tuple[list[tuple[int, list[str]]], dict[str, int]]:
-    """The rows that are not blank, with their line numbers, and where each column stands."""
+def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and the rows that are not blank with their line numbers."""
     try:
-        with table.open(encoding="utf-8-sig", newline="") as opened:
-            first = opened.readline()
-            opened.seek(0)
-            reader = csv.reader(opened, delimiter=max(",;\t", key=first.count))
-            header = [title.strip().lower() for title in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        text = _as_text(table.read_bytes())
+        first = re.sub('"[^"]*"', "", text.partition("\n")[0])
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        header = [title.strip() for title in next(reader, [])]
+        return header, [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except FileNotFoundError as error:
         raise FileError(table, "there is no such table", "Say labels=FILE.csv, relative to the folder.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(table, f"not a readable CSV ({error})", "Save it as CSV in UTF-8.") from error
     except OSError as error:
         raise FileError(table, f"it cannot be read ({error.strerror})", "Check the path.") from error
-    columns = {key: header.index(title) for key, titles in COLUMNS.items() for title in titles[::-1] if title in header}
-    missing = [f"`{column}`" for column in ("path", "label") if column not in columns]
+
+
+def _as_text(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    if b"\0" in content:
+        raise csv.Error("it holds no text")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def _find_columns(table: Path, header: Sequence[str], named: Mapping[str, str]) -> dict[str, int]:
+    """Where the columns stand that mean something to us."""
+    titles = [title.casefold() for title in header]
+    taken = {key: title.strip().casefold() for key, title in named.items()}
+    columns: dict[str, int] = {}
+    for key, known in COLUMNS.items():
+        wanted = [taken[key]] if key in taken else [title for title in known if title not in taken.values()]
+        if found := [titles.index(title) for title in wanted if title in titles]:
+            columns[key] = found[0]
+    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in {*named, "path", "label"}]
     if missing:
         raise FileError(
             table,
             f"its header has no {' and no '.join(missing)}, only {', '.join(filter(None, header)) or 'nothing'}",
-            "The first line must name the columns: path,label (and group, split where known).",
+            "The first line must name the columns: path,label (and group, split where known); or say what they are "
+            "called, `options={'path': 'COLUMN'}`.",
         )
-    return rows, columns
+    return columns
 
 
-def _as_file(row: Sequence[str], columns: Mapping[str, int]) -> LabelledFile:
-    cells = {column: row[place].strip() if place < len(row) else "" for column, place in columns.items()}
-    split = cells.get("split", "").lower()
+def _as_file(row: Sequence[str], header: Sequence[str], columns: Mapping[str, int], root: Path) -> LabelledFile:
+    row = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
+    cells = {key: "" if row[place] in MISSING else row[place] for key, place in columns.items()}
+    path, label, split = cells["path"].replace("\\", "/"), cells["label"] or None, cells.get("split", "").lower()
+    used = {*columns.values(), *(place for place, title in enumerate(header) if not title)}
     return LabelledFile(
-        path=cells["path"].replace("\\", "/"),
-        label=cells["label"] or None,
+        path=path and posixpath.normpath(path.removeprefix(f"{root.as_posix()}/")),
+        label=label,
         group=cells.get("group") or None,
-        split=SPLITS.get(split, split) if "split" in columns else None,
+        split="unlabelled" if not label and not split else SPLITS.get(split, split) if "split" in columns else None,
+        metadata={title: row[place] for place, title in enumerate(header) if place not in used},
     )
+
+
+def _loosely(name: str) -> str:
+    """A name as systems compare it that know neither case nor how an accent is put together."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _loose_names(root: Path) -> dict[str, str | None]:
+    """The pictures below the folder by `_loosely`; None where two are called so."""
+    found: dict[str, str | None] = {}
+    for name in (path.relative_to(root).as_posix() for path in find_images(root)):
+        found[_loosely(name)] = None if _loosely(name) in found else name
+    return found

@@ -40,6 +40,6 @@ def _as_flag(found: re.Match[str]) -> str:
     if heads := _HEAD.findall(value):
         return " ".join(f"{flag} {called + '=' if called else ''}{plugin}:target=…" for plugin, called in heads)
     if name == "options":  # {'labels': 'FILE.csv'}
-        value = value.replace("': '", "=").strip("{}")
+        value = value.replace("': ", "=").replace("'", "").strip("{}")
     value = value.strip("[]").strip("'\"")
     return flag if value in ("", "True") else f"{flag} {value}"

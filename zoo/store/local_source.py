@@ -110,9 +110,7 @@ class PackageSource(_DiskSource):
 
 def _real(path: Path) -> Path:
     try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:
-        raise FileError(path, "it is a link that leads round in a circle", "Remove it.") from error
+        return Path(os.path.realpath(path))  # Path.resolve raises at links in a circle before Python 3.13 only
     except ValueError as error:  # a null byte, half a surrogate pair
         raise FileError(ascii(str(path)), f"it is no path ({error})", "Check the path.") from error
 

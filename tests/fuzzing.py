@@ -1,7 +1,7 @@
 """Mutants of the files that are read, each opened by the code that reads it, in a process with limits.
 
-    python tests/fuzzing.py registry 0 1000        the mutants 0 to 999 of a reader
-    python tests/fuzzing.py registry 417 1         one of them again, as a report names it
+    python tests/fuzzing.py registry:0:1000 parts:0:500    the mutants 0 to 999 of a reader, and 500 of another
+    python tests/fuzzing.py registry:417:1                 one of them again, as a report names it
 
 A mutant follows from its reader's name and its number alone. Every one must be read, or be refused by a ZooError of one
 line, within SECONDS and with less than BYTES of memory on top of what the process has when all is imported.
@@ -10,6 +10,8 @@ line, within SECONDS and with less than BYTES of memory on top of what the proce
 from __future__ import annotations
 
 import copy
+import faulthandler
+import itertools
 import json
 import os
 import random
@@ -140,6 +142,31 @@ def _values(content: Any, draw: random.Random) -> bytes:
 # ------------------------------------------------------------------------------------------------ readers
 
 Reader = tuple[Callable[[Path], object], list[str]]  # what opens a folder, and the files of it that are changed
+
+
+def header(folder: Path) -> Reader:
+    """A file of tensors."""
+    from zoo.store import FolderSource, read_tensors
+
+    shutil.copyfile(OLD / "run" / "heads.safetensors", folder / "heads.safetensors")
+
+    def work(folder: Path) -> None:
+        for tensor in read_tensors(FolderSource(folder), "heads.safetensors").values():
+            str(tensor.dtype)
+
+    return work, ["heads.safetensors"]
+
+
+def manifest(folder: Path) -> Reader:
+    """config.json of published filters."""
+    from zoo.store import manifest_to_bytes, read_manifest
+
+    shutil.copyfile(OLD / "filters" / "config.json", folder / "config.json")
+
+    def work(folder: Path) -> None:
+        manifest_to_bytes(read_manifest((folder / "config.json").read_bytes(), "here"))
+
+    return work, ["config.json"]
 
 
 def registry(folder: Path) -> Reader:
@@ -585,7 +612,20 @@ def use_dataset(dataset: Any, folder: Path) -> None:
 READERS: dict[str, Callable[[Path], Reader]] = {
     made.__name__: made
     for made in (
-        *(registry, cached_registry, recipe, record, run, checkpoint, published, shards, embeddings, parts),
+        *(
+            header,
+            manifest,
+            registry,
+            cached_registry,
+            recipe,
+            record,
+            run,
+            checkpoint,
+            published,
+            shards,
+            embeddings,
+            parts,
+        ),
         *(image_folder, fisheries, drawn_sets, plankton, decoded, ablation, packages, caches),
     )
 }
@@ -596,33 +636,24 @@ READERS: dict[str, Callable[[Path], Reader]] = {
 
 def _limit_memory() -> None:
     used = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _too_slow(*_: object) -> None:
     raise TimeoutError(f"longer than {SECONDS} seconds")
 
 
-def check(name: str, first: int, count: int, folder: Path) -> list[str]:
-    """Open some mutants; gives back a text for each that is neither read nor refused, five at most."""
+def check(name: str, numbers: range, folder: Path, opened: Reader) -> Iterator[str]:
+    """Open some mutants; a text for each that is neither read nor refused."""
     from zoo.errors import ZooError
 
-    work, changed = READERS[name](folder)
+    work, changed = opened
     before = {one: (folder / one).read_bytes() for one in changed}
-    work(folder)  # what is valid is read, and all is imported
-    for one, raw in before.items():
-        (folder / one).write_bytes(raw)
-    if sys.platform == "linux":
-        _limit_memory()
-    signal.signal(signal.SIGALRM, _too_slow)
-    faults: list[str] = []
-    for number in range(first, first + count):
+    for number in numbers:
         draw = random.Random(f"{name} {number}")
         one = draw.choice(changed)
         os.environ["ZOO_FUZZED"] = one  # what a reader of several files may look at
-        place = folder / one
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(mutate(before[one], one, draw))
+        (folder / one).write_bytes(mutate(before[one], one, draw))
         signal.alarm(SECONDS)
         try:
             work(folder)
@@ -630,28 +661,40 @@ def check(name: str, first: int, count: int, folder: Path) -> list[str]:
             try:
                 check_refusal(error)
             except AssertionError:
-                faults.append(f"{name} {number} ({one}): {traceback.format_exc()}")
+                yield f"{name}:{number}:1 ({one}): {traceback.format_exc()}"
         except Exception:
-            faults.append(f"{name} {number} ({one}): {traceback.format_exc()}")
+            yield f"{name}:{number}:1 ({one}): {traceback.format_exc()}"
         finally:
             signal.alarm(0)
         for other, raw in before.items():
             if other == one or not (folder / other).exists():
                 (folder / other).parent.mkdir(parents=True, exist_ok=True)
                 (folder / other).write_bytes(raw)
-        if len(faults) == 5:
-            break
-    return faults
+        if number % 500 == 499:
+            print(f"{name} {number + 1}", file=sys.stderr)  # where it was, should the process die
 
 
-def main(name: str, first: str, count: str) -> int:
-    """Open some mutants, as the command line names them; 1 where a mutant was neither read nor refused."""
+def main(*asked: str) -> int:
+    """Open the mutants that the command line names; 1 where one was neither read nor refused."""
     memory = Path("/dev/shm")  # where a written file need not wait for a disk
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        os.environ |= {"ZOO_HOME": f"{folder}/home", "HF_HOME": f"{folder}/hf", "HF_HUB_OFFLINE": "1"}
-        Path(folder, "in").mkdir()
-        warnings.simplefilter("ignore")
-        faults = check(name, int(first), int(count), Path(folder, "in"))
+    warnings.simplefilter("ignore")
+    faulthandler.enable()
+    signal.signal(signal.SIGALRM, _too_slow)
+    faults: list[str] = []
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as place:
+        os.environ |= {"ZOO_HOME": f"{place}/home", "HF_HOME": f"{place}/hf", "HF_HUB_OFFLINE": "1"}
+        for words in asked:
+            name, first, count = words.split(":")
+            folder = Path(place, name)
+            folder.mkdir()
+            opened = READERS[name](folder)
+            opened[0](folder)  # what is valid is read, and all is imported
+            before = resource.getrlimit(resource.RLIMIT_AS)
+            if sys.platform == "linux":
+                _limit_memory()
+            found = check(name, range(int(first), int(first) + int(count)), folder, opened)
+            faults += itertools.islice(found, 5)
+            resource.setrlimit(resource.RLIMIT_AS, before)
     print("\n".join(faults))
     return bool(faults)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from zoo.contracts import SPLITS
 from zoo.data import find_images
 from zoo.errors import FileError
+from zoo.files import as_path
 
 COLUMNS = {  # what a column may be called
     "path": ("path", "file", "filename", "image"),
@@ -57,12 +58,12 @@ def read_label_table(root: Path, name: str, named: Mapping[str, str | None] | No
     faults: dict[str, list[str]] = {}
     for line, row in rows:
         file = _as_file(row, header, columns, root)
-        if file.path and not (root / file.path).is_file():
+        if file.path and not as_path(root / file.path).is_file():
             file = replace(file, path=loose_names().get(_loosely(file.path)) or file.path)
         earlier = files.setdefault(file.path, file)
         if not file.path:
             faults.setdefault("without a path", []).append(f"line {line}")
-        elif not (root / file.path).is_file():
+        elif not as_path(root / file.path).is_file():
             faults.setdefault("of missing files", []).append(f"{file.path}, line {line}")
         if file.split is not None and file.split not in SPLITS.values():
             faults.setdefault("with an unknown split", []).append(f"{file.split!r}, line {line}")

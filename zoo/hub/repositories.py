@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import FetchError, UsageError, ZooError
+from zoo.files import parse_json
 from zoo.hub.client import (
     READ,
     client_api,
@@ -88,7 +88,10 @@ def check_login(repo: str, *, token: str | None, create_pr: bool) -> None:
 
     def ask() -> Any:
         with stream_request(f"{endpoint()}/api/whoami-v2", token=token, headers={}) as response:
-            return json.loads(response.read())
+            try:
+                return parse_json(response.read())
+            except ValueError as error:
+                raise FetchError(f"{repo}: the server's answer is no JSON.", "Check HF_ENDPOINT.") from error
 
     said = with_retries(ask, explain=partial(translate_push_error, repo, token=token))
     said = said if isinstance(said, dict) else {}

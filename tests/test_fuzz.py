@@ -449,7 +449,7 @@ def test_json_and_toml_are_read_by_the_strict_reader_alone() -> None:
         ("[" * 65 + "]" * 65, "nested too deeply"),
         ("9" * 400, "a number in it is too large"),
         ("-" + "9" * 30, "a number in it is too large"),
-        ("1e999", "a number in it is too large"),
+        ("1e999", "1e999 stands in it"),
         ("NaN", "NaN stands in it"),
         ('{"a": 1, "a": 2}', "stands twice"),
         ('"\\ud800"', "surrogates not allowed"),

@@ -71,16 +71,6 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def read_json(path: Path, remedy: str, *, finite: bool = True) -> Any:
-    """What a JSON file holds, as `parse_json` takes it. Raises FileError: it cannot be read, or is damaged."""
-    try:
-        return parse_json(path.read_bytes(), finite=finite)
-    except OSError as error:
-        raise FileError(path, f"it cannot be read ({error.strerror or error})", remedy) from error
-    except ValueError as error:
-        raise FileError(path, f"it is damaged ({' '.join(str(error).split())[:200]})", remedy) from error
-
-
 def write_sealed(path: Path, content: Any) -> None:
     """Keep what JSON can say, with its hash in a second line, for `read_sealed`. Raises FileError."""
     raw = json.dumps(content).encode()
@@ -108,15 +98,16 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
             pair stands in it that no file's name can have; it is nested too deeply.
     """
     said = text if isinstance(text, str) else text.decode("utf-8-sig")
-    numbers: dict[str, Any] = {"parse_constant": _refuse_constant, "parse_float": _finite} if finite else {}
+    number = _finite if finite else float
     try:
-        content = json.loads(said, object_pairs_hook=_refuse_duplicate_names, **numbers)
+        content = json.loads(said, object_pairs_hook=_refuse_twins, parse_constant=number, parse_float=number)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    _check_values(content)
     if re.search(r"\\u[dD][89a-fA-F]", said):
         for part in json.JSONEncoder(ensure_ascii=False).iterencode(content):
             part.encode("utf-8", "surrogateescape")
-    return _check_values(content)
+    return content
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -146,21 +137,17 @@ def _check_values(content: Any) -> Any:
     return content
 
 
-def _refuse_duplicate_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         raise ValueError("a name stands twice in one object")
     return made
 
 
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} stands in it")
-
-
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("a number in it is too large")
+        raise ValueError(f"{text[:20]} stands in it, which is no finite number")
     return value
 
 

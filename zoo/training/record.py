@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError
-from zoo.files import read_json, write_atomically
+from zoo.files import parse_json, write_atomically
 from zoo.store import HeadEntry
 
 RECORD_FILE = "run.json"
@@ -161,11 +161,14 @@ def read_history(path: Path) -> list[Epoch]:
 
 
 def _read(path: Path, adapter: TypeAdapter[T]) -> T:
-    content = read_json(path, REMEDY, finite=False)
     try:
-        return adapter.validate_json(json.dumps(content), strict=True)
+        return adapter.validate_json(json.dumps(parse_json(path.read_bytes(), finite=False)), strict=True)
+    except OSError as error:
+        raise FileError(path, f"it cannot be read ({error.strerror or error})", REMEDY) from error
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"])
         message = " ".join(fault["msg"].split())[:200]
         raise FileError(path, f"it is damaged ({f'{place}: ' * bool(place)}{message})", REMEDY) from error
+    except ValueError as error:
+        raise FileError(path, f"it is damaged ({error})", REMEDY) from error

@@ -13,10 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from zoo_ablation import PairedComparison, compare_paired, format_p_equation, format_seeds
 from zoo_saliency import saliency
-
-from zoo.evaluation.formatting import format_p_equation, format_seeds
-from zoo.evaluation.statistics import PairedComparison, compare_paired
 
 
 def main() -> None:

@@ -55,3 +55,19 @@ class DrawnBoxes(zoo.Dataset):
             pen.ellipse(box, fill=colour)
         else:
             pen.ellipse(box, outline=colour, width=3)
+
+
+class Boats(DrawnBoxes):
+    """Six boats."""
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return zoo.Sample(image=sample.image, targets=sample.targets, path=sample.path, group=f"boat-{index % 6}")
+
+
+class Shared(Boats):
+    """The test split has the same boats."""
+
+    @property
+    def splits(self):
+        return {"test": range(60, 90)}

@@ -495,7 +495,8 @@ def decoded(folder: Path) -> Reader:
 
 def ablation(folder: Path) -> Reader:
     """The plan that an ablation's folder holds."""
-    from zoo.evaluation.ablation_plan import AblationPlan, open_ablation_folder
+    from zoo_ablation.plan import AblationPlan, open_ablation_folder
+
     from zoo.training.recipe import read_recipe
 
     plan = AblationPlan(

@@ -20,13 +20,7 @@ NAMES = re.findall(r"(\w+) as \1\b", Path(zoo.__file__).with_suffix(".pyi").read
 At = Callable[[str], Path | str]  # what lies in the home folder, as a user says it
 
 
-def refused_for_its_head(at: At) -> None:
-    with pytest.raises(zoo.UsageError, match="nobody"):
-        zoo.ablate(at("run/recipe.toml"), at("ablation"), without="nobody")
-
-
 TAKES: dict[str, Callable[[At], object]] = {
-    "ablate": refused_for_its_head,
     "assemble": lambda at: zoo.assemble(at("filters"), dataset=at("photos")),
     "backbones": lambda at: zoo.backbones(),
     "cuts": lambda at: zoo.cuts("vgg16"),

@@ -15,10 +15,11 @@ from .contracts import (
     Number as Number,
     PredictionTable as PredictionTable,
     Sample as Sample,
+    Target as Target,
 )
 from .data import find_images as find_images, open_dataset as open_dataset, read_image as read_image
 from .errors import FileError as FileError, UsageError as UsageError, ZooError as ZooError
-from .evaluation import ablate as ablate, predict as predict, probe as probe, rank as rank
+from .evaluation import predict as predict, probe as probe, rank as rank
 from .models import (
     Filters as Filters,
     Model as Model,

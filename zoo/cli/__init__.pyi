@@ -1,10 +1,14 @@
 from .console import (
+    PATH as PATH,
     data_options as data_options,
     device_option as device_option,
+    discard_message as discard_message,
     json_option as json_option,
+    output_options as output_options,
     parse_pairs as parse_pairs,
     print_json as print_json,
     print_table as print_table,
+    printable as printable,
     progress_bars as progress_bars,
     quiet_option as quiet_option,
     say as say,
@@ -12,3 +16,4 @@ from .console import (
     source_options as source_options,
 )
 from .datasets import choose_split as choose_split, find_own_dataset as find_own_dataset
+from .recipes import make_recipe as make_recipe, recipe_options as recipe_options

@@ -51,10 +51,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("zoo.cli.train:resume", "Continue a run that was stopped."),
         "evaluate": ("zoo.cli.evaluate:evaluate", "Score a run on a split of its dataset."),
         "predict": ("zoo.cli.evaluate:predict", "Predict class probabilities for pictures, as CSV, Parquet or JSON."),
-        "ablate": (
-            "zoo.cli.ablate:ablate",
-            "Test whether a head helps: train with and without it, from the same seeds.",
-        ),
     },
     "Using filters": {
         "embed": ("zoo.cli.embed:embed", "Compute a feature vector for every picture."),
@@ -72,7 +68,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 # Which first-party package brings a command.
-PACKAGES = {"quickstart": "zoo-quickstart", "gallery": "zoo-gallery", "saliency": "zoo-saliency"}
+PACKAGES = {
+    "ablate": "zoo-ablation",
+    "quickstart": "zoo-quickstart",
+    "gallery": "zoo-gallery",
+    "saliency": "zoo-saliency",
+}
 
 
 class LazyGroup(click.Group):

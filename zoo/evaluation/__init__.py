@@ -1,4 +1,4 @@
-"""Metrics, predictions, ablations with paired statistics, and the choice of a cut or of filters (`selection`).
+"""Metrics, predictions, and the choice of a cut or of filters (`selection`).
 
 What finished runs and published filters are worth on pictures, and how sure that is.
 """

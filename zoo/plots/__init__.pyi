@@ -1,4 +1,3 @@
-from .ablation import draw_ablation as draw_ablation
 from .confusion import draw_confusion as draw_confusion
 from .contact_sheet import draw_neighbours as draw_neighbours, draw_sheet as draw_sheet
 from .curves import draw_curves as draw_curves
@@ -13,14 +12,21 @@ from .png import LARGEST_PNG as LARGEST_PNG, encode_png as encode_png, save_png 
 from .probe import draw_probe as draw_probe
 from .runs import draw_run_plots as draw_run_plots
 from .style import (
+    ACCENT as ACCENT,
     DENSITY as DENSITY,
+    DPI as DPI,
     INK as INK,
     MUTED as MUTED,
     PAPER as PAPER,
     RULE as RULE,
+    WARM as WARM,
     ImageLike as ImageLike,
     as_image as as_image,
     fit_text as fit_text,
     font as font,
+    new_figure as new_figure,
+    render_figure as render_figure,
+    style_axes as style_axes,
     text_width as text_width,
+    write_at as write_at,
 )

@@ -20,9 +20,6 @@ from filelock import FileLock, Timeout
 
 from zoo.data import remove_decoded
 from zoo.errors import FileError, UsageError
-from zoo.evaluation.ablation_plan import SEEN_SHARE, AblationPlan, open_ablation_folder, plan_ablation
-from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
-from zoo.evaluation.variants import LOCATOR, TRAINING_ORDER, Variant
 from zoo.files import as_path, write_atomically
 from zoo.progress import Progress, silent
 from zoo.training import (
@@ -39,6 +36,9 @@ from zoo.training import (
     resume,
     train_recipe,
 )
+from zoo_ablation.plan import SEEN_SHARE, AblationPlan, open_ablation_folder, plan_ablation
+from zoo_ablation.report import AblationReport, make_ablation_report
+from zoo_ablation.variants import LOCATOR, TRAINING_ORDER, Variant
 
 SHARED_CACHES = 6  # of frozen outputs: whole pictures and two sorts of crops, each at the boundary and before the heads
 ENVIRONMENT_KEYS = ("device", "threads", "versions")  # of the runs, which should be the same for all
@@ -70,7 +70,7 @@ def ablate(
         out: the ablation's folder.
         without: the head in question, by its name in the model.
         seeds: how many.
-        variants: keys of `zoo.evaluation.variants.VARIANTS` beside `without`; all that are possible by default.
+        variants: keys of `zoo_ablation.variants.VARIANTS` beside `without`; all that are possible by default.
         metric: of the first other head of a weight over 0; accuracy, else what picks its best epoch, by default.
         keep: keep the weights of all runs.
         device: where; the GPU where there is one by default.

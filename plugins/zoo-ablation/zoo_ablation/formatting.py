@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zoo.evaluation.statistics import MOST_PAIRS
+from zoo_ablation.statistics import MOST_PAIRS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

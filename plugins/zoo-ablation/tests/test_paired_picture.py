@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
+from zoo_ablation.plot import draw_ablation
+from zoo_ablation.report import AblationReport, make_ablation_report
 
 from zoo.errors import UsageError
-from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
-from zoo.plots.ablation import draw_ablation
-from zoo.plots.style import ACCENT, WARM
+from zoo.plots import ACCENT, WARM
 
 KEYS = ("without", "with", "placebo", "two-stage", "oracle")
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.evaluation import capitalise, format_p_equation, format_seeds, format_split
-from zoo.plots.style import (
+from zoo.plots import (
     ACCENT,
     DPI,
     INK,
@@ -22,12 +21,14 @@ from zoo.plots.style import (
     text_width,
     write_at,
 )
+from zoo_ablation.formatting import capitalise, format_p_equation, format_seeds, format_split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from zoo.evaluation import AblationReport, PairedComparison, SplitMetrics, VariantMetrics
+    from zoo_ablation.report import AblationReport, SplitMetrics, VariantMetrics
+    from zoo_ablation.statistics import PairedComparison
 
 WIDTH = 1500
 HEIGHT = 930  # of a row of splits
@@ -49,7 +50,7 @@ def draw_ablation(report: AblationReport) -> Image.Image:
     where it harms, hollow where nothing can be concluded. All splits share the scale of the differences.
 
     Args:
-        report: from `zoo.evaluation.ablation_report.make_ablation_report`.
+        report: from `zoo_ablation.report.make_ablation_report`.
 
     Returns:
         RGB, 1,500 pixels wide.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UnknownNameError, UsageError, ZooError
-from zoo.evaluation.statistics import Better
 from zoo.models import Model
 from zoo.training import Run
+from zoo_ablation.statistics import Better
 
 PREFERRED_METRIC = "accuracy"
 

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.console import (
+from zoo.cli import (
     PATH,
     discard_message,
+    make_recipe,
     output_options,
     print_json,
     print_table,
     printable,
     progress_bars,
+    recipe_options,
     say,
 )
-from zoo.cli.recipes import make_recipe, recipe_options
 
 if TYPE_CHECKING:
-    from zoo.evaluation import AblationReport
+    from zoo_ablation.report import AblationReport
 
 
 @click.command()
@@ -59,10 +60,12 @@ def ablate(
     zoo ablate fisheries --head classify --head locate --without locate
     zoo ablate recipe.toml --without locate --seeds 20
     """
-    from zoo.evaluation import FEWEST_PAIRS, ablate as compare_variants, format_seeds
     from zoo.files import atomic_write
-    from zoo.plots import draw_ablation
     from zoo.training import StoppedError
+    from zoo_ablation.ablation import ablate as compare_variants
+    from zoo_ablation.formatting import format_seeds
+    from zoo_ablation.plot import draw_ablation
+    from zoo_ablation.statistics import FEWEST_PAIRS
 
     how = {key: given.pop(key) for key in ("metric", "keep", "device")}
     recipe = make_recipe(what, given)
@@ -86,7 +89,7 @@ def ablate(
 
 
 def _print_report(report: AblationReport) -> None:
-    from zoo.evaluation import capitalise, format_split
+    from zoo_ablation.formatting import capitalise, format_split
 
     for split in report.splits:
         headings, *rows = report.rows(split)

@@ -10,13 +10,13 @@ from typing import Any
 
 from zoo.data import DecodedDataset, OpenDataset, open_dataset
 from zoo.errors import FileError, UsageError
-from zoo.evaluation.primary_metric import PrimaryMetric, find_primary_metric
-from zoo.evaluation.variants import Variant, choose_variants, find_ablated_head, plan_variants, primary_head_first
 from zoo.files import parse_json, parse_toml, write_atomically
 from zoo.models import assemble
 from zoo.progress import Progress
 from zoo.store import digest_of
 from zoo.training import Recipe, load_starting_filters, recipe_text
+from zoo_ablation.primary_metric import PrimaryMetric, find_primary_metric
+from zoo_ablation.variants import Variant, choose_variants, find_ablated_head, plan_variants, primary_head_first
 
 SEEN_SHARE = 0.15  # of the training pictures are held out where groups are known
 PLAN_FILE = "question.json"
@@ -58,7 +58,7 @@ def plan_ablation(
     are not trained on, pictures of seen groups are held out.
 
     Raises:
-        UsageError, UnknownNameError: as `zoo.evaluation.ablation.ablate` says.
+        UsageError, UnknownNameError: as `zoo_ablation.ablation.ablate` says.
     """
     part = recipe.data
     find_ablated_head(recipe, left_out)

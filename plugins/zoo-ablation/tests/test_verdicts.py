@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from zoo_ablation.formatting import MetricUnits, format_p, format_seeds_needed, format_split, markdown_table
+from zoo_ablation.report import AblationReport, make_ablation_report
 
 from zoo.errors import UsageError
-from zoo.evaluation.ablation_report import AblationReport, make_ablation_report
-from zoo.evaluation.formatting import MetricUnits, format_p, format_seeds_needed, format_split, markdown_table
 
 ARMS = {"without": "classify", "with": "classify + locate", "placebo": "classify + locate, shuffled"}
 NOISE = np.array([0.4, -0.7, 0.1, 0.9, -0.2, 0.5, -0.8, 0.3, -0.6, 0.1])  # points, of mean 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.evaluation.formatting import (
+from zoo_ablation.formatting import (
     MetricUnits,
     capitalise,
     format_p,
@@ -21,7 +21,7 @@ from zoo.evaluation.formatting import (
     format_split,
     markdown_table,
 )
-from zoo.evaluation.statistics import FEWEST_PAIRS, MOST_PAIRS, Better, PairedComparison, compare_paired
+from zoo_ablation.statistics import FEWEST_PAIRS, MOST_PAIRS, Better, PairedComparison, compare_paired
 
 CONTROL, TREATED, PLACEBO, TWO_STAGE = "without", "with", "placebo", "two-stage"
 COMPARED_WORDS = {"helps": "better", "harms": "worse"}  # where both variants have the head or its alternative

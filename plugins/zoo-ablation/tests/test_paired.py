@@ -9,9 +9,9 @@ import warnings
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from zoo_ablation.statistics import MOST_PAIRS, compare_paired, detectable_effect, pairs_needed
 
 from zoo.errors import UsageError
-from zoo.evaluation.statistics import MOST_PAIRS, compare_paired, detectable_effect, pairs_needed
 
 
 def _drawn(seed: int, effect: float, pairs: int, repeats: int) -> np.ndarray:

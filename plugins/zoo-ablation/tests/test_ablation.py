@@ -16,12 +16,12 @@ from command_line import CommandLine
 from drawn_boxes import DrawnBoxes
 from drawn_plugin import installed_datasets
 from PIL import Image
+from zoo_ablation.ablation import ablate
+from zoo_ablation.primary_metric import find_primary_metric
+from zoo_ablation.variants import plan_variants
 
 import zoo
 from zoo.errors import FileError, UnknownNameError, UsageError
-from zoo.evaluation.ablation import ablate
-from zoo.evaluation.primary_metric import find_primary_metric
-from zoo.evaluation.variants import plan_variants
 from zoo.models.model import HeadSpec
 from zoo.training.finetune import train_recipe
 from zoo.training.loop import StoppedError
@@ -40,14 +40,6 @@ CONTENT = {
 TARGETS = DrawnBoxes.targets
 
 
-class Boats(DrawnBoxes):
-    """Six boats."""
-
-    def __getitem__(self, index):
-        sample = super().__getitem__(index)
-        return zoo.Sample(image=sample.image, targets=sample.targets, path=sample.path, group=f"boat-{index % 6}")
-
-
 def recipe(**changes):
     return parse_recipe({**CONTENT, **changes}, where="the test")
 
@@ -61,7 +53,7 @@ def home_of_all(tmp_path_factory):
 def installed(home_of_all, tmp_path, monkeypatch):
     """The drawn datasets as a package brings them, decoded once for all tests."""
     monkeypatch.setenv("ZOO_HOME", str(home_of_all / "home"))
-    names = {"drawn": "drawn_boxes:DrawnBoxes", "boats": "test_ablation:Boats", "hinted": "hinted:Hinted"}
+    names = {"drawn": "drawn_boxes:DrawnBoxes", "boats": "drawn_boxes:Boats", "hinted": "hinted:Hinted"}
     with installed_datasets(tmp_path / "site", monkeypatch, **names):
         yield tmp_path / "site"
 
@@ -238,16 +230,8 @@ def test_seen_groups_are_held_out_where_groups_are_known(tmp_path):
     assert run.metrics["test"]["classify"]["accuracy"] == report.splits[1].variants[1].values[0]
 
 
-class Shared(Boats):
-    """The test split has the same boats."""
-
-    @property
-    def splits(self):
-        return {"test": range(60, 90)}
-
-
 def test_groups_that_are_learnt_from_are_not_called_unseen(installed, tmp_path, monkeypatch):
-    with installed_datasets(tmp_path / "more", monkeypatch, shared="test_ablation:Shared"):
+    with installed_datasets(tmp_path / "more", monkeypatch, shared="drawn_boxes:Shared"):
         asked = recipe(data={"dataset": "shared", "options": {"empty": 0.0}, "seen": 0.2})
         report = ablate(asked, tmp_path / "out", without="locate", seeds=1, variants=["with"])
     assert [split.split for split in report.splits] == ["test"]
@@ -321,7 +305,7 @@ def test_an_ablation_that_is_killed_again_and_again_ends_with_the_same_figures(w
     report, _, _ = whole
     content = json.dumps({**CONTENT, "training": {**CONTENT["training"], "checkpoint_seconds": 0.0}})
     script = (
-        "import json, sys\nfrom zoo.evaluation.ablation import ablate\nfrom zoo.training.recipe import parse_recipe\n"
+        "import json, sys\nfrom zoo_ablation.ablation import ablate\nfrom zoo.training.recipe import parse_recipe\n"
         f"asked = parse_recipe(json.loads({content!r}), where='the test')\n"
         f"ablate(asked, {str(tmp_path / 'out')!r}, without='locate', seeds=2)\n"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.contracts import Box, Target
+from zoo import Box, Target
 from zoo.errors import UnknownNameError, UsageError
 from zoo.training import TRUTH, DataPart, HeadPart, Recipe
 

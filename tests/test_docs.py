@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -103,6 +104,8 @@ def test_the_guides_registry_names_filters_beside_it(guide, command):
     entry = find("two-layers-moons")
     assert entry.origin == PROJECT["name"]
     assert entry.sources == ("./two-layers-moons",)
+    assert "names 'two-layers-moons' from './two-layers-moons'" in command("plugins", "check", "moons").err
+    shutil.copytree(ROOT / "tests" / "data" / "version-0.1" / "filters", entry.base / "two-layers-moons")
     checked = command("plugins", "check", "moons")
     assert "registry moons: filters: two-layers-moons\n" in checked.out
     assert "".join(f"    {line}\n" for line in checked.out.splitlines()) in GUIDE.read_text()

@@ -124,5 +124,7 @@ def _check_registry(plugin: Plugin) -> list[str]:
                 if not source.text.startswith("hf://"):  # the network is not asked
                     open_artifact_at(source, entry.manifest)
             except ZooError as error:
-                raise plugin.fault(f"names {entry.name!r} from {text!r}, which cannot be used: {error}") from error
+                raise plugin.fault(
+                    f"names {entry.name!r} from {text!r}, which cannot be used: {error.problem.rstrip('.')}"
+                ) from error
     return [f"filters: {', '.join(entries) or 'none'}"]

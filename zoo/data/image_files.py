@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import FileError
+from zoo.files import as_path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"})
 MAGIC = frozenset("*?[")  # what makes a name a pattern
@@ -18,13 +19,13 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  # a Path costs more than all the rest
 
 
-def find_images(folder: Path) -> Iterator[Path]:
+def find_images(folder: Path | str) -> Iterator[Path]:
     """All image files below a folder, sorted; hidden files and macOS leftovers (`._x.jpg`) are passed over.
 
     Raises:
         FileError: a folder that is missing or cannot be listed.
     """
-    return map(Path, walk(str(folder)))
+    return map(Path, walk(str(as_path(folder))))
 
 
 def walk(folder: str) -> Iterator[str]:

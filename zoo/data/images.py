@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zoo.errors import FileError
+from zoo.files import as_path
 
 LARGEST = 178_956_970  # pixels; Pillow refuses larger pictures as decompression bombs
 UNREADABLE = "Replace or remove it, or pass `skip_unreadable=True`."
@@ -29,7 +30,7 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
     Raises:
         FileError: missing, empty, truncated, no picture, or larger than 178 megapixels.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         with Image.open(path) as opened:
             if smallest is not None:

@@ -441,8 +441,11 @@ def fisheries(folder: Path) -> Reader:
 def drawn_sets(folder: Path) -> Reader:
     """The records of drawn sets."""
     from zoo_fisheries import Fisheries
+    from zoo_fisheries.drawn.making import find_record as find_fish
     from zoo_plankton import Plankton
+    from zoo_plankton.drawn import find_record as find_plankton
 
+    os.environ.pop("ZOO_FUZZED", None)
     (folder / "fish").mkdir()
     (folder / "plankton").mkdir()
     fish = {"pictures": 80, "boats": 12, "width": 320, "confound": 0.3, "hidden": 0.3, "seed": 0}
@@ -450,10 +453,14 @@ def drawn_sets(folder: Path) -> Reader:
     (folder / "plankton" / "drawn.json").write_text(json.dumps({"kinds": "common", "pictures": 300, "seed": 0}))
 
     def work(folder: Path) -> None:
-        with refusing():
-            use_dataset(Fisheries(pictures=80), folder / "fish")
-        with refusing():
-            use_dataset(Plankton(pictures=300), folder / "plankton")
+        for find, place in ((find_fish, "fish"), (find_plankton, "plankton")):
+            with refusing():
+                find(folder / place)
+        if "ZOO_FUZZED" not in os.environ and find_fish(folder / "fish") != (Fisheries(pictures=80).options, True):
+            raise AssertionError("another record was read")
+        for dataset, place in ((Fisheries(pictures=80), "fish"), (Plankton(pictures=300), "plankton")):
+            with refusing():  # at the latest for the pictures, which are not there
+                use_dataset(dataset, folder / place)
 
     return work, ["fish/drawn.json", "plankton/drawn.json"]
 

@@ -63,7 +63,9 @@ def home_folder(tmp_path, monkeypatch) -> Path:
 
 
 def test_every_public_function_stands_in_the_table():
-    objects = {name for name in NAMES if isinstance(getattr(zoo, name), type) or name in ("Progress", "silent")}
+    objects = {
+        name for name in NAMES if isinstance(getattr(zoo, name), type) or name in ("Progress", "Target", "silent")
+    }
     assert objects | TAKES.keys() | NO_PATHS == set(NAMES) | {"silent"}
     assert PredictionTable.__name__ in objects
 

@@ -47,9 +47,11 @@ def find_record(root: Path) -> tuple[Options | None, bool]:
         path = root / name
         if path.is_file():
             try:
-                return TypeAdapter(Options).validate_python(parse_json(path.read_bytes()), strict=True), finished
+                said = json.dumps(parse_json(path.read_bytes()))
+                return TypeAdapter(Options).validate_json(said, strict=True), finished
             except (OSError, ValueError) as error:
-                raise FileError(path, f"not a record of a drawn set ({error})", "Delete the folder.") from error
+                reason = " ".join(str(error).split())[:160]
+                raise FileError(path, f"not a record of a drawn set ({reason})", "Delete the folder.") from error
     return None, False
 
 

@@ -52,4 +52,4 @@ benchmarks: $(STAMP)
 	$(BIN)/python benchmarks/finetune.py
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv* .mypy_cache .pytest_cache .ruff_cache

@@ -528,6 +528,23 @@ def test_a_reader_that_goes_away_is_no_error():
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "words", [["list"], ["cuts", "mnist-convnet"], ["--help"], ["nonsense"], ["plugins", "--json"]]
+)
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_closed_stream_is_the_null_device(words, closed):
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+    )
+    assert done.returncode == (2 if words == ["nonsense"] else 0)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert bool(done.stdout) == (words != ["nonsense"] and 1 not in closed)
+
+
 @pytest.mark.slow
 def test_a_training_that_is_stopped_says_how_to_go_on_and_exits_so(tmp_path, shapes):
     words = ["train", "image-folder", "--data", shapes, *START[:-2], "--epochs", 1000, "--patience", 1000]

@@ -70,6 +70,19 @@ def test_a_half_written_cache_is_written_again(home):
     assert torch.equal(decoded.images, again.images)
 
 
+@pytest.mark.parametrize("name", ["table.json", "images.raw"])
+def test_a_damaged_cache_is_decoded_again(name, home):
+    decoded = decode(Boats(), size=16, identity="a" * 64)
+    images = decoded.images.clone()  # they are mapped from the file
+    path = next((home / "decoded").iterdir()) / name
+    path.write_bytes(
+        path.read_bytes()[:-1] if name == "images.raw" else path.read_bytes().replace(b"boat-1", b"boat-2")
+    )
+    again = decode(Boats(), size=16, identity="a" * 64)
+    assert again.groups == decoded.groups
+    assert torch.equal(images, again.images)
+
+
 def test_what_is_drawn_into_a_batch_does_not_reach_the_cache(home):
     decode(Boats(), size=16, identity="a" * 64).images.zero_()
     assert decode(Boats(), size=16, identity="a" * 64).images.any()
@@ -181,7 +194,7 @@ def test_no_batch_is_too_small_for_batch_norm(count, size):
 
 
 def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
-    from zoo.training.run_data import wrap_dataset
+    from zoo.data import as_open_dataset
 
     class Grey(Boats):
         """One grey for all."""
@@ -194,7 +207,7 @@ def test_two_datasets_in_hand_are_never_taken_for_one_another(home):
             image = torch.full((3, 8, 8), self.level, dtype=torch.uint8)
             return zoo.Sample(image=image, targets={"label": index % 2})
 
-    dark, bright = wrap_dataset(Grey(0)), wrap_dataset(Grey(200))
+    dark, bright = as_open_dataset(Grey(0)), as_open_dataset(Grey(200))
     assert dark.decode(8).images.max() == 0
     assert bright.decode(8).images.min() == 200
 
@@ -322,7 +335,7 @@ def test_a_class_that_does_not_exist_is_named(home):
         def __getitem__(self, index):
             return zoo.Sample(image=torch.zeros(3, 8, 8, dtype=torch.uint8), targets={"label": 2})
 
-    with pytest.raises(ZooError, match="class 2 of 'label'"):
+    with pytest.raises(ZooError, match="the target 'label' is 2, not the number of a class, 0 to 1"):
         decode(Broken(), size=8, identity="c" * 64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from command_line import CommandLine
 
 from zoo.cli.main import cli
 from zoo.errors import PluginError
+from zoo.files import sha256_of
 from zoo.plugins import CORE, GROUPS, Plugin, clear_plugin_cache, find_plugin, own_range
 from zoo.store import find
 from zoo.testing import check_plugin
@@ -104,6 +106,10 @@ def test_the_guides_registry_names_filters_beside_it(guide, command):
     entry = find("two-layers-moons")
     assert entry.origin == PROJECT["name"]
     assert entry.sources == ("./two-layers-moons",)
+    assert "names 'two-layers-moons' from './two-layers-moons'" in command("plugins", "check", "moons").err
+    folder = shutil.copytree(ROOT / "tests" / "data" / "version-0.1" / "filters", entry.base / "two-layers-moons")
+    registry = entry.base / "registry.toml"
+    registry.write_text(registry.read_text().replace(entry.manifest, f"sha256:{sha256_of(folder / 'config.json')}"))
     checked = command("plugins", "check", "moons")
     assert "registry moons: filters: two-layers-moons\n" in checked.out
     assert "".join(f"    {line}\n" for line in checked.out.splitlines()) in GUIDE.read_text()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from zoo.data.listing import Listing
 from zoo.embedding.parts import PartsFolder, PartWriter, write_part
 from zoo.embedding.pooling import pool_map
 from zoo.embedding.stream import EmbeddingChunk, stream_embeddings
+from zoo.embedding.writing import rows_beside
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
 from zoo.files import temporary_folder
 from zoo.models.building import build_filters
@@ -337,7 +339,7 @@ def test_parquet_has_the_promised_columns_and_says_what_the_vectors_are_of(folde
     told = {key.decode(): value.decode() for key, value in schema.metadata.items()}
     assert SPACE.items() <= told.items()
     assert told["zoo.manifest"].startswith("weights:")
-    assert json.loads(told["zoo.versions"])["torch"] == torch.__version__.partition("+")[0]
+    assert json.loads(told["zoo.versions"])["torch"] == version("torch")  # with its local part, `+cpu`
 
 
 def test_a_whole_map_is_written_flat_with_its_shape(folder, filters, tmp_path):
@@ -523,6 +525,35 @@ def test_parts_of_other_filters_or_pictures_are_refused(begun, folder, filters):
     (folder / "ring" / "ring-000.png").unlink()
     with pytest.raises(UsageError, match="another list of 24 pictures; now there are 23"):
         filters.embed_into(begun, folder, resume=True)
+
+
+def test_damage_that_only_the_library_below_would_notice_is_refused_in_a_line(filters, folder, tmp_path):
+    """A header that numpy cannot parse, an infinite shape, metadata that is no UTF-8, rows that say no path."""
+    embedded = filters.embed(folder)
+    npy, parquet, tensors = (embedded.save(tmp_path / f"v.{suffix}") for suffix in ("npy", "parquet", "safetensors"))
+    raw = npy.read_bytes()
+    rows = rows_beside(npy).read_bytes()
+    head = int.from_bytes(tensors.read_bytes()[:8], "little")
+    said = json.loads(tensors.read_bytes()[8 : 8 + head])
+    said["vectors"]["shape"][0] = float("inf")
+    infinite = json.dumps(said).encode()
+    table = pq.read_table(parquet)
+    table = table.replace_schema_metadata({**table.schema.metadata, b"\xff": b"\xfe"})
+    pq.write_table(table, tmp_path / "odd.parquet")
+    assert len(zoo.read_embeddings(tmp_path / "odd.parquet")) == len(embedded)
+    damaged = [
+        (npy, raw.replace(b"(", b"((", 1)),
+        (npy, b"PK\x03\x04" + raw[4:]),
+        (rows_beside(npy), rows.replace(b'"path": "', b'"path": 5, "was": "', 1)),
+        (tensors, len(infinite).to_bytes(8, "little") + infinite + tensors.read_bytes()[8 + head :]),
+    ]
+    for path, content in damaged:
+        before = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(FileError, match="it is truncated or damaged") as caught:
+            zoo.read_embeddings(npy if path == rows_beside(npy) else path)
+        assert "\n" not in str(caught.value)
+        path.write_bytes(before)
 
 
 def test_a_damaged_part_and_those_after_it_are_computed_again(begun, folder, filters):

@@ -11,20 +11,26 @@ from __future__ import annotations
 
 import gc
 import json
+import math
+import os
 import random
 import re
 import string
 import struct
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fuzzing
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError
+from zoo.files import parse_json, parse_toml, read_sealed, write_sealed
 from zoo.store.local_source import FolderSource, PackageSource
 from zoo.store.manifest import MANIFEST_LIMIT, Manifest, manifest_to_bytes, read_manifest
 from zoo.store.registry_file import read_registry
@@ -384,6 +390,104 @@ def test_a_header_of_very_many_tensors_takes_memory_in_proportion() -> None:
     names = range(4_000)
     check_header(framed({f"{n:x}": entry(n, n + 1) for n in names}), more=len(names))
     check_header(framed({"__metadata__": {f"{n:x}": "" for n in names}}), more=0)
+
+
+MUTANTS = (  # of a reader each; those of a line share a process
+    {"header": 32_000, "manifest": 27_000, "registry": 5_000, "cached_registry": 300},
+    {"record": 6_000, "recipe": 1_000, "run": 1_500, "checkpoint": 3_000, "ablation": 1_500},
+    {"parts": 8_000, "embeddings": 1_000, "decoded": 1_500, "shards": 7_000, "published": 1_000},
+    {"image_folder": 500, "fisheries": 1_500, "drawn_sets": 3_000, "plankton": 700, "packages": 1_000, "caches": 3_000},
+)
+
+
+def read_mutants(counts: dict[str, int]) -> None:
+    script = Path(__file__).with_name("fuzzing.py")
+    asked = [f"{name}:0:{count}" for name, count in counts.items()]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    done = subprocess.run([sys.executable, script, *asked], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4_000:]}"
+
+
+def test_every_reader_has_its_mutants() -> None:
+    assert {name for counts in MUTANTS for name in counts} == set(fuzzing.READERS)
+
+
+@pytest.mark.parametrize("counts", MUTANTS, ids=lambda counts: next(iter(counts)))
+def test_some_mutants_of_every_file_are_read_or_refused_in_a_line(counts: dict[str, int]) -> None:
+    read_mutants(dict.fromkeys(counts, 12))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", MUTANTS, ids=lambda counts: next(iter(counts)))
+def test_a_hundred_thousand_mutants_of_all_files_are_read_or_refused_in_a_line(counts: dict[str, int]) -> None:
+    read_mutants(counts)
+
+
+READ_ELSEWHERE = re.compile(r"json\.loads?\((?!json\.dumps)|tomllib\.|np\.load\((?!part\.path)|pickle\.|torch\.load\(")
+
+
+def test_json_and_toml_are_read_by_the_strict_reader_alone() -> None:
+    root = Path(__file__).parent.parent
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for path in sorted([*root.glob("zoo/**/*.py"), *root.glob("plugins/*/zoo_*/**/*.py")])
+        for line in path.read_text().splitlines()
+        if READ_ELSEWHERE.search(line)
+    ]
+    kept = {  # of our own process; the reader itself
+        "plugins/zoo-fisheries/zoo_fisheries/drawn/worker.py",
+        "zoo/files.py",
+        "zoo/models/checkpoint.py",  # in a remedy
+    }
+    assert [line for line in found if line.partition(":")[0] not in kept] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 65 + "]" * 65, "nested too deeply"),
+        ("9" * 400, "a number in it is too large"),
+        ("-" + "9" * 30, "a number in it is too large"),
+        ("1e999", "1e999 stands in it"),
+        ("NaN", "NaN stands in it"),
+        ('{"a": 1, "a": 2}', "stands twice"),
+        ('"\\ud800"', "surrogates not allowed"),
+        (b"\xff", "can't decode"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_would_only_fail_later_is_refused_where_it_is_read(text: str | bytes, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        parse_json(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['"a\\udcff.png"', '"\\ud83d\\ude00"', str(2**63), "[" * 60 + "]" * 60, b"\xef\xbb\xbf{}"]
+)
+def test_json_as_it_may_be_is_read(text: str | bytes) -> None:
+    parse_json(text)
+    assert parse_json("[NaN, -Infinity]", finite=False)[1] == -math.inf
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 100_000, "a = " + "9" * 400, "a = " + "9" * 5_000, "a = ", "a." * 100 + "a = 1"]
+)
+def test_toml_that_would_only_fail_later_is_refused_where_it_is_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"nested|too large|limit|Invalid"):
+        parse_toml(text)
+
+
+def test_what_was_sealed_is_read_as_it_was_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    assert read_sealed(path) is None
+    write_sealed(path, {"a": [1, float("inf")]})
+    assert read_sealed(path) == {"a": [1, float("inf")]}
+    for at in range(path.stat().st_size):
+        raw = bytearray(path.read_bytes())
+        raw[at] ^= 1
+        (tmp_path / "other.json").write_bytes(raw)
+        assert read_sealed(tmp_path / "other.json") is None
 
 
 def manifest_with(place: str, filling: bytes) -> bytes:

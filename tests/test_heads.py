@@ -311,9 +311,9 @@ def test_boxes_follow_their_pictures_into_a_batch(home):
             return zoo.Sample(image=image, targets={"box": torch.tensor([24.0, 20 + index, 44, 36])})
 
     model = model_of(Frames(), HeadSpec(plugin="locate"), size=64)
-    from zoo.training.run_data import wrap_dataset
+    from zoo.data import as_open_dataset
 
-    decoded = wrap_dataset(Frames()).decode(64)
+    decoded = as_open_dataset(Frames()).decode(64)
     plain = Arithmetic(device=torch.device("cpu"), dtype=torch.float32)
     augmentation = Augmentation(mirror=True, turns=True, zoom=0.2, shift=0.1, light=0.2)
     head_targets = make_head_targets(model, decoded, shuffled=(), rows=torch.arange(8), seed=0)
@@ -375,9 +375,9 @@ def test_four_nan_say_that_there_is_nothing(tmp_path):
 
 def features_of(dataset, folder, *, limit):
     model = model_of(dataset, NAME, LOCATE)
-    from zoo.training.run_data import wrap_dataset
+    from zoo.data import as_open_dataset
 
-    decoded = wrap_dataset(dataset).decode(32)
+    decoded = as_open_dataset(dataset).decode(32)
     where = Arithmetic(device=torch.device("cpu"), dtype=pick_precision(torch.device("cpu")))
     return FeatureInputs(
         model, decoded, torch.arange(80), arithmetic=where, limit=limit, folder=folder, progress=zoo.silent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,7 +18,7 @@ import torch
 from command_line import CommandLine
 from fresh_environment import Environment
 from torch import nn
-from torchmetrics import MetricCollection
+from torchmetrics import MeanAbsoluteError, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 import zoo
@@ -301,6 +302,19 @@ def grow(self, root, progress=None):
     self.pictures += 1
 
 
+def turn_round(self, root, progress=None):
+    kept = getattr(self, "turned", 0)
+    self.turned = kept + 1
+    type(self).__getitem__ = lambda self, index: zoo.Sample(
+        image=torch.full((3, 8, 9), self.turned if index else 0, dtype=torch.uint8), targets={"label": 0}
+    )
+
+
+def rename_classes(self, root, progress=None):
+    self.calls = getattr(self, "calls", 0) + 1
+    self.targets = {"label": zoo.Categories(("bright", f"dark {self.calls}"))}
+
+
 def fail(self, *_):
     raise ValueError("that\nwent wrong")
 
@@ -314,6 +328,8 @@ def test_the_kit_accepts_a_good_dataset(tmp_path):
     [
         ({"prepare": grow}, "another number of pictures"),
         ({"prepare": fail}, "prepare raises ValueError: that went wrong"),
+        ({"prepare": turn_round}, "sample 3 is another one when it is read again"),
+        ({"prepare": rename_classes}, "other targets or splits when it is called again"),
         ({"__len__": lambda self: 0}, "no pictures after prepare"),
         ({"targets": {}}, "targets is empty"),
         ({"targets": {"label": ("a", "b")}}, "'label' is a tuple, no target"),
@@ -322,11 +338,21 @@ def test_the_kit_accepts_a_good_dataset(tmp_path):
         ({"__getitem__": lambda self, index: torch.zeros(3)}, "sample 0 is a Tensor, no zoo.Sample"),
         ({"__getitem__": sample(torch.zeros(3, 8, 9))}, "is torch.float32, not uint8"),
         ({"__getitem__": sample(torch.zeros(8, 9, 3, dtype=torch.uint8))}, r"is \(8, 9, 3\), not \(3, H, W\)"),
-        ({"__getitem__": sample(label=2)}, "the class of sample 0 is 2"),
+        ({"__getitem__": sample(label=2)}, "sample 0: the target 'label' is 2, not the number of a class, 0 to 1"),
         ({"__getitem__": sample(other=1)}, "a target 'other' that the dataset does not list"),
-        ({"targets": {"box": zoo.Box()}, "__getitem__": sample(box=[1, 2])}, "has not four numbers"),
-        ({"targets": {"size": zoo.Number("m")}, "__getitem__": sample(size=float("nan"))}, "sample 0 is nan"),
-        ({"targets": {"what": zoo.Multilabel(("a", "b"))}, "__getitem__": sample(what=[1])}, "1 labels of 2"),
+        (
+            {"targets": {"box": zoo.Box()}, "__getitem__": sample(box=[1, 2])},
+            r"'box' is \[1, 2\], not the four finite numbers",
+        ),
+        (
+            {"targets": {"size": zoo.Number("m")}, "__getitem__": sample(size=float("nan"))},
+            "sample 0: the target 'size' is nan, not a finite number",
+        ),
+        ({"targets": {"size": zoo.Number("m")}, "__getitem__": sample(size="3.5")}, "is '3.5', not a finite number"),
+        (
+            {"targets": {"what": zoo.Multilabel(("a", "b"))}, "__getitem__": sample(what=[1])},
+            r"'what' is \[1\], not 2 numbers",
+        ),
         ({"splits": {"train": [0, 1], "test": [1]}}, "the split 'test' shares pictures"),
         ({"splits": {"train": [6]}}, "names pictures that do not exist"),
         ({"splits": {"dev": [0]}}, "a split 'dev'"),
@@ -385,6 +411,85 @@ def test_the_kit_accepts_a_good_head():
 def test_the_kit_names_a_heads_broken_promise(changes, fault):
     with pytest.raises(PluginError, match=f"The contract is broken: .*{fault}"):
         check_head(type("Spoilt", (Linear,), changes))
+
+
+class Length(zoo.Head):
+    """A head for a number that forgets to leave its last axis out."""
+
+    learns = zoo.Number
+
+    def __init__(self, shape, target) -> None:
+        super().__init__(shape, target)
+        self.layer = nn.Linear(shape.channels, 1)
+
+    def forward(self, reduced):
+        return self.layer(reduced.mean(dim=(2, 3)))
+
+    def loss(self, output, target):
+        return nn.functional.mse_loss(output, target)
+
+    def predict(self, output):
+        return output
+
+    def metrics(self):
+        return MetricCollection({"error": MeanAbsoluteError()})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, r"predict gives \(6, 1\) where \(6,\) is due; squeeze\(1\) it"),
+        (
+            {"predict": lambda self, output: output.squeeze(1)},
+            r"loss, given an output \(6, 1\) and a target \(6,\), raises",
+        ),
+    ],
+)
+def test_a_number_with_an_axis_too_many_is_named_before_torch_stretches_it(changes, fault):
+    with pytest.raises(PluginError, match=fault):
+        check_head(type("Spoilt", (Length,), changes))
+    squeezed = {"forward": lambda self, reduced: Length.forward(self, reduced).squeeze(1)}
+    assert check_head(type("Mended", (Length,), squeezed))[0] == "learns Number"
+
+
+class Millimetres:
+    """A type of a plugin's own."""
+
+
+def test_an_option_of_a_type_of_ones_own_is_the_plugins_fault(tmp_path):
+    class Measured(Squares):
+        def __init__(self, *, unit: Millimetres = Millimetres()) -> None:  # noqa: B008
+            super().__init__()
+
+    with pytest.raises(PluginError, match=r"An option is typed Millimetres, which no recipe .* can say\. Type it int"):
+        check_dataset(Measured(), tmp_path)
+    with pytest.raises(PluginError, match="typed Millimetres"):
+        check_options(Measured, {"unit": "3"}, of="the dataset 'measured'")
+
+
+def test_an_options_default_is_of_its_type(tmp_path):
+    class Wrong(Squares):
+        def __init__(self, *, side: int = "large") -> None:
+            super().__init__()
+
+    with pytest.raises(UsageError, match="'side' of Wrong, by its own default cannot be 'large'"):
+        check_dataset(Wrong(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "good"), [("./filters", True), ("./gone", False), ("package:zoo_gone/x", False), ("hf://a/b", True)]
+)
+def test_a_registry_is_checked_down_to_the_folders_that_it_names(source, good, packages, tmp_path, command):
+    packages("zoo-named", "[zoo.registries]\nnamed = zoo_named\n")
+    folder = tmp_path / "installed" / "zoo_named"
+    shutil.copytree(Path(__file__).parent / "data" / "version-0.1" / "filters", folder / "filters")
+    (folder / "registry.toml").write_text(f'format = 1\n[filters.old]\nsources = ["{source}"]\n')
+    answer = command("plugins", "check", "named")
+    if good:
+        assert answer.out == "registry named: filters: old\n"
+    else:
+        assert f"names 'old' from '{source}', which cannot be used" in answer.fault
 
 
 class Nets(zoo.Backbones):
@@ -488,7 +593,7 @@ only-include = ["zoo_bricks.py"]
 MODULE = '''
 import torch
 import zoo
-from torchmetrics import MetricCollection
+from torchmetrics import MeanAbsoluteError, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 

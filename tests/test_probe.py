@@ -13,9 +13,10 @@ from command_line import CommandLine
 from PIL import Image
 
 import zoo
+from zoo.data import as_open_dataset
 from zoo.data.datasets import OpenDataset, open_dataset
 from zoo.errors import UnknownNameError, UsageError, ZooError
-from zoo.evaluation.selection.candidates import ScoreDifference, as_open_dataset, make_probe_setup
+from zoo.evaluation.selection.candidates import ScoreDifference, make_probe_setup
 from zoo.evaluation.selection.evidence import logme
 from zoo.evaluation.selection.features import (
     download_megabytes,

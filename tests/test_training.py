@@ -27,7 +27,7 @@ from zoo.files import locked
 from zoo.models.building import build_filters
 from zoo.models.loading import keep_heads
 from zoo.models.model import HeadSpec
-from zoo.training.checkpoints import load_checkpoint
+from zoo.training.checkpoints import load_checkpoint, save_checkpoint
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
 from zoo.training.recipe import parse_recipe, read_recipe, recipe_text
@@ -188,7 +188,7 @@ def test_other_pictures_are_not_gone_on_with(shapes, tmp_path):
     with pytest.raises(StoppedError):
         train_recipe(recipe_for(shapes), tmp_path / "run", progress=stop_when_tuning)
     other = write_shapes(tmp_path / "other", each=8, seed=1)
-    with pytest.raises(UsageError, match="these are not the pictures of .* 96 gone"):
+    with pytest.raises(UsageError, match=r"these are not the pictures of .* 96 gone"):
         resume(tmp_path / "run", root=other)
 
 
@@ -454,6 +454,18 @@ def test_a_figure_that_is_never_finite_is_no_success(shapes, tmp_path):
     with pytest.raises(ZooError, match="Lower the rate"):
         train_recipe(recipe_for(shapes, training={"rate": 1e30, "clip": 1e30, "warmup": 0.0}), tmp_path / "run")
     assert not (tmp_path / "run" / "filters.safetensors").exists()
+
+
+def test_a_checkpoint_that_says_something_else_than_was_written_is_named(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, {"average/a": torch.ones(3), "average/b": torch.ones(4)}, {"stage": 1})
+    assert load_checkpoint(path)[1] == {"stage": 1}
+    for was, now in ((b'\\"stage\\": 1', b'\\"stage\\": 7'), (b"average/a", b"average/c"), (b"sealed", b"sea1ed")):
+        raw = path.read_bytes()
+        assert was in raw
+        (tmp_path / "other").write_bytes(raw.replace(was, now, 1))
+        with pytest.raises(FileError, match="no readable checkpoint"):
+            load_checkpoint(tmp_path / "other")
 
 
 def test_checkpoints_hold_no_pickle(shapes, tmp_path):

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+LONGEST = 2_000  # characters of a problem: what a damaged file holds may stand in it
+
 _SHORTEST = 4  # characters of an access token; a shorter one would be found in every text
 _ENOUGH = 16  # characters to know a longer one by
 _SECRET = re.compile(r"(?<=Bearer )[^'\"\n]+|\bhf_[A-Za-z0-9]{16,}")
@@ -66,8 +68,11 @@ class ZooError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem, self.remedy = one_line(problem), one_line(remedy)
-        super().__init__(f"{self.problem} {self.remedy}".rstrip())
+        problem, self.remedy = one_line(problem), one_line(remedy)
+        if len(problem) > LONGEST:
+            problem = f"{problem[: LONGEST // 2]} … {problem[-LONGEST // 2 :]}"
+        super().__init__(f"{problem} {self.remedy}".rstrip())
+        self.problem = problem
 
 
 class ZooWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""The home folder of zoo, and how files are written: whole or not at all, over nothing unasked, by one at a time."""
+"""The home folder of zoo; files that are written whole, over nothing unasked, by one at a time; JSON and TOML, strictly."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UNSAFE, FileError, ZooWarning
 
+DEEPEST = 64  # brackets within brackets, in JSON and TOML
 DAY = 86_400.0  # seconds after which what another machine's process left counts as abandoned
 
 _TEMPORARY = re.compile(r"\.zoo-([0-9a-f]{8})-(\d{1,7})-\w+\.part")
@@ -27,6 +29,20 @@ def zoo_home() -> Path:
     """The folder for caches and the user's registry: `ZOO_HOME`, else `~/.cache/zoo`."""
     given = os.environ.get("ZOO_HOME")
     return Path(given).expanduser() if given else Path.home() / ".cache" / "zoo"
+
+
+def as_path(given: Path | str) -> Path:
+    """A path of the user's, `~` expanded. Raises FileError: the system has no such path (too long, a zero byte)."""
+    try:
+        path = Path(given).expanduser()
+        os.stat(path)  # noqa: PTH116  # pathlib hides some of what may be raised
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        said = getattr(error, "strerror", None) or error
+        problem = f"this is no path that can be read ({said})"
+        raise FileError(repr(str(given)[:200]), problem, "Check the path.") from error
+    return path
 
 
 @contextlib.contextmanager
@@ -60,6 +76,86 @@ def format_json(content: Any) -> str:
     """JSON to be read by people too: what could steer a terminal is escaped, so that nothing of it is lost."""
     text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def write_sealed(path: Path, content: Any) -> None:
+    """Keep what JSON can say, with its hash in a second line, for `read_sealed`. Raises FileError."""
+    raw = json.dumps(content).encode()
+    write_atomically(path, raw + b"\n" + hashlib.sha256(raw).hexdigest().encode())
+
+
+def read_sealed(path: Path) -> Any:
+    """What `write_sealed` kept; None where it is not there, or no longer as it was written."""
+    try:
+        raw, _, digest = path.read_bytes().rpartition(b"\n")
+    except OSError:
+        return None
+    return json.loads(raw) if hashlib.sha256(raw).hexdigest().encode() == digest else None
+
+
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """Parse JSON: what is none, or says one thing twice, is refused and not guessed at.
+
+    Args:
+        text: bytes are UTF-8.
+        finite: refuse NaN and infinite numbers.
+
+    Raises:
+        ValueError: it is none; a key stands twice in one object; a number is too large, or none; half a surrogate
+            pair stands in it that no file's name can have; it is nested too deeply.
+    """
+    said = text if isinstance(text, str) else text.decode("utf-8-sig")
+    number = _finite if finite else float
+    try:
+        content = json.loads(said, object_pairs_hook=_refuse_twins, parse_constant=number, parse_float=number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    _check_values(content)
+    if re.search(r"\\u[dD][89a-fA-F]", said):
+        for part in json.JSONEncoder(ensure_ascii=False).iterencode(content):
+            part.encode("utf-8", "surrogateescape")
+    return content
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError: it is none (the line is named), an integer is too large, it is nested deeply."""
+    import tomllib
+
+    try:
+        return _check_values(tomllib.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _check_values(content: Any) -> Any:
+    """Refuse what is nested so deeply that Python stops, and integers that no float and no file holds."""
+    waiting = [iter((content,))]
+    while waiting:
+        if len(waiting) > DEEPEST:
+            raise ValueError("it is nested too deeply")
+        for one in waiting[-1]:
+            if isinstance(one, dict | list):
+                waiting.append(iter(one.values() if isinstance(one, dict) else one))
+                break
+            if type(one) is int and one.bit_length() > 64:
+                raise ValueError("a number in it is too large")
+        else:
+            waiting.pop()
+    return content
+
+
+def _refuse_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return made
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} stands in it, which is no finite number")
+    return value
 
 
 def check_output(path: Path, *, overwrite: bool | None = False, folder: bool = False, argument: str = "out") -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from zoo.contracts import SPLITS, Dataset, Sample
 from zoo.data import find_images, read_image
 from zoo.errors import FileError
+from zoo.files import as_path
 from zoo.progress import Progress, silent
 
 COLUMNS = {  # what a column may be called
@@ -63,13 +64,15 @@ def read_label_table(
     faults: dict[str, list[str]] = {}
     for line, row in rows:
         file = _as_file(row, header, columns, root)
-        if file.path and not (root / file.path).is_file():  # written on another system, or relative to the parent
+        if (
+            file.path and not as_path(root / file.path).is_file()
+        ):  # written on another system, or relative to the parent
             below = f"/{file.path}".rpartition(f"/{root.name}/")[2].lstrip("/")
             file = replace(file, path=loose_names().get(_loosely(below)) or file.path)
         earlier = files.setdefault(file.path, file)
         if not file.path:
             faults.setdefault("without a path", []).append(f"line {line}")
-        elif not (root / file.path).is_file():
+        elif not as_path(root / file.path).is_file():
             faults.setdefault("of missing files", []).append(f"{file.path}, line {line}")
         if file.split is not None and file.split not in SPLITS.values():
             faults.setdefault("with an unknown split", []).append(f"{file.split!r}, line {line}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UnknownNameError, ZooError
+from zoo.files import parse_toml
 from zoo.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def choose_split(
 
 def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
     """The dataset that filters were trained on with its options, where it draws its pictures; else a line why not."""
-    import tomllib
-
     from zoo.contracts import Dataset
     from zoo.plugins import find_plugin
 
@@ -63,7 +62,7 @@ def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
         return f"{filters.name} does not say what it was trained on."
     try:
         raw = filters.published.read_file("recipe.toml", limit=2**20)
-        data = tomllib.loads(raw.decode())["data"] if raw is not None else {}
+        data = parse_toml(raw.decode())["data"] if raw is not None else {}
         plugin = str(data.get("dataset", name))  # where the lineage has the title of a user's own pictures
         factory = find_plugin("dataset", plugin).load()
         if not (isinstance(factory, type) and issubclass(factory, Dataset)) or factory.needs_folder:

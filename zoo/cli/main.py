@@ -186,6 +186,7 @@ def main() -> None:
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on the CPU is quicker with huge pages
     sys.excepthook = _print_traceback
+    _replace_closed_streams()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -211,6 +212,13 @@ def main() -> None:
         _fail(in_flags(error), status=2 if isinstance(error, UsageError) else 1, debug=debug)
     except OSError as error:
         _fail(_explain(error), status=1, debug=debug)
+
+
+def _replace_closed_streams() -> None:
+    """Closed ones (`zoo list >&-`) become the null device, else the next file that is opened would get their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  # until the process ends
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from zoo.cli.console import (
     source_options,
 )
 from zoo.errors import FetchError, FileError, IntegrityError, MissingFileError, ZooError
+from zoo.files import parse_json
 from zoo.store import RegistryEntry, add_entry, all_entries, missing_package, remove_entry, user_registry
 
 
@@ -145,10 +146,9 @@ def _head_text(head: Any) -> str:
 
 def _scores(published: Any) -> list[tuple[str, str, str]]:
     """Metrics by split and head; none where metrics.json, which may come from anywhere, has them in another form."""
-    import json
 
     try:
-        content = json.loads(published.read_file("metrics.json", limit=16 * 2**20) or "{}")
+        content = parse_json(published.read_file("metrics.json", limit=16 * 2**20) or "{}")
         return [
             (split, head, format_metrics(figures))
             for split, heads in content.get("figures", content).items()
@@ -157,7 +157,7 @@ def _scores(published: Any) -> list[tuple[str, str, str]]:
     except FetchError as error:  # the rest may be here all the same
         say(f"The scores are left out. {error}")
         return []
-    except (IntegrityError, ValueError, TypeError, AttributeError, RecursionError):
+    except (IntegrityError, ValueError, TypeError, AttributeError):
         say(f"{published.source.text}: its metrics.json cannot be read, and is passed over.")
         return []
 

@@ -9,7 +9,7 @@ import click
 from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
-from zoo.errors import PluginError
+from zoo.errors import PluginError, ZooError
 from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugin, find_plugins, own_range
 
 
@@ -96,7 +96,7 @@ def check(name: str, root: Path | None) -> None:
     from zoo.testing import check_plugin
 
     checked = 0
-    for kind in ("dataset", "head", "balancer", "backbones", "registry", "command", "format"):
+    for kind in GROUPS:
         try:
             plugin = find_plugin(kind, name)
         except UnknownNameError:
@@ -113,7 +113,18 @@ def check(name: str, root: Path | None) -> None:
 
 
 def _check_registry(plugin: Plugin) -> list[str]:
-    """Whether a package's registry.toml can be read. Raises ZooError."""
-    from zoo.store import read_plugin_registry
+    """Whether a package's registry.toml can be read, and what it names on this disk. Raises ZooError."""
+    from zoo.store import open_artifact_at, parse_source, read_plugin_registry
 
-    return [f"filters: {', '.join(read_plugin_registry(plugin)) or 'none'}"]
+    entries = read_plugin_registry(plugin)
+    for entry in entries.values():
+        for text in entry.sources:
+            try:
+                source = parse_source(text, base=entry.base)
+                if not source.text.startswith("hf://"):  # the network is not asked
+                    open_artifact_at(source, entry.manifest)
+            except ZooError as error:
+                raise plugin.fault(
+                    f"names {entry.name!r} from {text!r}, which cannot be used: {error.problem.rstrip('.')}"
+                ) from error
+    return [f"filters: {', '.join(entries) or 'none'}"]

@@ -7,12 +7,13 @@ from .batches import (
 )
 from .checks import DatasetReport as DatasetReport, examine_dataset as examine_dataset
 from .crops import Window as Window, find_window as find_window
-from .datasets import OpenDataset as OpenDataset, open_dataset as open_dataset
+from .datasets import OpenDataset as OpenDataset, as_open_dataset as as_open_dataset, open_dataset as open_dataset
 from .decoded import (
     DecodedDataset as DecodedDataset,
     in_order as in_order,
     map_in_order as map_in_order,
     remove_decoded as remove_decoded,
+    targets_as_json as targets_as_json,
 )
 from .fingerprints import FileState as FileState, describe_changes as describe_changes, shorten as shorten
 from .image_files import LeftOut as LeftOut, find_images as find_images, is_image as is_image

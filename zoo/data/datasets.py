@@ -18,8 +18,8 @@ from zoo.data.decoded import DecodedDataset, decode
 from zoo.data.fingerprints import FileState, fingerprint_of_samples, list_files, shorten
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
-from zoo.files import zoo_home
-from zoo.plugins import check_options, find_plugin
+from zoo.files import as_path, zoo_home
+from zoo.plugins import check_options, find_plugin, find_plugins
 from zoo.progress import Progress, silent
 
 
@@ -138,7 +138,7 @@ def open_dataset(
     own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
     if root is None and factory.needs_folder:
         raise UsageError(f"The dataset {name!r} reads a folder of pictures.", "Name it with `root=DIR`.")
-    place = own if root is None else Path(root).expanduser().resolve()
+    place = own if root is None else as_path(root).resolve()
     if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
         if not place.is_dir():
             raise FileError(place, "there is no such folder", "Check `root=`.")
@@ -150,6 +150,25 @@ def open_dataset(
     return OpenDataset(
         dataset=dataset, name=name, package=plugin.package, version=plugin.version, root=place, options=checked
     )
+
+
+def as_open_dataset(data: OpenDataset | Dataset | Path | str) -> OpenDataset:
+    """A dataset in hand, which no plugin brought, or one by name, or a folder of pictures by class, opened.
+
+    Raises:
+        UnknownNameError: neither a dataset nor a folder is called so.
+        FileError, UsageError: as `open_dataset` says.
+    """
+    if isinstance(data, OpenDataset):
+        return data
+    if isinstance(data, Dataset):
+        name = type(data).__name__.lower()
+        return OpenDataset(dataset=data, name=name, package="", version="", root=Path().resolve(), options={})
+    if str(data) not in {name for one in find_plugins("dataset") for name in (one.name, one.full_name)}:
+        folder = as_path(data)
+        if folder.is_dir():
+            return open_dataset("image-folder", folder)
+    return open_dataset(str(data))
 
 
 def first_categories(dataset: Dataset, decoded: DecodedDataset) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import shutil
 from collections import deque
@@ -19,8 +19,8 @@ from torch import Tensor
 from zoo.contracts import Box, Categories, Dataset, Multilabel, Number, Sample, Target
 from zoo.data.fingerprints import FileState, read_digest
 from zoo.data.images import resize
-from zoo.errors import PluginError, ZooError
-from zoo.files import file_errors, locked, temporary_folder, zoo_home
+from zoo.errors import FileError, PluginError, ZooError
+from zoo.files import file_errors, locked, read_sealed, temporary_folder, write_sealed, zoo_home
 from zoo.progress import Progress, silent
 
 T = TypeVar("T")
@@ -81,15 +81,19 @@ def decode(
         ZooError: pictures that cannot be read, all counted, the first named; an empty dataset.
     """
     place = _cache_folder(identity, size, cache)
-    if not (place / "table.json").is_file():
+    decoded = _open_cache(place, dataset.targets, identity)
+    if decoded is None:
         if not len(dataset):
             raise ZooError("The dataset is empty.", "Check its folder, `root=`.")
         if begin is not None:
             begin()
         _write_cache(place, dataset, files, root, size=size, skip_unreadable=skip_unreadable, progress=progress)
-    elif (skipped := json.loads((place / "table.json").read_text())["skipped"]) and not skip_unreadable:
-        raise _unreadable_error(skipped, len(dataset))
-    return _open_cache(place, dataset.targets, identity)
+        decoded = _open_cache(place, dataset.targets, identity)
+        if decoded is None:
+            raise FileError(place, "what was written there cannot be read back", "Check the disk, and try again.")
+    elif decoded.skipped and not skip_unreadable:
+        raise _unreadable_error(decoded.skipped, len(dataset))
+    return decoded
 
 
 def read_sample(dataset: Dataset, index: int) -> Sample:
@@ -136,7 +140,7 @@ def _write_cache(
                     table["index"].append(index)
                     table["groups"].append(sample.group)
                     table["paths"].append(sample.path)
-                    table["targets"].append(_targets_as_json(sample, dataset.targets))
+                    table["targets"].append(targets_as_json(sample, dataset.targets))
                 progress("decoding pictures", index + 1, total)
             os.fsync(pixels.fileno())
         if table["skipped"] and not skip_unreadable:
@@ -144,9 +148,9 @@ def _write_cache(
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
         rest = (read_digest(file, root) for file in states[total:])  # there may be more files than pictures
-        (part / "table.json").write_text(json.dumps({**table, "files": [*states[:total], *rest]}))
+        write_sealed(part / "table.json", {**table, "files": [*states[:total], *rest]})
         with locked(place):
-            if not (place / "table.json").is_file():  # else another process was quicker
+            if read_sealed(place / "table.json") is None:  # else another process was quicker
                 shutil.rmtree(place, ignore_errors=True)
                 part.replace(place)
 
@@ -194,37 +198,63 @@ def _unreadable_error(skipped: Sequence[str], total: int) -> ZooError:
     )
 
 
-def _targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
-    """A sample's targets as JSON; a missing one is left out, "no box" is null."""
+def targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
+    """A sample's targets as JSON; a missing one is left out, "no box" is null.
+
+    Raises:
+        PluginError: a target that the dataset does not list, or a value that is not of the target's kind.
+    """
     height, width = sample.image.shape[-2:]
-    numbers: dict[str, Any] = {}
+    where = sample.path or "a picture"
+    made: dict[str, Any] = {}
     for name, value in sample.targets.items():
         target = targets.get(name)
         if target is None:
-            raise PluginError(f"{sample.path}: the target {name!r} is not one of the dataset's: {', '.join(targets)}.")
-        if isinstance(target, Categories):
-            if value is None:
-                continue
-            if not 0 <= int(value) < len(target.names):
-                raise PluginError(f"{sample.path}: class {value} of {name!r} is not in 0 to {len(target.names) - 1}.")
-            numbers[name] = int(value)
-        elif isinstance(target, Box):
-            corners = None if value is None else torch.as_tensor(value).flatten().tolist()
-            sides = (width, height, width, height)
-            numbers[name] = None if corners is None else [c / s for c, s in zip(corners, sides, strict=True)]
-        elif isinstance(target, Number):
-            if value is not None:
-                numbers[name] = float(value)
-        elif value is not None:
-            numbers[name] = torch.as_tensor(value, dtype=torch.float32).tolist()
-    return numbers
+            raise PluginError(f"{where}: a target {name!r} that the dataset does not list ({', '.join(targets)}).")
+        if value is None:
+            made |= {name: None} if isinstance(target, Box) else {}
+            continue
+        try:
+            numbers = torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
+        except (TypeError, ValueError, RuntimeError):
+            numbers = []
+        if not _fits(numbers, target):
+            raise PluginError(f"{where}: the target {name!r} is {value!r:.80}, not {_describe_value(target)}.")
+        if isinstance(target, Box):
+            made[name] = [c / side for c, side in zip(numbers, (width, height, width, height), strict=True)]
+        elif isinstance(target, Multilabel):
+            made[name] = numbers
+        else:
+            made[name] = int(numbers[0]) if isinstance(target, Categories) else numbers[0]
+    return made
 
 
-def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset:
-    table = json.loads((place / "table.json").read_text())
+def _fits(numbers: Sequence[float], target: Target) -> bool:
+    count = {Box: 4, Multilabel: len(getattr(target, "names", ()))}.get(type(target), 1)
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        return False
+    return not isinstance(target, Categories) or numbers[0] in range(len(target.names))
+
+
+def _describe_value(target: Target) -> str:
+    if isinstance(target, Categories):
+        return f"the number of a class, 0 to {len(target.names) - 1}"
+    if isinstance(target, Multilabel):
+        return f"{len(target.names)} numbers"
+    return "a finite number" if isinstance(target, Number) else "the four finite numbers x1, y1, x2, y2"
+
+
+def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset | None:
+    """What `_write_cache` wrote; None where it is not there, or is damaged."""
+    table = read_sealed(place / "table.json")
+    if table is None:
+        return None
     count = len(table["index"])
     size = int(place.name.rpartition("-")[2])
-    pixels = np.memmap(place / "images.raw", dtype=np.uint8, mode="c", shape=(count, 3, size, size))
+    try:
+        pixels = np.memmap(place / "images.raw", dtype=np.uint8, mode="c", shape=(count, 3, size, size))
+    except (OSError, ValueError):  # not there, or too short
+        return None
     rows = table["targets"]
     return DecodedDataset(
         images=torch.from_numpy(pixels),

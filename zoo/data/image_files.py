@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from zoo.errors import FileError, ZooWarning
+from zoo.files import as_path
 
 MAGIC = frozenset("*?[")  # what makes a name a pattern
 
@@ -81,7 +82,7 @@ def find_images(folder: Path | str, *, left_out: LeftOut | None = None) -> Itera
         FileError: a folder that is missing or cannot be listed.
     """
     found = LeftOut() if left_out is None else left_out
-    yield from map(Path, walk(os.fspath(folder), found))
+    yield from map(Path, walk(str(as_path(folder)), found))
     if left_out is None:
         found.warn()
 

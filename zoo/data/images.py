@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from zoo.data.image_files import RAW, is_image, reads_heic, remedy_for
 from zoo.errors import FileError, UsageError, ZooError
+from zoo.files import as_path
 
 MOST_PIXELS = 178_956_970  # of a picture, unless ZOO_MAX_PIXELS says another number
 LARGE = 1 << 25  # pixels: larger pictures are decoded one at a time, for each takes up to 7 bytes a pixel
@@ -42,7 +43,7 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
         FileError: missing, empty, truncated, no picture, of a format that is not read, or larger than the 178
             megapixels that are allowed; the environment variable ZOO_MAX_PIXELS allows more.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix.lower() in RAW and path.is_file():  # many hold a tiny preview, which is not the picture
         raise FileError(path, "the raw data of a camera are not read", remedy_for([path.suffix]))
     try:

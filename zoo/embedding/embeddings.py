@@ -16,7 +16,7 @@ from zoo.embedding.stream import EmbeddingChunk
 from zoo.embedding.tables import ArrayTable, open_table
 from zoo.embedding.writing import check_suffix, write_embeddings
 from zoo.errors import UsageError, ZooError
-from zoo.files import check_output
+from zoo.files import as_path, check_output
 
 Query = int | str | Path | np.ndarray
 """A row, the path of an embedded picture, any picture file, or a vector (D,)."""
@@ -126,7 +126,7 @@ class Embeddings:
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
         """Write them by the suffix, `.parquet`, `.npy` or `.safetensors`; see `zoo.embedding.writing`."""
-        path = check_suffix(Path(path))
+        path = check_suffix(as_path(path))
         check_output(path, overwrite=overwrite, argument="path")
         write_embeddings(path, self._chunks(), space=self.space, rows=len(self))
         return path
@@ -154,7 +154,7 @@ class Embeddings:
         if row is not None:
             return np.asarray(self.vectors[row])
         if isinstance(picture, (str, Path)):
-            if not Path(picture).is_file():
+            if not as_path(picture).is_file():
                 raise UsageError(
                     f"{str(picture)!r} is not among the {len(self)} embedded pictures, and there is no such file.",
                     "Check the path.",

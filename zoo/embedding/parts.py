@@ -23,7 +23,7 @@ import numpy as np
 from zoo.embedding.space import EMBEDDING_FORMAT, EmbeddingSpace
 from zoo.embedding.stream import EmbeddingChunk, UnreadablePicture
 from zoo.errors import FileError, UsageError
-from zoo.files import atomic_write, locked, sync_folder, write_json
+from zoo.files import atomic_write, locked, parse_json, sync_folder, write_json
 
 ROWS = 4096  # rows a part and a row group, at most
 BYTES = 1 << 26  # of vectors a part, at most: whole maps are large
@@ -93,17 +93,17 @@ class PartsFolder:
     def _refuse_others(self, job: dict[str, Any]) -> None:
         remove = f"Remove {self.folder} to begin again, or write to another file."
         try:
-            found = json.loads((self.folder / "job.json").read_text())
+            found = parse_json((self.folder / "job.json").read_bytes())
             was, now = found["space"], job["space"]
             changed = [f"{key} {was[key]!r} is now {now[key]!r}" for key in now if was[key] != now[key]]
+            others, pictures = found["list"] != job["list"], found["pictures"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(self.folder / "job.json", "it is damaged", remove) from error
         if changed:
             raise UsageError(f"{self.out} was begun with other filters or options: {'; '.join(changed)}.", remove)
-        if found["list"] != job["list"]:
+        if others:
             raise UsageError(
-                f"{self.out} was begun with another list of {found['pictures']} pictures; "
-                f"now there are {job['pictures']}.",
+                f"{self.out} was begun with another list of {pictures} pictures; now there are {job['pictures']}.",
                 remove,
             )
 
@@ -207,9 +207,9 @@ def read_part(part: EmbeddingPart, *, vectors: bool = True) -> EmbeddingChunk:
     """A part, its checksums compared; its vectors only where they are wanted. Raises FileError: it is damaged."""
     try:
         with np.load(part.path, allow_pickle=False) as content:
-            rows = json.loads(content["rows"].tobytes())
+            rows = parse_json(content["rows"].tobytes())
             faults = tuple(
-                UnreadablePicture(path=path, text=text) for path, text in json.loads(content["faults"].tobytes())
+                UnreadablePicture(path=path, text=text) for path, text in parse_json(content["faults"].tobytes())
             )
             array = content["vectors"] if vectors else np.empty((len(rows), 0), dtype=np.float32)
     except Exception as error:  # damaged archives raise BadZipFile, zlib.error, KeyError, ValueError and more

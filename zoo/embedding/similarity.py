@@ -13,6 +13,7 @@ from zoo.embedding.embeddings import FiltersOf, Query, check_k, embed_query
 from zoo.embedding.search import find_duplicates, find_nearest
 from zoo.embedding.tables import EmbeddingRow, EmbeddingTable, open_table
 from zoo.errors import UsageError
+from zoo.files import as_path
 from zoo.progress import Progress, silent
 
 
@@ -109,7 +110,7 @@ def find_similar(
         vector = picture
         if vector.shape != (first.space.width,):
             raise UsageError(f"A vector of {first.path} is ({first.space.width},), not {vector.shape}.")
-    elif Path(str(picture)).is_file():
+    elif as_path(str(picture)).is_file():
         where = str(first.path)
         vector = embed_query(str(picture), first.space, where=where, embedder=filters_of(first.space, where))
     else:

@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 
 from zoo.errors import FileError, UsageError
+from zoo.files import parse_json
 
 EMBEDDING_FORMAT = "1"
 PACKAGES = ("filterzoo", "torch", "torchvision", "numpy", "pillow")
@@ -89,7 +90,7 @@ def read_space(metadata: Mapping[str, str], path: Path) -> EmbeddingSpace:
             pool=metadata["zoo.pool"],
             size=int(metadata["zoo.size"]),
             source=metadata.get("zoo.source", ""),
-            shape=tuple(int(side) for side in json.loads(metadata["zoo.shape"])),
+            shape=tuple(int(side) for side in parse_json(metadata["zoo.shape"])),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise FileError(path, f"the description of its filters is damaged ({error})", again) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from zoo.embedding.space import EmbeddingSpace, read_space
 from zoo.embedding.writing import SUFFIXES, rows_beside
 from zoo.errors import FileError, UsageError
+from zoo.files import as_path, parse_json
 
 BLOCK = 1 << 23  # bytes of vectors that are in memory at once
 LARGEST_HEADER = 1 << 20  # bytes of a safetensors header, at most
@@ -27,6 +27,11 @@ class EmbeddingRow:
     path: str
     label: str | None = None
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises TypeError: a damaged file may say anything."""
+        if not isinstance(self.path, str) or not all(isinstance(one, str | None) for one in (self.label, self.group)):
+            raise TypeError("a path, a label or a group is no text")
 
 
 class EmbeddingTable(ABC):
@@ -76,7 +81,7 @@ def open_table(path: Path | str) -> EmbeddingTable:
         UsageError: not a suffix of embeddings.
         FileError: missing, empty, truncated, without vectors, or not written by `zoo embed`.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: embeddings are read from {', '.join(SUFFIXES)}.")
     if not path.is_file():
@@ -162,7 +167,10 @@ def _open_parquet(path: Path) -> EmbeddingTable:
     kind = schema.field("vector").type
     if not (pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)):
         raise FileError(path, f"the column `vector` is {kind}, not a fixed-size list of float32", WRITE_AGAIN)
-    metadata = {key.decode(): value.decode("utf-8", "replace") for key, value in (schema.metadata or {}).items()}
+    metadata = {
+        key.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+        for key, value in (schema.metadata or {}).items()
+    }
     space = _check_space(path, metadata, kind.list_size)
     return ParquetTable(path, space=space, metadata=metadata, count=count)
 
@@ -196,7 +204,7 @@ class ArrayTable(EmbeddingTable):
                 opened.seek(self._begin)
                 for number, line in enumerate(opened):
                     if wanted is None or number in wanted:
-                        yield number, EmbeddingRow(**json.loads(line))
+                        yield number, EmbeddingRow(**parse_json(line))
         except (OSError, ValueError, TypeError) as error:
             raise _damaged_error(self._lines, error) from error
         if number + 1 != len(self):
@@ -206,21 +214,19 @@ class ArrayTable(EmbeddingTable):
 def _open_array(path: Path) -> EmbeddingTable:
     lines = rows_beside(path)
     try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        vectors = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # what a damaged header is parsed to raises whatever it likes
         raise _damaged_error(path, error) from error
     if vectors.dtype != np.float32 or vectors.ndim != 2:
         raise FileError(path, f"it holds {vectors.dtype} {vectors.shape}, not float32 (N, D)", WRITE_AGAIN)
     try:
         with lines.open("rb") as opened:
-            metadata = json.loads(opened.readline())
+            metadata = parse_json(opened.readline())
             begin = opened.tell()
     except FileNotFoundError as error:
         raise FileError(lines, "it says which pictures the vectors are of, and is missing", WRITE_AGAIN) from error
     except (OSError, ValueError) as error:
         raise _damaged_error(lines, error) from error
-    if not isinstance(metadata, dict):
-        raise _damaged_error(lines, "no metadata")
     space = _check_space(path, metadata, vectors.shape[1])
     return ArrayTable(path, vectors=vectors, lines=lines, begin=begin, space=space, metadata=metadata)
 
@@ -231,12 +237,15 @@ def _open_safetensors(path: Path) -> EmbeddingTable:
             length = int.from_bytes(opened.read(8), "little")
             if length > LARGEST_HEADER:
                 raise ValueError("its header is too long")
-            header = json.loads(opened.read(length))
+            header = parse_json(opened.read(length))
         metadata = header.get("__metadata__", {})
         entry, rows = header["vectors"], header["rows"]
         begin = 8 + length
         (count, width), (first, _), (lines, end) = entry["shape"], entry["data_offsets"], rows["data_offsets"]
-        if entry["dtype"] != "F32" or path.stat().st_size < begin + end:
+        sizes = (count, width, first, lines, end)
+        if entry["dtype"] != "F32" or not all(type(one) is int and one >= 0 for one in sizes):
+            raise ValueError("its vectors have no size")
+        if path.stat().st_size < begin + max(first + 4 * count * width, lines, end):
             raise ValueError("it ends too early")
         vectors = np.memmap(path, dtype="<f4", mode="r", offset=begin + first, shape=(count, width))
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
@@ -245,7 +254,9 @@ def _open_safetensors(path: Path) -> EmbeddingTable:
     return ArrayTable(path, vectors=vectors, lines=path, begin=begin + lines, space=space, metadata=metadata)
 
 
-def _check_space(path: Path, metadata: Mapping[str, str], width: int) -> EmbeddingSpace:
+def _check_space(path: Path, metadata: Any, width: int) -> EmbeddingSpace:
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _damaged_error(path, "its metadata are no texts")
     space = read_space(metadata, path)
     if width < 1:
         raise FileError(path, "its vectors have no numbers", WRITE_AGAIN)

@@ -20,7 +20,7 @@ from zoo.data import ImageSource, Window, find_window, map_in_order, open_images
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
 from zoo.files import check_output, temporary_folder
-from zoo.models import Model
+from zoo.models import Model, load_model
 from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
@@ -119,7 +119,7 @@ class Predictions:
 
 
 def predict(
-    model: Model,
+    model: Model | Path | str,
     pictures: Path | str | Sequence[Path | str] | Dataset,
     *,
     device: str | None = None,
@@ -130,13 +130,14 @@ def predict(
     """Predict picture files, in order.
 
     Args:
-        model: with its heads.
+        model: with its heads; or what `zoo.load_model` takes.
         pictures: a folder, a file, a pattern, or several of them; or a prepared dataset, whose metadata come along.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out what cannot be read, instead of stopping.
         progress: called with how far the work is.
     """
+    model = model if isinstance(model, Model) else load_model(model)
     if model.crop is not None and model.crop.locator is None:
         raise UsageError(
             "This model was trained on pictures cropped to their true boxes, and a new picture has none.",

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import FileError
-from zoo.files import file_errors, write_atomically, write_json, zoo_home
+from zoo.files import file_errors, parse_json, write_atomically, write_json, zoo_home
 from zoo.hub.client import file_lock
 
 ByteRange = tuple[int, int]  # half open, in bytes
@@ -105,8 +104,8 @@ class RangeCache:
         try:
             if self._index_path.stat().st_size > LARGEST_INDEX:
                 return {}
-            said = json.loads(self._index_path.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            said = parse_json(self._index_path.read_bytes())
+        except (OSError, ValueError):
             return {}
         whole = isinstance(said, dict) and type(said.get("size")) is int and isinstance(said.get("sha256"), dict)
         return said if whole else {}

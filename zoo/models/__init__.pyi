@@ -1,6 +1,6 @@
 from .building import build_filters as build_filters
 from .fetching import fetch as fetch
-from .filters import Filters as Filters, embed as embed, load as load
+from .filters import Filters as Filters, as_filters as as_filters, embed as embed, load as load
 from .golden import (
     GOLDEN_FILE as GOLDEN_FILE,
     check_golden as check_golden,

@@ -11,17 +11,16 @@ Headers are read first: names and shapes are compared before a tensor is. A fold
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from zoo.errors import FileError, IntegrityError, UsageError, ZooError
+from zoo.files import parse_json
 from zoo.progress import Progress, silent
 from zoo.store import (
     MANIFEST_FILE,
@@ -165,8 +164,8 @@ def _is_artifact(source: Source, names: Sequence[str]) -> bool:
     if MANIFEST_FILE not in names or MODEL_FILE not in names:
         return False
     try:
-        said = json.loads(source.read(MANIFEST_FILE, limit=MANIFEST_LIMIT))
-    except (ValueError, RecursionError):
+        said = parse_json(source.read(MANIFEST_FILE, limit=MANIFEST_LIMIT))
+    except ValueError:
         return False
     return isinstance(said, dict) and said.get("library") == "zoo"
 
@@ -198,11 +197,11 @@ def _read_shard_headers(source: Source, index: str) -> dict[str, Header]:
 
 def _weight_map(raw: bytes, where: str) -> dict[str, str]:
     try:
-        said: Any = json.loads(raw)
+        said = parse_json(raw)
         found = said["weight_map"]
         if not isinstance(found, dict) or not found or not all(isinstance(file, str) for file in found.values()):
             raise TypeError
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _index_error(where, "it has no weight_map from tensors to files") from error
     return found
 

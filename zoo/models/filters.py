@@ -23,6 +23,7 @@ from zoo.embedding import (
     embed_pictures,
 )
 from zoo.errors import UnknownNameError, UsageError
+from zoo.files import as_path
 from zoo.models.initialization import Initialization
 from zoo.models.meta_models import assign_tensors, build_meta_model
 from zoo.networks import find_backbone, find_cuts, to_feature_map, truncate
@@ -234,7 +235,7 @@ class Filters(nn.Module):
             options: `resume`, `overwrite`, `batch`, `skip_unreadable`, `progress`; see `zoo.embedding.embed_into`.
         """
         return embed_into(
-            Path(out),
+            as_path(out),
             lambda: self._network(pool, device, precision),
             open_images(pictures),
             space=self.space(size=size, pool=pool),
@@ -305,7 +306,11 @@ def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **whe
     return filters.eval()
 
 
+def as_filters(filters: Filters | str | Path) -> Filters:
+    """Filters in hand, or loaded by what `load` takes."""
+    return filters if isinstance(filters, Filters) else load(filters)
+
+
 def embed(filters: Filters | str | Path, pictures: Any, **options: Any) -> Embeddings:
     """`filters.embed(pictures)`, where filters may also be a name to load."""
-    loaded = filters if isinstance(filters, Filters) else load(filters)
-    return loaded.embed(pictures, **options)
+    return as_filters(filters).embed(pictures, **options)

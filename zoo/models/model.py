@@ -6,12 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from zoo.contracts import TARGETS, Categories, FeatureShape, Head, Multilabel, Number, Target
+from zoo.data import as_open_dataset
 from zoo.errors import PluginError, UnknownNameError, UsageError
 from zoo.models.building import build_filters
 from zoo.models.filters import Filters, load
@@ -172,9 +174,9 @@ def describe_head(model: Model, name: str) -> HeadEntry:
 
 
 def assemble(
-    backbone: str | Filters,
+    backbone: Filters | str | Path,
     *,
-    dataset: HasTargets | Mapping[str, Target],
+    dataset: HasTargets | Mapping[str, Target] | str | Path,
     cut: str | None = None,
     weights: str = "imagenet",
     heads: Sequence[str | HeadSpec] = ("classify",),
@@ -184,8 +186,8 @@ def assemble(
     """Put heads on a truncated backbone.
 
     Args:
-        backbone: a backbone's name, published filters' name, or filters in hand.
-        dataset: a prepared dataset, or its targets by name.
+        backbone: a backbone's name, filters as `zoo.load` takes them, or in hand.
+        dataset: a prepared dataset, a dataset's name, a folder of pictures by class, or targets by name.
         cut: where to truncate; needed for a backbone.
         weights: of a backbone: `imagenet`, `random`, a file or a source.
         heads: names, or specs with weights and options.
@@ -194,7 +196,7 @@ def assemble(
     """
     if isinstance(backbone, Filters):
         filters = backbone if cut is None else backbone.truncate(cut)
-    elif _is_backbone(backbone):
+    elif _is_backbone(backbone := str(backbone)):
         if cut is None:
             raise UsageError(f"Say where to cut {backbone!r}: cut='block4'.", f"Run `zoo cuts {backbone}`.")
         filters = build_filters(backbone, cut=cut, weights=weights, size=size, seed=seed)
@@ -207,7 +209,8 @@ def assemble(
             known = [*backbones(), *all_entries(problems=[])]
             raise UnknownNameError("backbone or set of filters", backbone, known, listing="zoo backbones") from error
     side = size or filters.input.size
-    targets: Mapping[str, Target] = dataset if isinstance(dataset, Mapping) else dataset.targets
+    data = as_open_dataset(dataset) if isinstance(dataset, str | Path) else dataset
+    targets: Mapping[str, Target] = data if isinstance(data, Mapping) else data.targets
     specs = [HeadSpec(plugin=head) if isinstance(head, str) else head for head in heads]
     _check_names([spec.name for spec in specs])
     shape = filters.feature_shape(side)

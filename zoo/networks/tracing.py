@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import UnknownNameError, UsageError, ZooError
 
 PATHS, FROZEN = "zoo.paths", "zoo.frozen"  # keys of a graph module's `meta`
 _IN_PLACE = frozenset(
@@ -206,6 +206,8 @@ def trace(module: nn.Module) -> Trace:
     Raises:
         ZooError: its forward depends on values, or is not Python; the message names the cause.
     """
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"A torch.nn.Module is needed, not {module!r:.100}.", "Load one: zoo.load(NAME).module.")
     if isinstance(module, TracedModule):
         nodes = [node for node in module.graph.nodes if node.op != "output"]
         known = module.meta.get(PATHS, ())

@@ -31,7 +31,7 @@ GROUPS = {
     "format": "zoo.formats",
 }
 REQUIREMENT = re.compile(CORE + r"\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^();]*?)\s*\)?\s*", re.IGNORECASE)
-SPECIFIER = re.compile(r"\s*([<>=!~]+)\s*v?(\d+(?:\.\d+)*)(\.\*)?")
+SPECIFIER = re.compile(r"\s*([<>=!~]+)\s*v?(\d{1,9}(?:\.\d{1,9})*)(?!\.?\d)(\.\*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,15 +90,22 @@ def check_options(plugin: Callable[..., Any], given: Mapping[str, Any], *, of: s
 
 def _coerce(value: Any, wanted: Any) -> Any:
     """A value of the wanted type, or ValueError or TypeError: text is read, numbers are widened, nothing is guessed."""
-    from pydantic import TypeAdapter, ValidationError  # here: what lists plugins does without it
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError  # here: what lists plugins does without it
 
     kinds = get_args(wanted) if get_origin(wanted) in (typing.Union, types.UnionType) else (wanted,)
     if types.NoneType in kinds and str(value).lower() == "none":
         return None
     for kind in kinds:
+        try:
+            adapter = TypeAdapter(kind)
+        except PydanticUserError as error:
+            raise PluginError(
+                f"An option is typed {kind.__name__}, which no recipe and no command line can say.",
+                "Type it int, float, str, bool, a Literal, or a tuple or list of these.",
+            ) from error
         for reading in _readings(value, kind) if isinstance(value, str) else [value]:
             try:
-                read = TypeAdapter(kind).validate_python(reading)
+                read = adapter.validate_python(reading)
             except ValidationError:
                 continue
             if isinstance(value, str) or isinstance(read, bool) == isinstance(value, bool):

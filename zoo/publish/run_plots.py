@@ -18,7 +18,7 @@ import torch
 
 from zoo.data import TensorImages, spread
 from zoo.errors import ZooError
-from zoo.files import locked, temporary_folder
+from zoo.files import locked, read_sealed, temporary_folder, write_sealed
 from zoo.models import Filters, load
 from zoo.networks import describe_cut
 from zoo.plots import LARGEST_PNG, FilterSheetOptions, FilterSheets, show_filters
@@ -63,10 +63,10 @@ def draw_filter_plots(
         kept.parent.mkdir(exist_ok=True)
     except OSError:  # a run that cannot be written to is drawn anew every time
         return _draw_plots(run, filters, folder, may_show_pictures=may_show, progress=progress)
-    if not (kept / "portrait.json").is_file():
+    said = read_sealed(kept / "portrait.json")
+    if said is None:
         run_plots = _draw_into_cache(run, filters, kept, may_show_pictures=may_show, progress=progress)
     else:
-        said = json.loads((kept / "portrait.json").read_text())
         run_plots = RunPlots(files=tuple(said["files"]), notes=tuple(said["notes"]))
     for name in run_plots.files:
         shutil.copyfile(kept / name, folder / name)
@@ -79,9 +79,9 @@ def _draw_into_cache(
     """Draw into the run's own folder, whole or not at all."""
     with temporary_folder(kept.parent) as part:
         run_plots = _draw_plots(run, filters, part, may_show_pictures=may_show_pictures, progress=progress)
-        (part / "portrait.json").write_text(json.dumps({"files": run_plots.files, "notes": run_plots.notes}))
+        write_sealed(part / "portrait.json", {"files": run_plots.files, "notes": run_plots.notes})
         with locked(kept):
-            if not (kept / "portrait.json").is_file():  # else another process was quicker
+            if read_sealed(kept / "portrait.json") is None:  # else another process was quicker
                 shutil.rmtree(kept, ignore_errors=True)
                 part.replace(kept)
     return run_plots

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
 from zoo.errors import UsageError
-from zoo.files import file_errors, temporary_folder, write_atomically
+from zoo.files import as_path, file_errors, temporary_folder, write_atomically
 from zoo.hub import RemoteRepository, bounded_timeouts, check_login, inspect_repository, login_tokens, read_licence
 from zoo.models import fetch
 from zoo.progress import Progress, silent
@@ -112,8 +112,8 @@ def push(
     upload: dict[str, Any] = {one.name: given.pop(one.name) for one in fields(UploadOptions) if one.name in given}
     export: dict[str, Any] = given
     asked = _Push(
-        named=str(run) if isinstance(run, str | Path) and not Path(run).exists() else None,
-        to=Path(to).resolve() if to is not None else None,
+        named=str(run) if isinstance(run, str | Path) and not as_path(run).exists() else None,
+        to=as_path(to).resolve() if to is not None else None,
         repo=repo.removeprefix("hf://") if repo else None,
         revision=revision or "main",
         token=token,
@@ -178,7 +178,7 @@ def _open_run_or_artifact(run: Run | Artifact | Path | str, token: str | None, p
         return run if run.folder is not None else fetch(run.source.text, token=token, progress=progress)
     if isinstance(run, Run):
         return run
-    folder = Path(run.source.text if isinstance(run, Artifact) else run)
+    folder = as_path(run.source.text if isinstance(run, Artifact) else run)
     if (folder / MANIFEST_FILE).is_file() and not (folder / "run.json").is_file():
         return fetch(folder.resolve().as_uri(), progress=progress)
     if folder.exists() or (folder.parent != Path() and folder.parent.is_dir()):

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from zoo.errors import IntegrityError, ZooError, one_line
+from zoo.files import parse_json
 from zoo.store.source import check_file_name
-from zoo.store.strict_json import parse_json
 
 MANIFEST_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
@@ -203,7 +203,7 @@ def read_manifest(raw: bytes, where: str) -> Manifest:
         raise _refusal(where, TOO_MANY_VALUES, "Do not use these files.")
     try:
         said = parse_json(raw)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _refusal(where, f"is no JSON ({_short(str(error))}).", "Fetch it again.") from error
     version = said.get("format_version") if isinstance(said, dict) else None
     if type(version) is int and version > MANIFEST_FORMAT:

@@ -6,6 +6,7 @@ Keys that are not known come from a later version: they are passed over, and kep
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypeVar
 
@@ -14,7 +15,7 @@ from typing_extensions import TypedDict
 
 from zoo.contracts import Cut, Input
 from zoo.errors import FileError, MissingFileError
-from zoo.files import sha256_of, write_json
+from zoo.files import parse_json, sha256_of, write_json
 from zoo.store.local_source import FolderSource
 from zoo.store.manifest import (
     HEADS_FILE,
@@ -205,7 +206,7 @@ def read_pictures(path: Path) -> list[tuple[str, str, int, int, str]] | None:
 
 def _read(path: Path, adapter: TypeAdapter[T]) -> T:
     try:
-        return adapter.validate_json(path.read_bytes(), strict=True)
+        return adapter.validate_json(json.dumps(parse_json(path.read_bytes(), finite=False)), strict=True)
     except OSError as error:
         raise FileError(path, f"it cannot be read ({error.strerror or error})", REMEDY) from error
     except ValidationError as error:
@@ -213,6 +214,8 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T:
         place = ".".join(str(part) for part in fault["loc"])
         message = " ".join(fault["msg"].split())[:200]
         raise FileError(path, f"it is damaged ({f'{place}: ' * bool(place)}{message})", REMEDY) from error
+    except ValueError as error:
+        raise FileError(path, f"it is damaged ({error})", REMEDY) from error
 
 
 # ------------------------------------------------------------------------------------------------ as a source

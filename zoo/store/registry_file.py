@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import FileError
-from zoo.files import write_atomically, zoo_home
+from zoo.files import parse_toml, read_sealed, write_sealed, zoo_home
 
 FILE = "registry.toml"
 ENTRY_KEYS = ("sources", "manifest", "backbone", "cut", "about", "license")
@@ -88,17 +87,15 @@ def _read_tables(path: Path) -> Tables:
     if status is None or status.st_size < LARGE:
         return parse_tables(read_text(path), path)
     import hashlib
-    import json
 
     place = zoo_home() / "registries" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}.json"
     state = [str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-    with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, LookupError):
-        said = json.loads(place.read_bytes())
-        if said["state"] == state and isinstance(said["filters"], dict):
-            return said["filters"]
+    said = read_sealed(place)
+    if said is not None and said["state"] == state:
+        return said["filters"]
     tables = parse_tables(read_text(path), path)
     with contextlib.suppress(FileError):
-        write_atomically(place, json.dumps({"state": state, "filters": tables}))
+        write_sealed(place, {"state": state, "filters": tables})
     return tables
 
 
@@ -109,8 +106,8 @@ def parse_tables(text: str, path: Path) -> Tables:
         FileError: it is no TOML, or has entries that are wrong; the message names the lines.
     """
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits are a plain ValueError
+        document = parse_toml(text)
+    except ValueError as error:
         raise FileError(
             path, f"it is not valid TOML ({' '.join(str(error).split())[:200]})", "Correct that line."
         ) from error

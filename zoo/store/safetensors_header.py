@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import IntegrityError
+from zoo.files import parse_json
 from zoo.store.source import Source
-from zoo.store.strict_json import parse_json
 
 HASHES = "zoo.sha256"  # the metadata's key: JSON, {tensor: sha256 in hex}
 LARGEST_HEADER = 4 * 2**20  # bytes: 25,000 tensors; parsed it takes up to 30 times as many
@@ -101,7 +101,7 @@ def parse_header(raw: bytes, file_size: int, where: str) -> Header:
         metadata = _check_metadata(said.pop("__metadata__", {}))
         tensors = [_parse_tensor_entry(name, entry, end) for name, entry in said.items()]
         hashes = _parse_hashes(metadata, said)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise damaged(where, f"its header cannot be read ({_short(error)})") from error
     tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
     at = end

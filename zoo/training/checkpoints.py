@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from zoo.errors import FileError
-from zoo.files import atomic_write
+from zoo.files import atomic_write, parse_json
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
     ready = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_write(path) as part:
         try:
-            save_file(ready, part, metadata={"state": json.dumps(state)})
+            save_file(ready, part, metadata={"sealed": _seal(json.dumps(state), ready)})
         except SafetensorError as error:  # a full disk is only recognisable by the message
             number = re.search(r"os error (\d+)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
@@ -40,11 +41,21 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
-            state = json.loads((opened.metadata() or {})["state"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            metadata = opened.metadata() or {}
+        said = metadata["sealed"].rpartition("\n")[0] if "sealed" in metadata else metadata["state"]  # 0.1 sealed none
+        if "sealed" in metadata and metadata["sealed"] != _seal(said, tensors):
+            raise ValueError("what it says of itself is not what was written")
+        state = parse_json(said, finite=False)
+    except (OSError, SafetensorError, KeyError, ValueError, OverflowError, MemoryError) as error:
         remedy = "Remove it, and `zoo resume` starts from the beginning."
         raise FileError(path, f"no readable checkpoint ({error})", remedy) from error
     return tensors, state
+
+
+def _seal(state: str, tensors: Mapping[str, Tensor]) -> str:
+    """The state, and in a second line its hash and that of the tensors' names, dtypes and shapes."""
+    described = sorted(f"{name} {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+    return f"{state}\n{hashlib.sha256(json.dumps([state, described]).encode()).hexdigest()}"
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

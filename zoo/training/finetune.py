@@ -12,10 +12,11 @@ import torch
 from pydantic import ValidationError
 
 from zoo.contracts import Dataset
-from zoo.data import OpenDataset, open_dataset
+from zoo.data import OpenDataset, as_open_dataset, open_dataset
 from zoo.devices import describe_device, pick_device, pick_precision
 from zoo.errors import FileError, UsageError
-from zoo.models import Filters, HeadSpec, Model, assemble, build_filters, keep_heads, load, load_model
+from zoo.files import as_path
+from zoo.models import Filters, HeadSpec, Model, as_filters, assemble, build_filters, keep_heads, load, load_model
 from zoo.progress import Progress, silent
 from zoo.store import BaseRecord, DatasetRecord, RunRecord, SplitsRecord, digest_of
 from zoo.training.balancing import build_balancer
@@ -24,7 +25,7 @@ from zoo.training.cropping import Cropping, find_cropping, warn_of_leakage
 from zoo.training.feature_cache import FeatureCachePool
 from zoo.training.inputs import Arithmetic
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart, describe_faults
-from zoo.training.run_data import check_pictures, reopen_dataset, wrap_dataset
+from zoo.training.run_data import check_pictures, reopen_dataset
 from zoo.training.runs import (
     CHECKPOINT_FILE,
     Run,
@@ -76,8 +77,8 @@ def train_recipe(
 
 
 def train(
-    model: Model | Filters,
-    dataset: OpenDataset | Dataset,
+    model: Model | Filters | Path | str,
+    dataset: OpenDataset | Dataset | Path | str,
     *,
     out: Path | str,
     seed: int = 0,
@@ -88,17 +89,17 @@ def train(
     """Fine-tune a model on a dataset.
 
     Args:
-        model: from `zoo.assemble`; filters alone get a `classify` head.
-        dataset: from `zoo.open_dataset`, or a prepared `Dataset` of your own.
+        model: from `zoo.assemble`; filters, in hand or as `zoo.load` takes them, get a `classify` head.
+        dataset: a name, a folder of pictures by class, from `zoo.open_dataset`, or a prepared `Dataset` of your own.
         out: the run's folder.
         seed: of everything random.
         device: where; the GPU where there is one by default.
         progress: called with how far the work is.
         training: what a recipe's `[training]` takes: `epochs`, `rate`, `retrain`, `augment`, …
     """
-    data = dataset if isinstance(dataset, OpenDataset) else wrap_dataset(dataset)
-    if isinstance(model, Filters):
-        model = assemble(model, dataset=data.dataset, seed=seed)
+    data = as_open_dataset(dataset)
+    if not isinstance(model, Model):
+        model = assemble(as_filters(model), dataset=data.dataset, seed=seed)
     try:
         recipe = Recipe(
             seed=seed,
@@ -110,7 +111,7 @@ def train(
         )
     except ValidationError as error:
         raise UsageError(f"This cannot be trained: {describe_faults(error)}.") from error
-    return _start_run(recipe, model, data, Path(out), _make_compute_setup(device, recipe, progress=progress))
+    return _start_run(recipe, model, data, as_path(out), _make_compute_setup(device, recipe, progress=progress))
 
 
 def _make_first_model(recipe: Recipe, data: OpenDataset, compute: ComputeSetup) -> tuple[Recipe, Model, str]:

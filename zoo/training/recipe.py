@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import FileError, UnknownNameError
+from zoo.files import parse_toml
 from zoo.models import HeadSpec
 
 if TYPE_CHECKING:
@@ -128,13 +128,13 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
+        content = parse_toml(text)
     except FileNotFoundError as error:
         raise FileError(path, "there is no such recipe", "Check the path, or name a dataset.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(path, f"it cannot be read ({error})", "Name a TOML file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(path, f"no valid TOML: {error}", "Correct that line.") from error
+    except ValueError as error:
+        raise FileError(path, f"no valid TOML: {' '.join(str(error).split())[:200]}", "Correct that line.") from error
     return parse_recipe(content, where=path)
 
 

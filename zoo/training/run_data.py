@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from zoo.contracts import Dataset
-from zoo.data import DecodedDataset, OpenDataset, describe_changes, open_dataset
+from zoo.data import DecodedDataset, OpenDataset, as_open_dataset, describe_changes, open_dataset
 from zoo.errors import UsageError, ZooWarning
 from zoo.progress import Progress, silent
 from zoo.training.cropping import Cropping
@@ -36,7 +36,7 @@ def reopen_dataset(
         UsageError: it was one in hand, which no plugin brings.
         MissingPluginError: its package is not installed.
     """
-    data = wrap_dataset(dataset) if dataset is not None else _reopen(run, root, progress)
+    data = as_open_dataset(dataset) if dataset is not None else _reopen(run, root, progress)
     crop, record = run.crop(), run.record.crop
     if crop is None or record is None:
         return data
@@ -87,9 +87,3 @@ def check_pictures(run: Run, data: OpenDataset, decoded: DecodedDataset, *, reme
             return
         differ = "there are more or fewer"
     raise UsageError(f"{data.root}: these are not the pictures of {run.folder} as they were then: {differ}.", remedy)
-
-
-def wrap_dataset(dataset: Dataset) -> OpenDataset:
-    """A dataset in hand, which no plugin brought."""
-    name = type(dataset).__name__.lower()
-    return OpenDataset(dataset=dataset, name=name, package="", version="", root=Path().resolve(), options={})

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from zoo.data import FileState
 from zoo.errors import FileError
-from zoo.files import check_output, locked, temporary_folder, write_atomically
+from zoo.files import as_path, check_output, locked, temporary_folder, write_atomically
 from zoo.models import (
     Cropper,
     Filters,
@@ -113,7 +113,7 @@ class Run:
             FileError: the run is not done.
             MissingPluginError: a head or the backbone comes from a package that is not installed.
         """
-        return load_model(os.path.join(".", self.folder))
+        return load_model(os.path.join(".", self.folder))  # noqa: PTH118  # Path drops the dot that tells it from a name
 
     @property
     def uses_true_boxes(self) -> bool:
@@ -179,7 +179,7 @@ def name_run(folder: Path) -> str:
 
 def open_run(folder: Path | str) -> Run:
     """Open a run's folder. Raises FileError where it is none."""
-    folder = Path(folder)
+    folder = as_path(folder)
     return Run(folder=folder, record=read_record(folder, RunRecord), recipe=read_recipe(folder / RECIPE_FILE))
 
 

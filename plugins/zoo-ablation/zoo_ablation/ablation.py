@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zoo.data import remove_decoded
 from zoo.errors import UsageError, printable
-from zoo.files import locked, write_atomically, write_json
+from zoo.files import as_path, locked, write_atomically, write_json
 from zoo.progress import Progress, silent
 from zoo.store import RunRecord, as_json
 from zoo.training import (
@@ -27,6 +27,7 @@ from zoo.training import (
     Run,
     discard_message,
     open_run,
+    read_recipe,
     recipe_text,
     resume,
     train_recipe,
@@ -42,7 +43,7 @@ RunsByVariant = Mapping[tuple[str, int], Run]  # by variant and seed
 
 
 def ablate(
-    recipe: Recipe,
+    recipe: Recipe | Path | str,
     out: Path | str,
     *,
     without: str,
@@ -61,7 +62,7 @@ def ablate(
     The report has all seeds that every requested variant was trained from, and all variants trained from those.
 
     Args:
-        recipe: with all its heads; its seed is the first.
+        recipe: with all its heads, or its file; its seed is the first.
         out: the ablation's folder.
         without: the head in question, by its name in the model.
         seeds: how many.
@@ -80,7 +81,8 @@ def ablate(
     """
     if seeds < 1:
         raise UsageError(f"{seeds} is no number of seeds.", "Use 10; under six nothing can be concluded.")
-    place = Path(out)
+    place = as_path(out)
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(as_path(recipe))
     plan = plan_ablation(recipe, without, out=place, only=variants, metric=metric, progress=progress)
     open_ablation_folder(place, plan)
     if "seen" in plan.splits and not recipe.data.seen and plan.recipe.data.seen:

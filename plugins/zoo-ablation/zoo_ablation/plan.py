@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from zoo.data import DecodedDataset, OpenDataset, open_dataset
 from zoo.errors import FileError, UsageError
-from zoo.files import check_output, write_json
+from zoo.files import check_output, parse_json, parse_toml, write_json
 from zoo.models import assemble
 from zoo.progress import Progress
 from zoo.store import digest_of
@@ -113,8 +111,8 @@ def open_ablation_folder(place: Path, plan: AblationPlan) -> None:
     asked, path = plan.as_json(), place / PLAN_FILE
     if path.is_file():
         try:
-            before = json.loads(path.read_text())
-            same = tomllib.loads(before["recipe"]) == tomllib.loads(asked["recipe"])  # however it is written
+            before = parse_json(path.read_bytes())
+            same = parse_toml(before["recipe"]) == parse_toml(asked["recipe"])  # however it is written
             before |= {"recipe": asked["recipe"]} if same else {}
             differ = [key for key in asked if before.get(key) != asked[key]]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

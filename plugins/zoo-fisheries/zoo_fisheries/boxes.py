@@ -7,7 +7,6 @@ have negative corners; some pictures have no box. Nothing of that is dropped in 
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from zoo.errors import FileError
+from zoo.files import parse_json
 from zoo_fisheries.art.kinds import KINDS
 from zoo_fisheries.problems import Problem
 
@@ -79,7 +79,7 @@ def read_box_files(root: Path) -> tuple[Listed, list[Problem]]:
 def _read(path: Path, file: str, problems: list[Problem]) -> Iterator[tuple[str, Entry]]:
     remedy = "Replace it by a box file, or move it away."
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(path.read_bytes(), finite=False)
     except (OSError, ValueError) as error:
         raise FileError(path, f"not a box file ({error})", remedy) from error
     if not isinstance(content, list):

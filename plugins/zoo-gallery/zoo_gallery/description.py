@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import UsageError, ZooError, one_line
+from zoo.files import parse_json
 from zoo.models import Filters
 from zoo.training import Run
 
@@ -103,10 +103,10 @@ def _facts(filters: Filters, classes: tuple[str, ...]) -> Iterator[tuple[str, st
 def _read_artifact_metrics(filters: Filters, notes: list[str]) -> tuple[dict[str, Any], Mapping[str, Any]]:
     try:
         raw = filters.published.read_file("metrics.json", limit=LARGEST_FILE) if filters.published else None
-        content = json.loads(raw) if raw else {}
+        content = parse_json(raw) if raw else {}
         figures, splits = content.get("figures", content), content.get("splits", {})
         return (figures if isinstance(figures, dict) else {}), (splits if isinstance(splits, dict) else {})
-    except (ZooError, ValueError, AttributeError, RecursionError):
+    except (ZooError, ValueError, AttributeError):
         notes.append("metrics.json cannot be read: no figures are shown.")
         return {}, {}
 

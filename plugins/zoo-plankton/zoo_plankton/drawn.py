@@ -20,9 +20,10 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter
 
 from zoo.errors import FileError
-from zoo.files import as_file_error, write_atomically
+from zoo.files import as_file_error, parse_json, write_atomically
 from zoo.progress import Progress, silent
 from zoo_plankton.drawing import HAULS, VERSION, photograph
 from zoo_plankton.kinds import COMMON, KINDS, OTHER, Kind
@@ -112,9 +113,11 @@ def find_record(root: Path) -> tuple[Options | None, bool]:
         path = root / name
         if path.is_file():
             try:
-                return Options(**json.loads(path.read_text())), finished
-            except (ValueError, TypeError) as error:
-                raise FileError(path, f"not a record of a drawn set ({error})", "Delete the folder.") from error
+                said = json.dumps(parse_json(path.read_bytes()))
+                return TypeAdapter(Options).validate_json(said, strict=True), finished
+            except (OSError, ValueError) as error:
+                reason = " ".join(str(error).split())[:160]
+                raise FileError(path, f"not a record of a drawn set ({reason})", "Delete the folder.") from error
     return None, False
 
 

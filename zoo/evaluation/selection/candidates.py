@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.contracts import Cut, Dataset
+from zoo.contracts import Cut
 from zoo.data import DecodedDataset, OpenDataset
 from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
 from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
@@ -170,14 +170,6 @@ class CandidateComparison:
 def make_probe_setup(*, device: str | None, precision: str, seed: int, progress: Progress) -> ProbeSetup:
     """Raises UsageError for a device or a precision that is not there."""
     return ProbeSetup(arithmetic=Arithmetic.on(device, precision), seed=seed, progress=progress)
-
-
-def as_open_dataset(data: OpenDataset | Dataset) -> OpenDataset:
-    """A dataset object as an opened dataset."""
-    if isinstance(data, OpenDataset):
-        return data
-    name = type(data).__name__.lower()
-    return OpenDataset(dataset=data, name=name, package="", version="", root=Path().resolve(), options={})
 
 
 def score_cuts(

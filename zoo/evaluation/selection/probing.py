@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from zoo.contracts import Cut, Dataset
-from zoo.data import DecodedDataset, OpenDataset
+from zoo.data import DecodedDataset, OpenDataset, as_open_dataset
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.selection.candidates import (
     Candidate,
@@ -30,7 +30,6 @@ from zoo.evaluation.selection.candidates import (
     ProbeSetup,
     ScoreDifference,
     SelectionReport,
-    as_open_dataset,
     describe_task,
     make_probe_setup,
     score_as_dict,
@@ -41,7 +40,7 @@ from zoo.evaluation.selection.features import measure_cut_costs, randomly_initia
 from zoo.evaluation.selection.intervals import standard_error
 from zoo.evaluation.selection.summary import describe_baselines, explain_choice, training_command
 from zoo.evaluation.selection.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
-from zoo.models import Filters, build_filters, load
+from zoo.models import Filters, as_filters, build_filters
 from zoo.networks import find_backbone
 from zoo.progress import Progress, silent
 
@@ -82,7 +81,7 @@ class Probe(SelectionReport):
 
 
 def probe(
-    data: OpenDataset | Dataset,
+    data: OpenDataset | Dataset | Path | str,
     filters: Filters | str | Path | None = None,
     *,
     backbone: str | None = None,
@@ -104,7 +103,7 @@ def probe(
     The test pictures of `zoo train` with the same seed are not used.
 
     Args:
-        data: from `zoo.open_dataset`, or a prepared `Dataset` of your own.
+        data: a dataset's name, a folder of pictures by class, from `zoo.open_dataset`, or a `Dataset` of your own.
         filters: published filters by name, or in hand; either these or a backbone.
         backbone: a network by name; all its cuts are scored.
         weights: the backbone's: `imagenet`, `random`, a safetensors file, a folder or an `hf://` source.
@@ -225,10 +224,8 @@ def _load_network(
 ) -> Filters:
     if (filters is None) == (backbone is None):
         raise UsageError("Say what to cut: either filters or a backbone, not both.")
-    if isinstance(filters, Filters):
-        return filters
     if backbone is None:
-        return load(str(filters))
+        return as_filters(filters or "")
     deepest = find_backbone(backbone).cuts()
     if not deepest:
         raise ZooError(f"The backbone {backbone!r} has no blocks.", "Cut it at a node, and probe the filters.")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from zoo.contracts import Cut, Dataset
-from zoo.data import DecodedDataset, OpenDataset
+from zoo.data import DecodedDataset, OpenDataset, as_open_dataset
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.selection.candidates import (
     RANDOM_SUFFIX,
@@ -21,7 +21,6 @@ from zoo.evaluation.selection.candidates import (
     ProbeSetup,
     ScoreDifference,
     SelectionReport,
-    as_open_dataset,
     describe_task,
     make_probe_setup,
     score_as_dict,
@@ -31,7 +30,7 @@ from zoo.evaluation.selection.candidates import (
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.summary import describe_baselines
 from zoo.evaluation.selection.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
-from zoo.models import Filters, load
+from zoo.models import Filters, as_filters, load
 from zoo.progress import Progress, silent
 from zoo.store import all_entries
 
@@ -69,7 +68,7 @@ class Ranking(SelectionReport):
 
 
 def rank(
-    data: OpenDataset | Dataset,
+    data: OpenDataset | Dataset | Path | str,
     filters: Sequence[Filters | str | Path] | None = None,
     *,
     size: int | None = None,
@@ -91,7 +90,7 @@ def rank(
     are a little favoured.
 
     Args:
-        data: from `zoo.open_dataset`, or a prepared `Dataset` of your own.
+        data: a dataset's name, a folder of pictures by class, from `zoo.open_dataset`, or a `Dataset` of your own.
         filters: names, folders, `owner/name`, `hf://…`, or filters in hand; by default all names of `zoo list`
             whose filters lie on this disk: nothing is downloaded.
         size: one size for all, in pixels; each its own by default.
@@ -232,7 +231,7 @@ def _load_networks(
         if not filters:
             raise UsageError("No filters were named.", "Leave the list out to rank all that lie on this disk.")
         for one in dict.fromkeys(filters):
-            yield (one.name, one) if isinstance(one, Filters) else (str(one), load(str(one)))
+            yield one.name if isinstance(one, Filters) else str(one), as_filters(one)
         return
     problems: list[ZooError] = []
     for name in all_entries(problems=problems):

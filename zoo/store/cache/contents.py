@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from zoo.errors import ZooError
-from zoo.files import zoo_home
+from zoo.files import parse_json, zoo_home
 from zoo.hub import (
     CachedFile,
     CachedRepo,
@@ -119,8 +118,8 @@ def list_caches(cache_dir: Path | None = None) -> CacheContents:
 def is_zoo_manifest(raw: bytes) -> bool:
     """Whether a `config.json` is a manifest of filters, be it damaged; other libraries have a file so called."""
     try:
-        said = json.loads(raw)
-    except (ValueError, RecursionError):
+        said = parse_json(raw)
+    except ValueError:
         return _ZOO_MANIFEST.search(raw) is not None
     return isinstance(said, dict) and said.get("library") == "zoo"
 

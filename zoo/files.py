@@ -1,4 +1,4 @@
-"""The home folder of zoo; files that are written whole, over nothing unasked, by one at a time; JSON and TOML, strictly."""
+"""The home folder of zoo; files written whole, over nothing unasked, by one at a time; JSON and TOML read strictly."""
 
 from __future__ import annotations
 

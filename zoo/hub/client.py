@@ -6,7 +6,6 @@ import contextlib
 import errno
 import functools
 import importlib
-import json
 import logging
 import os
 import re
@@ -27,6 +26,7 @@ from zoo.errors import (
     one_line,
     remember_secret,
 )
+from zoo.files import parse_json
 from zoo.hub.session import LARGEST, SLOWEST, RefusedAnswerError, open_session, patience
 
 T = TypeVar("T")
@@ -193,8 +193,8 @@ def request_json(url: str, *, token: str | None, where: str, explain: TranslateE
     raw, following = with_retries(lambda: _read_bounded(url, token, LARGEST, too_long), explain=explain)
     try:
         ours = urlsplit(following)[:2] == urlsplit(url)[:2]  # the token is for this server only
-        return json.loads(raw), following if ours else ""
-    except (ValueError, RecursionError) as error:
+        return parse_json(raw), following if ours else ""
+    except ValueError as error:
         raise unexpected_answer_error(where) from error
 
 

@@ -171,7 +171,8 @@ def manifest(folder: Path) -> Reader:
 
 def registry(folder: Path) -> Reader:
     """registry.toml: its entries, their sources, and its editing."""
-    from zoo.store import RegistryEntry, add_entry, parse_source, read_registry, remove_entry
+    from zoo.store import RegistryEntry, add_entry, parse_source, remove_entry
+    from zoo.store.registry_file import read_registry
 
     (folder / "registry.toml").write_bytes((OLD / "registry.toml").read_bytes() + VALID_REGISTRY)
 
@@ -183,7 +184,7 @@ def registry(folder: Path) -> Reader:
                     parse_source(source, base=entry.base)
         name = next(iter(read_registry(path)), "b")
         with refusing():
-            add_entry(RegistryEntry(name=name, sources=("hf://a/b",)), path=path, replace=True)
+            add_entry(RegistryEntry(name=name, sources=("hf://a/b",)), path=path, overwrite=True)
         with refusing():
             remove_entry(name, path=path)
 
@@ -196,7 +197,7 @@ VALID_REGISTRY = b'\n[filters."a.b"]\nsources = ["package:zoo_filters/a"] # why\
 def cached_registry(folder: Path) -> Reader:
     """What is kept of a large registry."""
     from zoo.files import zoo_home
-    from zoo.store import read_registry
+    from zoo.store.registry_file import read_registry
 
     path = folder / "large.toml"
     path.write_text(f'format = 1\n[filters.a]\nsources = ["a/b"]\nabout = "{"x" * 100_000}"\n')

@@ -568,6 +568,7 @@ def test_a_plugin_cannot_have_any_name(name, tmp_path):
 
 
 def test_a_written_plugin_replaces_nothing(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileError, match="it is there already"):
         write_plugin("whales", tmp_path)
 

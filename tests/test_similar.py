@@ -300,7 +300,9 @@ def test_pictures_that_are_gone_leave_an_empty_frame(command, embedded, photos):
     shutil.rmtree(photos / "ring")
     (photos / "bar" / "bar-000.png").write_bytes(b"no picture any more")
     for k in (10, 24):
-        answer = command("similar", "photos/disc/twin.png", "--in", "photos.parquet", "-k", k, "--sheet", "sheet.png")
+        answer = command(
+            "similar", "photos/disc/twin.png", "--in", "photos.parquet", "-k", k, "--sheet", "sheet.png", "--overwrite"
+        )
         assert answer.status == 0
         assert Path("sheet.png").stat().st_size > 1000
     assert "9 of the 25 pictures of the sheet are missing. The first: photos/" in answer.err

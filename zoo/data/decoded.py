@@ -150,7 +150,7 @@ def _write_cache(
         rest = (read_digest(file, root) for file in states[total:])  # there may be more files than pictures
         write_sealed(part / "table.json", {**table, "files": [*states[:total], *rest]})
         with locked(place):
-            if read_sealed(place / "table.json") is None:  # else another process was quicker
+            if _open_cache(place, dataset.targets, "") is None:  # else another process was quicker
                 shutil.rmtree(place, ignore_errors=True)
                 part.replace(place)
 
@@ -218,6 +218,9 @@ def targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, 
             numbers = torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
         except (TypeError, ValueError, RuntimeError):
             numbers = []
+        if isinstance(target, Box) and len(numbers) == 4 and all(map(math.isnan, numbers)):
+            made[name] = None
+            continue
         if not _fits(numbers, target):
             raise PluginError(f"{where}: the target {name!r} is {value!r:.80}, not {_describe_value(target)}.")
         if isinstance(target, Box):

@@ -19,14 +19,12 @@ from pydantic import (
 
 from zoo.errors import IntegrityError, ZooError, one_line
 from zoo.files import parse_json
-from zoo.store.source import check_file_name
+from zoo.store.source import MANIFEST_FILE as MANIFEST_FILE, RECORD_FILE as RECORD_FILE, check_file_name
 
-MANIFEST_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 HEADS_FILE = "heads.safetensors"
 OWN_LOCATOR = "./locator"  # a folder inside the filters' own
 LOCATOR_PATTERN = r"^((hf://|package:)[^\x00-\x20]{1,400}|\./locator)$"
-RECORD_FILE = "run.json"  # of a run, whose folder stands for published filters
 CARD_FILE = "README.md"  # people edit it on its page: on the Hub it may differ from what the manifest says
 COPY_NOTE = "\n<!-- zoo copied these filters -->\nA copy, byte for byte, of `{}`.\n"  # behind a card
 MANIFEST_LIMIT = 4 * 2**20  # bytes

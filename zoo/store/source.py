@@ -11,6 +11,8 @@ from pathlib import Path
 from zoo.errors import FileError, IntegrityError, MissingFileError
 from zoo.progress import Progress, silent
 
+MANIFEST_FILE = "config.json"
+RECORD_FILE = "run.json"  # of a run, whose folder stands for published filters
 ByteRange = tuple[int, int]  # half open, in bytes
 LONGEST_NAME = 500  # characters
 LONGEST_PART = 200  # bytes between two slashes; file systems take 255, and a part that is written has a longer name

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 from zoo.errors import UsageError
 from zoo.store.hub_source import HubSource
 from zoo.store.local_source import FolderSource, PackageSource
-from zoo.store.manifest import MANIFEST_FILE, RECORD_FILE
-from zoo.store.source import Source, check_file_name
+from zoo.store.source import MANIFEST_FILE, RECORD_FILE, Source, check_file_name
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 LONGEST_TEXT = 1_000  # characters

@@ -149,15 +149,17 @@ def test_pictures_of_seen_boats_are_a_split_of_their_own(command, place):
 
 
 def test_maps_in_which_nothing_speaks_for_the_class_are_counted_and_have_no_share(command, place, plain):
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
+
+    from zoo.store import write_tensors
 
     silent = shutil.copytree(plain, place / "silent")
     heads = load_file(silent / "heads.safetensors")
-    save_file(
-        {name: tensor * 0 if "weight" in name else tensor for name, tensor in heads.items()},
-        silent / "heads.safetensors",
-    )
-    found = json.loads(command("saliency", silent, plain, "--json").out)
+    zeros = {name: tensor * 0 if "weight" in name else tensor for name, tensor in heads.items()}
+    write_tensors(silent / "heads.safetensors", zeros)
+    answer = command("saliency", silent, plain, "--json")
+    assert answer.status == 0, answer
+    found = json.loads(answer.out)
     assert found["runs"][0]["share"] is None
     assert found["runs"][0]["times_even"] is None
     assert found["runs"][0]["blank"] == found["pictures"]

@@ -14,6 +14,7 @@ import os
 import pickle
 import re
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -943,6 +944,24 @@ def test_an_answer_that_was_compressed_unasked_is_never_unpacked(
     tracemalloc.stop()
     assert "compressed" in said
     assert peak < 2**24
+
+
+def test_what_the_client_asks_before_our_first_request_has_the_same_limits(
+    lie: Callable[..., LyingHub], tmp_path: Path
+) -> None:
+    hub = lie(published(), api=answering(SWOLLEN, Content_Encoding="gzip"))
+    code = (
+        "import tracemalloc, huggingface_hub, zoo\ntracemalloc.start()\n"
+        f"try: zoo.fetch({REPO!r})\nexcept zoo.ZooError as error: print(error)\n"
+        "print(tracemalloc.get_traced_memory()[1])"
+    )
+    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "new"), "HF_HUB_DISABLE_TELEMETRY": ""}
+    where = {"env": {**os.environ, **own}, "text": True, "capture_output": True}
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, **where)
+    said, peak = done.stdout.splitlines()
+    assert "compressed" in said
+    assert int(peak) < 2**25
+    assert "/api/agent-harnesses" in hub.asked
 
 
 @pytest.mark.parametrize("name", ["config.json", MODEL])

@@ -1,7 +1,8 @@
 """The http session of the Hub's client, with limits on how slowly and in what form an answer may come.
 
 The http library's timeouts are for one read each: a server that sends a byte now and then goes on for good. The limits
-hold for requests that ask for uncompressed bytes, as all of ours do, and not for what others send through the session.
+hold for requests that ask for uncompressed bytes, as all of ours do, and for the one that the client sends before our
+first; not for what others send through the session.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SLOWEST = 1000  # bytes a second, over the 60 seconds of `ZOO_HUB_PATIENCE`
 LARGEST = 32 * 2**20  # bytes of an answer that is no file
 LONGEST_HEADERS = 2**18  # bytes
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
+_CLIENTS_OWN = "/api/agent-harnesses"  # what the client asks for once a day, for its user agent
 _UNASKED = {"gzip", "deflate", "br", "zstd"}  # what the http library would unpack
 _WAIT = re.compile(r"(?:^|;\s*t\s*=\s*)([0-9]+)")  # what the client obeys, however long
 
@@ -51,6 +53,8 @@ def patience() -> float:
 
 
 def _note_request(request: Any) -> None:
+    if request.url.path.endswith(_CLIENTS_OWN):
+        request.headers["Accept-Encoding"] = "identity"
     _asking.patience = patience() if request.headers.get("Accept-Encoding") == "identity" else None
 
 
@@ -67,8 +71,9 @@ def _check_answer(response: Any) -> None:
             raise RefusedAnswerError(f"HTTP {response.status_code}, {name}: {said[:40]}")
     stream = response.extensions.get("network_stream")
     if isinstance(stream, _Watched):
-        is_file = response.request.method in ("GET", "HEAD") and response.status_code < 400
-        stream.begin(math.inf if is_file else LARGEST)
+        request = response.request
+        is_file = request.method in ("GET", "HEAD") and not request.url.path.endswith(_CLIENTS_OWN)
+        stream.begin(math.inf if is_file and response.status_code < 400 else LARGEST)
 
 
 class _Watched:

@@ -24,6 +24,7 @@ from zoo.errors import (
     ZooError,
     mask_secrets,
     one_line,
+    printable,
     remember_secret,
 )
 from zoo.files import parse_json
@@ -96,6 +97,8 @@ def client_utils() -> Any:
 def _make_printable(record: logging.LogRecord) -> bool:
     """A filter that keeps every record."""
     record.msg, record.args = one_line(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
     return True
 
 
@@ -240,7 +243,8 @@ def translate_error(where: str, error: BaseException, *, name: str = "") -> ZooE
     said = f": {' '.join(mask_secrets(said).split())[:200]}" if isinstance(said, str) and said.strip() else ""
     if status and status != 429 and status < 500:
         return FetchError(f"{what}: the server refused it ({cause}{said}).", "Check the name and HF_ENDPOINT.")
-    return FetchError(f"{what} could not be fetched ({cause}).", REMEDY)
+    remedy = "Wait a while, and try again." if status == 429 else REMEDY
+    return FetchError(f"{what} could not be fetched ({cause}).", remedy)
 
 
 def disk_full_error(where: str, needed: int | None = None) -> FetchError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @recipe_options
-@click.option("--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
+@click.option("-o", "--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
 @output_options
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
     """Fine-tune filters on DATASET (a name of `zoo data list`), with the recipe of a file, or a finished RUN further.

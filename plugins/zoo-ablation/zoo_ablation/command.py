@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--metric", help="The metric of the first other head that decides; accuracy by default for classes.")
 @click.option("--keep", is_flag=True, help="Keep the weights of all runs, not only those of the first seed.")
 @recipe_options
-@click.option("--out", type=PATH, help="The folder to write into; ablations/DATASET-HEAD by default.")
+@click.option("-o", "--out", type=PATH, help="The folder to write into; ablations/DATASET-HEAD by default.")
 @output_options
 def ablate(
     what: str,

@@ -789,3 +789,8 @@ def test_completing_imports_no_torch(line, words):
     )
     assert {answer.rpartition(",")[2] for answer in done.stdout.split()} == words
     assert done.stderr == "light"
+
+
+@pytest.mark.parametrize("command", ["train", "embed", "predict", "probe", "show"])
+def test_the_output_of_a_command_is_named_by_o(command):
+    assert "-o" in {word for option in cli.get_command(click.Context(cli), command).params for word in option.opts}

@@ -297,7 +297,9 @@ def test_a_column_that_was_named_is_not_taken_for_another(tmp_path: Path) -> Non
 
 
 def test_a_named_column_that_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"its header has no `Taxon`, only path, label\..*`options={'path': 'COLUMN'}`"):
+    with pytest.raises(
+        FileError, match=r"its header has no `Taxon`, only path, label\..*`options={'label': 'COLUMN'}`"
+    ):
         _labelled(_draw(tmp_path, *FOUR), "path,label\n1.png,a\n", label="Taxon")
 
 

@@ -156,3 +156,8 @@ def test_the_command_gives_json(command, shapes):
 
 def test_a_wrong_target_is_one_line(command):
     assert "has no target 'x'. It has label" in command("rank", "digits", "--target", "x").fault
+
+
+def test_one_set_of_filters_is_ranked_by_its_name():
+    with pytest.raises(UnknownNameError, match="'no-such-filters'"):
+        rank(Fish(), "no-such-filters")

@@ -149,13 +149,14 @@ def _find_columns(
         wanted = [taken[key]] if key in taken else free
         if found := [titles.index(title) for title in wanted if title in titles]:
             columns[key] = found[0]
-    missing = [f"`{named.get(key, key)}`" for key in COLUMNS if key not in columns and key in needed]
+    missing = [key for key in COLUMNS if key not in columns and key in needed]
     if missing:
+        absent = [f"`{named.get(key, key)}`" for key in missing]
         raise FileError(
             table,
-            f"its header has no {' and no '.join(missing)}, only {', '.join(filter(None, header)) or 'nothing'}",
+            f"its header has no {' and no '.join(absent)}, only {', '.join(filter(None, header)) or 'nothing'}",
             "The first line must name the columns: path,label (and group, split where known); or say what they are "
-            "called, `options={'path': 'COLUMN'}`.",
+            f"called, `options={{{missing[0]!r}: 'COLUMN'}}`.",
         )
     return columns
 

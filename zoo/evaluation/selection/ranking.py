@@ -69,7 +69,7 @@ class Ranking(SelectionReport):
 
 def rank(
     data: OpenDataset | Dataset | Path | str,
-    filters: Sequence[Filters | str | Path] | None = None,
+    filters: Filters | str | Path | Sequence[Filters | str | Path] | None = None,
     *,
     size: int | None = None,
     target: str | None = None,
@@ -224,13 +224,13 @@ def share_ranks(order: Sequence[int], table: CandidateComparison) -> dict[int, i
 
 
 def _load_networks(
-    filters: Sequence[Filters | str | Path] | None, passed_over: dict[str, str]
+    filters: Filters | str | Path | Sequence[Filters | str | Path] | None, passed_over: dict[str, str]
 ) -> Iterator[tuple[str, Filters]]:
     """Titles and filters, loaded one at a time."""
     if filters is not None:
         if not filters:
             raise UsageError("No filters were named.", "Leave the list out to rank all that lie on this disk.")
-        for one in dict.fromkeys(filters):
+        for one in dict.fromkeys([filters] if isinstance(filters, (str, Path, Filters)) else filters):
             yield one.name if isinstance(one, Filters) else str(one), as_filters(one)
         return
     problems: list[ZooError] = []

@@ -406,3 +406,8 @@ def test_the_doctor_counts_what_is_wrong(shapes, tmp_path):
     assert "zero.png" in report.faults[0]
     assert any("different labels" in line for line in report.warnings)
     assert report.classes["label"]["disc"] == 41
+
+
+def test_a_folder_in_place_of_a_datasets_name_is_told_how_it_is_read(shapes):
+    with pytest.raises(UsageError, match=r"is a folder, and not the name of a dataset\. For its pictures say image-folder"):
+        open_dataset(str(shapes))

@@ -120,12 +120,15 @@ def open_dataset(
     Raises:
         UnknownNameError: no such dataset.
         MissingPluginError: likewise, and its package is known.
-        UsageError: unknown or ill-typed options; a folder is needed.
+        UsageError: unknown or ill-typed options; a folder is needed; the name is a folder's.
         FileError: the folder is missing, empty, or holds something else.
     """
     try:
         plugin = find_plugin("dataset", name)
     except UnknownNameError as error:
+        if package is None and Path(name).is_dir():
+            remedy = f"For its pictures say image-folder and `root={name!r}`."
+            raise UsageError(f"{name} is a folder, and not the name of a dataset.", remedy) from error
         if package is None:
             raise
         raise MissingPluginError("dataset", name, package=package, needed_by="This run") from error

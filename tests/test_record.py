@@ -85,3 +85,9 @@ def test_a_figure_that_is_no_number_is_one_nevertheless(folder):
     assert found["auc"] != found["auc"]
     assert found["confusion"] == [[1, 2], [3, 4]]
     assert type(found["confusion"][0][0]) is int
+
+
+def test_what_no_manifest_may_say_is_refused_where_a_run_serves_as_filters(folder):
+    (folder / RECORD_FILE).write_text(json.dumps(facts(base_manifest="a\nb")))
+    with pytest.raises(FileError, match=r"run\.json: it is damaged \(base_manifest: String should match"):
+        zoo.load(folder)

@@ -209,13 +209,17 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T:
         return adapter.validate_json(json.dumps(parse_json(path.read_bytes(), finite=False)), strict=True)
     except OSError as error:
         raise FileError(path, f"it cannot be read ({error.strerror or error})", REMEDY) from error
-    except ValidationError as error:
+    except ValueError as error:
+        raise _damaged_error(path, error) from error
+
+
+def _damaged_error(path: Path, error: ValueError) -> FileError:
+    said = str(error)
+    if isinstance(error, ValidationError):
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"])
-        message = " ".join(fault["msg"].split())[:200]
-        raise FileError(path, f"it is damaged ({f'{place}: ' * bool(place)}{message})", REMEDY) from error
-    except ValueError as error:
-        raise FileError(path, f"it is damaged ({error})", REMEDY) from error
+        said = f"{f'{place}: ' * bool(place)}{' '.join(fault['msg'].split())[:200]}"
+    return FileError(path, f"it is damaged ({said})", REMEDY)
 
 
 # ------------------------------------------------------------------------------------------------ as a source
@@ -234,6 +238,8 @@ class RunSource(FolderSource):
             return manifest_to_bytes(self._describe())
         except MissingFileError as error:
             raise FileError(self.folder, f"a part of this run is missing ({error.problem})", REMEDY) from error
+        except ValidationError as error:  # what a run's record may be, and a manifest not
+            raise _damaged_error(self.folder / RECORD_FILE, error) from error
 
     def names(self) -> list[str]:
         names = (HEADS_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE)

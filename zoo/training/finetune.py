@@ -162,9 +162,6 @@ def resume(
     where = device or run.record.device_type
     compute = _make_compute_setup(where, recipe, progress=progress, tell=tell, cache_pool=cache_pool)
     run = replace(run, writes=compute.accelerator.is_main_process)
-    if run.writes:  # what a kill left half written
-        for part in run.folder.glob(".*.part"):
-            part.unlink()
     checkpoint = run.folder / CHECKPOINT_FILE
     begun = checkpoint.exists()
     tensors, state = load_checkpoint(checkpoint) if begun else ({}, {})

@@ -28,9 +28,8 @@ BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
 WHOLE = 2**30  # pixels of a side: no JPEG is decoded at a fraction of its size
 BEST_COLUMNS = (("class", "probability"), ("second", "second_probability"))  # of a head with classes
 
-_Found = tuple[
-    str, Mapping[str, str], tuple[int, int], Window
-]  # path, metadata, size in pixels, the part that is taken
+# Path, metadata, size in pixels, the part that is taken.
+_Found = tuple[str, Mapping[str, str], tuple[int, int], Window]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

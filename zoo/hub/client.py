@@ -68,7 +68,6 @@ def client_api(token: str | None = None) -> Any:
     from huggingface_hub import HfApi
 
     _check_token(token)
-    client_utils()
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo")
 
 

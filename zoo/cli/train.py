@@ -11,17 +11,21 @@ import click
 
 from zoo.cli.console import PATH, format_metrics, output_options, print_json, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.training import Run
 
 
 @click.command()
-@click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
+@click.argument("what", metavar="DATASET|RECIPE.toml|RUN", required=False)
+@click.option("--recipe", "again", metavar="NAME", help="Instead: the recipe that filters or a run were trained by.")
 @recipe_options
 @click.option("-o", "--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
 @output_options
-def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
+def train(
+    what: str | None, again: str | None, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any
+) -> None:
     """Fine-tune filters on DATASET (a name of `zoo data list`), with the recipe of a file, or a finished RUN further.
 
     First the heads are trained on frozen features, then the upper blocks along with them. Ctrl-C leaves a checkpoint
@@ -34,12 +38,15 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     zoo train fisheries --head classify --head locate:weight=0.3
     zoo train fisheries --crop runs/locator
     zoo train runs/plankton --data more-photos/
+    zoo train --recipe vgg16-plankton --seed 1
     """
     from zoo.training import discard_message, train_recipe
 
-    recipe = make_recipe(what, given, continues=True)
+    if (what is None) == (again is None):
+        raise UsageError("Say what to train on, a DATASET or a RUN, or --recipe NAME to train those filters again.")
+    recipe = make_recipe(again or what or "", given, continues=not again, again=bool(again))
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
-    with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
+    with exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         run = train_recipe(recipe, folder, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(run, as_json=as_json)
 
@@ -52,13 +59,13 @@ def resume(run: Path, root: str | None, device: str | None, as_json: bool, quiet
     """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""
     from zoo.training import discard_message, resume as go_on
 
-    with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
+    with exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         finished = go_on(run, root=root, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(finished, as_json=as_json)
 
 
 @contextlib.contextmanager
-def _exit_when_stopped() -> Iterator[None]:
+def exit_when_stopped() -> Iterator[None]:
     """Ctrl-C and SIGTERM are no failure: say how to continue, and exit with status 130."""
     from zoo.training import StoppedError
 

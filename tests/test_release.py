@@ -119,6 +119,13 @@ def test_without_a_token_it_stops_with_nothing_sent(hub, release, words, monkeyp
     assert hub.count("PUT") == 0
 
 
+def test_the_core_knows_every_set_of_the_package_by_the_same_hash():
+    own, core = (read_registry(path) for path in (FILTERS / "zoo_filters" / "registry.toml", ROOT / "registry.toml"))
+    folders = {path.parent.name for path in (FILTERS / "zoo_filters").glob("*/config.json")}
+    assert {name: one.manifest for name, one in own.items()} == {name: one.manifest for name, one in core.items()}
+    assert folders == set(own)
+
+
 def test_make_publish_asks_for_the_owner_and_passes_all_on():
     def make(*words):
         said = ["make", "--dry-run", "--old-file=.venv/.ready", "publish", *words]

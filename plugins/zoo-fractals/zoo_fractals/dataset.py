@@ -12,14 +12,24 @@ from zoo.errors import UsageError
 from zoo.progress import Progress, silent
 from zoo_fractals.fractals import draw_picture
 from zoo_fractals.leaves import draw_scene, draw_view
-from zoo_fractals.systems import System, draw_system
+from zoo_fractals.systems import draw_system
 
 MOST_CLASSES = 10_000
 SCENE = 2.5  # a scene's side, of a picture's
 
 
 class _Drawn(zoo.Dataset):
-    """What both have in common: options, and nothing on the disk."""
+    """What both have in common.
+
+    Args:
+        classes: how many systems or scenes there are, 2 to 10,000.
+        pictures: how many are drawn.
+        side: of the pictures, in pixels.
+        seed: the same options and seed draw the same pictures.
+
+    Raises:
+        UsageError: an option out of its range.
+    """
 
     symmetry = "turns"
     license = "cc0-1.0"
@@ -35,9 +45,6 @@ class _Drawn(zoo.Dataset):
                 raise UsageError(f"{name}={value} cannot be drawn.", f"Pass {low:,} to {high:,}.")
         self.classes, self.pictures, self.side, self.seed = classes, pictures, side, seed
 
-    def prepare(self, root: Path, progress: Progress = silent) -> None:
-        """Nothing to do: pictures are drawn when they are asked for."""
-
     def __len__(self) -> int:
         return self.pictures
 
@@ -49,22 +56,14 @@ class _Drawn(zoo.Dataset):
 class Fractals(_Drawn):
     """One to five fractals a picture, each of its own size, at its own place, before a rough background.
 
-    A class is an iterated function system; every picture shows it a little otherwise (Anderson and Farrell, 2022).
-
-    Args:
-        classes: how many systems there are, 2 to 10,000; 1,000 in the paper.
-        pictures: how many are drawn.
-        side: of the pictures, in pixels.
-        seed: the same options and seed draw the same pictures.
-
-    Raises:
-        UsageError: an option out of its range.
+    A class is an iterated function system; every picture shows it a little otherwise
+    (Anderson and Farrell, 2022).
     """
 
-    def __init__(self, *, classes: int = 200, pictures: int = 10_000, side: int = 64, seed: int = 0) -> None:
-        super().__init__(classes=classes, pictures=pictures, side=side, seed=seed)
-        self.targets = {"systems": zoo.Multilabel(tuple(f"system-{one:04}" for one in range(classes)))}
-        self._systems: list[System] = [draw_system(self._random(0, one)) for one in range(classes)]
+    def prepare(self, root: Path, progress: Progress = silent) -> None:
+        """Draw the systems; the folder stays as it is."""
+        self.targets = {"systems": zoo.Multilabel(tuple(f"system-{one:04}" for one in range(self.classes)))}
+        self._systems = [draw_system(self._random(0, one)) for one in range(self.classes)]
 
     def __getitem__(self, index: int) -> zoo.Sample:
         """Shapes: image uint8 (3, side, side); `systems` float (classes,) of zeros and one to five ones."""
@@ -82,20 +81,11 @@ class DeadLeaves(_Drawn):
 
     Baradad et al. (2021) have no labels: they train views of one picture to be alike, and others to differ. A class
     for every scene is the same task for a classifier (Dosovitskiy et al., 2014).
-
-    Args:
-        classes: how many scenes there are, 2 to 10,000.
-        pictures: how many views are drawn, of all scenes equally many.
-        side: of the pictures, in pixels.
-        seed: the same options and seed draw the same pictures.
-
-    Raises:
-        UsageError: an option out of its range.
     """
 
-    def __init__(self, *, classes: int = 200, pictures: int = 10_000, side: int = 64, seed: int = 0) -> None:
-        super().__init__(classes=classes, pictures=pictures, side=side, seed=seed)
-        self.targets = {"scene": zoo.Categories(tuple(f"scene-{one:04}" for one in range(classes)))}
+    def prepare(self, root: Path, progress: Progress = silent) -> None:
+        """Name the scenes, which are drawn when they are first seen; the folder stays as it is."""
+        self.targets = {"scene": zoo.Categories(tuple(f"scene-{one:04}" for one in range(self.classes)))}
         self._scenes: dict[int, np.ndarray] = {}
 
     def __getitem__(self, index: int) -> zoo.Sample:

@@ -6,6 +6,8 @@ leaf's radius falls as its third power, which makes pictures that look alike at 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from PIL import Image
 
@@ -60,20 +62,9 @@ def _draw_colours(rng: np.random.Generator, count: int) -> np.ndarray:
     return hsv_to_rgb(hues, rng.uniform(0.2, 0.9), rng.uniform(0.1, 1, count))
 
 
-def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return u * u + v * v < 1
-
-
-def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return (np.abs(u) < 0.9) & (np.abs(v) < 0.9)
-
-
-def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return (v > -0.6) & (1.73 * np.abs(u) + v < 1.2)
-
-
-def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.hypot(u, v) < 0.85 + 0.4 * np.cos(5 * np.arctan2(v, u))
-
-
-_SHAPES = (_disc, _square, _triangle, _star)
+_SHAPES: Sequence[Callable[[np.ndarray, np.ndarray], np.ndarray]] = (
+    lambda u, v: u * u + v * v < 1,  # a disc
+    lambda u, v: (np.abs(u) < 0.9) & (np.abs(v) < 0.9),  # a square
+    lambda u, v: (v > -0.6) & (1.73 * np.abs(u) + v < 1.2),  # a triangle
+    lambda u, v: np.hypot(u, v) < 0.85 + 0.4 * np.cos(5 * np.arctan2(v, u)),  # a star
+)

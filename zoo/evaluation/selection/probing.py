@@ -136,7 +136,8 @@ def probe(
     task = make_probe_task(opened, decoded, target=chosen, **asking)
     candidates, notes = _score_with_baselines(network, priced, decoded, task, setup)
     command = partial(training_command, opened, network, target=chosen, given=filters, size=size, seed=seed)
-    title = network.name if backbone is None else f"{backbone} ({network.weights} weights)"
+    source = Path(network.weights).name if Path(network.weights).is_absolute() else network.weights
+    title = network.name if backbone is None else f"{backbone} ({source} weights)"
     told = describe_task(opened, decoded.skipped, task, begun, notes)
     table = CandidateComparison(candidates, task.groups, seed=seed)
     return _recommend(table, priced, task, command, filters=title, size=side, **told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN", required=False)
 @click.option("--recipe", "again", metavar="NAME", help="Instead: the recipe that filters or a run were trained by.")
 @recipe_options
-@click.option("-o", "--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
+@click.option(
+    "-o",
+    "--out",
+    type=PATH,
+    help="The folder of the run; runs/DATASET by default, further from a RUN runs/DATASET-2, ….",
+)
 @output_options
 def train(
     what: str | None, again: str | None, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any
@@ -44,9 +50,13 @@ def train(
 
     if (what is None) == (again is None):
         raise UsageError("Say what to train on, a DATASET or a RUN, or --recipe NAME to train those filters again.")
-    recipe = make_recipe(again or what or "", given, continues=not again, again=bool(again))
+    what = again or what or ""
+    recipe = make_recipe(what, given, continues=not again, again=bool(again))
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
-    with exit_when_stopped(), progress_bars(quiet=quiet) as progress:
+    if out is None and (Path(what) / "recipe.toml").is_file():  # which most often is the folder that it would be
+        numbered = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+        folder = next(free for free in chain([folder], numbered) if not free.exists())
+    with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         run = train_recipe(recipe, folder, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(run, as_json=as_json)
 
@@ -59,13 +69,13 @@ def resume(run: Path, root: str | None, device: str | None, as_json: bool, quiet
     """Continue the training of RUN (a folder) that was stopped or killed; the result is as without the stop."""
     from zoo.training import discard_message, resume as go_on
 
-    with exit_when_stopped(), progress_bars(quiet=quiet) as progress:
+    with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         finished = go_on(run, root=root, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(finished, as_json=as_json)
 
 
 @contextlib.contextmanager
-def exit_when_stopped() -> Iterator[None]:
+def _exit_when_stopped() -> Iterator[None]:
     """Ctrl-C and SIGTERM are no failure: say how to continue, and exit with status 130."""
     from zoo.training import StoppedError
 

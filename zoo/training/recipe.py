@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from zoo.errors import FileError, MissingPluginError, UnknownNameError, UsageError
 from zoo.files import parse_toml
-from zoo.models import HeadSpec
+from zoo.models import HeadSpec, pick_head
 from zoo.plugins import installed_versions
 from zoo.store import CARD_FILE, MANIFEST_LIMIT, RECIPE_FILE, Artifact
 
 if TYPE_CHECKING:
+    from zoo.contracts import Target
     from zoo.data import DecodedDataset, OpenDataset, Splits
 
 
@@ -115,6 +116,12 @@ class Recipe(_RecipePart):
     def split(self, data: OpenDataset, decoded: DecodedDataset) -> Splits:
         """The rows that it trains on, validates and scores; always the same for the same pictures."""
         return data.split(decoded, seed=self.seed, seen=self.data.seen, limit=self.data.limit)
+
+    def with_heads_for(self, targets: Mapping[str, Target]) -> Recipe:
+        """The same with the head that a dataset's targets call for, where it names none."""
+        if "heads" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"heads": (HeadPart(plugin=pick_head(targets)),)})
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:

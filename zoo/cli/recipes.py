@@ -40,7 +40,11 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         help="Random flips, turns, zooms and colours; light by default.",
     ),
     click.option("--patience", type=click.IntRange(1), help="Epochs without improvement until a stage ends (6)."),
-    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of the top block (3e-4)."),
+    click.option(
+        "--rate",
+        type=click.FloatRange(0, min_open=True),
+        help="Learning rate of the top block; by its weights' size by default.",
+    ),
     click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
     click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
     click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),

@@ -88,7 +88,7 @@ class TrainingPart(_RecipePart):
     epochs: int = Field(default=15, ge=0)  # of fine-tuning, at most
     batch: int = Field(default=64, ge=2)
     head_rate: float = Field(default=3e-3, gt=0)  # of the heads on frozen features
-    rate: float = Field(default=3e-4, gt=0)  # of fine-tuning, at the top block
+    rate: float | None = Field(default=None, gt=0)  # of fine-tuning, at the top block; None: by its weights' size
     layer_decay: float = Field(default=0.7, gt=0, le=1)  # of the rate, a block further down
     weight_decay: float = Field(default=0.05, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)  # share of the steps

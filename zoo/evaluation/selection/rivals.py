@@ -104,15 +104,16 @@ def _shape(mask: np.ndarray) -> np.ndarray:
     height, width = mask.shape[1:]
     weight = mask.astype(np.float64)
     area = np.maximum(weight.sum(axis=(1, 2)), 1)
-    y, x = (
-        _powers((weight.sum(axis=axis) * np.arange(side)).sum(axis=1) / area, side)
-        for axis, side in ((2, height), (1, width))
-    )
+    powers = []  # 0 to 3, of the distance from the middle in sides: (N, 4, H) of rows, (N, 4, W) of columns
+    for axis, side in ((2, height), (1, width)):
+        middle = weight.sum(axis=axis) @ np.arange(side) / area
+        powers.append(((np.arange(side) - middle[:, None, None]) / side) ** np.arange(4)[:, None])
+    y, x = powers
     moments = y @ weight @ x.transpose(0, 2, 1) / area[:, None, None]  # by the power of y, then of x
     share = area / (height * width)  # normalised moments are those of the mean pixel over area^((p + q) / 2)
     n = {(p, q): moments[:, q, p] / share ** ((p + q) / 2) for p in range(4) for q in range(4)}
-    half, tilt = (moments[:, 2, 0] + moments[:, 0, 2]) / 2, moments[:, 0, 2] - moments[:, 2, 0]
-    tilt = np.hypot(tilt / 2, moments[:, 1, 1])
+    half, off = (moments[:, 0, 2] + moments[:, 2, 0]) / 2, (moments[:, 0, 2] - moments[:, 2, 0]) / 2
+    tilt = np.hypot(off, moments[:, 1, 1])
     long, short = half + tilt, np.maximum(half - tilt, 0)
     filled = mask.any(axis=1).sum(axis=1) * mask.any(axis=2).sum(axis=1)
     inner = mask[:, 1:-1, 1:-1] & mask[:, :-2, 1:-1] & mask[:, 2:, 1:-1] & mask[:, 1:-1, :-2] & mask[:, 1:-1, 2:]
@@ -122,12 +123,6 @@ def _shape(mask: np.ndarray) -> np.ndarray:
         outline**2 / (4 * np.pi * area), np.sqrt(1 - short / np.maximum(long, 1e-12)),
         *(np.log10(np.abs(one) + 1e-12) for one in _hu(n)),
     ])  # fmt: skip
-
-
-def _powers(middle: np.ndarray, side: int) -> np.ndarray:
-    """Powers 0 to 3 of the pixels' distance from the middle, in sides. Shapes: (N,) -> (N, 4, side)."""
-    powers: np.ndarray = ((np.arange(side) - middle[:, None, None]) / side) ** np.arange(4)[:, None]
-    return powers
 
 
 def _hu(n: dict[tuple[int, int], np.ndarray]) -> list[np.ndarray]:

@@ -88,7 +88,7 @@ def comparison(*columns: np.ndarray) -> CandidateComparison:
         Candidate(title=str(number), kind="cut", feature_scores=FeatureScores(per_sample=per_sample, logme=0.0))
         for number, per_sample in enumerate(columns)
     ]
-    return CandidateComparison(candidates, np.arange(len(columns[0])), seed=0)
+    return CandidateComparison(candidates, np.arange(len(columns[0])))
 
 
 def test_ranks_are_shared_as_in_sports():

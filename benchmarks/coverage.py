@@ -1,6 +1,6 @@
 """How often do 95% intervals hold the truth? Over few groups, as `zoo probe` prints them, and over paired seeds.
 
-    python benchmarks/coverage.py --json docs/coverage.json
+    python benchmarks/coverage.py --json coverage.json
 
 Groups: right answers are beta-binomial, so that pictures of a group are alike (the intraclass correlation); groups of
 20 pictures, or of lognormal sizes (sd 1, mean 20). An accuracy, and the difference of two classifiers that answer 60%

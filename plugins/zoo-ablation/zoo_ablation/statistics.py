@@ -3,7 +3,7 @@
 The interval is that of Student's t, on the side of the skewness as far as Johnson's modified t goes (1978, "Modified t
 tests and confidence intervals for asymmetrical populations"). In simulations (1,500 each) it held the truth
 in 95 to 97% of cases where differences are normal or heavy-tailed, in 90 to 91% of six and 91 to 94% of ten pairs where
-they are strongly skewed; the BCa bootstrap did in 92 to 94% and 87 to 93%. The test flips signs (Fisher 1935).
+they are strongly skewed; the BCa bootstrap did in 92 to 95% and 87 to 93%. The test flips signs (Fisher 1935).
 """
 
 from __future__ import annotations

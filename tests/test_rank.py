@@ -73,7 +73,7 @@ def test_each_is_taken_at_its_best_cut_and_its_own_size(ranking):
 
 
 def test_random_weights_and_raw_pixels_are_the_floor(ranking):
-    assert {one.kind for one in ranking.floor} == {"random", "pixels"}
+    assert {one.kind for one in ranking.floor} == {"random", "pixels", "hand"}
     titles = [one.title for one in ranking.floor]
     assert len(titles) == len(set(titles))
 
@@ -88,7 +88,7 @@ def comparison(*columns: np.ndarray) -> CandidateComparison:
         Candidate(title=str(number), kind="cut", feature_scores=FeatureScores(per_sample=per_sample, logme=0.0))
         for number, per_sample in enumerate(columns)
     ]
-    return CandidateComparison(candidates, np.arange(len(columns[0])), seed=0)
+    return CandidateComparison(candidates, np.arange(len(columns[0])))
 
 
 def test_ranks_are_shared_as_in_sports():
@@ -103,7 +103,7 @@ def test_only_what_lies_on_this_disk_is_ranked_and_the_rest_is_told(home, monkey
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     add_entry(RegistryEntry(name="far-away", sources=("hf://nobody/far-away",)))
     found = rank(Fish(), device="cpu", per_class=8)
-    assert [place.filters for place in found.places] == ["vgg16-plankton"]
+    assert {place.filters for place in found.places} == {"vgg16-imagenet", "vgg16-plankton"}
     assert "far-away" in found.passed_over
 
 
@@ -142,6 +142,7 @@ def test_the_command_prints_ranks_and_the_floor(command, shapes):
     )  # fmt: skip
     assert answer.status == 0, answer.err
     assert "floor  raw pixels, 16 x 16" in answer.out
+    assert "floor  hand features (30)" in answer.out
     assert answer.out.splitlines()[1].startswith("1 ")
     assert "vgg16-plankton beats" in answer.out or "does NOT beat" in answer.out
 

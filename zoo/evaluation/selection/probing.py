@@ -32,9 +32,10 @@ from zoo.evaluation.selection.candidates import (
     SelectionReport,
     describe_task,
     make_probe_setup,
+    measure_leak,
     score_as_dict,
     score_cuts,
-    score_pixels,
+    score_without_filters,
 )
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.intervals import standard_error
@@ -52,12 +53,13 @@ class Probe(SelectionReport):
     filters: str  # the filters' name, or the backbone's with its weights
     size: int  # pixels
     cuts: tuple[CandidateScore, ...]  # the shallowest first
-    baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels
+    baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels, hand features
     best: str  # the cut of the highest score
     recommended: str
     why: str  # one sentence
-    gaps: tuple[ScoreDifference, ...]  # the recommended cut over random weights, raw pixels and the deepest cut
+    gaps: tuple[ScoreDifference, ...]  # the recommended cut over the baselines and the deepest cut
     verdict: str  # whether it beats the baselines, in words
+    leak: ScoreDifference | None  # what the recommended cut's score gains on folds that ignore the groups, if any
     train: str  # the command to copy
 
     def result(self, title: str) -> CandidateScore:
@@ -68,14 +70,15 @@ class Probe(SelectionReport):
         """As JSON has it."""
         gaps = [
             {"over": gap.over, "difference": gap.difference, "interval": [gap.low, gap.high], "beyond": gap.beyond}
-            for gap in self.gaps
+            for gap in (*self.gaps, *([self.leak] if self.leak else []))
         ]
         said = ("filters", "size", "best", "recommended", "why", "verdict", "train")
         return {
             **SelectionReport.as_dict(self),
             "cuts": [score_as_dict(one) for one in self.cuts],
             "baselines": [score_as_dict(one) for one in self.baselines],
-            "gaps": gaps,
+            "gaps": gaps[: len(self.gaps)],
+            "leak": gaps[-1] if self.leak else None,
             **{name: getattr(self, name) for name in said},
         }
 
@@ -113,7 +116,7 @@ def probe(
         per_class: at most so many pictures of each class; None: all.
         folds: of the cross-validation; fewer where a class or the groups do not bear so many.
         neighbours: k of k-NN; by default the root of the mean class's pictures in a training part, 1 to 20.
-        seed: of the folds, the random weights and the bootstrap.
+        seed: of the folds and the random weights.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
@@ -138,8 +141,8 @@ def probe(
     command = partial(training_command, opened, network, target=chosen, given=filters, size=size, seed=seed)
     title = network.name if backbone is None else f"{backbone} ({_short(network.weights)} weights)"
     told = describe_task(opened, decoded.skipped, task, begun, notes)
-    table = CandidateComparison(candidates, task.groups, seed=seed)
-    return _recommend(table, priced, task, command, filters=title, size=side, **told)
+    table = CandidateComparison(candidates, task.groups)
+    return _recommend(table, priced, task, command, seed=seed, filters=title, size=side, **told)
 
 
 def _short(weights: str) -> str:
@@ -156,18 +159,24 @@ def _measure_costs(network: Filters, cuts: Sequence[str] | None, side: int) -> l
 def _score_with_baselines(
     network: Filters, priced: Sequence[Cut], decoded: DecodedDataset, task: ProbeTask, setup: ProbeSetup
 ) -> tuple[list[Candidate], list[str]]:
-    """The cuts, then the same with random weights where the network's are not, then raw pixels; and what to note."""
+    """The cuts, the same with random weights where the network's are not, what needs no net; and what to note."""
     candidates, notes = score_cuts(network, priced, decoded, task, setup), []
     if network.weights == "random":
         notes.append("The weights are random themselves: there is no baseline of random weights.")
     else:
         twin = randomly_initialized(network, seed=setup.seed)
         candidates += score_cuts(twin, priced, decoded, task, setup, kind="random")
-    return [*candidates, score_pixels(decoded, task, setup)], notes
+    return [*candidates, *score_without_filters(decoded, task, setup)], notes
 
 
 def _recommend(
-    table: CandidateComparison, priced: Sequence[Cut], task: ProbeTask, command: Callable[[Cut], str], **told: Any
+    table: CandidateComparison,
+    priced: Sequence[Cut],
+    task: ProbeTask,
+    command: Callable[[Cut], str],
+    *,
+    seed: int,
+    **told: Any,
 ) -> Probe:
     """Choose a cut and say why; `told` are the fields of the report that need no choice."""
     count = len(priced)
@@ -183,6 +192,7 @@ def _recommend(
         why=explain_choice(priced[best].name, priced[picked].name, table.gap(best, picked), task.measure, count),
         gaps=(*gaps, *([deepest] if deepest else [])),
         verdict=describe_baselines(gaps, priced[picked].name, task.measure, deepest=deepest),
+        leak=measure_leak(table.candidates[picked], task, seed=seed),
         train=command(priced[picked]),
         **told,
     )
@@ -212,9 +222,10 @@ def choose_cut(feature_scores: np.ndarray, costs: Sequence[float], groups: np.nd
 
 
 def _baseline_differences(table: CandidateComparison, picked: int, count: int) -> list[ScoreDifference]:
-    """The chosen cut over random weights there, where there are any, and over raw pixels, which stand last."""
-    twins = [index for index in range(count, len(table.candidates)) if table.candidates[index].kind == "random"]
-    return [table.gap(picked, other) for other in (*([twins[picked]] if twins else []), len(table.candidates) - 1)]
+    """The chosen cut over random weights there, where there are any, and over what needs no net."""
+    baselines = table.candidates[count:]
+    against = [index for index, one in enumerate(baselines) if one.cut in (None, table.candidates[picked].cut)]
+    return [table.gap(picked, count + index) for index in against]
 
 
 def _load_network(

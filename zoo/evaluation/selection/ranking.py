@@ -25,7 +25,7 @@ from zoo.evaluation.selection.candidates import (
     make_probe_setup,
     score_as_dict,
     score_cuts,
-    score_pixels,
+    score_without_filters,
 )
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.summary import describe_baselines
@@ -52,7 +52,7 @@ class Ranking(SelectionReport):
     """Filters by what their features are worth on a dataset."""
 
     places: tuple[RankedFilters, ...]  # the best first
-    floor: tuple[CandidateScore, ...]  # random weights of every network among them, raw pixels
+    floor: tuple[CandidateScore, ...]  # random weights of every network among them, raw pixels, hand features
     passed_over: Mapping[str, str]  # filters that were not ranked, and why
     verdict: str
 
@@ -84,7 +84,7 @@ def rank(
 ) -> Ranking:
     """Score several filters as `probe` does, each at its best cut, and say which differences are significant.
 
-    All see the same pictures and folds, each at its own size. Two share a rank where the 95% bootstrap interval of
+    All see the same pictures and folds, each at its own size. Two share a rank where the 95% interval of
     their paired difference contains 0: the best of those not ranked yet leads a rank, and all that are tied with it
     share it. The best of several cuts is taken on the pictures that it is scored on, so that filters with many cuts
     are a little favoured.
@@ -153,7 +153,7 @@ class _RankingCandidates:
         candidates = score_cuts(network, priced, decoded, task, self.setup)
         best = max(candidates, key=lambda candidate: candidate.feature_scores.score)
         self.sides.append(side)
-        self.best.append(replace(best, title=title))
+        self.best.append(replace(best, title=title, features=None))
         self.scores.append({candidate.title: candidate.feature_scores.score for candidate in candidates})
         if best.cut is not None:
             self._lay_floor(network, best.cut, decoded, task, side)
@@ -163,7 +163,7 @@ class _RankingCandidates:
         if self.task is None:
             raise ValueError("nothing was entered")
         candidates = [*self.best, *self.floor.values()]
-        table = CandidateComparison(candidates, self.task.groups, seed=self.setup.seed)
+        table = CandidateComparison(candidates, self.task.groups)
         count = len(self.best)
         order = sorted(range(count), key=lambda index: -candidates[index].feature_scores.score)
         ranks = share_ranks(order, table)
@@ -196,7 +196,7 @@ class _RankingCandidates:
 
     def _lay_floor(self, network: Filters, cut: Cut, decoded: DecodedDataset, task: ProbeTask, side: int) -> None:
         if not self.floor:
-            self.floor[("pixels",)] = score_pixels(decoded, task, self.setup)
+            self.floor = {(one.kind,): one for one in score_without_filters(decoded, task, self.setup)}
         key = (network.backbone, cut.node, side, network.input.mean, network.input.std)
         if key not in self.floor and network.weights != "random":
             twin = randomly_initialized(network, seed=self.setup.seed)

@@ -38,7 +38,7 @@ def describe_baselines(
     """Whether the chosen cut beats its baselines, in a sentence.
 
     Args:
-        gaps: its lead over random weights and raw pixels.
+        gaps: its lead over random weights, raw pixels and hand features.
         picked: what it is called.
         measure: "accuracy" or "R²".
         deepest: its lead over the deepest cut, where it is another.
@@ -51,6 +51,12 @@ def describe_baselines(
     if deepest:
         parts.append(f"Against the deepest cut: {_describe_difference(deepest, measure)}.")
     return " ".join(part for part in parts if part)
+
+
+def describe_leak(leak: ScoreDifference, picked: str, score: float, measure: str) -> str:
+    """What the recommended cut would seem to be worth were groups ignored, in a sentence."""
+    gap = _describe_difference(leak, measure)
+    return f"On folds that ignore the groups {picked} would score {score + leak.difference:.3f}, against {gap}."
 
 
 def _describe_difference(gap: ScoreDifference, measure: str) -> str:

@@ -16,7 +16,7 @@ from zoo.networks import truncate
 from zoo.training.recipe import TrainingPart
 
 FRESH_RATE = 3e-4  # from random weights
-RELATIVE_RATE = 0.01  # of the root mean square of learnt weights
+RELATIVE_RATE = 0.007  # of the root mean square of learnt weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

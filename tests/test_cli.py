@@ -165,8 +165,9 @@ def absent(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_training_whose_default_filters_are_not_installed_says_so_before_anything_else(command, absent, tmp_path):
-    said = command("train", "image-folder", "--data", tmp_path / "nowhere").fault
-    assert said.startswith("Say what to start from: `zoo train image-folder --backbone vgg16 --cut block4`, or `pip ")
+    for words in (("train", "image-folder", "--data", tmp_path), ("embed", tmp_path), ("probe", "image-folder")):
+        said = command(*words).fault
+        assert f"the default ones, {DEFAULT_FILTERS}, are not installed. Run `pip install zoo-filters`, or say" in said
 
 
 def test_a_name_whose_files_are_not_here_is_listed_with_what_to_install(command, absent):

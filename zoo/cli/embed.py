@@ -22,6 +22,7 @@ from zoo.cli.console import (
     say_skipped,
     source_options,
 )
+from zoo.cli.recipes import DEFAULT_CUT, default_filters
 from zoo.errors import UnknownNameError, UsageError
 from zoo.files import check_output
 
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATHS]…", type=PATH)
-@click.option("--filters", "name", required=True, help="A name of `zoo list`, a folder, owner/name or hf://….")
+@click.option(
+    "--filters",
+    "name",
+    help="A name of `zoo list`, a folder, owner/name or hf://…; vgg16-imagenet up to block4 by default.",
+)
 @click.option("--cut", help="Use only the layers up to this block, such as block2; all by default.")
 @click.option(
     "--pool",
@@ -56,7 +61,7 @@ if TYPE_CHECKING:
 @output_options
 def embed(
     paths: tuple[Path, ...],
-    name: str,
+    name: str | None,
     cut: str | None,
     out: Path,
     null: bool,
@@ -74,7 +79,7 @@ def embed(
     folder of folders a picture's label is its folder's name.
 
     \b
-    zoo embed photos/ --filters vgg16-plankton -o photos.parquet
+    zoo embed photos/ -o photos.parquet
     zoo embed --dataset plankton:test --filters vgg16-plankton
     """
     _check_usage(paths, dataset, root, settings, null=null)
@@ -84,6 +89,8 @@ def embed(
     check_suffix(out)
     if not options["resume"]:
         check_output(out, overwrite=options["overwrite"])
+    if name is None:
+        name, cut = default_filters("zoo embed"), cut or DEFAULT_CUT
     filters = load(name, cut=cut, **pop_source(options))
     with progress_bars(quiet=quiet) as progress:
         if dataset:

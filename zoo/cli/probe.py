@@ -17,6 +17,7 @@ from zoo.cli.console import (
     progress_bars,
     say,
 )
+from zoo.cli.recipes import default_filters
 from zoo.errors import UsageError
 from zoo.files import output_folder
 
@@ -56,7 +57,9 @@ def scoring_options(function: F) -> F:
 @data_options
 @click.option("--backbone", help="The network to probe; see `zoo backbones`.")
 @click.option("--weights", help="Its weights: imagenet (default), random, a safetensors file, a folder or hf://….")
-@click.option("--filters", "name", help="Or published filters: a name of `zoo list`, a folder, owner/name or hf://….")
+@click.option(
+    "--filters", "name", help="Or published filters: a name of `zoo list`, owner/name …; vgg16-imagenet by default."
+)
 @click.option("--cut", "cuts", multiple=True, help="Score only this block or node. Repeatable; all by default.")
 @scoring_options
 @out_option("-o", "--out", folder=True, metavar="DIR", help="Write probe.png and probe.json there.")
@@ -81,16 +84,18 @@ def probe(
     is better), is shown for comparison only. See docs/glossary.md.
 
     \b
-    zoo probe plankton --filters vgg16-plankton
+    zoo probe image-folder --data photos/
     zoo probe image-folder --data photos/ --backbone vgg16 -o probe/
     """
-    if (name is None) == (backbone is None):
+    if name and backbone:
         raise UsageError("Say what to cut: --backbone vgg16, or --filters NAME; not both.")
-    if name and weights:
+    if weights and not backbone:
         raise UsageError("Say either --filters, which have weights, or --backbone with --weights.")
     from zoo.data import open_dataset
     from zoo.evaluation import probe as score_cuts
 
+    if not backbone and not name:
+        name = default_filters(f"zoo probe {dataset}", cut="")
     how = {key: value for key, value in how.items() if value is not None}
     with progress_bars(quiet=quiet) as progress:
         data = open_dataset(dataset, root, options=parse_pairs(settings, option="--set"), progress=progress)

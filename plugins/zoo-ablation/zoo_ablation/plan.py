@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ class Grid:
     weights: tuple[float, ...] = ()  # of the head in question; none: the recipe's
     seeds: int = 2  # so many of the first
 
+    def as_json(self) -> dict[str, Any]:
+        """As the folder keeps it."""
+        return {"rates": list(self.rates), "weights": list(self.weights), "seeds": self.seeds}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationPlan:
@@ -52,11 +56,7 @@ class AblationPlan:
             "without": self.left_out,
             "pictures": self.pictures,
             "start": self.start,
-            **(
-                {"grid": {key: list(one) if isinstance(one, tuple) else one for key, one in asdict(self.grid).items()}}
-                if self.grid
-                else {}
-            ),
+            "grid": self.grid and self.grid.as_json(),
         }
 
     def place(self, split: str) -> str:
@@ -142,7 +142,7 @@ def open_ablation_folder(place: Path, plan: AblationPlan) -> None:
             before = parse_json(path.read_bytes())
             same = parse_toml(before["recipe"]) == parse_toml(asked["recipe"])  # however it is written
             before |= {"recipe": asked["recipe"]} if same else {}
-            differ = [key for key in {**before, **asked} if before.get(key) != asked.get(key)]
+            differ = [key for key in asked if before.get(key) != asked[key]]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise FileError(path, f"it cannot be read ({error})", "Choose another `out=`.") from error
         for key, what in (("pictures", "the dataset has"), ("start", "the filters that it starts from have")):

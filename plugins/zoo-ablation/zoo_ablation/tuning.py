@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 
 from zoo.errors import FileError, UsageError
 from zoo.files import parse_json, write_json
@@ -31,8 +31,10 @@ class Candidate(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rate: float
-    weight: float | None = None  # None: as the recipe has it, or the variant is without that head
+    rate: float = Field(gt=0, allow_inf_nan=False)
+    weight: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False
+    )  # None: as the recipe has it, or the variant is without that head
 
     @property
     def name(self) -> str:
@@ -53,7 +55,7 @@ class Trial(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     candidate: Candidate
-    values: tuple[float, ...]
+    values: tuple[FiniteFloat, ...] = Field(min_length=1)
 
 
 class Tuned(BaseModel):
@@ -63,8 +65,14 @@ class Tuned(BaseModel):
 
     chosen: Candidate
     metric: str  # "log_loss"
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = Field(min_length=1)
     trials: tuple[Trial, ...]
+
+    @model_validator(mode="after")
+    def _chosen_was_tried(self) -> Self:
+        if self.chosen not in [trial.candidate for trial in self.trials]:
+            raise ValueError("what was chosen is none of what was tried")
+        return self
 
 
 class _Job(NamedTuple):

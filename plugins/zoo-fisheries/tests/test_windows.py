@@ -93,6 +93,10 @@ def test_columns_may_stand_in_any_order_and_others_are_passed_over(tmp_path):
         (["c.png,fish,0,0,9,9,1,1,8,8,r"], "line 6: there is no picture c.png in .*images. Put it there"),
         (["../x.png,fish,0,0,9,9,1,1,8,8,r"], r"line 6: \.\./x\.png leads out of .* Name pictures relative"),
         (["/etc/x.png,fish,0,0,9,9,1,1,8,8,r"], "line 6: /etc/x.png leads out of"),
+        (
+            [f"{'long' * 100},fish,0,0,9,9,1,1,8,8,r"],
+            "line 6: 'longlong.* is no path that can be read. Correct the cell",
+        ),
         (["a.png,fish,0,0,9,9,1,one,8,8,r"], "line 6: y1 is 'one', no number. Give pixels"),
         (["a.png,fish,0,0,,9,1,1,8,8,r"], "line 6: wx2 is '', no number"),
         (["a.png,fish,0,0,9,inf,1,1,8,8,r"], r"line 6: the window is not finite \(0, 0, 9, inf\)"),

@@ -12,6 +12,7 @@ from zoo.errors import UsageError
 
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.6, "val": 0.15, "test": 0.25})
 DRAWS = 20  # of which the best is kept
+MOST_MOVES = 2_000  # groups that are tried in a round over all draws, about: many groups are divided well by any draw
 
 
 def draw_partition(
@@ -44,28 +45,32 @@ def draw_partition(
     counts /= counts.sum(axis=0)  # of each class, the share that a group holds
     wanted = np.array(list(shares.values()))
     rng = np.random.default_rng([seed, 0x5B117])
-    found = [_improve(rng.choice(len(wanted), len(names), p=wanted), counts, wanted, rng) for _ in range(DRAWS)]
-    sides = min(found, key=lambda one: _fault(one, counts, wanted))
+    draws = max(1, min(DRAWS, MOST_MOVES // len(names)))
+    found = [_improve(rng.choice(len(wanted), len(names), p=wanted), counts, wanted, rng) for _ in range(draws)]
+    sides = min(found, key=lambda one: one[0])[1]
     return {side: np.flatnonzero(sides[member] == at).tolist() for at, side in enumerate(shares)}
 
 
 def _improve(
     sides: NDArray[np.int64], counts: NDArray[np.float64], wanted: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Move single groups to the side where the fault is least, until no move helps."""
-    best = _fault(sides, counts, wanted)
+) -> tuple[float, NDArray[np.int64]]:
+    """Move single groups to where the fault is least, until no move helps: the fault that is left, and the sides."""
+    held = np.stack([counts[sides == side].sum(axis=0) for side in range(len(wanted))])  # sides x classes
+    best = _fault(held, wanted)
     moved = True
     while moved:
         moved = False
         for group in rng.permutation(len(sides)):
             for side in range(len(wanted)):
-                tried = sides.copy()
-                tried[group] = side
-                if (fault := _fault(tried, counts, wanted)) < best - 1e-12:
-                    sides, best, moved = tried, fault, True
-    return sides
+                tried = held.copy()
+                tried[sides[group]] -= counts[group]
+                tried[side] += counts[group]
+                if (fault := _fault(tried, wanted)) < best - 1e-9:
+                    held, best, moved = tried, fault, True
+                    sides[group] = side
+    return best, sides
 
 
-def _fault(sides: NDArray[np.int64], counts: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-    held = np.stack([counts[sides == side].sum(axis=0) for side in range(len(wanted))])  # sides x classes
-    return float(np.abs(held - wanted[:, None]).sum() + (held == 0).sum())
+def _fault(held: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    """Of the shares of every class on every side, 0 where nothing is held but for rounding."""
+    return float(np.abs(held - wanted[:, None]).sum() + (held < 1e-9).sum())

@@ -20,6 +20,7 @@ import torch
 
 import zoo
 from zoo.errors import FileError, UsageError
+from zoo.files import as_path
 from zoo.progress import Progress, silent
 from zoo_fisheries.layout import size_of
 from zoo_fisheries.partition import SHARES, draw_partition
@@ -118,10 +119,10 @@ class Windows(zoo.Dataset):
 
     def files(self) -> Iterator[tuple[Path, Any]]:
         """The picture of every window, and what is known of it."""
+        sides = {index: name for name, rows in self._splits.items() for index in rows}
         for index, row in enumerate(self._rows):
             known = [row.label, row.window, row.box, row.group]
-            side = next((name for name, rows in self._splits.items() if index in rows), None)
-            yield self._folder / row.image, known if side is None else [*known, side]
+            yield self._folder / row.image, [*known, sides[index]] if sides else known
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:
@@ -192,9 +193,7 @@ def _read_row(
     if PurePosixPath(image).is_absolute() or ".." in PurePosixPath(image).parts:
         raise _RowError(f"{image} leads out of {folder}", "Name pictures relative to that folder.")
     if image not in sizes:
-        if not (folder / image).is_file():
-            raise _RowError(f"there is no picture {image} in {folder}", "Put it there, or remove the line.")
-        sizes[image] = size_of(folder / image)
+        sizes[image] = size_of(_find_picture(folder, image))
     window = _read_corners(said, WINDOW, "window") if windowed else None
     box = _read_corners(said, BOX, "box")
     if window is None and whole.setdefault(image, line) != line:
@@ -205,6 +204,16 @@ def _read_row(
     return WindowRow(
         line=line, image=image, label=said["label"], window=window, box=box, group=said.get("group") or None
     )
+
+
+def _find_picture(folder: Path, image: str) -> Path:
+    try:
+        path = as_path(folder / image)
+    except FileError as error:
+        raise _RowError(f"{image!r:.80} is no path that can be read", "Correct the cell.") from error
+    if not path.is_file():
+        raise _RowError(f"there is no picture {image} in {folder}", "Put it there, or remove the line.")
+    return path
 
 
 def _read_corners(said: Mapping[str, str], names: Sequence[str], what: str) -> Corners:

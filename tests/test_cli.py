@@ -284,6 +284,14 @@ def test_a_word_on_the_command_line_goes_before_the_recipes(command, run, shapes
     assert (made.training.epochs, made.seed, made.filters.backbone) == (0, 7, "vgg11")
 
 
+def test_a_run_that_is_trained_further_lies_beside_the_one_before(command, run):
+    shutil.copytree(run, "runs/image-folder")
+    for further in ("runs/image-folder-2", "runs/image-folder-3"):
+        answer = command("train", "runs/image-folder", "--epochs", 0, "--head-epochs", 1)
+        assert (answer.status, answer.out) == (0, f"{further}\n"), answer.err
+    assert "there is a run already" in command("train", "image-folder", *START, "--data", run.parent).fault
+
+
 def test_a_registry_with_an_error_is_passed_over_and_its_line_named(command, filters, monkeypatch, tmp_path):
     command("registry", "add", "shapes", filters)
     broken = tmp_path / "team.toml"
@@ -634,7 +642,10 @@ def test_the_other_columns_of_a_table_of_pictures_come_back(command, named, shap
     (tmp_path / "in").symlink_to(shapes)
     table = tmp_path / "new.csv"
     table.write_text("Photo;station;depth;class\nin/bar/bar-000.png;=A1;-0.5;bar\nin/ring/ring-003.png;A7;12;\n")
-    assert "its header has no `path`" in command("predict", named, table).fault
+    fault = command("predict", named, table).fault
+    assert "its header has no `path`" in fault
+    assert "say what they are called, --set path=COLUMN." in fault
+    assert "\nin/ring/ring-003.png," in command("predict", named, table, "--set", "path=Photo").out
     table.write_text(table.read_text().replace("Photo;", "path;"))
     rows = list(csv.DictReader(io.StringIO(command("predict", named, table).out)))
     assert list(rows[0]) == ["image", "class", "probability", "second", "second_probability", "station", "depth"]

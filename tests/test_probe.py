@@ -11,6 +11,7 @@ import pytest
 import torch
 from command_line import CommandLine
 from PIL import Image
+from safetensors.torch import save_file
 
 import zoo
 from zoo.data import as_open_dataset
@@ -513,6 +514,14 @@ def test_the_same_seed_gives_the_same_scores(small, home):
     first, again = (probe(Fish(), small, device="cpu", seed=1) for _ in range(2))
     assert [one.score for one in first.cuts] == [one.score for one in again.cuts]
     assert first.cuts[0].low == again.cuts[0].low
+
+
+def test_weights_of_a_file_are_called_by_its_name(shapes, tmp_path):
+    (tmp_path / "cruises" / "of-all-years").mkdir(parents=True)
+    weights = tmp_path / "cruises" / "of-all-years" / "mine.safetensors"
+    save_file(build_filters("vgg11", cut="block5", weights="random", size=32).module.state_dict(), weights)
+    found = probe(shapes, backbone="vgg11", weights=str(weights), cuts=["block1"], size=32, folds=2)
+    assert found.filters == "vgg11 (mine.safetensors weights)"
 
 
 def test_random_filters_have_no_baseline_of_random_weights(small, home):

@@ -171,6 +171,16 @@ def test_a_picture_that_is_not_in_the_set_is_embedded(embedded, shapes, tmp_path
     assert near == [(match.path, match.score) for match in similar(new, embedded, k=3).matches]
 
 
+def test_a_picture_is_embedded_by_filters_that_are_named(embedded, shapes):
+    new = shapes / "disc" / "disc-020.png"
+    assert similar(new, embedded, k=3, filters="vgg16-plankton") == similar(new, embedded, k=3)
+
+
+def test_a_dataset_that_was_opened_by_name_is_embedded(photos):
+    opened = zoo.open_dataset("image-folder", photos)
+    assert len(zoo.embed("vgg16-plankton", opened).vectors) == 25
+
+
 def test_filters_in_hand_need_not_be_published(photos, shapes):
     embeddings = build_filters("vgg11", cut="block1", weights="random", size=32).embed(photos)
     assert len(embeddings.most_similar(shapes / "disc" / "disc-020.png", 3)) == 3

@@ -94,9 +94,9 @@ def read_label_table(
 class PictureTable(Dataset):
     """The pictures of a CSV with its other columns, whatever their labels are; its paths are relative to its folder."""
 
-    def __init__(self, table: Path) -> None:
+    def __init__(self, table: Path, *, path: str | None = None) -> None:
         self.targets, self._root = {}, table.parent
-        self._files = read_label_table(table.parent, table.name, needed=("path",))
+        self._files = read_label_table(table.parent, table.name, {"path": path}, needed=("path",))
 
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """Nothing is left to do."""

@@ -105,7 +105,13 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 @click.argument("pictures", nargs=-1, required=True, type=PATH)
 @out_option("-o", "--out", help="The file; its suffix says the format. By default stdout.")
 @click.option("--format", "kind", metavar="NAME", help="csv (default), kaggle or another of `zoo list formats`.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format. Repeatable.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the format; of a CSV of files path=COLUMN. Repeatable.",
+)
 @click.option("--head", help="The head whose predictions are written, where there are several.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
 @output_options
@@ -133,12 +139,14 @@ def predict(
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
 
-    writer = open_format(kind or ("json" if as_json and not out else None), out, parse_pairs(settings, option="--set"))
+    options = parse_pairs(settings, option="--set")
+    is_table = len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv")
+    column = options.pop("path", None) if is_table else None
+    writer = open_format(kind or ("json" if as_json and not out else None), out, options)
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = load_model(what)
-    is_table = len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv")
-    asked = PictureTable(pictures[0]) if is_table else list(pictures)
+    asked = PictureTable(pictures[0], path=column) if is_table else list(pictures)
     with progress_bars(quiet=quiet) as progress:
         answers = ask(model, asked, device=device, skip_unreadable=skip_unreadable, progress=progress)
     say_skipped(answers.skipped)

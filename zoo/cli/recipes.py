@@ -67,9 +67,9 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         "heads",
         multiple=True,
         metavar="[NAME=]HEAD[:KEY=VALUE,…]",
-        help="What to train on the filters; classify by default, see `zoo list heads`. Keys: target, weight of the "
-        "loss (1), and the head's own options. Repeatable: the first one with a weight over 0 picks the best "
-        "epoch; one of weight 0 is trained without changing the filters.",
+        help="What to train on the filters; by default what the dataset's target asks for, classify for classes; see "
+        "`zoo list heads`. Keys: target, weight of the loss (1), and the head's own options. Repeatable: the first one "
+        "with a weight over 0 picks the best epoch; one of weight 0 is trained without changing the filters.",
     ),
     click.option("--filters", "name", help="Filters or RUN to start from; vgg16-imagenet up to block4 by default."),
     click.option(
@@ -101,7 +101,7 @@ def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False) ->
     stored = Path(what) / "recipe.toml"
     if what.endswith(".toml") or stored.is_file():
         recipe = read_recipe(stored if stored.is_file() else Path(what))
-        content = recipe.model_dump(exclude_none=True)
+        content = recipe.model_dump(exclude_none=True, exclude_unset=True)  # heads that are not said are picked
     else:
         content = {"data": {"dataset": what}, "filters": {}}
     training = content.setdefault("training", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @recipe_options
-@click.option("-o", "--out", type=PATH, help="The folder of the run; runs/DATASET by default.")
+@click.option(
+    "-o",
+    "--out",
+    type=PATH,
+    help="The folder of the run; runs/DATASET by default, further from a RUN runs/DATASET-2, ….",
+)
 @output_options
 def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
     """Fine-tune filters on DATASET (a name of `zoo data list`), with the recipe of a file, or a finished RUN further.
@@ -39,6 +45,9 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
 
     recipe = make_recipe(what, given, continues=True)
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
+    if out is None and (Path(what) / "recipe.toml").is_file():  # which most often is the folder that it would be
+        numbered = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+        folder = next(free for free in chain([folder], numbered) if not free.exists())
     with _exit_when_stopped(), progress_bars(quiet=quiet) as progress:
         run = train_recipe(recipe, folder, device=device, progress=progress, tell=discard_message if quiet else say)
     _report(run, as_json=as_json)

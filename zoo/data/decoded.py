@@ -199,7 +199,7 @@ def _unreadable_error(skipped: Sequence[str], total: int) -> ZooError:
 
 
 def targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, Any]:
-    """A sample's targets as JSON; a missing one is left out, "no box" is null.
+    """A sample's targets as JSON; a missing one is left out, "no box" is null, of labels those that it has are listed.
 
     Raises:
         PluginError: a target that the dataset does not list, or a value that is not of the target's kind.
@@ -226,7 +226,7 @@ def targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, 
         if isinstance(target, Box):
             made[name] = [c / side for c, side in zip(numbers, (width, height, width, height), strict=True)]
         elif isinstance(target, Multilabel):
-            made[name] = numbers
+            made[name] = [label for label, has in enumerate(numbers) if has]
         else:
             made[name] = int(numbers[0]) if isinstance(target, Categories) else numbers[0]
     return made
@@ -236,6 +236,8 @@ def _fits(numbers: Sequence[float], target: Target) -> bool:
     count = {Box: 4, Multilabel: len(getattr(target, "names", ()))}.get(type(target), 1)
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
         return False
+    if isinstance(target, Multilabel):
+        return {*numbers} <= {0, 1}
     return not isinstance(target, Categories) or numbers[0] in range(len(target.names))
 
 
@@ -243,7 +245,7 @@ def _describe_value(target: Target) -> str:
     if isinstance(target, Categories):
         return f"the number of a class, 0 to {len(target.names) - 1}"
     if isinstance(target, Multilabel):
-        return f"{len(target.names)} numbers"
+        return f"{len(target.names)} numbers, each 0 or 1"
     return "a finite number" if isinstance(target, Number) else "the four finite numbers x1, y1, x2, y2"
 
 
@@ -278,6 +280,11 @@ def _target_column(rows: Sequence[Mapping[str, Any]], name: str, target: Target)
         return torch.tensor([row.get(name, -1) for row in rows])
     if isinstance(target, Number):
         return torch.tensor([row.get(name, float("nan")) for row in rows])
-    width = len(target.names) if isinstance(target, Multilabel) else 4
-    nothing = [float("nan")] * width
+    if isinstance(target, Multilabel):
+        column = torch.full((len(rows), len(target.names)), float("nan"))
+        for labels, row in zip(column, rows, strict=True):
+            if name in row:
+                labels.zero_()[row[name]] = 1
+        return column
+    nothing = [float("nan")] * 4
     return torch.tensor([row.get(name) or nothing for row in rows])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zoo.contracts import Categories, Dataset
+from zoo.data.datasets import OpenDataset
 from zoo.data.decoded import map_in_order, read_sample
 from zoo.data.images import read_image, resize
 from zoo.data.listing import ImageEntry, Listing
@@ -227,8 +228,8 @@ def open_images(given: Any) -> ImageSource:
         FileError: no such file, a folder without images.
         UsageError: nothing was named.
     """
-    if isinstance(given, Dataset):
-        return DatasetImages(given)
+    if isinstance(given, (Dataset, OpenDataset)):
+        return DatasetImages(given if isinstance(given, Dataset) else given.dataset)
     if isinstance(given, ImageSource):
         return given
     listing = Listing()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zoo import __version__
 from zoo.contracts import Box, Categories, Dataset, Multilabel, PredictionTable
-from zoo.data import ImageSource, Window, find_window, map_in_order, open_images, resize
+from zoo.data import ImageSource, OpenDataset, Window, find_window, map_in_order, open_images, resize
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
 from zoo.files import check_output, temporary_folder
@@ -119,7 +119,7 @@ class Predictions:
 
 def predict(
     model: Model | Path | str,
-    pictures: Path | str | Sequence[Path | str] | Dataset,
+    pictures: Path | str | Sequence[Path | str] | Dataset | OpenDataset,
     *,
     device: str | None = None,
     precision: str = "auto",

@@ -14,5 +14,6 @@ from .model import (
     Model as Model,
     assemble as assemble,
     describe_head as describe_head,
+    pick_head as pick_head,
 )
 from .queries import read_embeddings as read_embeddings, similar as similar

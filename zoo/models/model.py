@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from zoo.errors import PluginError, UnknownNameError, UsageError
 from zoo.models.building import build_filters
 from zoo.models.filters import Filters, load
 from zoo.networks import backbones, find_backbone
-from zoo.plugins import check_options, find_plugin
+from zoo.plugins import check_options, find_plugin, find_plugins
 from zoo.store import HeadEntry, all_entries
 
 
@@ -107,6 +108,27 @@ class Model(nn.Module):
     def predict(self, images: Tensor) -> dict[str, Tensor]:
         """Predictions by head. Shapes: images (N, 3, H, W) uint8 or float in 0 to 1."""
         return self.answer(self.eval()(images))
+
+
+def pick_head(targets: Mapping[str, Target]) -> str:
+    """The head where none is asked for: `classify` where there are classes, else the only one that learns a target.
+
+    Raises UsageError where no installed head does, or several.
+    """
+    kinds = {type(target): name for name, target in targets.items()}
+    if Categories in kinds:
+        return "classify"
+    found = []
+    for plugin in find_plugins("head"):
+        with contextlib.suppress(PluginError):  # `zoo plugins` says what is wrong with it
+            if getattr(plugin.load(), "learns", None) in kinds:
+                found.append(plugin.full_name if plugin.name in found else plugin.name)
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(f"{name} ({kind.__name__})" for kind, name in kinds.items()) or "none"
+    heads = f"{', '.join(found)} learn them" if found else "no installed head learns them"
+    remedy = "Say which: `heads=`." if found else "Install a package that brings one."
+    raise UsageError(f"The dataset has no classes. Its targets: {listed}; {heads}.", remedy)
 
 
 def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureShape) -> tuple[Head, HeadSpec]:

@@ -59,7 +59,11 @@ def read_embeddings(path: Path | str) -> Embeddings:
 
 
 def similar(
-    picture: Query, files: Path | str | Sequence[Path | str], *, k: int = 10, filters: Embedder | None = None
+    picture: Query,
+    files: Path | str | Sequence[Path | str],
+    *,
+    k: int = 10,
+    filters: Embedder | str | Path | None = None,
 ) -> SimilarityResult:
     """The pictures of one or several files that are most similar to one, by cosine; exact, a block at a time.
 
@@ -67,11 +71,18 @@ def similar(
         picture: a path in the files, any picture file (embedded by the filters that the files name), or a vector (D,).
         files: what `zoo embed` wrote.
         k: how many.
-        filters: to embed the picture with, where the files' own are not to be found; they must be the same.
+        filters: to embed the picture with, or what `zoo.load` takes, where the files' own are not to be found; they
+            must be the same.
 
     Raises:
         UsageError: files or filters of different spaces; no such picture; k is larger than the set.
         FileError: a file that is missing, empty, truncated or holds no embeddings; a picture that is none.
         ZooError: the filters cannot be loaded.
     """
-    return find_similar(picture, files, k=k, filters_of=NamedFilters if filters is None else lambda *_: filters)
+
+    def find_filters(space: EmbeddingSpace, where: str) -> Embedder:
+        if filters is None:
+            return NamedFilters(space, where)
+        return load(filters, cut=space.cut) if isinstance(filters, (str, Path)) else filters
+
+    return find_similar(picture, files, k=k, filters_of=find_filters)

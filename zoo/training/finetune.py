@@ -72,7 +72,7 @@ def train_recipe(
         check_run_folder(Path(out))
     with compute.accelerator.main_process_first():
         data = open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options, progress=progress)
-    recipe, model, said = _make_first_model(recipe, data, compute)
+    recipe, model, said = _make_first_model(recipe.with_heads_for(data.targets), data, compute)
     return _start_run(recipe, model, data, Path(out), compute, said)
 
 

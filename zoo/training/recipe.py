@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from zoo.errors import FileError, UnknownNameError
 from zoo.files import parse_toml
-from zoo.models import HeadSpec
+from zoo.models import HeadSpec, pick_head
 
 if TYPE_CHECKING:
+    from zoo.contracts import Target
     from zoo.data import DecodedDataset, OpenDataset, Splits
 
 
@@ -112,6 +113,12 @@ class Recipe(_RecipePart):
     def split(self, data: OpenDataset, decoded: DecodedDataset) -> Splits:
         """The rows that it trains on, validates and scores; always the same for the same pictures."""
         return data.split(decoded, seed=self.seed, seen=self.data.seen, limit=self.data.limit)
+
+    def with_heads_for(self, targets: Mapping[str, Target]) -> Recipe:
+        """The same with the head that a dataset's targets call for, where it names none."""
+        if "heads" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"heads": (HeadPart(plugin=pick_head(targets)),)})
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:

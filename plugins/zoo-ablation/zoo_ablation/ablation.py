@@ -276,6 +276,6 @@ def _describe_setup(plan: AblationPlan, record: RunRecord, differing: Sequence[s
     return (
         f"`{record.dataset.called}`: {said} pictures of {side} x {side} pixels; "
         f"`{model.backbone}` up to `{model.cut.name}`, weights: {Path(record.weights).name}; "
-        f"at most {plan.recipe.training.epochs} epochs; {record.device}, {record.threads} threads, "
+        f"at most {plan.recipe.training.epochs} epochs; {record.device}, "
         f"torch {record.versions['torch']}.{mixed}"
     )

@@ -145,9 +145,10 @@ def tuned_table(tuned: Mapping[str, Tuned], titles: Mapping[str, str]) -> str:
         tried = "; ".join(f"{candidate.name.replace('/', ', ')}: {said}" for candidate, said in value.items())
         said = f"{one.metric.replace('_', ' ')} {value[one.chosen]}"
         rows.append([titles.get(key, key), f"{one.chosen.rate:g}", weight, said, tried])
-    seeds = ", ".join(map(str, next(iter(tuned.values())).seeds))
+    seeds = next(iter(tuned.values())).seeds
+    of = f"the mean of the seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"of seed {seeds[0]}"
     how = (
-        f"Chosen on the validation pictures, the mean of the seeds {seeds}: the rate first, at the recipe's weight; "
+        f"Chosen on the validation pictures, {of}: the rate first, at the recipe's weight; "
         "then the weight, at that rate."
     )
     return f"### Rates and weights\n\n{markdown_table(rows, columns='lrrrl')}\n\n{how}\n"

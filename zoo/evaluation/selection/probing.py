@@ -136,10 +136,14 @@ def probe(
     task = make_probe_task(opened, decoded, target=chosen, **asking)
     candidates, notes = _score_with_baselines(network, priced, decoded, task, setup)
     command = partial(training_command, opened, network, target=chosen, given=filters, size=size, seed=seed)
-    title = network.name if backbone is None else f"{backbone} ({network.weights} weights)"
+    title = network.name if backbone is None else f"{backbone} ({_short(network.weights)} weights)"
     told = describe_task(opened, decoded.skipped, task, begun, notes)
     table = CandidateComparison(candidates, task.groups, seed=seed)
     return _recommend(table, priced, task, command, filters=title, size=side, **told)
+
+
+def _short(weights: str) -> str:
+    return Path(weights).name if Path(weights).is_absolute() else weights
 
 
 def _measure_costs(network: Filters, cuts: Sequence[str] | None, side: int) -> list[Cut]:

@@ -17,7 +17,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from zoo.data import DecodedDataset, OpenDataset, sequential_batches
 from zoo.devices import describe_device
 from zoo.evaluation.selection.candidates import Candidate, CandidateComparison, make_probe_setup
 from zoo.evaluation.selection.features import pool_features, randomly_initialized, shrink_pixels
-from zoo.evaluation.selection.intervals import DRAWS, percentile_interval
+from zoo.evaluation.selection.intervals import mean_interval
 from zoo.evaluation.selection.rivals import HAND_FEATURES, hand_features
 from zoo.evaluation.selection.scores import score_features
 from zoo.evaluation.selection.tasks import PER_CLASS, make_probe_task
@@ -61,7 +61,7 @@ class Pictures:
 
 
 def open_pictures(asked: argparse.Namespace) -> Pictures:
-    """Those with a kind and a group; with `--only FILE` those whose kind or group is a line of it."""
+    """Those with a kind and a group."""
     data = zoo.open_dataset(asked.dataset, asked.data, options=dict(one.split("=", 1) for one in asked.set))
     decoded = data.decode(asked.size)
     target = data.targets["label"]
@@ -71,9 +71,6 @@ def open_pictures(asked: argparse.Namespace) -> Pictures:
     kinds = names[decoded.targets["label"].numpy()]
     groups = np.array([str(group) for group in decoded.groups])
     keep = decoded.known["label"].numpy() & np.array([group is not None for group in decoded.groups])
-    if asked.only:
-        wanted = set(asked.only.read_text().split("\n"))
-        keep &= np.array([kind in wanted or group in wanted for kind, group in zip(kinds, groups, strict=True)])
     rows = torch.from_numpy(np.flatnonzero(keep))
     numbers = np.unique(groups[keep], return_inverse=True)[1].reshape(-1)
     title = asked.title or Path(asked.data).resolve().name
@@ -167,82 +164,63 @@ def count_others(pictures: Pictures) -> tuple[np.ndarray, np.ndarray]:
     return apart, own
 
 
-class Resampler:
-    """Means over pictures, and over kinds of each kind's mean, with intervals over drawn groups, the same for all rows.
+def measure_mean(values: np.ndarray, pictures: Pictures, *, over: str) -> dict[str, Any]:
+    """The mean over pictures, or over kinds of each kind's mean, and its 95% interval over groups.
 
-    The groups of the queries are drawn; what they find is found among all pictures.
+    The mean over kinds is one of ratios; its interval is that of its linear form, in which a picture counts by how far
+    it is from its kind's mean, over the kind's share of the pictures.
+
+    Shapes: values (N,) float, of all pictures.
     """
-
-    def __init__(self, kinds: np.ndarray, groups: np.ndarray, *, seed: int, draws: int = DRAWS) -> None:
-        self.kinds = np.unique(kinds, return_inverse=True)[1].reshape(-1)
-        self.groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
-        total = int(self.groups.max()) + 1
-        drawn = np.random.default_rng(seed).integers(total, size=(draws, total)) + total * np.arange(draws)[:, None]
-        self.times = np.bincount(drawn.ravel(), minlength=draws * total).reshape(draws, total).astype(np.float64)
-        self.counts = self._by_kind(np.ones(len(kinds)))
-
-    def _by_kind(self, values: np.ndarray) -> np.ndarray:
-        """Sums of groups and kinds. Shapes: (N,) -> (G, K)."""
-        sums = np.zeros((int(self.groups.max()) + 1, int(self.kinds.max()) + 1))
-        np.add.at(sums, (self.groups, self.kinds), values)
-        return sums
-
-    def measure(self, values: np.ndarray, *, macro: bool) -> dict[str, Any]:
-        """A mean and its 95% interval; kinds that no drawn group has are left out of that draw's mean over kinds."""
-        sums = self._by_kind(values)
-        if macro:
-            times = np.vstack([np.ones(self.times.shape[1]), self.times])
-            above, below = times @ sums, times @ self.counts
-            there = below > 0
-            means = np.where(there, above / np.maximum(below, 1), 0).sum(axis=1) / there.sum(axis=1)
-            mean, drawn = means[0], means[1:]
-        else:
-            mean = values.mean()
-            drawn = (self.times @ sums.sum(axis=1)) / (self.times @ self.counts.sum(axis=1))
-        return {"value": float(mean), "interval": list(percentile_interval(drawn))}
+    if over == "kinds":
+        kinds = np.unique(pictures.kinds, return_inverse=True)[1].reshape(-1)
+        members = np.bincount(kinds)
+        means = np.bincount(kinds, weights=values) / members
+        values = means.mean() + (values - means[kinds]) * len(values) / (len(members) * members[kinds])
+    return {"value": float(values.mean()), "interval": list(mean_interval(values, pictures.groups))}
 
 
-def measure_neighbours(pictures: Pictures, features: Mapping[str, np.ndarray], *, seed: int) -> dict[str, Any]:
+def measure_neighbours(pictures: Pictures, features: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """A row for each set of features (the mean over its seeds), and for chance."""
     apart, own = count_others(pictures)
     asks = own > 0  # a kind that lies in one group can never be found in another
+    asking = replace(
+        pictures,
+        kinds=pictures.kinds[asks],
+        groups=np.unique(pictures.groups[asks], return_inverse=True)[1].reshape(-1),
+    )
     taken = pictures.rows.numpy()
     scores: dict[str, list[np.ndarray]] = {}
+    even: dict[str, list[np.ndarray]] = {}
     for title, vectors in features.items():
         base = title.partition(", seed ")[0]
         scores.setdefault(base, []).append(score_neighbours(vectors[taken], pictures)[asks])
-        even = score_neighbours(standardise(vectors[taken]), pictures)[asks]
-        scores.setdefault(f"{base}\0standardised", []).append(even)
+        even.setdefault(base, []).append(score_neighbours(standardise(vectors[taken]), pictures)[asks])
     scores["chance"] = [np.repeat((own / apart)[asks, None], 2, axis=1)]
-    resampler = Resampler(pictures.kinds[asks], pictures.groups[asks], seed=seed)
-    means = {title: np.mean(parts, axis=0) for title, parts in scores.items()}
+    reference = np.mean(scores[REFERENCE], axis=0)
     rows: dict[str, Any] = {}
-    for title in [one for one in means if "\0" not in one]:
-        row: dict[str, Any] = {"seeds": len(scores[title])}
+    for title, parts in scores.items():
+        mean = np.mean(parts, axis=0)
+        row: dict[str, Any] = {"seeds": len(parts)}
         for column, name in enumerate(("at 1", "at 10")):
-            for macro in (True, False):
-                row[f"{name}, {'kinds' if macro else 'pictures'}"] = resampler.measure(
-                    means[title][:, column], macro=macro
-                )
-        row["by seed, at 1, kinds"] = [resampler.measure(part[:, 0], macro=True)["value"] for part in scores[title]]
-        if (standard := means.get(f"{title}\0standardised")) is not None:
-            row["standardised, at 1, kinds"] = resampler.measure(standard[:, 0], macro=True)
-        if title != REFERENCE:
-            row["block4 less this, at 1, kinds"] = resampler.measure(
-                (means[REFERENCE] - means[title])[:, 0], macro=True
-            )
-            row["block4 less this, at 10, kinds"] = resampler.measure(
-                (means[REFERENCE] - means[title])[:, 1], macro=True
-            )
+            for over in ("kinds", "pictures"):
+                row[f"{name}, {over}"] = measure_mean(mean[:, column], asking, over=over)
+            if title != REFERENCE:
+                less = reference[:, column] - mean[:, column]
+                row[f"block4 less this, {name}, kinds"] = measure_mean(less, asking, over="kinds")
+        row["by seed, at 1, kinds"] = [measure_mean(part[:, 0], asking, over="kinds")["value"] for part in parts]
+        if title in even:
+            standard = np.mean(even[title], axis=0)[:, 0]
+            row["standardised, at 1, kinds"] = measure_mean(standard, asking, over="kinds")
         rows[title] = row
-    members = np.unique(pictures.kinds[asks], return_counts=True)[1]
+    members = np.unique(asking.kinds, return_counts=True)[1]
     return {
         "queries": int(asks.sum()),
         "kinds": len(members),
         "least": int(members.min()),
         "most": int(members.max()),
         "kinds under 50": int((members < 50).sum()),
-        "groups": len(np.unique(pictures.groups[asks])),
+        "groups": int(asking.groups.max()) + 1,
         "rows": rows,
     }
 
@@ -272,7 +250,7 @@ def measure_pairs(pictures: Pictures, features: Mapping[str, np.ndarray], asked:
         score(one, features[one])
         score(other, features[other])
         score(f"{one} + {other}", np.concatenate([standardise(features[one]), standardise(features[other])], axis=1))
-    table = CandidateComparison(list(candidates.values()), task.groups, seed=asked.seed)
+    table = CandidateComparison(list(candidates.values()), task.groups)
     titles = list(candidates)
     results = {title: table.result(number) for number, title in enumerate(titles)}
     told = []
@@ -313,12 +291,11 @@ def draw_sheet(pictures: Pictures, vectors: np.ndarray, path: Path, *, seed: int
         titles=("query", "nearest first, of other shots"),
     )
     save_png(sheet, path, largest=SHEET_BYTES)
-    resampler = Resampler(pictures.kinds, pictures.groups, seed=seed)
     right = (pictures.kinds[near] == pictures.kinds[:, None]).astype(np.float64)
     return {
         "pictures": len(near), "kinds": len(queries), "groups": int(pictures.groups.max()) + 1,
-        "at 1, kinds": resampler.measure(right[:, 0], macro=True),
-        "at 10, kinds": resampler.measure(right.mean(axis=1), macro=True),
+        "at 1, kinds": measure_mean(right[:, 0], pictures, over="kinds"),
+        "at 10, kinds": measure_mean(right.mean(axis=1), pictures, over="kinds"),
     }  # fmt: skip
 
 
@@ -395,10 +372,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="the dataset's options")
     parser.add_argument("--title", help="of the section; the folder's name by default")
     parser.add_argument("--group", default="groups", help="what a group is, for the page: days, tracks")
-    parser.add_argument("--only", type=Path, metavar="FILE", help="take only these kinds and groups, one a line")
     parser.add_argument("--filters", nargs="+", default=[], metavar="NAME", help=f"beside {FILTERS}")
     parser.add_argument("--seeds", type=int, default=3, help="of random filters (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of intervals, folds, queries (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of folds and queries (default %(default)s)")
     parser.add_argument("--size", type=int, default=96, help="pixels (default %(default)s)")
     parser.add_argument("--per-class", type=int, default=PER_CLASS, help="pictures side by side (default %(default)s)")
     parser.add_argument("--device")
@@ -430,7 +406,7 @@ def main() -> None:
         section = {
             "group": asked.group,
             "how": how,
-            "neighbours": measure_neighbours(pictures, features, seed=asked.seed),
+            "neighbours": measure_neighbours(pictures, features),
             "pairs": measure_pairs(pictures, features, asked),
         }
         content["sets"][pictures.name] = section

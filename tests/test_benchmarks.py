@@ -48,26 +48,22 @@ def test_others_are_counted_across_groups(alike):
 
 
 def test_a_mean_over_kinds_weighs_every_kind_the_same(alike):
-    kinds, groups = np.array(["a"] * 8 + ["b"] * 2), np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 5])
-    resampler = alike.Resampler(kinds, groups, seed=0)
+    pictures = SimpleNamespace(kinds=np.array(["a"] * 8 + ["b"] * 2), groups=np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 5]))
     right = np.array([1.0] * 8 + [0.0, 0.0])
-    assert resampler.measure(right, macro=True)["value"] == pytest.approx(0.5)
-    assert resampler.measure(right, macro=False)["value"] == pytest.approx(0.8)
-    low, high = resampler.measure(right, macro=True)["interval"]
-    assert 0 <= low < 0.5 < high <= 1 + 1e-12
+    assert alike.measure_mean(right, pictures, over="kinds")["value"] == pytest.approx(0.5)
+    assert alike.measure_mean(right, pictures, over="pictures")["value"] == pytest.approx(0.8)
 
 
-def test_intervals_are_those_of_groups_and_paired(alike):
+def test_the_interval_of_a_mean_over_kinds_is_as_wide_as_it_varies_from_draw_to_draw(alike):
     rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(40), 10)
-    kinds = np.array(["a", "b"] * 200)
-    of_group = rng.random(40)[groups]
-    resampler = alike.Resampler(kinds, groups, seed=0)
-    low, high = resampler.measure(of_group, macro=False)["interval"]
-    expected = 2 * 1.96 * rng.random(1000).std() / 40**0.5
-    assert high - low == pytest.approx(expected, rel=0.35)  # of 40 groups, not of 400 pictures
-    gap = resampler.measure(of_group - (of_group - 0.1), macro=False)
-    assert gap["interval"] == pytest.approx([0.1, 0.1])
+    found = []
+    for _ in range(300):
+        groups = np.repeat(np.arange(30), rng.integers(1, 12, 30))
+        kinds = np.where(rng.random(len(groups)) < 0.15, "rare", "common")
+        right = (rng.random(len(groups)) < np.where(kinds == "rare", 0.3, 0.8) * rng.random(30)[groups]).astype(float)
+        found.append(alike.measure_mean(right, SimpleNamespace(kinds=kinds, groups=groups), over="kinds"))
+    held = [one["interval"][0] <= 0.5 * (0.15 + 0.4) <= one["interval"][1] for one in found]
+    assert 0.9 <= np.mean(held) <= 0.99
 
 
 @pytest.mark.slow

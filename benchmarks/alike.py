@@ -41,7 +41,8 @@ from zoo.progress import silent
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 FILTERS, BLOCKS, NEAREST = "vgg16-imagenet", ("block3", "block4", "block5"), 10
 REFERENCE = f"{FILTERS} block4"  # the cut that is taken where nothing is said, and no row is chosen by its score
-PIXELS, HAND = "raw pixels 16 x 16, less their mean", f"hand features ({len(HAND_FEATURES)}), standardised"
+CHANCE, PIXELS = "chance", "raw pixels 16 x 16, less their mean"
+HAND = f"hand features ({len(HAND_FEATURES)}), standardised"
 SHEET_BYTES, SHOWN = 290_000, 5  # of the PNG; neighbours of a query
 
 
@@ -196,7 +197,7 @@ def measure_neighbours(pictures: Pictures, features: Mapping[str, np.ndarray]) -
         base = title.partition(", seed ")[0]
         scores.setdefault(base, []).append(score_neighbours(vectors[taken], pictures)[asks])
         even.setdefault(base, []).append(score_neighbours(standardise(vectors[taken]), pictures)[asks])
-    scores["chance"] = [np.repeat((own / apart)[asks, None], 2, axis=1)]
+    scores[CHANCE] = [np.repeat((own / apart)[asks, None], 2, axis=1)]
     reference = np.mean(scores[REFERENCE], axis=0)
     rows: dict[str, Any] = {}
     for title, parts in scores.items():
@@ -302,10 +303,15 @@ def draw_sheet(pictures: Pictures, vectors: np.ndarray, path: Path, *, seed: int
 # ------------------------------------------------------------------------------------------------ the page
 
 
+def share(one: Mapping[str, Any]) -> str:
+    """A value in per cent."""
+    return f"{100 * one['value']:.1f}"
+
+
 def percent(one: Mapping[str, Any]) -> str:
     """A value with its interval, in per cent."""
     low, high = one["interval"]
-    return f"{100 * one['value']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{share(one)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def points(one: Mapping[str, Any] | None) -> str:
@@ -328,12 +334,13 @@ def render_section(name: str, section: Mapping[str, Any]) -> list[str]:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for title, row in found["rows"].items():
-        shown = f"{title} ({row['seeds']} seeds)" if title.startswith("random") else title
-        cells = [percent(row[key]) for key in ("at 1, kinds", "at 10, kinds")]
-        cells += [f"{100 * row[key]['value']:.1f}" for key in ("at 1, pictures", "at 10, pictures")]
+        shown = f"{title} (mean of {row['seeds']})" if title.startswith("random") else title
+        told = percent if title != CHANCE else share  # chance does not vary
+        cells = [told(row[key]) for key in ("at 1, kinds", "at 10, kinds")]
+        cells += [share(row[key]) for key in ("at 1, pictures", "at 10, pictures")]
         cells += [points(row.get(f"block4 less this, at {many}, kinds")) for many in (1, 10)]
         even = row.get("standardised, at 1, kinds")
-        lines.append(" | ".join(["| " + shown, *cells, f"{100 * even['value']:.1f}" if even else ""]) + " |")
+        lines.append(" | ".join(["| " + shown, *cells, share(even) if even else ""]) + " |")
     lines += [
         "",
         f"Side by side, by the probe's score on {pairs['pictures']:,} of these pictures, {pairs['kinds']} kinds, "

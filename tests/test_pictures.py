@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -392,10 +393,12 @@ def _probe(name: str, cuts: int) -> Probe:
         for title in titles
     )  # fmt: skip
     pixels = CandidateScore(title="raw pixels", kind="pixels", score=0.3, low=0.2, high=0.4, cut=None, **shared)
+    hand = replace(pixels, title="hand features", kind="hand")
     said = dict.fromkeys(("best", "why", "verdict", "train"), "")
     return Probe(
         dataset=name, target="label", measure="accuracy", pictures=200, classes=3, folds="5 folds", neighbours=5,
-        notes=(), seconds=1.0, filters=name, size=224, cuts=scores, baselines=(pixels,), recommended=titles[0], gaps=(),
+        notes=(), seconds=1.0, filters=name, size=224, cuts=scores, baselines=(pixels, hand),
+        recommended=titles[0], gaps=(),
         **said,
     )  # fmt: skip
 

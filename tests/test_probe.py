@@ -492,7 +492,7 @@ def test_the_reason_is_one_sentence():
 def test_a_probe_has_every_cut_and_every_baseline(found):
     assert [one.title for one in found.cuts] == ["block1", "block2", "block3"]
     assert [one.title for one in found.baselines] == [
-        *(f"block{number}, random weights" for number in (1, 2, 3)), "raw pixels, 16 x 16"
+        *(f"block{number}, random weights" for number in (1, 2, 3)), "raw pixels, 16 x 16", "hand features (30)"
     ]  # fmt: skip
     assert found.result(found.recommended) in found.cuts
     for one in (*found.cuts, *found.baselines):
@@ -526,7 +526,7 @@ def test_weights_of_a_file_are_called_by_its_name(shapes, tmp_path):
 
 def test_random_filters_have_no_baseline_of_random_weights(small, home):
     alone = probe(Fish(), small, device="cpu")
-    assert [one.kind for one in alone.baselines] == ["pixels"]
+    assert [one.kind for one in alone.baselines] == ["pixels", "hand"]
     assert "The weights are random themselves: there is no baseline of random weights." in alone.notes
 
 
@@ -598,6 +598,7 @@ def test_the_command_prints_table_recommendation_and_the_line_to_copy(command, s
     assert "Recommended: block" in answer.out
     assert f"Next: zoo train image-folder --data {shapes} --backbone vgg11 --cut block" in answer.out
     assert "raw pixels, 16 x 16" in answer.out
+    assert "hand features (30)" in answer.out
     assert Image.open("out/probe.png").width >= 1000
     assert json.loads(Path("out/probe.json").read_text())["recommended"] in ("block1", "block2")
 

@@ -73,7 +73,7 @@ def test_each_is_taken_at_its_best_cut_and_its_own_size(ranking):
 
 
 def test_random_weights_and_raw_pixels_are_the_floor(ranking):
-    assert {one.kind for one in ranking.floor} == {"random", "pixels"}
+    assert {one.kind for one in ranking.floor} == {"random", "pixels", "hand"}
     titles = [one.title for one in ranking.floor]
     assert len(titles) == len(set(titles))
 
@@ -142,6 +142,7 @@ def test_the_command_prints_ranks_and_the_floor(command, shapes):
     )  # fmt: skip
     assert answer.status == 0, answer.err
     assert "floor  raw pixels, 16 x 16" in answer.out
+    assert "floor  hand features (30)" in answer.out
     assert answer.out.splitlines()[1].startswith("1 ")
     assert "vgg16-plankton beats" in answer.out or "does NOT beat" in answer.out
 

@@ -24,7 +24,8 @@ CUT_STYLE |= {"marker": "o", "markersize": 6, "markerfacecolor": PAPER, "markere
 def draw_probe(probe: Probe) -> Image.Image:
     """Draw the scores of all cuts with their 95% intervals, the baselines, and each cut's cost below its name.
 
-    The recommended cut is filled and named. Random weights at the same cuts are grey, raw pixels a dashed line.
+    The recommended cut is filled and named. Random weights at the same cuts are grey; raw pixels are a dashed
+    line, hand features a dotted one.
 
     Args:
         probe: from `zoo.probe`.
@@ -43,7 +44,7 @@ def draw_probe(probe: Probe) -> Image.Image:
     names = [one.title for one in probe.cuts]
     _draw_cuts(axes, probe.cuts, colour=ACCENT, label=fit_text(probe.filters, TEXT, LEGEND_WIDTH))
     _draw_random(axes, probe, names)
-    _draw_pixels(axes, probe)
+    _draw_without_net(axes, probe)
     _mark_recommended(axes, probe, names.index(probe.recommended))
     _style_axes(axes, probe, width)
     return render_figure(figure)
@@ -65,11 +66,12 @@ def _draw_random(axes: Axes, probe: Probe, names: Sequence[str]) -> None:
         _draw_cuts(axes, random, colour=MUTED, label="random weights", places=places)
 
 
-def _draw_pixels(axes: Axes, probe: Probe) -> None:
+def _draw_without_net(axes: Axes, probe: Probe) -> None:
+    dashes = {"pixels": (0, (5, 3)), "hand": (0, (1, 2))}
     for one in probe.baselines:
-        if one.kind == "pixels":
+        if one.kind in dashes:
             axes.axhspan(one.low, one.high, color=WARM, alpha=0.09, linewidth=0, zorder=1)
-            axes.axhline(one.score, color=WARM, linewidth=1.4, linestyle=(0, (5, 3)), label=one.title, zorder=2)
+            axes.axhline(one.score, color=WARM, linewidth=1.4, linestyle=dashes[one.kind], label=one.title, zorder=2)
 
 
 def _mark_recommended(axes: Axes, probe: Probe, place: int) -> None:

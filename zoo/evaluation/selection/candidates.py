@@ -1,4 +1,4 @@
-"""The candidates of a probe (cuts, the same cuts with random weights, raw pixels), and their scores."""
+"""The candidates of a probe (cuts, the same cuts with random weights, features without a net), and their scores."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from zoo.contracts import Cut
-from zoo.data import DecodedDataset, OpenDataset
+from zoo.data import DecodedDataset, OpenDataset, sequential_batches
 from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
 from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
+from zoo.evaluation.selection.rivals import HAND_FEATURES, hand_features
 from zoo.evaluation.selection.scores import FeatureScores, score_features
 from zoo.evaluation.selection.tasks import ProbeTask
 from zoo.files import check_output, write_json
@@ -22,15 +23,16 @@ from zoo.progress import Progress
 from zoo.training import Arithmetic
 
 RAW_PIXELS = f"raw pixels, {PIXEL_SIDE} x {PIXEL_SIDE}"
+HAND_TITLE = f"hand features ({len(HAND_FEATURES)})"
 RANDOM_SUFFIX = ", random weights"  # the end of a candidate's title
-CandidateKind = Literal["cut", "random", "pixels"]
+CandidateKind = Literal["cut", "random", "pixels", "hand"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One set of features, and its per-sample scores."""
 
-    title: str  # "block3", "block3, random weights", "raw pixels, 16 x 16"
+    title: str  # "block3", "block3, random weights", "raw pixels, 16 x 16", "hand features (30)"
     kind: CandidateKind
     feature_scores: FeatureScores
     cut: Cut | None = None
@@ -214,10 +216,16 @@ def score_cuts(
     ]
 
 
-def score_pixels(decoded: DecodedDataset, task: ProbeTask, setup: ProbeSetup) -> Candidate:
-    """The baseline without any filters: the pixels themselves."""
-    feature_scores = _score_all({RAW_PIXELS: shrink_pixels(decoded, task.rows)}, task, setup, what="scoring raw pixels")
-    return Candidate(title=RAW_PIXELS, kind="pixels", feature_scores=feature_scores[RAW_PIXELS])
+def score_without_filters(decoded: DecodedDataset, task: ProbeTask, setup: ProbeSetup) -> list[Candidate]:
+    """The baselines without any net: the pixels themselves, and features made by hand."""
+    pictures = (decoded.images[batch].permute(0, 2, 3, 1).numpy() for batch in sequential_batches(task.rows, 256))
+    by_hand = np.concatenate([hand_features(part) for part in pictures])
+    features = {RAW_PIXELS: shrink_pixels(decoded, task.rows), HAND_TITLE: by_hand}
+    pixels, hand = _score_all(features, task, setup, what="scoring features without a net").values()
+    return [
+        Candidate(title=RAW_PIXELS, kind="pixels", feature_scores=pixels),
+        Candidate(title=HAND_TITLE, kind="hand", feature_scores=hand),
+    ]
 
 
 def _score_all(

@@ -34,7 +34,7 @@ from zoo.evaluation.selection.candidates import (
     make_probe_setup,
     score_as_dict,
     score_cuts,
-    score_pixels,
+    score_without_filters,
 )
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.intervals import standard_error
@@ -52,11 +52,11 @@ class Probe(SelectionReport):
     filters: str  # the filters' name, or the backbone's with its weights
     size: int  # pixels
     cuts: tuple[CandidateScore, ...]  # the shallowest first
-    baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels
+    baselines: tuple[CandidateScore, ...]  # random weights at every cut, raw pixels, hand features
     best: str  # the cut of the highest score
     recommended: str
     why: str  # one sentence
-    gaps: tuple[ScoreDifference, ...]  # the recommended cut over random weights, raw pixels and the deepest cut
+    gaps: tuple[ScoreDifference, ...]  # the recommended cut over the baselines and the deepest cut
     verdict: str  # whether it beats the baselines, in words
     train: str  # the command to copy
 
@@ -156,14 +156,14 @@ def _measure_costs(network: Filters, cuts: Sequence[str] | None, side: int) -> l
 def _score_with_baselines(
     network: Filters, priced: Sequence[Cut], decoded: DecodedDataset, task: ProbeTask, setup: ProbeSetup
 ) -> tuple[list[Candidate], list[str]]:
-    """The cuts, then the same with random weights where the network's are not, then raw pixels; and what to note."""
+    """The cuts, the same with random weights where the network's are not, what needs no net; and what to note."""
     candidates, notes = score_cuts(network, priced, decoded, task, setup), []
     if network.weights == "random":
         notes.append("The weights are random themselves: there is no baseline of random weights.")
     else:
         twin = randomly_initialized(network, seed=setup.seed)
         candidates += score_cuts(twin, priced, decoded, task, setup, kind="random")
-    return [*candidates, score_pixels(decoded, task, setup)], notes
+    return [*candidates, *score_without_filters(decoded, task, setup)], notes
 
 
 def _recommend(
@@ -212,9 +212,10 @@ def choose_cut(feature_scores: np.ndarray, costs: Sequence[float], groups: np.nd
 
 
 def _baseline_differences(table: CandidateComparison, picked: int, count: int) -> list[ScoreDifference]:
-    """The chosen cut over random weights there, where there are any, and over raw pixels, which stand last."""
-    twins = [index for index in range(count, len(table.candidates)) if table.candidates[index].kind == "random"]
-    return [table.gap(picked, other) for other in (*([twins[picked]] if twins else []), len(table.candidates) - 1)]
+    """The chosen cut over random weights there, where there are any, and over what needs no net."""
+    baselines = table.candidates[count:]
+    against = [index for index, one in enumerate(baselines) if one.cut in (None, table.candidates[picked].cut)]
+    return [table.gap(picked, count + index) for index in against]
 
 
 def _load_network(

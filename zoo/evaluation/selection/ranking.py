@@ -25,7 +25,7 @@ from zoo.evaluation.selection.candidates import (
     make_probe_setup,
     score_as_dict,
     score_cuts,
-    score_pixels,
+    score_without_filters,
 )
 from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
 from zoo.evaluation.selection.summary import describe_baselines
@@ -52,7 +52,7 @@ class Ranking(SelectionReport):
     """Filters by what their features are worth on a dataset."""
 
     places: tuple[RankedFilters, ...]  # the best first
-    floor: tuple[CandidateScore, ...]  # random weights of every network among them, raw pixels
+    floor: tuple[CandidateScore, ...]  # random weights of every network among them, raw pixels, hand features
     passed_over: Mapping[str, str]  # filters that were not ranked, and why
     verdict: str
 
@@ -196,7 +196,7 @@ class _RankingCandidates:
 
     def _lay_floor(self, network: Filters, cut: Cut, decoded: DecodedDataset, task: ProbeTask, side: int) -> None:
         if not self.floor:
-            self.floor[("pixels",)] = score_pixels(decoded, task, self.setup)
+            self.floor = {(one.kind,): one for one in score_without_filters(decoded, task, self.setup)}
         key = (network.backbone, cut.node, side, network.input.mean, network.input.std)
         if key not in self.floor and network.weights != "random":
             twin = randomly_initialized(network, seed=self.setup.seed)

@@ -15,15 +15,29 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from zoo_quickstart import COMPARED_NETWORKS, SIDE, ComparedNetwork
+from zoo_quickstart import ComparedNetwork
 
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
 from zoo.training.runs import Run
 
-FROZEN = ComparedNetwork(
-    title="vgg16-plankton, frozen", folder="frozen", filters=COMPARED_NETWORKS[0].filters, rate=3e-4
+SIDE = 64  # pixels
+PUBLISHED = FiltersPart(name="vgg16-plankton", cut="block3")
+FINETUNED = ComparedNetwork(title="vgg16-plankton, fine-tuned", folder="finetuned", filters=PUBLISHED, rate=3e-4)
+SCRATCH = ComparedNetwork(
+    title="the same truncated VGG16, from scratch",
+    folder="scratch",
+    filters=FiltersPart(backbone="vgg16", cut="block3", weights="random"),
+    rate=3e-4,
 )
+MNIST = ComparedNetwork(
+    title="a small MNIST-style net, from scratch",
+    folder="mnist",
+    filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
+    rate=1e-3,
+)
+FROZEN = ComparedNetwork(title="vgg16-plankton, frozen", folder="frozen", filters=PUBLISHED, rate=3e-4, retrain="none")
+ARMS = (FINETUNED, SCRATCH, MNIST, FROZEN)
 
 
 def recipe(arm: ComparedNetwork, *, pictures: int, seed: int, epochs: int, rate: float) -> Recipe:
@@ -38,7 +52,7 @@ def recipe(arm: ComparedNetwork, *, pictures: int, seed: int, epochs: int, rate:
             batch=32,
             rate=rate,
             patience=epochs,
-            retrain="none" if arm is FROZEN else "auto",
+            retrain=arm.retrain,
         ),
     )
 
@@ -59,7 +73,7 @@ def main() -> None:
     results: dict[str, dict[str, object]] = {}
     how = {"pictures": options.pictures, "epochs": options.epochs}
     with tempfile.TemporaryDirectory() as folder:
-        for arm in (*COMPARED_NETWORKS, FROZEN):
+        for arm in ARMS:
             tried = {}
             for rate in options.rates if arm is not FROZEN else options.rates[:1]:
                 run = one_run(arm, Path(folder, f"{arm.folder}-{rate}"), seed=0, rate=rate, **how)

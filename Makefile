@@ -8,7 +8,7 @@ STAMP   = $(VENV)/.ready
 JOBS   ?= 2
 PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: quickstart test test-all test-gpu test-oldest lint types benchmarks clean
+.PHONY: quickstart test test-all test-gpu test-oldest lint types benchmarks publish clean
 
 $(STAMP): pyproject.toml $(PLUGINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
@@ -50,6 +50,11 @@ benchmarks: $(STAMP)
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/embed_one.py
 	$(BIN)/python benchmarks/finetune.py
+
+# A release step (docs/hub.md): the filters of zoo-filters to OWNER's repositories, and where they lie into registry.toml.
+publish: $(STAMP)
+	@test -n "$(OWNER)" || { echo "Say to whom: make publish OWNER=name [TAG=v1] [DRY=1], with HF_TOKEN set."; exit 1; }
+	$(BIN)/python plugins/zoo-filters/recipes/publish.py $(OWNER) $(if $(TAG),--tag $(TAG)) $(if $(DRY),--dry-run)
 
 clean:
 	rm -rf $(VENV) .venv* .mypy_cache .pytest_cache .ruff_cache

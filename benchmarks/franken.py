@@ -1,122 +1,358 @@
-"""The first claim: a truncated VGG16 with learnt filters beats small nets from scratch, and itself from scratch.
+"""E1, the first claim on real pictures: VGG16 with ImageNet's weights, cut, against every honest rival.
 
-    python benchmarks/franken.py --seeds 3 --epochs 40 --markdown docs/franken-vgg16.table.md
+    python benchmarks/franken.py --data DIR --per-class 20 50 --seeds 10 --json docs/results-plankton-real.json
+    python benchmarks/franken.py --data DIR --per-class 20 --seeds 6 --trained --json docs/results-fish-trained.json
 
-Every arm learns the same drawn plankton of kinds that the filters never saw, with the same splits; every arm may take
-as many epochs as it likes up to the limit, and keeps its best on validation pictures. The rate of an arm is the best of
-those given with --rates on the validation pictures of the first seed.
+DIR holds pictures by class and groups.csv (image,label,group). For every seed the groups are dealt anew: 30% to test,
+15% to validate, the rest to train, of which --per-class pictures of each kind are drawn; no group is on two sides.
+Everything that a row may choose (C, the rate, the epoch, the cut) it chooses on the validation pictures. Rows of frozen
+filters are logistic regressions on mean-pooled features. With --trained the nets are trained too: the upper part from
+ImageNet's weights, and the same net with batch norm from scratch, each at the best of the same rates.
+
+A difference is the mean over the seeds, its 95% interval is Nadeau and Bengio's corrected t ("Inference for the
+generalization error", 2003), since the seeds' splits overlap. Every finished row is kept in --folder, and a run that
+was stopped goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import math
 import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from zoo_quickstart import ComparedNetwork
+import torch
+from common import describe_machine
+from rivals import Part, best_of, log_loss, score_hand, score_hog_svm, score_mnist_net
+from scipy.stats import t as student
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+import zoo
+from zoo.evaluation.selection.features import measure_cut_costs, pool_features, randomly_initialized
+from zoo.training import Arithmetic
 from zoo.training.finetune import train_recipe
-from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart
-from zoo.training.runs import Run
+from zoo.training.recipe import DataPart, FiltersPart, Recipe, TrainingPart
 
-SIDE = 64  # pixels
-PUBLISHED = FiltersPart(name="vgg16-plankton", cut="block3")
-FINETUNED = ComparedNetwork(title="vgg16-plankton, fine-tuned", folder="finetuned", filters=PUBLISHED, rate=3e-4)
-SCRATCH = ComparedNetwork(
-    title="the same truncated VGG16, from scratch",
-    folder="scratch",
-    filters=FiltersPart(backbone="vgg16", cut="block3", weights="random"),
-    rate=3e-4,
-)
-MNIST = ComparedNetwork(
-    title="a small MNIST-style net, from scratch",
-    folder="mnist",
-    filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
-    rate=1e-3,
-)
-FROZEN = ComparedNetwork(title="vgg16-plankton, frozen", folder="frozen", filters=PUBLISHED, rate=3e-4, retrain="none")
-ARMS = (FINETUNED, SCRATCH, MNIST, FROZEN)
+START = "vgg16-imagenet"
+BLOCKS = ("block1", "block2", "block3", "block4", "block5")
+PENALTIES = tuple(10.0**power for power in range(-5, 2))
+TEST_SHARE, VAL_SHARE = 0.30, 0.15
+MOST_TEST, MOST_VAL, FEWEST = 30, 20, 5  # pictures of a kind in test and validation, and the fewest in either
+RANDOM_NETS = 3  # differently drawn random filters, by turns
+NET_SIDE = 32  # pixels, of the MNIST-style net
+RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 
 
-def recipe(arm: ComparedNetwork, *, pictures: int, seed: int, epochs: int, rate: float) -> Recipe:
-    return Recipe(
-        seed=seed,
-        size=SIDE,
-        data=DataPart(dataset="plankton", options={"kinds": "other", "pictures": pictures, "seed": seed}),
-        filters=FiltersPart(**arm.filters.model_dump()),
-        heads=(HeadPart(plugin="classify"),),
-        training=TrainingPart(
-            epochs=epochs,
-            batch=32,
-            rate=rate,
-            patience=epochs,
-            retrain=arm.retrain,
-        ),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """All pictures of a dataset."""
+
+    images: np.ndarray  # uint8 (N, S, S, 3)
+    labels: np.ndarray  # int64 (N,)
+    groups: np.ndarray  # int64 (N,)
+    names: tuple[str, ...]  # of the kinds
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Rows of the pictures, no group on two sides."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.train, self.val, self.test
+
+
+def deal(pictures: Pictures, per_class: int, *, seed: int, kinds: np.ndarray) -> Split | None:
+    """Groups to test, validation and training, then pictures of every kind; None: no deal out of 300 was possible."""
+    rng = np.random.default_rng(seed)
+    known = np.unique(pictures.groups)
+    for _ in range(300):
+        order = rng.permutation(known)
+        ends = np.round(np.cumsum([TEST_SHARE, VAL_SHARE]) * len(order)).astype(int)
+        test, val, train = (np.isin(pictures.groups, part) for part in np.split(order, ends))
+        parts = []
+        wants = ((train, per_class, per_class), (val, FEWEST, MOST_VAL), (test, FEWEST, MOST_TEST))
+        for side, fewest, most in wants:
+            members = [rng.permutation(np.flatnonzero(side & (pictures.labels == kind)))[:most] for kind in kinds]
+            if min(map(len, members)) < fewest:
+                break
+            parts.append(np.sort(np.concatenate(members)))
+        else:
+            return Split(train=parts[0], val=parts[1], test=parts[2])
+    return None
+
+
+def choose_kinds(pictures: Pictures, per_class: int) -> np.ndarray:
+    """Kinds with at least 1.8 times as many pictures as are trained on, from ten groups or more."""
+    counts = np.bincount(pictures.labels)
+    spread = np.array([len(np.unique(pictures.groups[pictures.labels == kind])) for kind in range(len(counts))])
+    return np.flatnonzero((counts >= 1.8 * per_class) & (spread >= 10))
+
+
+def read_pictures(folder: Path, size: int) -> tuple[Pictures, Any]:
+    """The pictures of a folder with groups.csv, and the same as zoo decoded them."""
+    data = zoo.open_dataset("image-folder", folder, options={"labels": "groups.csv"})
+    decoded = data.decode(size)
+    with (folder / "groups.csv").open(newline="") as file:
+        paths = [row["image"] for row in csv.DictReader(file)]
+    groups = np.unique([str(one) for one in decoded.groups], return_inverse=True)[1]
+    found = Pictures(
+        images=decoded.images.permute(0, 2, 3, 1).numpy(),
+        labels=decoded.targets["label"].numpy(),
+        groups=groups,
+        names=tuple(data.targets["label"].names),  # type: ignore[union-attr]
+        paths=tuple(paths[int(index)] for index in decoded.index),
     )
+    return found, decoded
 
 
-def one_run(arm: ComparedNetwork, place: Path, **how: object) -> Run:
-    return train_recipe(recipe(arm, **how), place)  # type: ignore[arg-type]
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def score_features(features: np.ndarray, labels: np.ndarray, split: Split) -> dict[str, Any]:
+    """Logistic regression on features that are computed already; C by log loss on validation."""
+    x, v, t = (features[rows] for rows in split.parts)
+    classes = np.unique(labels[split.train])
+
+    def fit(penalty: float) -> tuple[float, np.ndarray]:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=500))
+        model.fit(x, labels[split.train])
+        return log_loss(model.predict_proba(v), classes, labels[split.val]), model.predict_proba(t)
+
+    penalty, tried, found = best_of(PENALTIES, fit)
+    right = classes[found.argmax(axis=1)] == labels[split.test]
+    loss = log_loss(found, classes, labels[split.test])
+    return {"accuracy": float(right.mean()), "log_loss": loss, "validation": min(tried.values()), "C": penalty}
+
+
+def frozen_features(decoded: Any, size: int, device: str | None, say: Callable[[str], None]) -> dict[str, np.ndarray]:
+    """Mean-pooled features of all pictures at every block: of ImageNet's weights, and of random ones."""
+    filters, arithmetic = zoo.load(START), Arithmetic.on(device)
+    cuts = measure_cut_costs(filters, size=size)
+    rows, found = torch.arange(len(decoded)), {}
+    nets = {"ImageNet": filters, **{f"random{n}": randomly_initialized(filters, seed=n) for n in range(RANDOM_NETS)}}
+    for name, net in nets.items():
+        say(f"features of {name}")
+        pooled = pool_features(net, cuts, decoded, rows, arithmetic=arithmetic, progress=zoo.silent)
+        found |= {f"{name} {block}": one for block, one in pooled.items()}
+    return found
+
+
+def cheap_rows(
+    pictures: Pictures, small: np.ndarray, features: Mapping[str, np.ndarray], split: Split, seed: int, epochs: int
+) -> dict[str, dict[str, Any]]:
+    """All rows but those of trained VGG16s."""
+    rows: dict[str, dict[str, Any]] = {}
+    parts = [Part(pictures=pictures.images[one], labels=pictures.labels[one]) for one in split.parts]
+    little = [Part(pictures=small[one], labels=pictures.labels[one]) for one in split.parts]
+    scores = (
+        score_hand(*parts, seed=seed),
+        score_hog_svm(*parts, seed=seed),
+        score_mnist_net(*little, seed=seed, epochs=epochs),
+    )
+    for score in scores:
+        rows[score.title] = {"accuracy": score.accuracy, "log_loss": score.log_loss, **score.chosen}
+    for block in BLOCKS:
+        rows[f"random weights, {block}, frozen"] = score_features(
+            features[f"random{seed % RANDOM_NETS} {block}"], pictures.labels, split
+        )
+        rows[f"ImageNet, {block}, frozen"] = score_features(features[f"ImageNet {block}"], pictures.labels, split)
+    best = min(BLOCKS, key=lambda block: rows[f"ImageNet, {block}, frozen"]["validation"])
+    rows["ImageNet, cut chosen on validation, frozen"] = rows[f"ImageNet, {best}, frozen"] | {"cut": best}
+    return rows
+
+
+def trained_recipe(folder: Path, labels: Path, title: str, *, size: int, seed: int, rate: float) -> Recipe:
+    """The recipe of a trained row: `ImageNet, block4, retrained` or `from scratch with batch norm, block4`."""
+    start, cut, _ = title.split(", ")
+    scratch = start != "ImageNet"
+    filters = (
+        FiltersPart(backbone="vgg16_bn", weights="random", cut=cut) if scratch else FiltersPart(name=START, cut=cut)
+    )
+    epochs = 40 if scratch else 12
+    training = TrainingPart(epochs=epochs, patience=epochs, rate=rate, batch=32)
+    data = DataPart(dataset="image-folder", root=str(folder), options={"labels": str(labels)})
+    return Recipe(seed=seed, size=size, data=data, filters=filters, training=training)
+
+
+TRAINED = ("ImageNet, block3, retrained", "ImageNet, block4, retrained", "ImageNet, block5, retrained")
+SCRATCH = ("scratch with batch norm, block4, all trained",)
+
+
+def trained_row(
+    folder: Path, pictures: Pictures, split: Split, title: str, *, size: int, seed: int, rates: Sequence[float]
+) -> dict[str, Any]:
+    """A VGG16 that is trained, at the rate that is best on validation."""
+    found = {}
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place, "labels.csv")
+        with table.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", "label", "split"])
+            for name, rows in zip(("train", "val", "test"), split.parts, strict=True):
+                writer.writerows([pictures.paths[row], pictures.names[pictures.labels[row]], name] for row in rows)
+        for rate in rates:
+            recipe = trained_recipe(folder, table, title, size=size, seed=seed, rate=rate)
+            run = train_recipe(recipe, Path(place, f"run-{rate:g}"))
+            found[rate] = {name: run.metrics[name]["classify"] for name in ("validation", "test")}
+    rate = min(found, key=lambda one: found[one]["validation"]["log_loss"])
+    return {
+        "accuracy": found[rate]["test"]["accuracy"],
+        "log_loss": found[rate]["test"]["log_loss"],
+        "validation": found[rate]["validation"]["log_loss"],
+        "rate": rate,
+        "tried": {f"{one:g}": value["validation"]["log_loss"] for one, value in found.items()},
+    }
+
+
+# ------------------------------------------------------------------------------------------------ together
+
+
+def corrected_interval(differences: Sequence[float], *, ratio: float) -> tuple[float, float, float]:
+    """The mean and its 95% interval by Nadeau and Bengio's corrected t.
+
+    Args:
+        differences: one a seed, on splits that overlap.
+        ratio: test pictures for one training picture.
+    """
+    values = np.asarray(differences)
+    count = len(values)
+    half = student.ppf(0.975, count - 1) * math.sqrt((1 / count + ratio) * values.var(ddof=1))
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+
+
+def summarise(rows: Mapping[str, Sequence[Mapping[str, Any]]], *, champion: str, ratio: float) -> list[dict[str, Any]]:
+    """Every row with its mean, and how much better the champion is on the same splits."""
+    said = []
+    for title, seeds in rows.items():
+        accuracy = [one["accuracy"] for one in seeds]
+        losses = [one["log_loss"] for one in seeds if one["log_loss"] is not None]
+        entry: dict[str, Any] = {
+            "row": title,
+            "seeds": len(seeds),
+            "accuracy": float(np.mean(accuracy)),
+            "each": accuracy,
+            "log_loss": float(np.mean(losses)) if losses else None,
+        }
+        best = rows[champion][: len(seeds)]
+        if title != champion and len(seeds) > 1:
+            gaps = [theirs["accuracy"] - own for theirs, own in zip(best, accuracy, strict=True)]
+            entry["champion_over"] = corrected_interval(gaps, ratio=ratio)
+        for key in ("cut", "rate", "C"):
+            if key in seeds[0]:
+                entry[key] = [one[key] for one in seeds]
+        said.append(entry)
+    return said
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--pictures", type=int, default=700)
-    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--per-class", type=int, nargs="+", default=[20, 50])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--net-epochs", type=int, default=60, help="of the MNIST-style net (default %(default)s)")
+    parser.add_argument("--trained", action="store_true", help="train VGG16s too")
+    parser.add_argument("--only", nargs="+", default=[*TRAINED, *SCRATCH], metavar="TITLE", help="trained rows")
+    parser.add_argument("--trained-size", type=int, help="pixels, of the trained rows; --size by default")
+    parser.add_argument("--rates", type=float, nargs="+", default=list(RATES))
+    parser.add_argument("--device")
+    parser.add_argument("--folder", type=Path, default=Path("runs/franken"), help="where finished rows are kept")
+    parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
-    results: dict[str, dict[str, object]] = {}
-    how = {"pictures": options.pictures, "epochs": options.epochs}
-    with tempfile.TemporaryDirectory() as folder:
-        for arm in ARMS:
-            tried = {}
-            for rate in options.rates if arm is not FROZEN else options.rates[:1]:
-                run = one_run(arm, Path(folder, f"{arm.folder}-{rate}"), seed=0, rate=rate, **how)
-                tried[rate] = (run.metrics["validation"]["classify"]["log_loss"], run)
-            rate = min(tried, key=lambda value: tried[value][0])
-            runs = [tried[rate][1]]
-            runs += [
-                one_run(arm, Path(folder, f"{arm.folder}-seed{seed}"), seed=seed, rate=rate, **how)
-                for seed in range(1, options.seeds)
-            ]
-            figures = [run.metrics["test"]["classify"] for run in runs]
-            results[arm.title] = {
-                "rate": rate,
-                "accuracy": [figure["accuracy"] for figure in figures],
-                "balanced": [figure["balanced_accuracy"] for figure in figures],
-                "log_loss": [figure["log_loss"] for figure in figures],
-                "test_pictures": runs[0].record.splits.test,
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - begun:6.0f} s  {text}", flush=True)
+
+    pictures, decoded = read_pictures(options.data, options.size)
+    small, _ = read_pictures(options.data, NET_SIDE)
+    features = frozen_features(decoded, options.size, options.device, say)
+    place = options.folder / options.data.name
+    place.mkdir(parents=True, exist_ok=True)
+    sections = []
+    for per_class in options.per_class:
+        kinds = choose_kinds(pictures, per_class)
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for seed in range(options.seeds):
+            split = deal(pictures, per_class, seed=seed, kinds=kinds)
+            if split is None:
+                raise SystemExit(f"No deal gives {per_class} training pictures of {len(kinds)} kinds. Ask for fewer.")
+            for title, row in _once(
+                place / f"cheap-{per_class}-{seed}-{options.size}.json",
+                lambda one=split, of=seed: cheap_rows(pictures, small.images, features, one, of, options.net_epochs),
+            ).items():
+                rows.setdefault(title, []).append(row)
+            for title in options.only if options.trained else ():
+                side = options.trained_size or options.size
+                name = f"{title.replace(', ', '-').replace(' ', '-')}-{per_class}-{seed}-{side}.json"
+                row = _once(
+                    place / name,
+                    lambda one=split, of=seed, what=title, at=side: trained_row(
+                        options.data, pictures, one, what, size=at, seed=of, rates=options.rates
+                    ),
+                )
+                rows.setdefault(title, []).append(row)
+                say(f"{per_class} a class, seed {seed}: {title} {100 * row['accuracy']:.1f}%")
+            say(f"{per_class} a class, seed {seed} of {options.seeds}")
+        champion = "ImageNet, cut chosen on validation, frozen"
+        ratio = len(split.test) / len(split.train)
+        sections.append(
+            {
+                "per_class": per_class,
+                "kinds": [pictures.names[kind] for kind in kinds],
+                "pictures": {name: len(one) for name, one in zip(("train", "val", "test"), split.parts, strict=True)},
+                "rows": summarise(rows, champion=champion, ratio=ratio),
             }
-            print(arm.title, json.dumps(results[arm.title]), flush=True)
-        device, packages = runs[0].record.device, runs[0].record.versions
-    table = _table(results)
-    print(table)
-    kinds, last = len(figures[0]["recall"]), options.seeds - 1
-    said = (
-        f"{options.pictures} drawn pictures of {kinds} kinds a seed, seeds 0 to {last}, at most {options.epochs} "
-        f"epochs, {SIDE} x {SIDE} pixels, {device}, torch {packages['torch']}. Rates tried on seed 0's validation "
-        f"pictures: {', '.join(f'{rate:g}' for rate in options.rates)}."
-    )
-    if options.json:
-        options.json.write_text(json.dumps({"how": said, "arms": results}, indent=1) + "\n")
-    if options.markdown:
-        options.markdown.write_text(f"{table}\n\n{said}\n")
-
-
-def _table(results: dict[str, dict[str, object]]) -> str:
-    lines = ["| net | test accuracy, mean | each seed | balanced | log loss | rate |", "|---|---:|---|---:|---:|---:|"]
-    for title, figure in results.items():
-        seeds = " ".join(f"{100 * value:.1f}" for value in figure["accuracy"])  # type: ignore[attr-defined]
-        means = {key: float(np.mean(figure[key])) for key in ("accuracy", "balanced", "log_loss")}  # type: ignore[arg-type]
-        lines.append(
-            f"| {title} | {100 * means['accuracy']:.1f}% | {seeds} | {100 * means['balanced']:.1f}% | "
-            f"{means['log_loss']:.3f} | {figure['rate']:g} |"
         )
+        print(table(sections[-1], champion), flush=True)
+    content = {
+        "data": options.data.name,
+        "size": options.size,
+        "trained_size": options.trained_size or options.size,
+        "seeds": options.seeds,
+        "rates": options.rates,
+        "machine": describe_machine(device=options.device or "cpu"),
+        "seconds": round(time.monotonic() - begun),
+        "sections": sections,
+    }
+    options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _once(path: Path, compute: Callable[[], Any]) -> Any:
+    """What a file holds, computed where it is not there yet."""
+    if not path.is_file():
+        found = compute()
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(found))
+        part.replace(path)
+    return json.loads(path.read_text())
+
+
+def table(section: Mapping[str, Any], champion: str) -> str:
+    """The rows as Markdown, the best first."""
+    lines = [f"| net | test accuracy | log loss | {champion} is better by |", "|---|---:|---:|---:|"]
+    for row in sorted(section["rows"], key=lambda one: -one["accuracy"]):
+        loss = "" if row["log_loss"] is None else f"{row['log_loss']:.2f}"
+        gap = ""
+        if "champion_over" in row:
+            mean, low, high = (100 * value for value in row["champion_over"])
+            gap = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+        lines.append(f"| {row['row']} | {100 * row['accuracy']:.1f}% | {loss} | {gap} |")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import site
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -21,6 +22,14 @@ class Environment:
         """Let it see the packages of the environment that the tests run in, editable ones included."""
         lines = [f"import site; site.addsitedir({path!r})" for path in site.getsitepackages()]
         (self.site / "shared.pth").write_text("\n".join(lines) + "\n")
+
+    def share_others(self) -> None:
+        """Let it see all packages of that environment but zoo and its plugins."""
+        for place in (Path(path) for path in sys.path if path.endswith("site-packages")):
+            for path in place.iterdir():
+                ours = path.name.startswith(("zoo", "filterzoo")) or path.suffix == ".pth"
+                if not ours and not (self.site / path.name).exists():
+                    (self.site / path.name).symlink_to(path)
 
     def run(self, *words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
         """`python …` in the folder; fails where the exit status is another."""

@@ -419,8 +419,8 @@ def image_folder(folder: Path) -> Reader:
 
 
 def fisheries(folder: Path) -> Reader:
-    """Box files, a table of boats."""
-    from zoo_fisheries import Fisheries
+    """Box files, a table of boats, a table of windows."""
+    from zoo_fisheries import Fisheries, Windows
 
     draw_pictures(folder, [f"train/{kind}/img_{n}.jpg" for kind in ("ALB", "BET", "NoF") for n in range(2)])
     for kind in ("ALB", "BET"):
@@ -433,10 +433,15 @@ def fisheries(folder: Path) -> Reader:
         (folder / f"{kind.lower()}_labels.json").write_text(json.dumps(entries))
     (folder / "boats.csv").write_text("image,boat,split\nALB_0.jpg,a,train\nimg_1.jpg,b,test\nBET_0.jpg,a,val\n")
 
+    lines = [f"train/{kind}/img_1.jpg,{kind},0,0,8,8,1,1.5,6,7,g{n}" for kind in ("ALB", "BET") for n in range(3)]
+    (folder / "windows.csv").write_text("\n".join(["image,label,wx1,wy1,wx2,wy2,x1,y1,x2,y2,group", *lines, ""]))
+
     def work(folder: Path) -> None:
+        with refusing():
+            use_dataset(Windows(split=0), folder)
         use_dataset(Fisheries(), folder)
 
-    return work, ["alb_labels.json", "bet_labels.json", "boats.csv"]
+    return work, ["alb_labels.json", "bet_labels.json", "boats.csv", "windows.csv"]
 
 
 def drawn_sets(folder: Path) -> Reader:
@@ -502,8 +507,9 @@ def decoded(folder: Path) -> Reader:
 
 
 def ablation(folder: Path) -> Reader:
-    """The plan that an ablation's folder holds."""
+    """The plan that an ablation's folder holds, and what was tuned."""
     from zoo_ablation.plan import AblationPlan, open_ablation_folder
+    from zoo_ablation.tuning import Candidate, Trial, Tuned, read_tuned, tuned_table
 
     from zoo.training.recipe import read_recipe
 
@@ -518,11 +524,16 @@ def ablation(folder: Path) -> Reader:
         splits=("test",),
     )
     open_ablation_folder(folder, plan)
+    trials = tuple(Trial(candidate=Candidate(rate=rate, weight=0.3), values=(1.5, rate)) for rate in (1e-3, 3e-4))
+    tuned = Tuned(chosen=trials[1].candidate, metric="log_loss", seeds=(0, 1), trials=trials)
+    (folder / "tuning.json").write_text(json.dumps({"with": tuned.model_dump(mode="json")}))
 
     def work(folder: Path) -> None:
-        open_ablation_folder(folder, plan)
+        with refusing():
+            open_ablation_folder(folder, plan)
+        tuned_table(read_tuned(folder), {"with": "classify + locate"})
 
-    return work, ["question.json"]
+    return work, ["question.json", "tuning.json"]
 
 
 def packages(folder: Path) -> Reader:

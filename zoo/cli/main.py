@@ -73,6 +73,7 @@ PACKAGES = {
     "quickstart": "zoo-quickstart",
     "gallery": "zoo-gallery",
     "saliency": "zoo-saliency",
+    "reproduce": "zoo-reproduce",
 }
 
 
@@ -99,6 +100,8 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As click does, with the nearest name, or the package to install, where there is no such command."""
+        if args[:1] == ["verify"] and "--reproduce" in args:  # with the other command's own options
+            args = ["reproduce", *(word for word in args[1:] if word != "--reproduce")]
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             if args[0] in PACKAGES:
                 package = PACKAGES[args[0]]

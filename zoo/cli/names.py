@@ -212,6 +212,7 @@ def _report_part(published: Any, name: str, cut: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
+@click.option("--reproduce", is_flag=True, expose_value=False, help="Train their recipe again: zoo reproduce NAME.")
 @source_options
 @json_option
 @quiet_option

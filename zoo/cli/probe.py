@@ -187,6 +187,8 @@ def _costs(one: CandidateScore) -> tuple[str, ...]:
 
 
 def _print_probe(found: Probe) -> None:
+    from zoo.evaluation import describe_leak
+
     scores = _columns(found.measure)
     costs = ("parameters", "MB", "GFLOP", "fetch MB")
     rows = [
@@ -200,10 +202,15 @@ def _print_probe(found: Probe) -> None:
     print_table(("  cut", *scores, *costs), rows, right=(*scores, *costs))
     k = f", k = {found.neighbours}" if found.neighbours else ""
     classes = f" of {found.classes} classes" if found.classes else ""
-    say(f"{found.pictures:,} pictures{classes} at {found.size} px, {found.target!r}, {found.folds}{k}.")
+    way = f"{found.folds}{k}; intervals: {found.intervals}"
+    say(f"{found.pictures:,} pictures{classes} at {found.size} px, {found.target!r}, {way}.")
     for note in found.notes:
         say(f"note: {note}")
     say(f"Recommended: {found.recommended}. {found.why}", found.verdict, out=True)
+    if found.leak:
+        say(
+            describe_leak(found.leak, found.recommended, found.result(found.recommended).score, found.measure), out=True
+        )
     say(f"{found.seconds:.1f} s")
     say(f"Next: {found.train}", out=True)
 
@@ -234,7 +241,8 @@ def _print_ranking(found: Ranking) -> None:
         rows.append(("floor", one.title, "-", "-", *_score_cells(one, found.measure), "-", gflop, "-"))
     print_table(("rank", "filters", "cut", "px", *scores, *last), rows, right=("px", *scores, *last))
     k = f", k = {found.neighbours}" if found.neighbours else ""
-    say(f"{found.pictures:,} pictures, {found.target!r}, {found.folds}{k}. = tied: the interval contains 0.")
+    way = f"{found.folds}{k}; intervals: {found.intervals}"
+    say(f"{found.pictures:,} pictures, {found.target!r}, {way}. = tied: the interval contains 0.")
     for name, why in found.passed_over.items():
         say(f"passed over: {name}: {why}")
     for note in found.notes:

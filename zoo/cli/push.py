@@ -45,6 +45,13 @@ if TYPE_CHECKING:
     default="float32",
     help="Number format of the published weights.",
 )
+@click.option(
+    "--repeat",
+    "repeats",
+    metavar="RUN",
+    multiple=True,
+    help="A run of the same recipe with another seed; the spread of their metrics is published. Repeatable.",
+)
 @click.option("--no-heads", is_flag=True, help="Publish the filters without their heads.")
 @click.option("--show-pictures", is_flag=True, help="Publish patches of pictures even if their licence is not open.")
 @click.option("--no-pictures", is_flag=True, help="Publish no pictures (feature visualisations, patches, maps, drift).")

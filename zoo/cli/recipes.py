@@ -40,7 +40,11 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         help="Random flips, turns, zooms and colours; light by default.",
     ),
     click.option("--patience", type=click.IntRange(1), help="Epochs without improvement until a stage ends (6)."),
-    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate of the top block (3e-4)."),
+    click.option(
+        "--rate",
+        type=click.FloatRange(0, min_open=True),
+        help="Learning rate of the top block; by its weights' size by default.",
+    ),
     click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
     click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
     click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
@@ -89,17 +93,21 @@ def recipe_options(function: F) -> F:
     return function
 
 
-def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False) -> Recipe:
+def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False, again: bool = False) -> Recipe:
     """A recipe from a dataset's name, a recipe's file or a run's folder, and the options that were given.
 
     Args:
         continues: a run's folder means what the run learnt, not only its recipe.
+        again: it is the name of filters or a run, whose recipe is meant.
     """
-    from zoo.training import parse_recipe, read_recipe
+    from zoo.store import open_artifact
+    from zoo.training import parse_recipe, read_published_recipe, read_recipe
 
     overrides = {key: value for key, value in given.items() if value is not None and value is not False and value != ()}
     stored = Path(what) / "recipe.toml"
-    if what.endswith(".toml") or stored.is_file():
+    if again and not what.endswith(".toml"):
+        content = read_published_recipe(open_artifact(what)).model_dump(exclude_none=True)
+    elif what.endswith(".toml") or stored.is_file():
         recipe = read_recipe(stored if stored.is_file() else Path(what))
         content = recipe.model_dump(exclude_none=True, exclude_unset=True)  # heads that are not said are picked
     else:

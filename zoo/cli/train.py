@@ -12,13 +12,15 @@ import click
 
 from zoo.cli.console import PATH, format_metrics, output_options, print_json, progress_bars, say
 from zoo.cli.recipes import make_recipe, recipe_options
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.training import Run
 
 
 @click.command()
-@click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
+@click.argument("what", metavar="DATASET|RECIPE.toml|RUN", required=False)
+@click.option("--recipe", "again", metavar="NAME", help="Instead: the recipe that filters or a run were trained by.")
 @recipe_options
 @click.option(
     "-o",
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     help="The folder of the run; runs/DATASET by default, further from a RUN runs/DATASET-2, ….",
 )
 @output_options
-def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
+def train(
+    what: str | None, again: str | None, out: Path | None, device: str | None, as_json: bool, quiet: bool, **given: Any
+) -> None:
     """Fine-tune filters on DATASET (a name of `zoo data list`), with the recipe of a file, or a finished RUN further.
 
     First the heads are trained on frozen features, then the upper blocks along with them. Ctrl-C leaves a checkpoint
@@ -40,10 +44,14 @@ def train(what: str, out: Path | None, device: str | None, as_json: bool, quiet:
     zoo train fisheries --head classify --head locate:weight=0.3
     zoo train fisheries --crop runs/locator
     zoo train runs/plankton --data more-photos/
+    zoo train --recipe vgg16-plankton --seed 1
     """
     from zoo.training import discard_message, train_recipe
 
-    recipe = make_recipe(what, given, continues=True)
+    if (what is None) == (again is None):
+        raise UsageError("Say what to train on, a DATASET or a RUN, or --recipe NAME to train those filters again.")
+    what = again or what or ""
+    recipe = make_recipe(what, given, continues=not again, again=bool(again))
     folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
     if out is None and (Path(what) / "recipe.toml").is_file():  # which most often is the folder that it would be
         numbered = (folder.with_name(f"{folder.name}-{number}") for number in count(2))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
 
 from zoo.errors import FileError, UsageError
 from zoo.files import parse_json
+from zoo.plugins import installed_versions
 
 EMBEDDING_FORMAT = "1"
-PACKAGES = ("filterzoo", "torch", "torchvision", "numpy", "pillow")
+PACKAGES = ("python", "filterzoo", "torch", "torchvision", "numpy", "pillow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ class EmbeddingSpace:
             "zoo.size": str(self.size),
             "zoo.source": self.source,
             "zoo.shape": json.dumps(list(self.shape)),
-            "zoo.versions": json.dumps(_versions()),
+            "zoo.versions": json.dumps(installed_versions(PACKAGES)),
             "zoo.list": listing,
         }
 
@@ -94,13 +93,3 @@ def read_space(metadata: Mapping[str, str], path: Path) -> EmbeddingSpace:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise FileError(path, f"the description of its filters is damaged ({error})", again) from error
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -94,7 +94,7 @@ def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
     filters, dataset = (fit_text(one, TITLE, (width - 480) / 2, bold=True) for one in (probe.filters, probe.dataset))
     title = f"Where to cut {filters} for {dataset}"
     axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold", pad=40)
-    said = f"{what}, 95% intervals\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"
+    said = f"{what}, intervals: {probe.intervals}\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"
     write_at(axes, said, (0, 1), (0, 10), size=8.5, color=MUTED, xycoords="axes fraction", linespacing=1.4)
     style_axes(axes, 8.5, share=probe.measure == "accuracy")
     axes.tick_params(axis="x", pad=8)

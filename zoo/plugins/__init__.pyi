@@ -7,6 +7,7 @@ from .discovery import (
     find_plugin as find_plugin,
     find_plugins as find_plugins,
     fits as fits,
+    installed_versions as installed_versions,
     own_range as own_range,
 )
 from .options import check_options as check_options, describe_options as describe_options

@@ -7,11 +7,12 @@ more than `zoo --help` does.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -225,6 +226,18 @@ def find_clashing_names(kind: str) -> set[str]:
     """The short names that several packages claim."""
     names = [plugin.name for plugin in find_plugins(kind)]
     return {name for name in names if names.count(name) > 1}
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those packages that are installed, by name; `python` is the interpreter."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for package in filter(None, packages):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = platform.python_version() if package == "python" else version(package)
+    return found
 
 
 def clear_plugin_cache() -> None:

@@ -17,7 +17,7 @@ from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
 from zoo.models import Model
 from zoo.plots import escape_markdown, markdown_code, render_page
 from zoo.publish.lineage import without_folders
-from zoo.store import CARD_FILE, RunRecord, bare_card
+from zoo.store import CARD_FILE, Metrics, RunRecord, bare_card
 from zoo.training import Run
 
 README = CARD_FILE
@@ -49,6 +49,7 @@ class ExportOptions:
     dataset_license: str | None = None
     dtype: str = "float32"
     heads: bool = True
+    repeats: tuple[Run, ...] = ()  # of the same recipe with other seeds
     pictures: PicturePolicy = "open"
 
 
@@ -109,8 +110,9 @@ def _can_be_dataset(name: str) -> bool:
 
 def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
     scores = {
-        f"{split}, {head}": {key: value for key, value in metrics.items() if isinstance(value, float)}
-        for split, by_head in run.metrics.items()
+        f"{split}, {head}{f', seed {one.recipe.seed}' if options.repeats else ''}": metrics
+        for one in (run, *options.repeats)
+        for split, by_head in scalar_metrics(one).items()
         for head, metrics in by_head.items()
     }
     targets = {name: model.head(name).target for name in model.heads} if options.heads else {}
@@ -132,6 +134,17 @@ def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
         shown=list(_pictures_to_show(folder)),
     )
     return text.rstrip() + "\n"
+
+
+def scalar_metrics(run: Run) -> Metrics:
+    """A run's metrics without those that are tables."""
+    return {
+        split: {
+            head: {key: value for key, value in metrics.items() if isinstance(value, float)}
+            for head, metrics in by_head.items()
+        }
+        for split, by_head in run.metrics.items()
+    }
 
 
 def _pictures_to_show(folder: Path) -> Iterator[tuple[str, str, str]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -15,8 +13,9 @@ from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import check_output, file_errors, locked, sha256_of, write_atomically, write_json
 from zoo.models import GOLDEN_FILE, Model, compute_golden_features, fetch
 from zoo.plots import draw_run_plots
+from zoo.plugins import installed_versions
 from zoo.progress import Progress, silent
-from zoo.publish.cards import README as CARD, ExportOptions, crop_name, write_card
+from zoo.publish.cards import README as CARD, ExportOptions, crop_name, scalar_metrics, write_card
 from zoo.publish.lineage import without_folders
 from zoo.publish.run_plots import draw_filter_plots
 from zoo.store import (
@@ -88,7 +87,7 @@ def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, prog
     progress(title, 1, 4, "golden features")
     write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
     progress(title, 2, 4, "pictures")
-    _write_recipe_and_metrics(part, run)
+    _write_recipe_and_metrics(part, run, options)
     draw_run_plots(part, run, model)
     if options.pictures != "none":
         show = options.pictures == "all"
@@ -114,7 +113,7 @@ def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str
     return headers
 
 
-def _write_recipe_and_metrics(part: Path, run: Run) -> None:
+def _write_recipe_and_metrics(part: Path, run: Run, options: ExportOptions) -> None:
     """The recipe without the author's paths, and the metrics with what they depend on."""
     recipe = run.recipe
     data = recipe.data.model_copy(update={"root": None, "crop": crop_name(run.record)})
@@ -124,7 +123,8 @@ def _write_recipe_and_metrics(part: Path, run: Run) -> None:
     write_atomically(part / "recipe.toml", recipe_text(recipe.model_copy(update={"data": data, "filters": filters})))
     said = as_json(run.record)
     facts = {key: said[key] for key in ("dataset", "fingerprint", "splits", "device", "versions", "seconds")}
-    content = {"figures": run.metrics, "seed": recipe.seed, **facts, "history": run.history}
+    repeats = [{"seed": one.recipe.seed, "figures": scalar_metrics(one)} for one in options.repeats]
+    content = {"figures": run.metrics, "repeats": repeats, "seed": recipe.seed, **facts, "history": run.history}
     write_json(part / "metrics.json", content)
 
 
@@ -139,12 +139,14 @@ def _manifest(
     }
     lineage = {"base_license": options.base_license, "dataset_license": options.dataset_license}
     lineage["weights"] = without_folders(run.record.weights)
+    record = run.record
+    plugins = [record.dataset.package, record.model.backbone_package, *(head.package for head in record.model.heads)]
     update = {key: getattr(options, key) for key in ("name", "about", "license", "dtype")} | {
         "heads": described.heads if options.heads else (),
         "crop": crop,
         "lineage": described.lineage.model_copy(update=lineage),
         "files": files,
-        "created_with": {**run.record.versions, **_find_plugin_versions(run.record)},
+        "created_with": {**record.versions, **installed_versions(plugins)},
         "heads_header_sha256": None,
     }
     return described.model_copy(update={**update, **headers})
@@ -168,16 +170,6 @@ def _crop_entry(record: RunRecord, options: ExportOptions) -> CropEntry | None:
             "Push that first and train with `crop='OWNER/NAME'`, or push the filters alone: `heads=False`.",
         )
     return CropEntry(locator=source, manifest=facts.manifest, head=facts.head, margin=facts.margin)
-
-
-def _find_plugin_versions(record: RunRecord) -> dict[str, str]:
-    packages = {record.dataset.package, record.model.backbone_package}
-    packages |= {head.package for head in record.model.heads}
-    found = {}
-    for package in sorted(packages - {""}):
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
 
 
 def _replace_folder(part: Path, folder: Path) -> None:

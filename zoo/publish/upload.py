@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ class PushOptions(TypedDict, total=False):
     about: str  # a sentence for listings
     dataset_license: str | None  # the pictures' licence, where known
     base_license: str | None  # the licence of what the weights began as, where nothing says it
+    repeats: tuple[Run | Path | str, ...]  # runs of its recipe with other seeds, whose metrics are published beside
     dtype: str  # of the published weights, `float32` (by default), `float16` (half the bytes) or `bfloat16`
     heads: bool  # whether the heads go along; they do by default
     pictures: PicturePolicy  # of what the filters see in the card; patches only of an open licence by default
@@ -66,6 +68,7 @@ class _Push:
     repo: str | None
     revision: str
     token: str | None = field(repr=False)
+    repeats: tuple[Run | Path | str, ...]
     export: ExportOptions
     upload: UploadOptions
 
@@ -117,6 +120,7 @@ def push(
         repo=repo.removeprefix("hf://") if repo else None,
         revision=revision or "main",
         token=token,
+        repeats=tuple(export.pop("repeats", ())),
         export=ExportOptions(**export),
         upload=UploadOptions(**upload),
     )
@@ -194,6 +198,7 @@ def _check_source(source: Run | Artifact, options: _Push) -> None:
             "name=": export.name,
             "license=": export.license,
             "about=": export.about,
+            "repeats=": options.repeats,
             "dtype=": export.dtype != "float32",
             "heads=False": not export.heads,
             f"pictures={export.pictures!r}": export.pictures != "open",
@@ -248,9 +253,31 @@ def _stage_run(run: Run, options: _Push, part: Path, progress: Progress) -> tupl
         base_repo=ancestry.repo,
         base_license=licences.base,
         dataset_license=licences.dataset,
+        repeats=_open_repeats(run, options.repeats),
     )
     manifest = export_run(part, run, export, progress=progress)
     return manifest, {name: part / name for name in (*manifest.files, MANIFEST_FILE)}
+
+
+def _open_repeats(run: Run, others: Iterable[Run | Path | str]) -> tuple[Run, ...]:
+    """Finished runs of the same recipe and pictures, each with a seed of its own. Raises UsageError, FileError."""
+    repeats = [other if isinstance(other, Run) else open_run(other) for other in others]
+    seeds = [one.recipe.seed for one in (run, *repeats)]
+    for number, other in enumerate(repeats, 1):
+        same = _identity(other) == _identity(run)
+        if not (same and other.done) or seeds[number] in seeds[:number]:
+            problem = "it is not done" if same and not other.done else "its seed is not new" if same else "it differs"
+            raise UsageError(
+                f"{other.folder} is no repeat of {run.folder}: {problem}{'' if same else ' in more than the seed'}.",
+                f"Train one: `zoo train --recipe {run.folder} --seed {max(seeds) + 1}`.",
+            )
+    return tuple(repeats)
+
+
+def _identity(run: Run) -> object:
+    """What the runs of one recipe have in common, whatever their seeds."""
+    recipe = run.recipe.model_dump()
+    return {**recipe, "seed": 0, "data": {**recipe["data"], "root": None}}, run.record.fingerprint
 
 
 def _stage_artifact(

@@ -15,6 +15,7 @@ from .recipe import (
     Recipe as Recipe,
     TrainingPart as TrainingPart,
     parse_recipe as parse_recipe,
+    read_published_recipe as read_published_recipe,
     read_recipe as read_recipe,
     recipe_text as recipe_text,
 )

@@ -38,7 +38,7 @@ from zoo.training.runs import (
     open_run,
     package_versions,
 )
-from zoo.training.schedule import plan_stages
+from zoo.training.schedule import choose_rate, plan_stages
 from zoo.training.session import Position, make_accelerator
 from zoo.training.stages import ComputeSetup, TrainingSetup, discard_message, fit, save_progress
 from zoo.training.targets import check_boxes, check_targets, make_head_targets
@@ -255,7 +255,10 @@ def _start_run(
         data = cropping.apply(data, compute.arithmetic.device, compute.progress)
         model.crop = cropping.crop
     # nothing is written before all that can be wrong is known
-    plan_stages(recipe.training, model.filters, fresh=recipe.filters.is_random)
+    fresh = recipe.filters.is_random
+    rate = choose_rate(recipe.training, model.filters, fresh=fresh)
+    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"rate": rate})})
+    plan_stages(recipe.training, model.filters, fresh=fresh)
     setup = _prepare_setup(recipe, model, data, compute)
     model.filters.name = name_run(out)
     record = _describe(setup, cropping, whole)

@@ -11,16 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.data import draw_batches, generator_for, split_evenly
+from zoo.data import draw_batches, generator_for, sequential_batches, split_evenly, spread
 from zoo.errors import ZooError
 from zoo.models import Model
 from zoo.training.balancing import compares_gradients_at, describe_cosines, mean_cosines
 from zoo.training.checkpoints import optimizer_tensors, restore_optimizer, select_prefix, with_prefix
 from zoo.training.gradients import Gradients
-from zoo.training.inputs import StageInputs
+from zoo.training.inputs import EVALUATION_BATCH, StageInputs
 from zoo.training.schedule import Stage, depth_of_parameters, parameter_groups, rate_factor
 from zoo.training.scoring import TrainablePart, collect_outputs, monitored_value, score_outputs
 from zoo.training.session import Position, Session
+
+MEASURED_PICTURES = 512  # of training, at most, by which batch norms are measured
 
 
 class StoppedError(ZooError):
@@ -177,9 +179,33 @@ class StageLoop:
         for mine, other in self.buffers:
             mine.copy_(other)
 
+    def _measure_statistics(self) -> None:
+        """Measure the batch norms of the averaged weights anew, on plain training pictures (Wu and Johnson 2021).
+
+        Running statistics are of weights that have moved on. The classifying head standardises features by them: with
+        ImageNet's weights they were so late that an epoch of fine-tuning lost what the head had learnt.
+        """
+        norms = [one for one in self.average.modules() if isinstance(one, torch.nn.modules.batchnorm._BatchNorm)]
+        rows = self.session.splits.train
+        rows = rows[spread(len(rows), MEASURED_PICTURES)]
+        momenta = [one.momentum for one in norms]
+        for one in norms:
+            one.reset_running_stats()
+            one.train()
+            one.momentum = None  # the mean of the batches
+        with torch.no_grad(), self.session.arithmetic.autocast():
+            for batch in sequential_batches(rows, EVALUATION_BATCH) if norms else ():
+                if len(batch) > 1:
+                    self.average(self.stage_inputs.plain(batch))
+        for one, momentum in zip(norms, momenta, strict=True):
+            one.eval()
+            one.momentum = momentum
+
     def _judge(self, *, epoch: int, seconds: float) -> None:
         """Validate the averaged weights; keep them where they are the best so far."""
         session, position = self.session, self.position
+        if epoch >= 0 and not self.stage.heads_only:
+            self._measure_statistics()
         rows = session.splits.val
         outputs = self._validate(rows)
         metrics = score_outputs(session.model, outputs, session.decoded, rows, calibrated=False)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from zoo.errors import FileError, UnknownNameError
+from zoo.errors import FileError, MissingPluginError, UnknownNameError, UsageError
 from zoo.files import parse_toml
 from zoo.models import HeadSpec, pick_head
+from zoo.plugins import installed_versions
+from zoo.store import CARD_FILE, MANIFEST_LIMIT, RECIPE_FILE, Artifact
 
 if TYPE_CHECKING:
     from zoo.contracts import Target
@@ -85,7 +88,7 @@ class TrainingPart(_RecipePart):
     epochs: int = Field(default=15, ge=0)  # of fine-tuning, at most
     batch: int = Field(default=64, ge=2)
     head_rate: float = Field(default=3e-3, gt=0)  # of the heads on frozen features
-    rate: float = Field(default=3e-4, gt=0)  # of fine-tuning, at the top block
+    rate: float | None = Field(default=None, gt=0)  # of fine-tuning, at the top block; None: by its weights' size
     layer_decay: float = Field(default=0.7, gt=0, le=1)  # of the rate, a block further down
     weight_decay: float = Field(default=0.05, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)  # share of the steps
@@ -134,15 +137,43 @@ def read_recipe(path: Path) -> Recipe:
         FileError: missing, no TOML (the line is named), unknown keys or wrong types; all faults at once.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        content = parse_toml(text)
+        return _decode_recipe(path.read_bytes(), path)
     except FileNotFoundError as error:
         raise FileError(path, "there is no such recipe", "Check the path, or name a dataset.") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise FileError(path, f"it cannot be read ({error})", "Name a TOML file.") from error
+
+
+def read_published_recipe(published: Artifact) -> Recipe:
+    """The recipe that published filters, or a run, carry.
+
+    Raises:
+        UsageError: no training made them.
+        MissingPluginError: they were made with a package that is not installed.
+        FileError, IntegrityError: it is damaged.
+    """
+    manifest = published.manifest
+    raw = published.read_file(RECIPE_FILE, limit=MANIFEST_LIMIT)
+    if raw is None:
+        card = published.read_file(CARD_FILE, limit=MANIFEST_LIMIT) or b""
+        script = re.search(r"[\w/.-]+\.py\b", card.decode("utf-8", "replace"))
+        raise UsageError(
+            f"{manifest.name} has no training recipe: it was converted from {manifest.lineage.weights}.",
+            f"Its card says how{f': {script[0]} makes it again' if script else ''}.",
+        )
+    for package in sorted(manifest.created_with.keys() - installed_versions(manifest.created_with).keys()):
+        raise MissingPluginError("package", package, package=package, needed_by=f"The recipe of {manifest.name}")
+    return _decode_recipe(raw, f"{published.source.text}/{RECIPE_FILE}")
+
+
+def _decode_recipe(raw: bytes, where: Path | str) -> Recipe:
+    try:
+        content = parse_toml(raw.decode())
+    except UnicodeDecodeError as error:
+        raise FileError(where, f"it cannot be read ({error})", "Name a TOML file.") from error
     except ValueError as error:
-        raise FileError(path, f"no valid TOML: {' '.join(str(error).split())[:200]}", "Correct that line.") from error
-    return parse_recipe(content, where=path)
+        raise FileError(where, f"no valid TOML: {' '.join(str(error).split())[:200]}", "Correct that line.") from error
+    return parse_recipe(content, where=where)
 
 
 def parse_recipe(content: Mapping[str, Any], *, where: Path | str) -> Recipe:

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,7 @@ from zoo.models import (
     load_model,
 )
 from zoo.networks import find_backbone
+from zoo.plugins import installed_versions
 from zoo.store import (
     FILTERS_FILE,
     HEADS_FILE,
@@ -218,13 +217,8 @@ def build_model(record: LocatorRecord, filters: Mapping[str, Tensor], heads: Map
 
 def package_versions() -> dict[str, str]:
     """Python and the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("filterzoo", "torch", "torchvision", "accelerate", "torchmetrics", "numpy", "pillow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    packages = ("python", "filterzoo", "torch", "torchvision", "accelerate", "torchmetrics", "numpy", "pillow")
+    return installed_versions(packages)
 
 
 def count_threads() -> int:

@@ -3,6 +3,7 @@
 An ablation is a folder:
 
 question.json        what was asked; the same command continues where it was stopped or killed
+tuning.json          every variant's own rate and weight, where they are chosen
 <variant>/<seed>/    a run each; the weights of the first seed are kept, those of the others only if wanted
 ablation.json        metrics, comparisons, and what they were made with; written anew after every seed
 ablation.md          the same as tables and sentences
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data import remove_decoded
@@ -32,8 +33,9 @@ from zoo.training import (
     resume,
     train_recipe,
 )
-from zoo_ablation.plan import SEEN_SHARE, AblationPlan, open_ablation_folder, plan_ablation
+from zoo_ablation.plan import SEEN_SHARE, AblationPlan, Grid, open_ablation_folder, plan_ablation
 from zoo_ablation.report import AblationReport, make_ablation_report
+from zoo_ablation.tuning import Tuned, check_grid, tune_variants, tuned_table
 from zoo_ablation.variants import LOCATOR, TRAINING_ORDER, Variant
 
 SHARED_CACHES = 6  # of frozen outputs: whole pictures and two sorts of crops, each at the boundary and before the heads
@@ -51,6 +53,9 @@ def ablate(
     variants: Sequence[str] | None = None,
     metric: str | None = None,
     keep: bool = False,
+    rates: Sequence[float] = (),
+    head_weights: Sequence[float] = (),
+    tuning_seeds: int = 2,
     device: str | None = None,
     progress: Progress = silent,
     tell: Callable[[str], None] = discard_message,
@@ -69,6 +74,10 @@ def ablate(
         variants: keys of `zoo_ablation.variants.VARIANTS` beside `without`; all that are possible by default.
         metric: of the first other head of a weight over 0; accuracy, else what picks its best epoch, by default.
         keep: keep the weights of all runs.
+        rates: of fine-tuning; each variant gets the one that is best on the validation pictures by what its first
+            head watches (classes: log loss), and so does the locator of the two stages. The recipe's by default.
+        head_weights: likewise of the weight of the head in question, at that rate.
+        tuning_seeds: so many of the first seeds choose, by their mean.
         device: where; the GPU where there is one by default.
         progress: called with how far the work is.
         tell: called with a line on every finished run.
@@ -83,7 +92,10 @@ def ablate(
         raise UsageError(f"{seeds} is no number of seeds.", "Use 10; under six nothing can be concluded.")
     place = as_path(out)
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(as_path(recipe))
-    plan = plan_ablation(recipe, without, out=place, only=variants, metric=metric, progress=progress)
+    grid = Grid(rates=tuple(rates), weights=tuple(head_weights), seeds=tuning_seeds) if rates or head_weights else None
+    if grid is not None:
+        check_grid(grid)
+    plan = plan_ablation(recipe, without, out=place, only=variants, metric=metric, grid=grid, progress=progress)
     open_ablation_folder(place, plan)
     if "seen" in plan.splits and not recipe.data.seen and plan.recipe.data.seen:
         tell(f"{SEEN_SHARE:.0%} of the training pictures are held out, to compare seen groups with unseen ones.")
@@ -102,10 +114,16 @@ class _AblationSetup:
     device: str | None
     cache_pool: FeatureCachePool
     progress: Progress
+    tuned: dict[str, Tuned] = field(default_factory=dict)  # by variant, filled before the first scored run
+
+    def apply(self, key: str, recipe: Recipe) -> Recipe:
+        """The recipe of a variant, or of the locator, with the rate and the weight that were chosen for it."""
+        return self.tuned[key].chosen.apply(recipe, self.plan.left_out) if key in self.tuned else recipe
 
 
 def _run_all(setup: _AblationSetup, seeds: int, tell: Callable[[str], None]) -> AblationReport:
     plan, first = setup.plan, setup.plan.recipe.seed
+    setup.tuned.update(tune_variants(setup.place, plan, lambda *run: _train(setup, *run, whole=True), tell))
     ordered = sorted(plan.variants, key=lambda variant: TRAINING_ORDER.index(variant.key))
     total, done = seeds * len(ordered), 0
     for seed in range(first, first + seeds):
@@ -131,8 +149,8 @@ def _run_variant(setup: _AblationSetup, variant: Variant, seed: int) -> Run:
     folder, locator = setup.place / variant.key / str(seed), setup.place / LOCATOR / str(seed)
     keep = setup.keep or seed == setup.plan.recipe.seed
     if variant.locator is not None and _find_finished_run(folder, whole=keep) is None:
-        _train(setup, locator, variant.locator(seed), whole=True)
-    run = _train(setup, folder, variant.recipe(seed, locator.resolve()), whole=keep)
+        _train(setup, locator, setup.apply(LOCATOR, variant.locator(seed)), whole=True)
+    run = _train(setup, folder, setup.apply(variant.key, variant.recipe(seed, locator.resolve())), whole=keep)
     if run.record.pictures != setup.plan.pictures:
         raise UsageError(
             f"{folder}: its pictures are not those that the ablation began with.",
@@ -218,6 +236,7 @@ def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationRep
     made = {
         "recipe": _recipe_without_paths(plan.recipe),
         **{key: said[key] for key in ("dataset", "pictures", "splits", *ENVIRONMENT_KEYS)},
+        "tuned": {key: one.model_dump(mode="json") for key, one in setup.tuned.items()},
         "differing": [key for key in ENVIRONMENT_KEYS if any(other[key] != said[key] for other in others)],
         "runs": [
             {"arm": key, "seed": seed, "seconds": run.record.seconds, "figures": _scalar_metrics(run)}
@@ -225,7 +244,9 @@ def _write_files(setup: _AblationSetup, runs: RunsByVariant, report: AblationRep
         ],
     }
     write_json(setup.place / "ablation.json", {**report.as_json(), "made": made})
-    text = f"{report.as_markdown()}\n{_describe_setup(plan, record, made['differing'])}\n"
+    titles = {**{variant.key: variant.title for variant in plan.possible}, LOCATOR: f"{plan.left_out} alone"}
+    parts = [report.as_markdown(), tuned_table(setup.tuned, titles)]
+    text = f"{chr(10).join(filter(None, parts))}\n{_describe_setup(plan, record, made['differing'])}\n"
     write_atomically(setup.place / "ablation.md", printable(text))
 
 
@@ -255,6 +276,6 @@ def _describe_setup(plan: AblationPlan, record: RunRecord, differing: Sequence[s
     return (
         f"`{record.dataset.called}`: {said} pictures of {side} x {side} pixels; "
         f"`{model.backbone}` up to `{model.cut.name}`, weights: {Path(record.weights).name}; "
-        f"at most {plan.recipe.training.epochs} epochs; {record.device}, {record.threads} threads, "
+        f"at most {plan.recipe.training.epochs} epochs; {record.device}, "
         f"torch {record.versions['torch']}.{mixed}"
     )

@@ -22,6 +22,22 @@ if TYPE_CHECKING:
     from zoo_ablation.report import AblationReport
 
 
+class _Numbers(click.ParamType):
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """`1e-4,3e-4` -> (1e-4, 3e-4)."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(one) for one in str(value).split(","))
+        except ValueError:
+            return self.fail(f"{value!r} is no list of numbers, such as 1e-4,3e-4,1e-3.", param, ctx)
+
+
+NUMBERS = _Numbers()
+
+
 @click.command()
 @click.argument("what", metavar="DATASET|RECIPE.toml|RUN")
 @click.option("--without", required=True, metavar="HEAD", help="The head to test, by its name in the recipe.")
@@ -34,6 +50,21 @@ if TYPE_CHECKING:
     help="with, placebo, two-stage or oracle, beside without. Repeatable; all that are possible by default.",
 )
 @click.option("--metric", help="The metric of the first other head that decides; accuracy by default for classes.")
+@click.option(
+    "--rates",
+    type=NUMBERS,
+    default=(),
+    metavar="NUMBER,…",
+    help="Learning rates to choose from, 1e-4,3e-4,1e-3: each variant gets its own, by the validation pictures.",
+)
+@click.option(
+    "--head-weights",
+    type=NUMBERS,
+    default=(),
+    metavar="NUMBER,…",
+    help="Likewise weights of the tested head's loss, such as 0.1,0.3,1,3.",
+)
+@click.option("--tuning-seeds", type=click.IntRange(1), default=2, help="How many of the first seeds choose (2).")
 @click.option("--keep", is_flag=True, help="Keep the weights of all runs, not only those of the first seed.")
 @recipe_options
 @click.option("-o", "--out", type=PATH, help="The folder to write into; ablations/DATASET-HEAD by default.")
@@ -65,7 +96,7 @@ def ablate(
     from zoo_ablation.plot import draw_ablation
     from zoo_ablation.statistics import FEWEST_PAIRS
 
-    how = {key: given.pop(key) for key in ("metric", "keep", "device")}
+    how = {key: given.pop(key) for key in ("metric", "keep", "device", "rates", "head_weights", "tuning_seeds")}
     recipe = make_recipe(what, given)
     folder = out or Path("ablations") / f"{recipe.data.dataset.replace(':', '-')}-{without}"
     if seeds < FEWEST_PAIRS:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,19 @@ PLAN_FILE = "question.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """What every variant's own rate, and the weight of the head in question, are chosen from."""
+
+    rates: tuple[float, ...] = ()  # of fine-tuning; none: the recipe's
+    weights: tuple[float, ...] = ()  # of the head in question; none: the recipe's
+    seeds: int = 2  # so many of the first
+
+    def as_json(self) -> dict[str, Any]:
+        """As the folder keeps it."""
+        return {"rates": list(self.rates), "weights": list(self.weights), "seeds": self.seeds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AblationPlan:
     """What an ablation trains and compares."""
 
@@ -33,6 +46,8 @@ class AblationPlan:
     pictures: str  # the dataset's fingerprint
     start: str  # digest of the filters that the first seed starts from
     splits: tuple[str, ...]  # of a run's metrics: ("seen", "test") or ("test",)
+    grid: Grid | None = None
+    watched: Mapping[str, PrimaryMetric] = field(default_factory=dict)  # what rates are chosen by, by head
 
     def as_json(self) -> dict[str, Any]:
         """What must be the same for a folder to be continued."""
@@ -41,6 +56,7 @@ class AblationPlan:
             "without": self.left_out,
             "pictures": self.pictures,
             "start": self.start,
+            "grid": self.grid and self.grid.as_json(),
         }
 
     def place(self, split: str) -> str:
@@ -49,7 +65,14 @@ class AblationPlan:
 
 
 def plan_ablation(
-    recipe: Recipe, left_out: str, *, out: Path, only: Sequence[str] | None, metric: str | None, progress: Progress
+    recipe: Recipe,
+    left_out: str,
+    *,
+    out: Path,
+    only: Sequence[str] | None,
+    metric: str | None,
+    grid: Grid | None = None,
+    progress: Progress,
 ) -> AblationPlan:
     """Check all that can be wrong before the first training.
 
@@ -70,6 +93,9 @@ def plan_ablation(
     model = assemble(filters, dataset=data.dataset, heads=heads, size=recipe.size, seed=recipe.seed)
     target = model.specs[left_out].target or ""
     primary_metric = find_primary_metric(model, heads[0].name, metric)
+    watched = {}
+    for name in (heads[0].name, left_out) if grid else ():
+        watched[name] = find_primary_metric(model, name, model.head(name).watch or None)
     possible = plan_variants(recipe, left_out, targets=data.targets, target=target)
     wanted = choose_variants(possible, only, target=data.targets[target], name=target)  # before any picture is decoded
     decoded = data.decode(model.size, skip_unreadable=part.skip_unreadable, progress=progress)
@@ -84,6 +110,8 @@ def plan_ablation(
         pictures=decoded.fingerprint,
         start=digest_of(filters),
         splits=splits,
+        grid=grid,
+        watched=watched,
     )
 
 

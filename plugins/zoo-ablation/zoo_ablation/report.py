@@ -156,7 +156,7 @@ class AblationReport:
     def note(self) -> str:
         """What a reader of the results must know."""
         return (
-            f"Differences are to the variant without `{self.left_out}`, seed by seed, with BCa bootstrap intervals, "
+            f"Differences are to the variant without `{self.left_out}`, seed by seed, with 95% intervals, "
             "sign-flip tests and the seeds for 80% power. Each comparison stands for itself: where nothing differs, up "
             "to one in twenty shows something by chance. They hold for other seeds on these pictures, not of others. "
             "Say how many seeds before you look: who adds seeds until something shows finds what is not there."
@@ -259,7 +259,7 @@ def make_ablation_report(
         better: whether higher or lower values are better.
         share: the metric lies in 0 to 1 and is said in percent and points.
         groups: what a group is, in the plural ("boats").
-        seed: of the bootstrap.
+        seed: of the sign flips beyond 16 pairs.
 
     Raises:
         UsageError: no "without", no split, a variant without values for each seed, or a value that is not finite.

@@ -1,14 +1,14 @@
 """Paired comparison of two variants over the same seeds: effect, interval, p value, and the seeds needed.
 
-The interval is the bias-corrected and accelerated bootstrap (Efron 1987, "Better Bootstrap Confidence Intervals") at a
-level widened for few pairs (Hesterberg 2015, "What Teachers Should Know about the Bootstrap"): of ten normal pairs the
-plain one holds the truth in 88% of cases and not in 95%, the widened one in 93%. The test flips signs (Fisher 1935).
+The interval is that of Student's t, on the side of the skewness as far as Johnson's modified t goes (1978, "Modified t
+tests and confidence intervals for asymmetrical populations"). In simulations (1,500 each) it held the truth
+in 95 to 97% of cases where differences are normal or heavy-tailed, in 90 to 91% of six and 91 to 94% of ten pairs where
+they are strongly skewed; the BCa bootstrap did in 92 to 95% and 87 to 93%. The test flips signs (Fisher 1935).
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,6 @@ FEWEST_PAIRS = 6  # two of the 64 flips of six pairs are 3.1%; with five a two-s
 MOST_PAIRS = 1000  # more are impractical to run
 LEVEL = 0.05  # two-sided
 POWER = 0.8
-RESAMPLES = 9_999  # of the bootstrap
 SIGN_FLIPS = 2**16  # all of them up to 16 pairs, so many drawn ones beyond
 EQUAL_TOLERANCE = 1e-9  # differences that differ by less than this share of the largest are equal but for rounding
 
@@ -61,7 +60,7 @@ def compare_paired(
         treated: a value for every seed.
         control: the other variant's, of the same seeds in the same order.
         better: whether a `higher` or a `lower` value is better.
-        seed: of the bootstrap, and of the flips beyond 16 pairs.
+        seed: of the flips beyond 16 pairs.
 
     Returns:
         The verdict is `helps` or `harms` only where p is under 5% and the interval does not hold 0. Under six pairs
@@ -73,7 +72,7 @@ def compare_paired(
     differences = _differences(treated, control, better)
     pairs, difference = len(differences), _mean(differences)
     spread = _standard_deviation(differences)
-    low, high = _bootstrap_interval(differences, seed) if pairs >= FEWEST_PAIRS else (None, None)
+    low, high = _interval(differences) if pairs >= FEWEST_PAIRS else (None, None)
     p = _sign_flip_p_value(differences, seed)
     return PairedComparison(
         pairs=pairs,
@@ -177,27 +176,17 @@ def _standard_deviation(differences: np.ndarray) -> float | None:
     return float(differences.std(ddof=1)) if np.ptp(differences) else 0.0
 
 
-def _bootstrap_interval(differences: np.ndarray, seed: int) -> tuple[float, float]:
-    """The 95% interval of the mean, BCa at the widened level; of equal differences that difference."""
-    pairs = len(differences)
+def _interval(differences: np.ndarray) -> tuple[float, float]:
+    """The 95% interval of the mean: the t interval, stretched on the side of the skewness; of equal ones that value."""
+    pairs, mean = len(differences), _mean(differences)
     if not np.ptp(differences):
-        return float(differences[0]), float(differences[0])
-    tail = stats.norm.sf(stats.t.isf(LEVEL / 2, pairs - 1) * math.sqrt(pairs / (pairs - 1)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a degenerate distribution; it is looked for below
-        drawn = stats.bootstrap(
-            (differences,),
-            np.mean,
-            method="BCa",
-            confidence_level=1 - 2 * tail,
-            n_resamples=RESAMPLES,
-            batch=1000,
-            random_state=np.random.default_rng(seed),
-        )
-    low, high = (float(end) for end in drawn.confidence_interval)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        low, high = (float(end) for end in np.quantile(drawn.bootstrap_distribution, [tail, 1 - tail]))
-    return low, high
+        return mean, mean
+    centred = differences - mean
+    variance, bound = float(centred @ centred) / (pairs - 1), float(stats.t.isf(LEVEL / 2, pairs - 1))
+    third = pairs / ((pairs - 1) * (pairs - 2)) * float((centred**3).sum())
+    shift = third / (6 * variance * pairs) * (1 + 2 * bound**2)
+    reach = bound * math.sqrt(variance / pairs)
+    return mean - reach + min(shift, 0.0), mean + reach + max(shift, 0.0)
 
 
 def _sign_flip_p_value(differences: np.ndarray, seed: int) -> float:

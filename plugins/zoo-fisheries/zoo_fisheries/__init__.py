@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from zoo_fisheries.art.kinds import KINDS
     from zoo_fisheries.dataset import Fisheries
     from zoo_fisheries.drawn.picture import draw
+    from zoo_fisheries.windows import Windows
 
 _PUBLIC = {
     "KINDS": "zoo_fisheries.art.kinds",
     "Fisheries": "zoo_fisheries.dataset",
+    "Windows": "zoo_fisheries.windows",
     "draw": "zoo_fisheries.drawn.picture",
 }
 
-__all__ = ["KINDS", "Fisheries", "draw"]
+__all__ = ["KINDS", "Fisheries", "Windows", "draw"]
 
 
 def __getattr__(name: str) -> Any:

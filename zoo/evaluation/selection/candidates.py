@@ -13,7 +13,7 @@ import numpy as np
 from zoo.contracts import Cut
 from zoo.data import DecodedDataset, OpenDataset, sequential_batches
 from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
-from zoo.evaluation.selection.intervals import percentile_interval, resample_means, standard_error
+from zoo.evaluation.selection.intervals import mean_interval, share_interval, standard_error
 from zoo.evaluation.selection.rivals import HAND_FEATURES, hand_features
 from zoo.evaluation.selection.scores import FeatureScores, score_features
 from zoo.evaluation.selection.tasks import ProbeTask
@@ -35,6 +35,7 @@ class Candidate:
     title: str  # "block3", "block3, random weights", "raw pixels, 16 x 16", "hand features (30)"
     kind: CandidateKind
     feature_scores: FeatureScores
+    features: np.ndarray | None = None  # float32 (N, C), of a cut of the filters: for other folds
     cut: Cut | None = None
     megabytes: float = 0.0  # of weights to fetch, 10^6 bytes
 
@@ -46,7 +47,7 @@ class CandidateScore:
     title: str
     kind: CandidateKind
     score: float  # the mean of k-NN's and LDA's accuracy, or R²
-    low: float  # 95% interval
+    low: float  # 95% interval over groups, or pictures
     high: float
     logme: float
     knn: float | None
@@ -71,6 +72,13 @@ class ScoreDifference:
         """Whether the whole interval is above 0."""
         return self.low > 0
 
+    @classmethod
+    def of(cls, values: np.ndarray, groups: np.ndarray, *, over: str) -> ScoreDifference:
+        """Of the pictures' differences. Shapes: values (N,) float, groups (N,) int from 0."""
+        low, high = mean_interval(values, groups)
+        error = standard_error(values, groups)
+        return cls(over=over, difference=float(values.mean()), low=low, high=high, error=error)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSetup:
@@ -91,6 +99,7 @@ class SelectionReport:
     pictures: int
     classes: int  # 0 for boxes and numbers
     folds: str  # in words
+    intervals: str  # of what: "95% over groups", "95% over pictures"
     neighbours: int  # k of k-NN
     notes: tuple[str, ...]
     seconds: float  # of all of it, decoding included
@@ -118,6 +127,7 @@ def describe_task(
         "pictures": len(task.rows),
         "classes": len(task.names),
         "folds": task.how,
+        "intervals": f"95% over {'groups' if task.grouped else 'pictures'}",
         "neighbours": task.neighbours,
         "notes": (*task.notes, *left_out, *notes),
         "seconds": time.perf_counter() - begun,
@@ -125,23 +135,22 @@ def describe_task(
 
 
 class CandidateComparison:
-    """Candidates on the same pictures, with one set of bootstrap draws for all of them.
+    """Candidates on the same pictures.
 
     Args:
         candidates: with scores of the same pictures.
-        groups: int (N,), what is drawn together.
-        seed: of the draws.
+        groups: int (N,) from 0, of the pictures.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], groups: np.ndarray, *, seed: int) -> None:
+    def __init__(self, candidates: Sequence[Candidate], groups: np.ndarray) -> None:
         self.candidates, self.groups = list(candidates), groups
         self.feature_scores = np.column_stack([candidate.feature_scores.per_sample for candidate in candidates])
-        self.means = resample_means(self.feature_scores, groups, seed=seed)
 
     def result(self, index: int) -> CandidateScore:
         """One candidate with its interval."""
         candidate = self.candidates[index]
-        low, high = percentile_interval(self.means[:, index])
+        interval = mean_interval if candidate.feature_scores.knn is None else share_interval  # R² is no share
+        low, high = interval(candidate.feature_scores.per_sample, self.groups)
         return CandidateScore(
             title=candidate.title,
             kind=candidate.kind,
@@ -159,14 +168,7 @@ class CandidateComparison:
     def gap(self, better: int, other: int) -> ScoreDifference:
         """The paired difference of two candidates."""
         difference = self.feature_scores[:, better] - self.feature_scores[:, other]
-        low, high = percentile_interval(self.means[:, better] - self.means[:, other])
-        return ScoreDifference(
-            over=self.candidates[other].title,
-            difference=float(difference.mean()),
-            low=low,
-            high=high,
-            error=standard_error(difference, self.groups),
-        )
+        return ScoreDifference.of(difference, self.groups, over=self.candidates[other].title)
 
 
 def make_probe_setup(*, device: str | None, precision: str, seed: int, progress: Progress) -> ProbeSetup:
@@ -209,6 +211,7 @@ def score_cuts(
             title=cut.name if kind == "cut" else cut.name + RANDOM_SUFFIX,
             kind=kind,
             feature_scores=feature_scores[cut.name],
+            features=features[cut.name] if kind == "cut" else None,
             cut=cut,
             megabytes=download_megabytes(filters, cut) if kind == "cut" else 0.0,
         )
@@ -226,6 +229,15 @@ def score_without_filters(decoded: DecodedDataset, task: ProbeTask, setup: Probe
         Candidate(title=RAW_PIXELS, kind="pixels", feature_scores=pixels),
         Candidate(title=HAND_TITLE, kind="hand", feature_scores=hand),
     ]
+
+
+def measure_leak(candidate: Candidate, task: ProbeTask, *, seed: int) -> ScoreDifference | None:
+    """How much more the same features score on folds that ignore the groups; None where no groups are known."""
+    if not task.grouped or candidate.features is None:
+        return None
+    at_random = score_features(candidate.features, task.at_random(seed), seed=seed)
+    difference = at_random.per_sample - candidate.feature_scores.per_sample
+    return ScoreDifference.of(difference, task.groups, over="folds by group")
 
 
 def _score_all(

@@ -32,6 +32,7 @@ from zoo.evaluation.selection.candidates import (
     SelectionReport,
     describe_task,
     make_probe_setup,
+    measure_leak,
     score_as_dict,
     score_cuts,
     score_without_filters,
@@ -58,6 +59,7 @@ class Probe(SelectionReport):
     why: str  # one sentence
     gaps: tuple[ScoreDifference, ...]  # the recommended cut over the baselines and the deepest cut
     verdict: str  # whether it beats the baselines, in words
+    leak: ScoreDifference | None  # what the recommended cut's score gains on folds that ignore the groups, if any
     train: str  # the command to copy
 
     def result(self, title: str) -> CandidateScore:
@@ -68,14 +70,15 @@ class Probe(SelectionReport):
         """As JSON has it."""
         gaps = [
             {"over": gap.over, "difference": gap.difference, "interval": [gap.low, gap.high], "beyond": gap.beyond}
-            for gap in self.gaps
+            for gap in (*self.gaps, *([self.leak] if self.leak else []))
         ]
         said = ("filters", "size", "best", "recommended", "why", "verdict", "train")
         return {
             **SelectionReport.as_dict(self),
             "cuts": [score_as_dict(one) for one in self.cuts],
             "baselines": [score_as_dict(one) for one in self.baselines],
-            "gaps": gaps,
+            "gaps": gaps[: len(self.gaps)],
+            "leak": gaps[-1] if self.leak else None,
             **{name: getattr(self, name) for name in said},
         }
 
@@ -113,7 +116,7 @@ def probe(
         per_class: at most so many pictures of each class; None: all.
         folds: of the cross-validation; fewer where a class or the groups do not bear so many.
         neighbours: k of k-NN; by default the root of the mean class's pictures in a training part, 1 to 20.
-        seed: of the folds, the random weights and the bootstrap.
+        seed: of the folds and the random weights.
         device: where; the GPU where there is one by default.
         precision: `auto`, `bf16` or `fp32`.
         skip_unreadable: leave out pictures that cannot be read, instead of stopping.
@@ -138,8 +141,8 @@ def probe(
     command = partial(training_command, opened, network, target=chosen, given=filters, size=size, seed=seed)
     title = network.name if backbone is None else f"{backbone} ({_short(network.weights)} weights)"
     told = describe_task(opened, decoded.skipped, task, begun, notes)
-    table = CandidateComparison(candidates, task.groups, seed=seed)
-    return _recommend(table, priced, task, command, filters=title, size=side, **told)
+    table = CandidateComparison(candidates, task.groups)
+    return _recommend(table, priced, task, command, seed=seed, filters=title, size=side, **told)
 
 
 def _short(weights: str) -> str:
@@ -167,7 +170,13 @@ def _score_with_baselines(
 
 
 def _recommend(
-    table: CandidateComparison, priced: Sequence[Cut], task: ProbeTask, command: Callable[[Cut], str], **told: Any
+    table: CandidateComparison,
+    priced: Sequence[Cut],
+    task: ProbeTask,
+    command: Callable[[Cut], str],
+    *,
+    seed: int,
+    **told: Any,
 ) -> Probe:
     """Choose a cut and say why; `told` are the fields of the report that need no choice."""
     count = len(priced)
@@ -183,6 +192,7 @@ def _recommend(
         why=explain_choice(priced[best].name, priced[picked].name, table.gap(best, picked), task.measure, count),
         gaps=(*gaps, *([deepest] if deepest else [])),
         verdict=describe_baselines(gaps, priced[picked].name, task.measure, deepest=deepest),
+        leak=measure_leak(table.candidates[picked], task, seed=seed),
         train=command(priced[picked]),
         **told,
     )

@@ -84,7 +84,7 @@ def rank(
 ) -> Ranking:
     """Score several filters as `probe` does, each at its best cut, and say which differences are significant.
 
-    All see the same pictures and folds, each at its own size. Two share a rank where the 95% bootstrap interval of
+    All see the same pictures and folds, each at its own size. Two share a rank where the 95% interval of
     their paired difference contains 0: the best of those not ranked yet leads a rank, and all that are tied with it
     share it. The best of several cuts is taken on the pictures that it is scored on, so that filters with many cuts
     are a little favoured.
@@ -153,7 +153,7 @@ class _RankingCandidates:
         candidates = score_cuts(network, priced, decoded, task, self.setup)
         best = max(candidates, key=lambda candidate: candidate.feature_scores.score)
         self.sides.append(side)
-        self.best.append(replace(best, title=title))
+        self.best.append(replace(best, title=title, features=None))
         self.scores.append({candidate.title: candidate.feature_scores.score for candidate in candidates})
         if best.cut is not None:
             self._lay_floor(network, best.cut, decoded, task, side)
@@ -163,7 +163,7 @@ class _RankingCandidates:
         if self.task is None:
             raise ValueError("nothing was entered")
         candidates = [*self.best, *self.floor.values()]
-        table = CandidateComparison(candidates, self.task.groups, seed=self.setup.seed)
+        table = CandidateComparison(candidates, self.task.groups)
         count = len(self.best)
         order = sorted(range(count), key=lambda index: -candidates[index].feature_scores.score)
         ranks = share_ranks(order, table)

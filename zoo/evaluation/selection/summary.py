@@ -53,6 +53,12 @@ def describe_baselines(
     return " ".join(part for part in parts if part)
 
 
+def describe_leak(leak: ScoreDifference, picked: str, score: float, measure: str) -> str:
+    """What the recommended cut would seem to be worth were groups ignored, in a sentence."""
+    gap = _describe_difference(leak, measure)
+    return f"On folds that ignore the groups {picked} would score {score + leak.difference:.3f}, against {gap}."
+
+
 def _describe_difference(gap: ScoreDifference, measure: str) -> str:
     scale, digits = (100, 1) if measure == "accuracy" else (1, 3)
     low, high = (f"{scale * value:+.{digits}f}" for value in (gap.low, gap.high))

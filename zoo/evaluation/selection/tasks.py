@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from zoo.contracts import Categories, Target
 from zoo.data import DecodedDataset, OpenDataset, generator_for
 from zoo.errors import UsageError, ZooError
 
-FEWEST_GROUPS = 10  # groups; with fewer the intervals are rough
+FEWEST_GROUPS = 10  # groups; with fewer the intervals are wide
 MOST_NEIGHBOURS = 20
 PER_CLASS = 100  # pictures are enough to distinguish cuts; a probe must stay far cheaper than a training
 
@@ -47,6 +47,11 @@ class ProbeTask:
         """The folds in words."""
         way = f"by group ({int(self.groups.max()) + 1} groups)" if self.grouped else "by class, no groups are known"
         return f"{self.folds}-fold cross-validation {way}"
+
+    def at_random(self, seed: int) -> ProbeTask:
+        """The same pictures in as many folds that ignore the groups."""
+        fold = _draw_folds(self.labels, self.groups, folds=self.folds, grouped=False, seed=seed)
+        return replace(self, fold=fold)
 
 
 def pick_target(data: OpenDataset, name: str | None) -> str:
@@ -190,7 +195,7 @@ def _limit_folds(
     """The folds that the data can bear; says so where they are fewer than were asked for."""
     possible, why = int(groups.max()) + 1, f"there are only {int(groups.max()) + 1} groups"
     if grouped and possible < FEWEST_GROUPS:
-        notes.append(f"There are only {possible} groups: the intervals are rough.")
+        notes.append(f"There are only {possible} groups: the intervals are wide.")
     if labels is not None:
         counts = np.bincount(labels)
         if counts.min() < possible:

@@ -64,7 +64,9 @@ def commonest(metrics: dict) -> float:
 def story(tmp_path_factory):
     out = tmp_path_factory.mktemp("story") / "quickstart"
     done = subprocess.run(
-        [sys.executable, "-m", "zoo", "quickstart", "-o", str(out), "--json"], capture_output=True, text=True
+        [sys.executable, "-m", "zoo", "quickstart", "-o", str(out), "--pictures", "220", "--epochs", "2", "--json"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), out, done.stderr

@@ -16,9 +16,13 @@ from zoo.cli import json_option, print_json, print_table, progress_bars, quiet_o
     "-o", "--out", type=click.Path(path_type=Path), help="The folder; quickstart by default, or quickstart-2, …."
 )
 @click.option("--seed", type=int, default=0, help="The seed of pictures and trainings.")
+@click.option("--pictures", type=click.IntRange(min=88), help="How many are drawn; 480 by default.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Of every net that is trained; 8 by default.")
 @json_option
 @quiet_option
-def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
+def quickstart(
+    out: Path | None, seed: int, pictures: int | None, epochs: int | None, as_json: bool, quiet: bool
+) -> None:
     """Tour: fetch ImageNet's filters, fine-tune them on plankton, compare, publish, fetch back, search.
 
     The weights are real, the pictures are drawn by the program, and nothing is downloaded. It takes about a minute on
@@ -26,11 +30,19 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
     """
     started = time.monotonic()
     say("Fetch, fine-tune, compare, publish and search; about a minute on two idle cores.")
-    from zoo_quickstart.tour import BASE, DRAWN, EQUAL, REAL, run_quickstart
+    from zoo_quickstart.comparison import BASE, EPOCHS, PICTURES, describe_epochs
+    from zoo_quickstart.tour import DRAWN, REAL, run_quickstart
 
     say(f"{REAL} {DRAWN}", "")
     with progress_bars(quiet=quiet) as progress:
-        result = run_quickstart(out or _free_folder(), seed=seed, progress=progress, say=say)
+        result = run_quickstart(
+            out or _free_folder(),
+            seed=seed,
+            pictures=pictures or PICTURES,
+            epochs=epochs or EPOCHS,
+            progress=progress,
+            say=say,
+        )
     seconds = time.monotonic() - started
     if as_json:
         print_json(
@@ -61,7 +73,7 @@ def quickstart(out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
         ],
         right=("accuracy", "balanced", "log loss", "rate", "seconds"),
     )
-    say("", EQUAL)
+    say("", describe_epochs(epochs or EPOCHS))
     say(f"Done in {seconds:.0f} s. The report with pictures: {result.report}")
     say(f"Next: zoo train image-folder --data photos/   (your pictures, a folder a class; starts from {BASE})")
     say("      zoo embed photos/ -o photos.parquet")

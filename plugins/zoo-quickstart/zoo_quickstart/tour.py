@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,89 +14,20 @@ import numpy as np
 from zoo_plankton import Plankton
 
 import zoo
-from zoo.data import OpenDataset, open_dataset
+from zoo.data import open_dataset
 from zoo.embedding import Embeddings
 from zoo.files import check_output
 from zoo.models import Filters, check_golden, fetch, load
 from zoo.plots import draw_confusion, draw_curves, draw_filters, draw_neighbours
 from zoo.progress import Progress, silent
 from zoo.store import add_entry, entry_of, verify
-from zoo.training import (
-    DataPart,
-    FeatureCachePool,
-    FiltersPart,
-    HeadPart,
-    Recipe,
-    Run,
-    TrainingPart,
-    train_recipe,
-)
-from zoo_quickstart.by_hand import score_by_hand
+from zoo.training import Run
+from zoo_quickstart.comparison import BASE, CUT, EPOCHS, PICTURES, SIDE, ComparedRow, Say, compare, describe_epochs
 from zoo_quickstart.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
 
-BASE = "vgg16-imagenet"
-CUT = "block4"
 NEW = "vgg16-my-plankton"
-PICTURES = 480  # drawn, of 22 kinds
-SIDE = 64  # pixels
-EPOCHS = 8  # of every net; the heads on frozen filters take up to 30 on cached features
 REAL = "Real: the weights, learnt by VGG16 from ImageNet's 1.3 million photographs."
 DRAWN = "Drawn: every picture; nothing is downloaded."
-EQUAL = (
-    f"Every net that is trained has the same {EPOCHS} epochs; frozen filters are run once, and their head has up to 30 "
-    "epochs on what they gave, before the fine-tuning too."
-)
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedNetwork:
-    """One of the networks that are compared."""
-
-    title: str
-    folder: str
-    filters: FiltersPart
-    rate: float  # of fine-tuning, chosen of two on the validation pictures of seed 0, see the package's README
-    retrain: str = "auto"  # as a recipe says it
-
-
-COMPARED_NETWORKS = (
-    ComparedNetwork(
-        title=f"{BASE}, fine-tuned",
-        folder="finetuned",
-        filters=FiltersPart(name=BASE, cut=CUT),
-        rate=1e-4,
-    ),
-    ComparedNetwork(
-        title=f"{BASE}, frozen", folder="frozen", filters=FiltersPart(name=BASE, cut=CUT), rate=1e-4, retrain="none"
-    ),
-    ComparedNetwork(
-        title="the same net with batch norm, from scratch",
-        folder="scratch",
-        filters=FiltersPart(backbone="vgg16_bn", cut=CUT, weights="random"),
-        rate=1e-3,
-    ),
-    ComparedNetwork(
-        title="a small MNIST-style net, from scratch",
-        folder="mnist",
-        filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
-        rate=1e-3,
-    ),
-)
-HAND_TITLE = "30 features by hand, logistic regression"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedRow:
-    """A line of the comparison."""
-
-    title: str
-    metrics: Mapping[str, Any]  # on the test pictures, by the names of the head `classify`
-    parameters: int
-    seconds: float  # of its training and scoring
-    pretrained: bool = False  # whether it begins with weights that were learnt elsewhere
-    rate: float | None = None  # of the training of its filters; None: they are not trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +43,21 @@ class QuickstartResult:
 
 
 def run_quickstart(
-    out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = lambda text: None
+    out: Path,
+    *,
+    seed: int = 0,
+    pictures: int = PICTURES,
+    epochs: int = EPOCHS,
+    progress: Progress = silent,
+    say: Say = lambda text: None,
 ) -> QuickstartResult:
     """Run the quickstart and write its report.
 
     Args:
         out: a folder that does not exist or is empty.
         seed: of the drawing and of every training.
+        pictures: how many are drawn, 88 at least; about two thirds are trained on.
+        epochs: of every net that is trained; those from scratch gain from more.
         say: called with a line of text for each step.
 
     Raises:
@@ -127,12 +66,12 @@ def run_quickstart(
     check_output(out, overwrite=None, folder=True)
     base = fetch(BASE, cut=CUT, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
-    options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
+    options = {"kinds": "other", "pictures": pictures, "seed": seed}
     Plankton(**options).prepare(out / "plankton", progress)
     data = open_dataset("plankton", out / "plankton", options=options)
     names = data.targets["label"].names  # type: ignore[union-attr]
     say(f"2. Drew {len(data.dataset)} pictures of {len(names)} kinds of plankton.")
-    finetuned, rows = _compare(data, out, options, seed=seed, progress=progress, say=say)
+    finetuned, rows = compare(data, out, options, seed=seed, epochs=epochs, progress=progress, say=say)
     folder = out / NEW
     filters = _publish_and_fetch(
         finetuned, folder, f"{BASE} fine-tuned on {len(names)} kinds of drawn plankton", progress
@@ -163,43 +102,6 @@ def run_quickstart(
     return result
 
 
-def _compare(
-    data: OpenDataset, out: Path, options: dict[str, Any], *, seed: int, progress: Progress, say: Say
-) -> tuple[Run, tuple[ComparedRow, ...]]:
-    """Train all that is compared; the fine-tuned run, and a row for each."""
-    rows: list[ComparedRow] = []
-    runs: list[Run] = []
-    pool = FeatureCachePool(2)  # what frozen filters give is computed once, for the first two
-
-    def add(row: ComparedRow) -> None:
-        rows.append(row)
-        said = (
-            f"{100 * row.metrics['accuracy']:.1f}% right, log loss {row.metrics['log_loss']:.2f}, {row.seconds:.0f} s"
-        )
-        say(f"{2 + len(rows)}. {row.title}: {said}.")
-
-    for network in COMPARED_NETWORKS:
-        recipe = _recipe(network, data.root, options, seed)
-        runs.append(train_recipe(recipe, out / network.folder, progress=progress, cache_pool=pool))
-        add(_row_of(network, runs[-1]))
-        if network.retrain == "none":
-            decoded = data.decode(SIDE)  # read back, as the training left it
-            hand = score_by_hand(decoded, recipe.split(data, decoded), "label", seed=seed)
-            add(ComparedRow(title=HAND_TITLE, metrics=hand.metrics, parameters=hand.parameters, seconds=hand.seconds))
-    return runs[0], tuple(rows)
-
-
-def _row_of(network: ComparedNetwork, run: Run) -> ComparedRow:
-    return ComparedRow(
-        title=network.title,
-        metrics=run.metrics["test"]["classify"],
-        parameters=sum(parameter.numel() for parameter in run.load_model().parameters()),
-        seconds=run.record.seconds,
-        pretrained=not network.filters.is_random,
-        rate=None if network.retrain == "none" else network.rate,
-    )
-
-
 def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -> Filters:
     """The run's filters as they come back by their new name, from a registry beside their folder."""
     registry = folder.parent / "registry.toml"
@@ -208,17 +110,6 @@ def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -
     with _with_registry(registry):
         verify(fetch(NEW, progress=progress), progress=progress)
         return load(NEW)
-
-
-def _recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], seed: int) -> Recipe:
-    return Recipe(
-        seed=seed,
-        size=SIDE,
-        data=DataPart(dataset="plankton", root=str(root.resolve()), options=options),
-        filters=network.filters,
-        heads=(HeadPart(plugin="classify"),),
-        training=TrainingPart(epochs=EPOCHS, batch=32, rate=network.rate, patience=EPOCHS, retrain=network.retrain),
-    )
 
 
 @contextmanager
@@ -254,8 +145,8 @@ def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> 
 
 def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labels: tuple[str, ...]) -> None:
     """The page: the result in a number, the comparison, the pictures, what to type next."""
-    ours = result.rows[0]
-    record = result.finetuned.record
+    ours, record = result.rows[0], result.finetuned.record
+    equal = describe_epochs(result.finetuned.recipe.training.epochs)
     best = max((row for row in result.rows if not row.pretrained), key=lambda row: row.metrics["accuracy"])
     lead = 100 * (ours.metrics["accuracy"] - best.metrics["accuracy"])
     rows = tuple(
@@ -280,7 +171,7 @@ def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labe
             "One seed; run it with another seed to see how much that matters.",
             f"{BASE} was cut after {CUT}. All learnt from the same {record.splits.train} pictures of {len(labels)} "
             f"kinds at {SIDE} x {SIDE} pixels, and chose the epoch, or the strength of the regression, on "
-            f"{record.splits.val} validation pictures. {EQUAL} Nets from scratch improve further with more epochs.",
+            f"{record.splits.val} validation pictures. {equal} Nets from scratch improve further with more epochs.",
         ),
         bars=PageBars(
             title="Test accuracy",

@@ -82,8 +82,8 @@ class ComparedRow:
 def describe_epochs(epochs: int) -> str:
     """What is equal for all that is compared, in a sentence."""
     return (
-        f"Every net that is trained has the same {epochs} epochs; frozen filters are run once, and their head has up "
-        "to 30 epochs on what they gave, before the fine-tuning too."
+        f"Every net that is trained has the same {epochs} epochs; the head on frozen filters has up to 30, before "
+        "fine-tuning too."
     )
 
 

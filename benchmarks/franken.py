@@ -139,8 +139,14 @@ def score_features(features: np.ndarray, labels: np.ndarray, split: Split) -> di
     return {"accuracy": float(right.mean()), "log_loss": loss, "validation": min(tried.values()), "C": penalty}
 
 
-def frozen_features(decoded: Any, size: int, device: str | None, say: Callable[[str], None]) -> dict[str, np.ndarray]:
+def frozen_features(
+    decoded: Any, size: int, device: str | None, place: Path, say: Callable[[str], None]
+) -> dict[str, np.ndarray]:
     """Mean-pooled features of all pictures at every block: of ImageNet's weights, and of random ones."""
+    stored = place / f"features-{size}.npz"
+    if stored.is_file():
+        with np.load(stored) as file:
+            return dict(file)
     filters, arithmetic = zoo.load(START), Arithmetic.on(device)
     cuts = measure_cut_costs(filters, size=size)
     rows, found = torch.arange(len(decoded)), {}
@@ -149,6 +155,7 @@ def frozen_features(decoded: Any, size: int, device: str | None, say: Callable[[
         say(f"features of {name}")
         pooled = pool_features(net, cuts, decoded, rows, arithmetic=arithmetic, progress=zoo.silent)
         found |= {f"{name} {block}": one for block, one in pooled.items()}
+    np.savez(stored, **found)
     return found
 
 
@@ -281,9 +288,9 @@ def main() -> None:
 
     pictures, decoded = read_pictures(options.data, options.size)
     small, _ = read_pictures(options.data, NET_SIDE)
-    features = frozen_features(decoded, options.size, options.device, say)
     place = options.folder / options.data.name
     place.mkdir(parents=True, exist_ok=True)
+    features = frozen_features(decoded, options.size, options.device, place, say)
     sections = []
     for per_class in options.per_class:
         kinds = choose_kinds(pictures, per_class)

@@ -247,16 +247,12 @@ def _vary(images: Tensor, flips: bool) -> Tensor:
     count, side = len(images), images.shape[-1]
     most = round(SHIFT * side)
     wide = functional.pad(images, (most,) * 4, mode="replicate")
-    starts = torch.randint(0, 2 * most + 1, (count, 2))
+    places = torch.randint(0, 2 * most + 1, (count, 2, 1)) + torch.arange(side)  # rows and columns of every picture
     if flips:
-        mirror = torch.rand(count, 2) < 0.5
-    cut = []
-    for number, (top, left) in enumerate(starts.tolist()):
-        image = wide[number, :, top : top + side, left : left + side]
-        if flips:
-            image = image.flip([axis + 1 for axis in range(2) if mirror[number, axis]])
-        cut.append(image)
-    return torch.stack(cut)
+        places = torch.where(torch.rand(count, 2, 1) < 0.5, places, places.flip(2))
+    rows, columns = places.to(images.device).unbind(dim=1)
+    numbers = torch.arange(count, device=images.device)[:, None, None]
+    return wide[numbers, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 @torch.inference_mode()

@@ -5,7 +5,7 @@
 DIR holds pictures and groups.csv (image,label,group). Three tables of the same form are written, with paths relative
 to DIR, for `zoo train image-folder --data DIR --set labels=TABLE`:
 
-    learn.csv        to learn from: the kinds that are kept; the held-out groups' pictures are its split `test`
+    learn.csv        to learn from: the kinds that are kept; the held-out groups are its split `test`
     new-groups.csv   the kept kinds, from held-out groups alone
     new-kinds.csv    the held-out kinds, from all groups: filters that learnt from learn.csv have seen none of them
 """
@@ -38,7 +38,7 @@ def hold_out(rows: list[dict[str, str]], kinds: set[str], share: float, seed: in
     held = set(random.Random(seed).sample(groups, round(share * len(groups))))
     kept = [row for row in rows if row["label"] not in kinds]
     return {
-        "learn.csv": [row | {"split": "test" if row["group"] in held else ""} for row in kept],
+        "learn.csv": [row | {"split": "test" if row["group"] in held else "train"} for row in kept],
         "new-groups.csv": [row for row in kept if row["group"] in held],
         "new-kinds.csv": [row for row in rows if row["label"] in kinds],
     }

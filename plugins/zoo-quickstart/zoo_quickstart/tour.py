@@ -218,7 +218,9 @@ def _figures(
 def _commands(result: QuickstartResult) -> tuple[PageCommand, ...]:
     return (
         PageCommand(text=f"zoo info {result.published}", about="what was published"),
-        PageCommand(text=f"zoo embed photos/ --filters {BASE} -o photos.parquet", about="a vector for each picture"),
+        PageCommand(
+            text=f"zoo embed photos/ --filters {BASE} --cut {CUT} -o photos.parquet", about="a vector for each picture"
+        ),
         PageCommand(
             text=f"zoo train image-folder --data photos/ --filters {BASE} --cut {CUT}",
             about="fine-tune on your own pictures, a folder a kind",

@@ -452,7 +452,7 @@ def test_an_output_folder_that_holds_anything_is_left_alone(command, run, tmp_pa
     assert files_below(tmp_path / "taken") == [tmp_path / "taken" / "thesis.txt"]
 
 
-NO_OVERWRITING = {"train", "ablate", "plugins new", "data make", "quickstart"}  # docs/formats.md says why
+NO_OVERWRITING = {"train", "ablate", "plugins new", "data make", "quickstart", "reproduce"}  # docs/formats.md says why
 
 
 def commands_with_output(group, words=()):

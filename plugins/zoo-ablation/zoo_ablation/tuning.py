@@ -31,7 +31,7 @@ class Candidate(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rate: float = Field(gt=0, allow_inf_nan=False)
+    rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # None: by the size of the weights
     weight: float | None = Field(
         default=None, gt=0, allow_inf_nan=False
     )  # None: as the recipe has it, or the variant is without that head
@@ -39,7 +39,12 @@ class Candidate(BaseModel):
     @property
     def name(self) -> str:
         """Of its folder, the rate over the weight."""
-        return f"{self.rate:g}" if self.weight is None else f"{self.rate:g}/{self.weight:g}"
+        return self.rate_text if self.weight is None else f"{self.rate_text}/{self.weight:g}"
+
+    @property
+    def rate_text(self) -> str:
+        """The rate, for folders and tables."""
+        return "default" if self.rate is None else f"{self.rate:g}"
 
     def apply(self, recipe: Recipe, head: str) -> Recipe:
         """The recipe with that rate, and with that weight of the head where it has it."""
@@ -131,7 +136,7 @@ def describe_choice(tuned: Tuned) -> str:
     value = next(np.mean(trial.values) for trial in tuned.trials if trial.candidate == chosen)
     weight = "" if chosen.weight is None else f", weight {chosen.weight:g}"
     said = f"validation {tuned.metric.replace('_', ' ')} {value:.3f}, the best of {len(tuned.trials)}"
-    return f"rate {chosen.rate:g}{weight} ({said})"
+    return f"rate {chosen.rate_text}{weight} ({said})"
 
 
 def tuned_table(tuned: Mapping[str, Tuned], titles: Mapping[str, str]) -> str:
@@ -144,7 +149,7 @@ def tuned_table(tuned: Mapping[str, Tuned], titles: Mapping[str, str]) -> str:
         value = {trial.candidate: f"{np.mean(trial.values):.3f}" for trial in one.trials}
         tried = "; ".join(f"{candidate.name.replace('/', ', ')}: {said}" for candidate, said in value.items())
         said = f"{one.metric.replace('_', ' ')} {value[one.chosen]}"
-        rows.append([titles.get(key, key), f"{one.chosen.rate:g}", weight, said, tried])
+        rows.append([titles.get(key, key), one.chosen.rate_text, weight, said, tried])
     seeds = next(iter(tuned.values())).seeds
     of = f"the mean of the seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"of seed {seeds[0]}"
     how = (

@@ -61,7 +61,8 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"{time.monotonic() - begun:6.0f} s  {text}", flush=True)
 
-    place = options.folder.resolve() / "-".join(map(str, (options.size, options.kinds, options.per_class, options.epochs)))
+    settings = (options.size, options.kinds, options.per_class, options.val, options.test, options.epochs)
+    place = options.folder.resolve() / "-".join(map(str, settings))
     place.mkdir(parents=True, exist_ok=True)
     sections = [study(case, options, place, say) for case in cases(options)]
     said = how(options)

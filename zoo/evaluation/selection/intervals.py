@@ -5,8 +5,8 @@ without bias for so few (CR2: Bell and McCaffrey 2002, "Bias reduction in standa
 multi-stage samples"), with their degrees of freedom, which unequal groups lessen. `benchmarks/coverage.py` measures how
 often the intervals hold the truth (`docs/coverage.json`): on average over its settings 95 to 97% at five groups, 95% at
 twelve, 94 to 95% at 58; at worst 89%, of accuracies of 90% where groups differ much. The folds' training parts are not
-drawn anew, so that intervals are for these classifiers on other groups of the same kind, and are a little too narrow for
-other training sets.
+drawn anew, so that intervals are for these classifiers on other groups of the same kind, and are a little too narrow
+for other training sets.
 """
 
 from __future__ import annotations

@@ -31,11 +31,12 @@ test-gpu: $(STAMP)
 
 # The other end of what pyproject.toml allows; `make test` has the newest.
 OLDEST = .venv-oldest
-test-oldest:
+test-oldest: $(STAMP)
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet torch==2.11.* torchvision==0.26.* huggingface-hub==1.33.* \
 		--editable '.[dev]' $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
 	$(OLDEST)/bin/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python benchmarks/other_torch.py --other $(OLDEST)/bin/python
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -283,3 +283,27 @@ def test_the_card_has_the_hubs_metadata(published):
 
     facts = yaml.safe_load(card.split("---\n")[1])
     assert facts["model-index"][0]["results"][0]["metrics"]
+
+
+def test_a_notice_goes_along_and_is_kept_by_what_is_made_from_the_filters(run, shapes, tmp_path):
+    (tmp_path / "first").write_text("Pictures by Ada.\n")
+    base = zoo.push(run, to=tmp_path / "base", license="cc-by-4.0", notice=tmp_path / "first")
+    assert (base.folder / "NOTICE").read_text() == "Pictures by Ada.\n"
+    assert "NOTICE" in base.manifest.files
+    assert "attributions that are to be kept" in (base.folder / "README.md").read_text()
+    content = {
+        "size": 32,
+        "data": {"dataset": "image-folder", "root": str(shapes)},
+        "filters": {"name": str(base.folder)},
+        "training": {"epochs": 0, "head_epochs": 1},
+    }
+    made = train_recipe(parse_recipe(content, where="the test"), tmp_path / "made")
+    (tmp_path / "second").write_text("More by Grace.")
+    published = zoo.push(made, to=tmp_path / "published", license="cc-by-4.0", notice=tmp_path / "second")
+    assert (published.folder / "NOTICE").read_text() == "Pictures by Ada.\n\nMore by Grace.\n"
+
+
+def test_a_notice_that_is_not_there_stops_the_publishing(run, tmp_path):
+    with pytest.raises(FileError, match="Name a text file"):
+        zoo.push(run, to=tmp_path / "base", license="cc-by-4.0", notice=tmp_path / "nowhere")
+    assert not (tmp_path / "base").exists()

@@ -30,7 +30,8 @@ from zoo.models.model import HeadSpec
 from zoo.training.checkpoints import load_checkpoint, save_checkpoint
 from zoo.training.finetune import resume, train_recipe
 from zoo.training.loop import StoppedError
-from zoo.training.recipe import parse_recipe, read_recipe, recipe_text
+from zoo.training.recipe import TrainingPart, parse_recipe, read_recipe, recipe_text
+from zoo.training.schedule import choose_rate
 from zoo.training.scoring import fit_temperature
 
 SMALL = {"head_epochs": 4, "epochs": 3, "batch": 16, "checkpoint_seconds": 0.0}
@@ -124,6 +125,37 @@ def test_frozen_batch_norm_keeps_its_statistics(shapes, tmp_path):
     before, after = saved(base), saved(tuned)
     assert torch.equal(before["features.1.running_mean"], after["features.1.running_mean"])
     assert torch.equal(before["features.5.running_var"], after["features.5.running_var"])
+
+
+def test_a_trained_head_standardises_by_the_plain_training_pictures_of_the_weights_that_are_kept(shapes, tmp_path):
+    recipe = recipe_for(shapes, training={"epochs": 2, "rate": 1e-2, "augment": "strong"})
+    run = train_recipe(recipe, tmp_path / "run")
+    data = zoo.open_dataset("image-folder", shapes)
+    decoded = data.decode(32)
+    rows = recipe.split(data, decoded).train
+    filters = run.load_model().filters
+    with torch.no_grad():
+        pooled = filters(decoded.images[rows]).mean(dim=(2, 3))
+    kept = saved(run)
+    torch.testing.assert_close(kept["classify.layers.0.running_mean"], pooled.mean(dim=0), rtol=0.05, atol=0.02)
+
+
+def test_the_default_rate_goes_by_the_size_of_the_weights(shapes, tmp_path):
+    filters = build_filters("vgg11", cut="block2", weights="random", size=32)
+    options = TrainingPart()
+    rate = choose_rate(options, filters, fresh=False)
+    top = filters["features.3"]
+    assert rate == pytest.approx(0.007 * float(top.pow(2).mean().sqrt()), rel=0.02)
+    with torch.no_grad():
+        for one in filters.module.parameters():
+            one.mul_(10)
+    assert choose_rate(options, filters, fresh=False) == pytest.approx(10 * rate, rel=0.02)
+    assert choose_rate(options, filters, fresh=True) == 3e-4
+    assert choose_rate(TrainingPart(rate=0.5), filters, fresh=False) == 0.5
+
+
+def test_the_rate_that_was_chosen_stands_in_the_run(shapes, tmp_path):
+    assert train_recipe(recipe_for(shapes), tmp_path / "run").recipe.training.rate == 3e-4
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(shapes, tmp_path):

@@ -17,7 +17,7 @@ from zoo.hub import CardMetadata, EvaluationResult, format_front_matter
 from zoo.models import Model
 from zoo.plots import escape_markdown, markdown_code, render_page
 from zoo.publish.lineage import without_folders
-from zoo.store import CARD_FILE, Metrics, RunRecord, bare_card
+from zoo.store import CARD_FILE, NOTICE_FILE, Metrics, RunRecord, bare_card
 from zoo.training import Run
 
 README = CARD_FILE
@@ -51,6 +51,7 @@ class ExportOptions:
     heads: bool = True
     repeats: tuple[Run, ...] = ()  # of the same recipe with other seeds
     pictures: PicturePolicy = "open"
+    notice: Path | str | None = None  # a file of attributions to go along, beside those of the base
 
 
 def write_card(path: Path, run: Run, model: Model, options: ExportOptions) -> None:
@@ -131,6 +132,7 @@ def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
         scores=scores,
         columns=list(dict.fromkeys(column for figures in scores.values() for column in figures)),
         classes={name: one.names for name, one in targets.items() if isinstance(one, Categories)},
+        notice=(folder / NOTICE_FILE).is_file(),
         shown=list(_pictures_to_show(folder)),
     )
     return text.rstrip() + "\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
-from zoo.files import check_output, file_errors, locked, sha256_of, write_atomically, write_json
+from zoo.files import as_path, check_output, file_errors, locked, sha256_of, write_atomically, write_json
 from zoo.models import GOLDEN_FILE, Model, compute_golden_features, fetch
 from zoo.plots import draw_run_plots
 from zoo.plugins import installed_versions
@@ -22,6 +22,7 @@ from zoo.store import (
     HEADS_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    NOTICE_FILE,
     Artifact,
     CropEntry,
     FileEntry,
@@ -35,6 +36,7 @@ from zoo.store import (
 )
 from zoo.training import Run, recipe_text
 
+NOTICE_LIMIT = 2**16  # bytes
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -88,6 +90,7 @@ def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, prog
     write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
     progress(title, 2, 4, "pictures")
     _write_recipe_and_metrics(part, run, options)
+    _write_notice(part, run, options)
     draw_run_plots(part, run, model)
     if options.pictures != "none":
         show = options.pictures == "all"
@@ -126,6 +129,27 @@ def _write_recipe_and_metrics(part: Path, run: Run, options: ExportOptions) -> N
     repeats = [{"seed": one.recipe.seed, "figures": scalar_metrics(one)} for one in options.repeats]
     content = {"figures": run.metrics, "repeats": repeats, "seed": recipe.seed, **facts, "history": run.history}
     write_json(part / "metrics.json", content)
+
+
+def _write_notice(part: Path, run: Run, options: ExportOptions) -> None:
+    """The base's attributions, which are to be kept, and the publisher's own. Raises FileError."""
+    texts = []
+    digest, named = run.record.base_manifest, run.recipe.filters.name
+    if digest and named:
+        try:
+            base = open_artifact(named, offline=True)
+            kept = base.read_file(NOTICE_FILE, limit=NOTICE_LIMIT) if base.digest == digest else None
+            texts += [kept.decode("utf-8", "replace")] if kept else []
+        except ZooError as error:
+            said = f"Whether the base filters have a {NOTICE_FILE} to be kept is not known: {error}"
+            warnings.warn(said, ZooWarning, stacklevel=2)
+    if options.notice is not None:
+        try:
+            texts.append(as_path(options.notice).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise FileError(options.notice, f"it cannot be read ({error})", "Name a text file.") from error
+    if texts:
+        write_atomically(part / NOTICE_FILE, "\n\n".join(text.strip() for text in texts) + "\n")
 
 
 def _manifest(

@@ -37,6 +37,7 @@ from .manifest import (
     MANIFEST_FILE as MANIFEST_FILE,
     MANIFEST_LIMIT as MANIFEST_LIMIT,
     MODEL_FILE as MODEL_FILE,
+    NOTICE_FILE as NOTICE_FILE,
     OWN_LOCATOR as OWN_LOCATOR,
     RECORD_FILE as RECORD_FILE,
     CropEntry as CropEntry,

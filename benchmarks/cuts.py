@@ -1,8 +1,8 @@
 """Experiment E2: does `zoo probe` foretell what fine-tuning gives? 13 filter-cuts on four or five kinds of pictures.
 
     python benchmarks/cuts.py --plankton DIR --fish DIR --json docs/choosing-a-cut.json --page docs/choosing-a-cut.md
-    python benchmarks/cuts.py --plankton DIR --fish DIR --windows DIR --device cuda --size 96 --kinds 15 \
-        --per-class 40 --val 20 --test 30 --epochs 20 --seeds 3 --json cuts.json
+    python benchmarks/cuts.py --plankton DIR --fish DIR --windows DIR --drawn 3000 --device cuda --size 96 \
+        --kinds 15 --per-class 40 --val 20 --test 30 --epochs 20 --seeds 3 --json cuts.json
 
 Filter-cuts: ImageNet's VGG16 and one with random weights at five blocks, vgg16-plankton at its three. Of every kind of
 pictures the groups are dealt anew for every seed, no group on two sides; --per-class pictures of each of the --kinds
@@ -79,13 +79,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--plankton", type=Path, metavar="DIR", help="real plankton by kind, with groups.csv")
     parser.add_argument("--fish", type=Path, metavar="DIR", help="real fish by species, with groups.csv")
     parser.add_argument("--windows", type=Path, metavar="DIR", help="real fish with windows.csv")
-    parser.add_argument("--drawn", type=int, default=1500, help="drawn plankton pictures (default %(default)s)")
+    parser.add_argument("--drawn", type=int, default=900, help="drawn plankton pictures (default %(default)s)")
     parser.add_argument("--size", type=int, default=48, help="pixels (default %(default)s)")
     parser.add_argument("--kinds", type=int, default=8, help="the largest so many (default %(default)s)")
     parser.add_argument("--per-class", type=int, default=15, help="trained on, of a kind (default %(default)s)")
     parser.add_argument("--val", type=int, default=6, help="of a kind, at most (default %(default)s)")
-    parser.add_argument("--test", type=int, default=20, help="of a kind, at most (default %(default)s)")
-    parser.add_argument("--epochs", type=int, default=4, help="of fine-tuning (default %(default)s)")
+    parser.add_argument("--test", type=int, default=25, help="of a kind, at most (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device")
     parser.add_argument("--folder", type=Path, default=Path("runs/cuts"), help="where finished rows are kept")

@@ -64,6 +64,10 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
     pulls = _cosine_lines(history, epochs)
     left, right, *more = figure.subplots(1, 3 if pulls else 2)
     _draw_panel(left, LOSS_TITLE, losses, starts, last=epochs[-1], best=best)
+    trained = [value for line in losses for epoch, value in line.points if epoch > 0]
+    if trained:  # the loss of heads that have learnt nothing may be many times as large, and runs out of the panel
+        room = 0.2 * (max(trained) - min(trained)) or 0.1
+        left.set_ylim(min(trained) - room, max(trained) + room)
     _draw_panel(right, "on validation pictures", merits, starts, last=epochs[-1], best=best)
     for axes in more:
         axes.axhline(0, color=MUTED, linewidth=1, zorder=0)

@@ -711,7 +711,6 @@ def test_the_line_to_copy_is_one_that_training_takes(command, shapes):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "Say what to cut: --backbone vgg16, or --filters NAME; not both."),
         (("--backbone", "vgg16", "--filters", "x"), "Say what to cut: --backbone vgg16, or --filters NAME; not both."),
         (("--filters", "x", "--weights", "random"), "Say either --filters, which have weights"),
         (("--filters", "vgg16-plankton", "--target", "kind"), "has no target 'kind'. It has label (Categories)."),

@@ -91,7 +91,8 @@ def _style_axes(axes: Axes, probe: Probe, width: int) -> None:
     axes.set_xlim(-0.5, len(costs) - 0.5)
     axes.margins(y=0.16)
     what = "mean accuracy of k-NN and LDA" if probe.measure == "accuracy" else "R² of ridge regression"
-    filters, dataset = (fit_text(one, TITLE, (width - 480) / 2, bold=True) for one in (probe.filters, probe.dataset))
+    names = (probe.filters, probe.title or probe.dataset)
+    filters, dataset = (fit_text(one, TITLE, (width - 480) / 2, bold=True) for one in names)
     title = f"Where to cut {filters} for {dataset}"
     axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold", pad=40)
     said = f"{what}, intervals: {probe.intervals}\n{probe.pictures:,} pictures at {probe.size} px, {probe.folds}"

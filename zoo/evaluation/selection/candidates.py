@@ -93,7 +93,8 @@ class ProbeSetup:
 class SelectionReport:
     """What a probe and a ranking both say: on which pictures and folds the scores were measured."""
 
-    dataset: str
+    dataset: str  # the plugin's name
+    title: str = ""  # what the pictures are called where that name says nothing
     target: str
     measure: str  # "accuracy" or "R²"
     pictures: int
@@ -122,6 +123,7 @@ def describe_task(
     left_out = [f"{len(skipped)} unreadable pictures were left out, the first: {skipped[0]}"] if skipped else []
     return {
         "dataset": data.name,
+        "title": data.title,
         "target": task.target,
         "measure": task.measure,
         "pictures": len(task.rows),

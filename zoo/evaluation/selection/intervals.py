@@ -3,8 +3,10 @@
 Groups differ in size and agree with themselves, and there may be few. The variance is the one of group sums that is
 without bias for so few (CR2: Bell and McCaffrey 2002, "Bias reduction in standard errors for linear regression with
 multi-stage samples"), with their degrees of freedom, which unequal groups lessen. `benchmarks/coverage.py` measures how
-often the intervals hold the truth. The folds' training parts are not drawn anew, so that intervals are for these
-classifiers on other groups of the same kind, and are a little too narrow for other training sets.
+often the intervals hold the truth (`docs/coverage.json`): on average over its settings 95 to 97% at five groups, 95% at
+twelve, 94 to 95% at 58; at worst 89%, of accuracies of 90% where groups differ much. The folds' training parts are not
+drawn anew, so that intervals are for these classifiers on other groups of the same kind, and are a little too narrow
+for other training sets.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ import zoo
 TABLES = {"new-groups.csv": "groups never seen", "new-kinds.csv": "kinds never seen"}
 
 
-def judge(name: str, base: str, folder: Path, table: str, *, seed: int, device: str | None) -> dict[str, Any]:
-    """The filters and their base on one table of `hold_out.py`, as JSON has it."""
+def judge(names: list[str], folder: Path, table: str, *, size: int, seed: int, device: str | None) -> dict[str, Any]:
+    """Filters and their base on one table of `hold_out.py`, as JSON has it."""
     data = zoo.open_dataset("image-folder", folder, options={"labels": table})
-    return zoo.rank(data, [base, name], seed=seed, device=device).as_dict()
+    return zoo.rank(data, names, size=size, seed=seed, device=device).as_dict()
 
 
 def rows(found: dict[str, Any]) -> list[str]:
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("name", help="the fine-tuned filters, by name or folder")
     parser.add_argument("--base", default="vgg16-imagenet")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=96, help="pixels, for all (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device")
     parser.add_argument("--json", type=Path, required=True, help="what stands there of other filters stays")
@@ -57,7 +58,8 @@ def main() -> None:
     content = json.loads(options.json.read_text()) if options.json.is_file() else {}
     found = {}
     for table, title in TABLES.items():
-        one = judge(options.name, options.base, options.data, table, seed=options.seed, device=options.device)
+        names = [options.base, options.name]
+        one = judge(names, options.data, table, size=options.size, seed=options.seed, device=options.device)
         print(f"\n{title}: {one['pictures']} pictures, {one['classes']} kinds, {one['folds']}\n", flush=True)
         print("\n".join(rows(one)), flush=True)
         found[table] = one

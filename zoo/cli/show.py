@@ -177,7 +177,7 @@ def _open_base(
         return load_base(run, said), said
     manifest = filters.manifest
     lineage = manifest.lineage if manifest else None
-    if lineage is None or not lineage.base:
+    if lineage is None or not lineage.base or not lineage.base_manifest:  # the base is no filters of zoo's
         return None, []
     try:
         found = load(lineage.base, **{**where, "revision": None, "offline": True})

@@ -25,7 +25,10 @@ TABLES = {"new-groups.csv": "groups never seen", "new-kinds.csv": "kinds never s
 def judge(names: list[str], folder: Path, table: str, *, size: int, seed: int, device: str | None) -> dict[str, Any]:
     """Filters and their base on one table of `hold_out.py`, as JSON has it."""
     data = zoo.open_dataset("image-folder", folder, options={"labels": table})
-    return zoo.rank(data, names, size=size, seed=seed, device=device).as_dict()
+    found = zoo.rank(data, names, size=size, seed=seed, device=device).as_dict()
+    for place in found["places"]:
+        place["filters"] = Path(place["filters"]).name  # a run's, without the folders above it
+    return found
 
 
 def rows(found: dict[str, Any]) -> list[str]:
@@ -37,8 +40,9 @@ def rows(found: dict[str, Any]) -> list[str]:
         if place["behind"]:
             ends = [100 * value for value in place["behind"]["interval"]]
             gap = f"{100 * place['behind']['difference']:.1f} [{ends[0]:.1f}, {ends[1]:.1f}]"
-        name = Path(place["filters"]).name
-        lines.append(f"| `{name}` | {place['cut']} | {100 * place['score']:.1f} [{low:.1f}, {high:.1f}] | {gap} |")
+        lines.append(
+            f"| `{place['filters']}` | {place['cut']} | {100 * place['score']:.1f} [{low:.1f}, {high:.1f}] | {gap} |"
+        )
     for one in found["floor"]:
         low, high = (100 * value for value in one["interval"])
         lines.append(f"| {one['title']} | | {100 * one['score']:.1f} [{low:.1f}, {high:.1f}] | |")

@@ -697,12 +697,12 @@ def test_programs_are_told_what_was_written(command, folder):
     answer = command("embed", "photos", "--filters", "vgg16-plankton", "--cut", "block1", "-o", "a.npy", "--json")
     said = json.loads(answer.out)
     assert (said["file"], said["pictures"], said["width"], said["unreadable"]) == ("a.npy", 24, 64, 0)
-    assert (said["cut"], said["pool"], said["size"]) == ("block1", "mean", 64)
+    assert (said["cut"], said["pool"], said["size"]) == ("block1", "mean", 96)
 
 
 def test_a_size_that_the_filters_do_not_take_is_said(command, folder):
     fault = command("embed", "photos", "--filters", "vgg16-plankton", "--size", 2, "-o", "a.npy").fault
-    assert "take no pictures of 2 x 2 pixels. Give their own size, 64." in fault
+    assert "take no pictures of 2 x 2 pixels. Give their own size, 96." in fault
 
 
 def test_a_split_that_is_drawn_leaves_out_what_cannot_be_read(command, folder):
@@ -736,7 +736,10 @@ def test_one_picture_that_cannot_be_read_is_one(command, folder):
         (("photos", "--null"), "--null says how the list on stdin is separated"),
         (("--dataset", "digits:tets"), "No split of 'digits' is called 'tets'. Did you mean 'test'?"),
         (("--dataset", "digts"), "Did you mean 'digits'?"),
-        (("photos", "--cut", "block4"), "No cut of 'vgg16-plankton' (block1, block2, block3) is called 'block4'"),
+        (
+            ("photos", "--cut", "block5"),
+            "(block1, block2, block3, block4) is called 'block5'",
+        ),
         (("photos", "-o", "vectors.csv"), "embeddings are written as .parquet"),
         (("photos", "--pool", "median"), "'median' is not one of"),
     ],

@@ -267,7 +267,7 @@ def test_the_page_may_load_nothing_but_pictures_inside_it(page):
 
 def test_the_page_tells_what_the_filters_are(page):
     text = page.read_text()
-    for said in ("vgg16-plankton", "block1", "apache-2.0", "93.0%", "44 classes", "random weights"):
+    for said in ("vgg16-plankton", "block1", "cc-by-4.0", "69.9%", "17 classes", "vgg16-imagenet"):
         assert said in text
     assert 'zoo.load("vgg16-plankton", cut="block1")' in text
     assert "zoo embed photos/ --filters vgg16-plankton --cut block1" in text

@@ -620,9 +620,10 @@ def test_a_training_that_is_stopped_says_how_to_go_on_and_exits_so(tmp_path, sha
     out, err = started.communicate(timeout=120)
     assert started.returncode == 130, err
     assert out == ""
-    assert err.count("\n") == 1
+    *before, last = err.splitlines()
+    assert all(line.startswith(("Starting from", "training the heads", "fine-tuning")) for line in before)
     assert (
-        f"zoo resume {tmp_path / 'run'}" in err or err == "Stopped.\n"
+        f"zoo resume {tmp_path / 'run'}" in last or last == "Stopped."
     )  # the signal came between two steps, or before
 
 

@@ -362,6 +362,15 @@ def test_filters_that_are_named_must_be_those_of_the_file(command, embedded, sha
     assert "is of vgg16-plankton (sha256:" in fault
 
 
+def test_all_pictures_are_listed_where_there_are_fewer_than_ten(command, tmp_path, shapes):
+    few = sorted((shapes / "disc").glob("*.png"))[:4]
+    filters = build_filters("vgg11", cut="block2", weights="random", size=64, seed=1)
+    filters.embed(few).save(tmp_path / "few.parquet")
+    answer = command("similar", few[0], "--in", tmp_path / "few.parquet", "--json")
+    assert len(json.loads(answer.out)["matches"]) == 3
+    assert len(zoo.similar(few[0], tmp_path / "few.parquet").matches) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -24,7 +24,7 @@ GROUPS = 12  # groups of near-duplicates on a sheet
 @click.command()
 @click.argument("picture", required=False)
 @click.option("--in", "files", multiple=True, metavar="FILE", help="A file that `zoo embed` wrote. Repeatable.")
-@click.option("-k", "k", type=int, default=10, help="The number of pictures to list.")
+@click.option("-k", "k", type=int, help="The number of pictures to list (10, or all that there are).")
 @click.option("--filters", "name", help="The filters to embed PICTURE with; by default those that FILE names.")
 @click.option(
     "--duplicates", metavar="FILE", help="List near-duplicates in this file, instead of PICTURE's neighbours."
@@ -36,7 +36,7 @@ GROUPS = 12  # groups of near-duplicates on a sheet
 def similar(
     picture: str | None,
     files: tuple[str, ...],
-    k: int,
+    k: int | None,
     name: str | None,
     duplicates: str | None,
     threshold: float,

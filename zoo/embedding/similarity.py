@@ -75,6 +75,9 @@ class JoinedTables:
         return found
 
 
+DEFAULT_K = 10  # pictures, where there are so many
+
+
 def open_tables(paths: Path | str | Sequence[Path | str]) -> JoinedTables:
     """Open files of embeddings that are searched together.
 
@@ -92,7 +95,7 @@ def open_tables(paths: Path | str | Sequence[Path | str]) -> JoinedTables:
 
 
 def find_similar(
-    picture: Query, files: Path | str | Sequence[Path | str], *, k: int, filters_of: FiltersOf
+    picture: Query, files: Path | str | Sequence[Path | str], *, k: int | None, filters_of: FiltersOf
 ) -> SimilarityResult:
     """As `zoo.similar`; `filters_of` gives what embeds a picture that is not in the files."""
     tables = open_tables(files)
@@ -101,7 +104,9 @@ def find_similar(
         if not 0 <= picture < len(tables):
             raise UsageError(f"There is no picture {picture}; there are {len(tables)}, counted from 0.")
         itself = int(picture)
-    check_k(k, len(tables) - (itself is not None))
+    most = len(tables) - (itself is not None)
+    k = min(DEFAULT_K, max(1, most)) if k is None else k
+    check_k(k, most)
     first = tables.tables[0]
     if itself is not None:
         number, block = next(tables.blocks(itself))

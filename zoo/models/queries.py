@@ -62,7 +62,7 @@ def similar(
     picture: Query,
     files: Path | str | Sequence[Path | str],
     *,
-    k: int = 10,
+    k: int | None = None,
     filters: Embedder | str | Path | None = None,
 ) -> SimilarityResult:
     """The pictures of one or several files that are most similar to one, by cosine; exact, a block at a time.
@@ -70,7 +70,7 @@ def similar(
     Args:
         picture: a path in the files, any picture file (embedded by the filters that the files name), or a vector (D,).
         files: what `zoo embed` wrote.
-        k: how many.
+        k: how many; ten, or all others where there are fewer, by default.
         filters: to embed the picture with, or what `zoo.load` takes, where the files' own are not to be found; they
             must be the same.
 

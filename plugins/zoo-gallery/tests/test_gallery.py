@@ -431,7 +431,7 @@ def test_a_dataset_brings_its_labels_and_its_test_split(zoo_command, tmp_path):
 
 @pytest.mark.slow
 def test_patches_and_dreams_are_made_where_there_are_none(zoo_command, shapes, tmp_path):
-    words = ("gallery", "vgg16-plankton", "--cut", "block1", "--images", shapes, "--limit", 9, "--map", "pca")
+    words = ("gallery", "vgg16-imagenet", "--cut", "block1", "--images", shapes, "--limit", 9, "--map", "pca")
     assert zoo_command(*words, "-o", tmp_path / "out").status == 0
     assert 'id="patches-block1.png"' in (tmp_path / "out" / "index.html").read_text()
 

@@ -77,14 +77,8 @@ def score_hand(train: Part, val: Part, test: Part, *, seed: int = 0) -> RivalSco
         return log_loss(model.predict_proba(v), classes, val.labels), model.predict_proba(t)
 
     penalty, tried, found = best_of(PENALTIES, fit)
-    right = classes[found.argmax(axis=1)] == test.labels
-    return RivalScore(
-        title="hand features (30), logistic regression",
-        accuracy=float(right.mean()),
-        log_loss=log_loss(found, classes, test.labels),
-        chosen={"C": penalty},
-        tried=tried,
-        right=right.tolist(),
+    return score_probabilities(
+        "hand features (30), logistic regression", found, classes, test.labels, chosen={"C": penalty}, tried=tried
     )
 
 
@@ -106,6 +100,27 @@ def score_hog_svm(train: Part, val: Part, test: Part, *, seed: int = 0) -> Rival
         accuracy=float(right.mean()),
         log_loss=None,
         chosen={"C": margin},
+        tried=tried,
+        right=right.tolist(),
+    )
+
+
+def score_probabilities(
+    title: str,
+    found: np.ndarray,
+    classes: np.ndarray,
+    labels: np.ndarray,
+    *,
+    chosen: dict[str, float],
+    tried: dict[str, float],
+) -> RivalScore:
+    """A rival by its probabilities (N, K) of the classes (K,) that it learnt, for pictures of the labels (N,)."""
+    right = classes[found.argmax(axis=1)] == labels
+    return RivalScore(
+        title=title,
+        accuracy=float(right.mean()),
+        log_loss=log_loss(found, classes, labels),
+        chosen=chosen,
         tried=tried,
         right=right.tolist(),
     )
@@ -185,14 +200,8 @@ def score_mnist_net(
         return figure, _probabilities(model, pictures).cpu().numpy()
 
     rate, tried, found = best_of(rates, fit)
-    right = classes[found.argmax(axis=1)] == test.labels
-    return RivalScore(
-        title="MNIST-style net, flatten head, batch norm",
-        accuracy=float(right.mean()),
-        log_loss=log_loss(found, classes, test.labels),
-        chosen={"rate": rate},
-        tried=tried,
-        right=right.tolist(),
+    return score_probabilities(
+        "MNIST-style net, flatten head, batch norm", found, classes, test.labels, chosen={"rate": rate}, tried=tried
     )
 
 

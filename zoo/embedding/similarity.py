@@ -16,6 +16,8 @@ from zoo.errors import UsageError
 from zoo.files import as_path
 from zoo.progress import Progress, silent
 
+DEFAULT_K = 10  # pictures, where there are so many
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
@@ -73,9 +75,6 @@ class JoinedTables:
             if chosen:
                 found |= {offset + number: (row, table.path) for number, row in table.rows(chosen)}
         return found
-
-
-DEFAULT_K = 10  # pictures, where there are so many
 
 
 def open_tables(paths: Path | str | Sequence[Path | str]) -> JoinedTables:

@@ -186,6 +186,8 @@ class StageLoop:
         ImageNet's weights they were so late that an epoch of fine-tuning lost what the head had learnt.
         """
         norms = [one for one in self.average.modules() if isinstance(one, torch.nn.modules.batchnorm._BatchNorm)]
+        if not norms:
+            return
         rows = self.session.splits.train
         rows = rows[spread(len(rows), MEASURED_PICTURES)]
         momenta = [one.momentum for one in norms]
@@ -194,7 +196,7 @@ class StageLoop:
             one.train()
             one.momentum = None  # the mean of the batches
         with torch.no_grad(), self.session.arithmetic.autocast():
-            for batch in split_evenly(rows, EVALUATION_BATCH) if norms else ():
+            for batch in split_evenly(rows, EVALUATION_BATCH):
                 self.average(self.stage_inputs.plain(batch))
         for one, momentum in zip(norms, momenta, strict=True):
             one.eval()

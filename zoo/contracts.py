@@ -156,6 +156,18 @@ class FeatureShape:
     width: int
 
 
+Pool = Literal["mean", "max", "both"]
+"""How a head makes one row of a map."""
+
+
+def pooled(features: Tensor, pool: Pool = "mean") -> Tensor:
+    """The map's mean, its maximum, or both side by side. Shapes: (N, C, H, W) -> (N, C), or (N, 2C) for both."""
+    found = [features.mean(dim=(2, 3))] if pool in ("mean", "both") else []
+    if pool in ("max", "both"):
+        found.append(features.amax(dim=(2, 3)))
+    return torch.cat(found, dim=1)
+
+
 class Head(nn.Module, ABC):
     """What is trained on top of filters for one target.
 
@@ -204,6 +216,21 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def metrics(self) -> MetricCollection:
         """Fresh torchmetrics, updated with (prediction, target)."""
+
+    def summary(self, answers: np.ndarray) -> Mapping[str, Sequence[str | float]]:
+        """What a table of predictions says first, by column, a value a picture; of classes the two likeliest.
+
+        Args:
+            answers: as `predict` gave them, float32 (N, K).
+        """
+        if not isinstance(self.target, Categories):
+            return {}
+        order, rows = np.argsort(-answers, axis=1, kind="stable"), np.arange(len(answers))
+        found: dict[str, Sequence[str | float]] = {}
+        for place, title in zip(order.T, ("class", "second"), strict=False):
+            found[title] = [self.target.names[k] for k in place]
+            found["probability" if title == "class" else "second_probability"] = answers[rows, place].tolist()
+        return found
 
     watch: ClassVar[str] = ""
     """The metric that picks the best epoch, `log_loss`; empty: the loss itself, on the validation pictures."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo.contracts import Categories, FeatureShape, Head
+from zoo.contracts import Categories, FeatureShape, Head, Pool, pooled
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -35,7 +34,7 @@ class Classify(Head):
         shape: FeatureShape,
         target: Categories,
         *,
-        pool: Literal["mean", "max", "both"] = "mean",
+        pool: Pool = "mean",
         hidden: int = 0,
         dropout: float = 0.0,
         smoothing: float = 0.0,
@@ -54,10 +53,7 @@ class Classify(Head):
 
     def reduce(self, features: Tensor) -> Tensor:
         """Pool the map. Shapes: features (N, C, H, W) -> (N, C), or (N, 2C) for both."""
-        pooled = [features.mean(dim=(2, 3))] if self.pool in ("mean", "both") else []
-        if self.pool in ("max", "both"):
-            pooled.append(features.amax(dim=(2, 3)))
-        return torch.cat(pooled, dim=1)
+        return pooled(features, self.pool)
 
     def forward(self, reduced: Tensor) -> Tensor:
         """Shapes: (N, C) float -> logits (N, K), before softmax."""

@@ -26,7 +26,6 @@ from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
 WHOLE = 2**30  # pixels of a side: no JPEG is decoded at a fraction of its size
-BEST_COLUMNS = (("class", "probability"), ("second", "second_probability"))  # of a head with classes
 
 # Path, metadata, size in pixels, the part that is taken.
 _Found = tuple[str, Mapping[str, str], tuple[int, int], Window]
@@ -42,7 +41,9 @@ class Predictions:
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # (N) by column, what a table says of them
-    classified: tuple[str, ...] = ()  # the heads whose answer is one of several classes
+    summaries: Mapping[str, Mapping[str, Sequence[str | float]]] = field(
+        default_factory=dict
+    )  # by head and column, (N)
     skipped: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
@@ -82,9 +83,9 @@ class Predictions:
     def as_table(self, head: str | None = None) -> PredictionTable:
         """As a format is given them; one head's, or all heads' side by side.
 
-        The summary has, of a head that names one of several classes, `class` and `probability` of the likeliest, then
-        `second` and `second_probability`; of another head its columns; and then what a table said of the pictures. A
-        column begins with its head's name and a colon where heads are several, or where it would be there twice.
+        The summary has what a head says in short (`class` and `probability` of the likeliest of several classes, then
+        `second` and `second_probability`), else its columns; and then what a table said of the pictures. A column
+        begins with its head's name and a colon where heads are several, or where it would be there twice.
         """
         if head is not None and head not in self.answers:
             raise UsageError(f"There is no head {head!r}; there are {', '.join(self.answers)}.")
@@ -93,15 +94,12 @@ class Predictions:
         for name in [head] if head else self.answers:
             start = f"{name}:" if head is None and len(self.answers) > 1 else ""
             answer = self.answers[name].reshape(len(self.images), -1).astype(np.float32)
-            if name in self.classified:
-                order = np.argsort(-answer, axis=1, kind="stable")
-                for best, (title, probability) in zip(order.T, BEST_COLUMNS, strict=False):
-                    summary[start + title] = tuple(self.columns[name][k] for k in best)
-                    summary[start + probability] = tuple(answer[np.arange(len(best)), best].tolist())
+            short = self.summaries.get(name, {})
+            summary |= {start + title: tuple(values) for title, values in short.items()}
             for column, numbers in zip(self.columns[name], answer.T, strict=True):
                 title = start + column if start + column not in {"image", *summary} else f"{name}:{start}{column}"
                 columns[title] = numbers
-                summary |= {} if name in self.classified else {title: tuple(numbers.tolist())}
+                summary |= {} if short else {title: tuple(numbers.tolist())}
         for title, cells in self.given.items():
             summary[f"table:{title}" if title in {"image", *summary, *columns} else title] = cells
         values = np.stack(list(columns.values()), axis=1)
@@ -201,7 +199,7 @@ def _gather(
         answers=answers,
         columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
         given={title: tuple(one.get(title, "") for one in metadata) for title in given},
-        classified=tuple(name for name in answers if isinstance(model.head(name).target, Categories)),
+        summaries={name: model.head(name).summary(answer) for name, answer in answers.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )

@@ -23,7 +23,6 @@ import numpy as np
 from common import describe_machine
 from franken import corrected_interval
 
-import zoo
 from zoo.training import FeatureCachePool
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, HeadPart, Recipe, TrainingPart

@@ -168,7 +168,7 @@ def widened_bca(differences: np.ndarray, *, seed: int) -> tuple[float, float]:
 
 
 def deal_row(rng: np.random.Generator, many: int, *, deals: int, groups: int, alike: float) -> dict[str, Any]:
-    """Coverage of Nadeau and Bengio's interval of a difference over deals of one dataset, by the ratio that it is given.
+    """Coverage of Nadeau and Bengio's interval of a difference over deals of a dataset, by the ratio that it is given.
 
     Args:
         many: datasets.

@@ -2,8 +2,8 @@
 
     python benchmarks/hierarchy.py --data DIR --json docs/hierarchy.json
 
-DIR holds the plankton of docs/results.md. Its labels are written as paths (`Copepod > Calanus`; a Copepod of which no more
-is known keeps its label), and three heads learn them on the frozen filters of vgg16-imagenet up to block 4: flat, and
+DIR holds the plankton of docs/results.md. Its labels are written as paths (`Copepod > Calanus`; a Copepod of which
+no more is known keeps its label), and heads learn them on the frozen filters of vgg16-imagenet up to block 4: flat, and
 `hierarchy` without and with a loss of the upper levels. No day is on two sides; every seed deals the days anew.
 Intervals are Nadeau and Bengio's, as in franken.py.
 """
@@ -85,8 +85,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| head | " + " | ".join(FIGURES) + " | nearer by | accuracy over flat |", "|---|" + "---:|" * 7]
     for row in rows:
         cells = [f"{row[name]:.3f}" if name in row else "" for name in FIGURES]
-        for name in ("answer_nearer_by", "accuracy_over_flat"):
-            cells.append("{:+.3f} [{:+.3f}, {:+.3f}]".format(*row[name]) if name in row else "")
+        gaps = [row.get(name) for name in ("answer_nearer_by", "accuracy_over_flat")]
+        cells += ["{:+.3f} [{:+.3f}, {:+.3f}]".format(*gap) if gap else "" for gap in gaps]
         lines.append(f"| {row['head']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

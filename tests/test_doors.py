@@ -20,7 +20,7 @@ from zoo.builtin.classify import Classify
 from zoo.cli.main import LazyGroup, cli, core_commands
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError
 from zoo.evaluation.formats import open_format
-from zoo.evaluation.predictions import Predictions
+from zoo.evaluation.predictions import Predictions, _summarise
 from zoo.plugins import find_plugin, find_plugins, fits, own_range
 from zoo.store.registry import all_entries
 from zoo.testing import check_command, check_format, write_plugin
@@ -182,7 +182,8 @@ FORMAT = "[zoo.formats]\nlines = zoo_lines:Lines\n"
 
 
 def summaries(kinds: tuple[str, ...], said: np.ndarray) -> dict:
-    return {"kind": Classify(zoo.FeatureShape(channels=1, height=1, width=1), zoo.Categories(kinds)).summary(said)}
+    head = Classify(zoo.FeatureShape(channels=1, height=1, width=1), zoo.Categories(kinds))
+    return {"kind": _summarise(head, said)}
 
 
 @pytest.fixture

@@ -13,13 +13,12 @@ from .contracts import (
     Input as Input,
     Multilabel as Multilabel,
     Number as Number,
-    Pool as Pool,
     PredictionTable as PredictionTable,
     Sample as Sample,
     Target as Target,
-    pooled as pooled,
 )
 from .data import find_images as find_images, open_dataset as open_dataset, read_image as read_image
+from .embedding import pooled as pooled
 from .errors import FileError as FileError, UsageError as UsageError, ZooError as ZooError
 from .evaluation import predict as predict, probe as probe, rank as rank
 from .models import (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo.contracts import Categories, FeatureShape, Head, Pool, pooled
+from zoo.contracts import Categories, FeatureShape, Head
+from zoo.embedding import pooled
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -34,7 +35,7 @@ class Classify(Head):
         shape: FeatureShape,
         target: Categories,
         *,
-        pool: Pool = "mean",
+        pool: Literal["mean", "max", "both"] = "mean",
         hidden: int = 0,
         dropout: float = 0.0,
         smoothing: float = 0.0,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo import __version__
-from zoo.contracts import Box, Categories, Dataset, Multilabel, PredictionTable
+from zoo.contracts import Box, Categories, Dataset, Head, Multilabel, PredictionTable
 from zoo.data import ImageSource, OpenDataset, Window, find_window, map_in_order, open_images, resize
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
@@ -25,6 +25,7 @@ from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
+BEST_COLUMNS = (("class", "probability"), ("second", "second_probability"))  # of a head with classes
 WHOLE = 2**30  # pixels of a side: no JPEG is decoded at a fraction of its size
 
 # Path, metadata, size in pixels, the part that is taken.
@@ -199,10 +200,22 @@ def _gather(
         answers=answers,
         columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
         given={title: tuple(one.get(title, "") for one in metadata) for title in given},
-        summaries={name: model.head(name).summary(answer) for name, answer in answers.items()},
+        summaries={name: _summarise(model.head(name), answer) for name, answer in answers.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
+
+
+def _summarise(head: Head, answers: np.ndarray) -> Mapping[str, Sequence[str | float]]:
+    """What the head says in short, by column, (N); by default the two likeliest of its classes."""
+    if (said := head.summary(answers)) is not None or not isinstance(head.target, Categories):
+        return said or {}
+    order, rows = np.argsort(-answers, axis=1, kind="stable"), np.arange(len(answers))
+    found: dict[str, Sequence[str | float]] = {}
+    for place, (title, probability) in zip(order.T, BEST_COLUMNS, strict=False):
+        found[title] = [head.target.names[k] for k in place]
+        found[probability] = answers[rows, place].tolist()
+    return found
 
 
 def _make_reader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class HierarchyHead(zoo.Head):
         *,
         sure: float = 0.8,
         levels: float = 0.0,
-        pool: zoo.Pool = "mean",
+        pool: Literal["mean", "max", "both"] = "mean",
         dropout: float = 0.0,
     ) -> None:
         super().__init__(shape, target)

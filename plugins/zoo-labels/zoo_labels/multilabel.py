@@ -33,7 +33,7 @@ class MultilabelHead(zoo.Head):
         shape: zoo.FeatureShape,
         target: zoo.Multilabel,
         *,
-        pool: zoo.Pool = "mean",
+        pool: Literal["mean", "max", "both"] = "mean",
         dropout: float = 0.0,
     ) -> None:
         super().__init__(shape, target)

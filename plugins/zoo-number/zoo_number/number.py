@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ class NumberHead(zoo.Head):
         target: zoo.Number,
         *,
         log: bool = False,
-        pool: zoo.Pool = "mean",
+        pool: Literal["mean", "max", "both"] = "mean",
         hidden: int = 0,
         dropout: float = 0.0,
     ) -> None:

@@ -61,8 +61,9 @@ def freeze_plugins() -> tuple[list[FrozenPackage], dict[str, str]]:
             lost[package] = "setup.py linked it"
             continue
         try:
-            told = json.loads(found.read_text("direct_url.json") or "{}")
-            frozen = FrozenPackage(name=package, version=found.version, **_direct(told))
+            told = found.read_text("direct_url.json")
+            direct = {} if told is None else _direct(json.loads(told))
+            frozen = FrozenPackage(name=package, version=found.version, **direct)
             if parse_frozen(frozen.line) != [frozen]:
                 raise ValueError(frozen.line)
             kept.append(frozen)
@@ -73,8 +74,6 @@ def freeze_plugins() -> tuple[list[FrozenPackage], dict[str, str]]:
 
 def _direct(told: dict[str, Any]) -> dict[str, Any]:
     """What an installer left in `direct_url.json` of a package that came from no index."""
-    if not told:
-        return {}
     url, tail = told["url"], f"#subdirectory={quote(told['subdirectory'])}" if "subdirectory" in told else ""
     if "vcs_info" in told:
         url = f"{told['vcs_info']['vcs']}+{url}@{told['vcs_info']['commit_id']}"
@@ -129,6 +128,6 @@ def package_of(word: str) -> str | None:
     """
     if match := _ASKED.fullmatch(word):
         return normalize(match[1])
-    if word.startswith("-") or not Path(word).exists():
+    if not word or word.startswith("-") or not Path(word).exists():
         raise UsageError(f"{word!r} names no package.", "Say zoo-whales, zoo-whales==0.1.0 or ./FOLDER.")
     return None

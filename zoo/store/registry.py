@@ -86,7 +86,7 @@ def find_bringing(kind: str, name: str) -> str | None:
     package, _, short = name.rpartition(":")
     for known in known_packages(problems=[]).values() if GROUPS.keys() >= set(kinds) else ():
         names = [one for kind in kinds for one in known.brings.get(kind, ())]
-        said = {short, short.partition("/")[0]} & {part for one in names for part in (one, one.rpartition("/")[2])}
+        said = {short, short.partition("/")[0]} & {part for one in names for part in (one, *one.split("/"))}
         if said and package in ("", known.name) and normalize(known.name) not in installed_plugins():
             return known.name
     return None

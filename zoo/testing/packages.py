@@ -36,7 +36,7 @@ find_plugins("head")
 early = {"torch", *(module.partition(".")[0] for module in sys.argv[1:])} & set(sys.modules)
 import zoo.contracts; began = time.perf_counter()
 [importlib.import_module(module) for module in sys.argv[1:]]
-print(time.perf_counter() - began, *early)
+print(time.perf_counter() - began, *sorted(early))
 """
 
 

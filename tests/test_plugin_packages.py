@@ -13,15 +13,14 @@ import pytest
 from command_line import CommandLine
 from fresh_environment import Environment
 
+from zoo.cli.packages import install_command, remove_command
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.plugins import (
     GROUPS,
     FrozenPackage,
     freeze_plugins,
-    install_command,
     package_of,
     parse_frozen,
-    remove_command,
 )
 from zoo.store import add_entry, known_packages, remove_entry, user_registry
 from zoo.store.registry_file import RegistryEntry, read_known_packages

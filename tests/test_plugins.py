@@ -27,7 +27,7 @@ import zoo
 from zoo.errors import AmbiguousNameError, FileError, PluginError, UnknownNameError, UsageError
 from zoo.files import sha256_of
 from zoo.plugins import GROUPS, check_options, clear_plugin_cache, describe_options, find_plugin, find_plugins
-from zoo.testing import check_backbones, check_dataset, check_head, check_plugin, write_plugin
+from zoo.testing import check_backbones, check_balancer, check_dataset, check_head, check_plugin, write_plugin
 
 ROOT = Path(__file__).parent.parent
 
@@ -477,6 +477,25 @@ def test_a_number_with_an_axis_too_many_is_named_before_torch_stretches_it(chang
         check_head(type("Spoilt", (Length,), changes))
     squeezed = {"forward": lambda self, reduced: Length.forward(self, reduced).squeeze(1)}
     assert check_head(type("Mended", (Length,), squeezed))[0] == "learns Number"
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"combine": lambda self, losses: sum(losses.values()) * random.random()},
+            "another scalar for the same losses",
+        ),
+        (
+            {"combine": lambda self, losses: torch.stack([one.log() * 1e38 for one in losses.values()]).exp().sum()},
+            "no f",
+        ),
+        ({"combine": lambda self, losses: next(iter(losses.values()))}, "without a finite gradient"),
+    ],
+)
+def test_the_kit_names_a_balancers_broken_promise(changes, fault):
+    with pytest.raises(PluginError, match=f"The contract is broken: .*{fault}"):
+        check_balancer(type("Spoilt", (zoo.Balancer,), changes))
 
 
 class Millimetres:

@@ -139,7 +139,13 @@ def test_no_command_prints_or_writes_what_steers_a_terminal(
         *(["predict", REPO, "photos", "--format", EVIL], ["predict", REPO, "photos", "--set", f"{EVIL}=1"]),
         *(["info", EVIL], ["fetch", REPO, "--revision", EVIL], ["fetch", REPO, "--cut", f"{EVIL}2"], [EVIL]),
         *(["train", EVIL], ["train", "photos", "--set", EVIL], ["search", "--sort", EVIL], ["--debug", "info", EVIL]),
-        *(["registry", "remove", EVIL], ["plugins", "check", EVIL], ["plugins", "install", EVIL], ["evaluate", EVIL], ["resume", EVIL]),
+        *(
+            ["registry", "remove", EVIL],
+            ["plugins", "check", EVIL],
+            ["plugins", "install", EVIL],
+            ["evaluate", EVIL],
+            ["resume", EVIL],
+        ),
     ],
     ids=lambda words: " ".join(map(str, words)).replace(EVIL, "EVIL").replace("/", "-"),
 )

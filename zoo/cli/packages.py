@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,12 +21,10 @@ from zoo.plugins import (
     FrozenPackage,
     clear_plugin_cache,
     freeze_plugins,
-    install_command,
     installed_plugins,
     normalize,
     package_of,
     parse_frozen,
-    remove_command,
 )
 from zoo.store import known_packages
 
@@ -143,6 +143,27 @@ def _read(path: Path) -> list[FrozenPackage]:
     except (UnicodeDecodeError, UsageError) as error:
         said = getattr(error, "problem", "it is not UTF-8 text").rstrip(".")
         raise FileError(path, said, "Name what `zoo plugins freeze` wrote.") from error
+
+
+def install_command(words: Sequence[str], *, upgrade: bool = False) -> list[str]:
+    """What installs into the running environment, the core left at its version. Raises ZooError: nothing does."""
+    program, place = _installer()
+    return [*program, "install", *place, *["--upgrade"] * upgrade, *words, f"{CORE}=={__version__}"]
+
+
+def remove_command(names: Sequence[str]) -> list[str]:
+    """What removes packages from it, without asking. Raises ZooError: nothing does."""
+    program, place = _installer()
+    return [*program, "uninstall", *(place or ["-y"]), *names]
+
+
+def _installer() -> tuple[list[str], list[str]]:
+    """The program, and how it is told of the running environment."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"], []
+    if uv := shutil.which("uv"):
+        return [uv, "pip"], ["--python", sys.executable]
+    raise ZooError("There is neither pip nor uv here, which install packages.", "Run `python -m ensurepip`.")
 
 
 def _change(command: Sequence[str], *, yes: bool) -> None:

@@ -16,9 +16,7 @@ from .discovery import (
 from .installation import (
     FrozenPackage as FrozenPackage,
     freeze_plugins as freeze_plugins,
-    install_command as install_command,
     package_of as package_of,
     parse_frozen as parse_frozen,
-    remove_command as remove_command,
 )
 from .options import check_options as check_options, describe_options as describe_options

@@ -24,7 +24,7 @@ from zoo import __version__
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, describe_cause
 
 CORE = "filterzoo"
-GROUPS = {
+GROUPS: dict[str, str] = {
     "backbones": "zoo.backbones",
     "dataset": "zoo.datasets",
     "head": "zoo.heads",
@@ -33,7 +33,7 @@ GROUPS = {
     "command": "zoo.commands",
     "format": "zoo.formats",
 }
-PACKAGE_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+PACKAGE_PATTERN: re.Pattern[str] = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 REQUIREMENT = re.compile(CORE + r"\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^();]*?)\s*\)?\s*", re.IGNORECASE)
 SPECIFIER = re.compile(r"\s*([<>=!~]+)\s*v?(\d{1,9}(?:\.\d{1,9})*)(?!\.?\d)(\.\*)?")
 

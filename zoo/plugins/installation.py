@@ -1,20 +1,15 @@
-"""Packages of plugins into the running environment, out of it, and written down as pip's requirements."""
+"""Packages of plugins as an installer names them: what is installed, written down as pip's requirements, and read."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import shutil
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from zoo import __version__
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError
 from zoo.plugins.discovery import CORE, GROUPS, PACKAGE_PATTERN, find_plugins, normalize
 
 _NAME, _VERSION = PACKAGE_PATTERN.pattern, r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,63}"
@@ -41,13 +36,14 @@ class FrozenPackage:
     def path(self) -> Path | None:
         """The folder or file of this machine that it came from."""
         url = urlsplit(self.url)
-        return Path(unquote(url.path.partition("@")[0])) if url.scheme in ("file", "git+file") else None
+        place = url.path.rpartition("@")[0] if url.scheme == "git+file" else url.path
+        return Path(unquote(place)) if url.scheme in ("file", "git+file") else None
 
     def words(self, *, newest: bool) -> list[str]:
         """What the installer is given: this version, or the newest that fits, where an index has it."""
         if not self.url:
             return [self.name if newest else self.line]
-        return ["-e", self.url] if self.editable else [f"{self.name} @ {self.url}"]
+        return ["-e", self.url] if self.editable else [self.url]
 
 
 def freeze_plugins() -> tuple[list[FrozenPackage], dict[str, str]]:
@@ -97,27 +93,6 @@ def parse_frozen(text: str) -> list[FrozenPackage]:
             problem = f"Line {number} is {line[:100]!r}, which `zoo plugins freeze` does not write."
             raise UsageError(problem, "Write zoo-whales==0.1.0, or install by pip what it means.")
     return found
-
-
-def install_command(words: Sequence[str], *, upgrade: bool = False) -> list[str]:
-    """What installs into the running environment, the core left at its version. Raises ZooError: nothing does."""
-    program, place = _installer()
-    return [*program, "install", *place, *["--upgrade"] * upgrade, *words, f"{CORE}=={__version__}"]
-
-
-def remove_command(names: Sequence[str]) -> list[str]:
-    """What removes packages from it, without asking. Raises ZooError: nothing does."""
-    program, place = _installer()
-    return [*program, "uninstall", *(place or ["-y"]), *names]
-
-
-def _installer() -> tuple[list[str], list[str]]:
-    """The program, and how it is told of the running environment."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"], []
-    if uv := shutil.which("uv"):
-        return [uv, "pip"], ["--python", sys.executable]
-    raise ZooError("There is neither pip nor uv here, which install packages.", "Run `python -m ensurepip`.")
 
 
 def package_of(word: str) -> str | None:

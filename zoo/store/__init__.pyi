@@ -88,7 +88,6 @@ from .registry_editing import (
 )
 from .registry_file import (
     NAME_PATTERN as NAME_PATTERN,
-    KnownPackage as KnownPackage,
     RegistryEntry as RegistryEntry,
     read_registry as read_registry,
 )

@@ -35,8 +35,7 @@ import importlib, sys, time; from zoo.plugins import find_plugins
 find_plugins("head")
 early = {"torch", *(module.partition(".")[0] for module in sys.argv[1:])} & set(sys.modules)
 import zoo.contracts; began = time.perf_counter()
-[importlib.import_module(module) for module in sys.argv[1:]]
-print(time.perf_counter() - began, *sorted(early))
+[importlib.import_module(module) for module in sys.argv[1:]]; print(time.perf_counter() - began, *sorted(early))
 """
 
 

@@ -468,7 +468,7 @@ def test_a_package_of_every_kind_is_begun_installed_checked_and_back_after_an_up
     first.pip("install", "--no-deps", build_core(tmp_path, "0.2.0"))
 
     for kind in GROUPS:
-        first.zoo("plugins", "new", kind, f"whale-{kind}")
+        first.zoo("plugins", "new", kind.removesuffix("s"), f"whale-{kind}")
         if kind not in ("head", "format"):
             build_wheel(tmp_path / f"zoo-whale-{kind}", tmp_path)
     indexed = [f"zoo-whale-{kind}" for kind in GROUPS if kind not in ("head", "format")]

@@ -84,14 +84,14 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
 
 
 @plugins.command()
-@click.argument("kind", type=click.Choice(list(GROUPS)))
+@click.argument("kind", type=click.Choice([kind.removesuffix("s") for kind in GROUPS]))
 @click.argument("name")
 @click.option("-o", "--out", type=PATH, help="The folder to create; zoo-NAME by default.")
 def new(kind: str, name: str, out: Path | None) -> None:
     """Write a small, working package with a plugin of a KIND, called NAME, to start from."""
     from zoo.testing import write_plugin
 
-    folder = write_plugin(name, out or Path(f"zoo-{name}"), kind=kind)
+    folder = write_plugin(name, out or Path(f"zoo-{name}"), kind="backbones" if kind == "backbone" else kind)
     say(folder, out=True)
     say(f"Next: pip install -e {folder} && zoo plugins check {name}")
 

@@ -291,7 +291,11 @@ class Backbones(ABC):
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
-        """The whole network with fresh weights. Under `zoo.networks.on_meta` it must allocate nothing."""
+        """The whole network with fresh weights. Under `zoo.networks.on_meta` it must allocate nothing.
+
+        Where its forward depends on values: a module whose attribute `traced_whole` is true is one step to the tracer,
+        and so is a call of one of the functions in the network's attribute `traced_functions`.
+        """
 
     def __contains__(self, name: object) -> bool:
         """Whether the family has that name; override it where `names` is slow."""
@@ -300,6 +304,10 @@ class Backbones(ABC):
     def weights(self, name: str) -> Mapping[str, str]:
         """Sources of pretrained weights in safetensors form, by tag: `{"imagenet": "hf://owner/repo"}`."""
         return {}
+
+    def license(self, name: str, source: str) -> str:
+        """The licence of the weights at one of those sources, where the Hub does not say; empty: not known."""
+        return ""
 
     def input(self, name: str) -> Input:
         """What the network was made for."""

@@ -1,0 +1,46 @@
+"""timm's networks as zoo takes them: traceable, and vision transformers that take pictures of any size."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+
+def build_network(name: str) -> nn.Module:
+    """A whole network of timm with fresh weights, under timm's parameter names.
+
+    A vision transformer with position embeddings interpolates them to the picture's size, exactly the embeddings at
+    the size that it was made for; the last row and column of patches are filled up with zeros where the picture ends.
+
+    Args:
+        name: timm's, with or without a tag.
+
+    Returns:
+        Images (N, 3, H, W) float -> what timm's classifier gives. What timm asks not to be traced is one step.
+    """
+    import timm
+
+    network = timm.create_model(name, pretrained=False)
+    if "dynamic_img_size" in inspect.signature(type(network).__init__).parameters and not _is_windowed(network):
+        network = timm.create_model(name, pretrained=False, dynamic_img_size=True)
+        network.patch_embed.dynamic_img_pad = True
+    return _mark_steps(network)
+
+
+def _is_windowed(network: Any) -> bool:
+    """Whether its attention is in windows, which lie where the size of its pictures says."""
+    return hasattr(network, "layers")
+
+
+def _mark_steps(network: nn.Module) -> nn.Module:
+    """Say what tracing shall take as one step: what timm registers, since its forward depends on values."""
+    from timm.layers import get_notrace_functions, get_notrace_modules
+
+    whole = tuple(get_notrace_modules())
+    for part in network.modules():
+        if isinstance(part, whole):
+            part.traced_whole = True  # type: ignore[assignment]
+    network.traced_functions = tuple(get_notrace_functions())  # type: ignore[assignment]
+    return network

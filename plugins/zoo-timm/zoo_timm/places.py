@@ -30,7 +30,9 @@ def places_of(network: nn.Module) -> list[Place]:
     """The network's features from the shallowest to the deepest; none where timm describes none."""
     given: Any = getattr(network, "feature_info", None) or ()
     entries = getattr(given, "info", given)
-    if isinstance(entries, dict) or any("module" not in one or one.get("hook_type") == "forward_pre" for one in entries):
+    if isinstance(entries, dict) or any(
+        "module" not in one or one.get("hook_type") == "forward_pre" for one in entries
+    ):
         return []
     return [Place(module=one["module"], channels=one["num_chs"], reduction=one["reduction"]) for one in entries]
 
@@ -70,7 +72,7 @@ def find_places(network: nn.Module, *, size: int) -> list[zoo.Cut] | None:
 
 def _module_of(network: nn.Module, node: str) -> str:
     """The module that a node is the last step of, which other versions of timm have too; else the node."""
-    parent, _, step = node.rpartition(".")
+    parent, _, _ = node.rpartition(".")
     known = dict(network.named_modules())
     return parent if node not in known and parent and not list(known[parent].children()) else node
 

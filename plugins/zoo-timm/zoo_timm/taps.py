@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import copy
 from typing import Any
 
 from torch import Tensor, fx, nn

@@ -5,7 +5,8 @@
 Groups: right answers are beta-binomial, so that pictures of a group are alike (the intraclass correlation); groups of
 20 pictures, or of lognormal sizes (sd 1, mean 20). An accuracy, and the difference of two classifiers that answer 60%
 of the pictures alike. "percentile" is the cluster bootstrap that was printed before; "now" is what is printed. Seeds:
-normal, heavy-tailed and skewed differences for `zoo ablate`'s comparison; "BCa" is what was printed before.
+normal, heavy-tailed and skewed differences for `zoo ablate`'s comparison; "BCa" is what was printed before. Deals:
+the seeds of franken.py, which share pictures: how much they do is the ratio in Nadeau and Bengio's interval.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from franken import OVERLAP, Pictures, corrected_interval, deal
 from scipy import stats
 from zoo_ablation.statistics import compare_paired
 
@@ -26,15 +28,18 @@ DRAWS = 1000  # of the percentile bootstrap
 MEAN_SIZE = 20
 APART, GAP = 0.4, 0.1  # share of pictures that both classifiers answer on their own, and by how much one is worse there
 PAIRS = (6, 10, 20)
+KINDS, WIDTH, PER_KIND = 20, 16, 20  # of drawn datasets that are dealt: kinds, features, training pictures of a kind
+RATIOS = {"seeds alone": 0.0, "test groups": OVERLAP, "pictures drawn": 30 / PER_KIND}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--simulations", type=int, default=2000, help="of each row (default %(default)s)")
     parser.add_argument("--seed-simulations", type=int, default=600, help="of paired seeds (default %(default)s)")
+    parser.add_argument("--deal-simulations", type=int, default=300, help="of deals (default %(default)s)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rng = np.random.default_rng(0)
+    rng, of_seeds, of_deals = (np.random.default_rng(seed) for seed in range(3))
     groups = [
         group_row(
             rng, options.simulations, what=what, groups=count, equal=equal, correlation=correlation, accuracy=accuracy
@@ -45,17 +50,27 @@ def main() -> None:
         for correlation in CORRELATIONS
         for accuracy in ACCURACIES
     ]
-    seeds = [seed_row(rng, options.seed_simulations, shape, pairs) for shape in SHAPES for pairs in PAIRS]
+    seeds = [seed_row(of_seeds, options.seed_simulations, shape, pairs) for shape in SHAPES for pairs in PAIRS]
+    deals = [
+        deal_row(of_deals, options.deal_simulations, deals=count, groups=groups, alike=alike)
+        for groups in (80, 160)
+        for alike in (0.3, 1.0)
+        for count in PAIRS
+    ]
     summary = summarise(groups)
     print(table(summary))
     print()
     print(table(seeds))
+    print()
+    print(table(deals))
     if options.json:
         content = {
-            "how": f"{options.simulations} simulations a row of groups, {options.seed_simulations} of seeds, seed 0",
+            "how": f"{options.simulations} simulations a row of groups, {options.seed_simulations} of seeds, "
+            f"{options.deal_simulations} of deals, seeds 0 to 2",
             "summary": summary,
             "groups": groups,
             "seeds": seeds,
+            "deals": deals,
         }
         options.json.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -150,6 +165,49 @@ def widened_bca(differences: np.ndarray, *, seed: int) -> tuple[float, float]:
     how = {"method": "BCa", "confidence_level": 1 - 2 * tail, "n_resamples": DRAWS, "rng": seed}
     low, high = stats.bootstrap((differences,), np.mean, **how).confidence_interval
     return float(low), float(high)
+
+
+def deal_row(rng: np.random.Generator, many: int, *, deals: int, groups: int, alike: float) -> dict[str, Any]:
+    """Coverage of Nadeau and Bengio's interval of a difference over deals of a dataset, by the ratio that it is given.
+
+    Args:
+        many: datasets.
+        deals: of each, as franken.py deals.
+        groups: of each dataset.
+        alike: standard deviation of what the pictures of a group have in common; a picture's own is 1.
+    """
+    means = np.random.default_rng(1).normal(size=(KINDS, WIDTH)) * 0.6
+    gaps = np.array([dataset_gaps(rng, means, deals=deals, groups=groups, alike=alike) for _ in range(many)])
+    truth = gaps.mean()
+    row: dict[str, Any] = {"deals": deals, "groups": groups, "alike": str(alike)}
+    for name, ratio in RATIOS.items():
+        ends = np.array([corrected_interval(one.tolist(), ratio=ratio)[1:] for one in gaps])
+        row[name] = float(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean())
+        row[f"{name}, half width"] = float(np.diff(ends, axis=1).mean() / 2)
+    return row
+
+
+def dataset_gaps(rng: np.random.Generator, means: np.ndarray, *, deals: int, groups: int, alike: float) -> np.ndarray:
+    """How much better all features are than half of them, by nearest mean, in every deal of one drawn dataset."""
+    sizes = draw_sizes(rng, 1, groups, equal=False)[0] + 5
+    group = np.repeat(np.arange(groups), sizes)
+    kind = np.concatenate([rng.choice(KINDS, size, p=rng.dirichlet(np.full(KINDS, 2.0))) for size in sizes])
+    common = alike * rng.normal(size=(groups, KINDS, WIDTH))
+    features = means[kind] + common[group, kind] + rng.normal(size=(len(kind), WIDTH))
+    none = np.zeros((0, 1, 1, 3), np.uint8)
+    pictures = Pictures(images=none, labels=kind, groups=group, names=tuple(map(str, range(KINDS))), paths=())
+    found: list[float] = []
+    for seed in range(deals):
+        split = deal(pictures, PER_KIND, seed=seed, kinds=np.arange(KINDS))
+        if split is None:
+            return dataset_gaps(rng, means, deals=deals, groups=groups, alike=alike)
+        right = []
+        for used in (features, features[:, : WIDTH // 2]):
+            centres = np.stack([used[split.train][kind[split.train] == one].mean(axis=0) for one in range(KINDS)])
+            far = ((used[split.test][:, None] - centres) ** 2).sum(axis=2)
+            right.append((far.argmin(axis=1) == kind[split.test]).mean())
+        found.append(right[0] - right[1])
+    return np.array(found)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -10,8 +10,9 @@ filters are logistic regressions on mean-pooled features. With --trained the net
 ImageNet's weights, and the same net with batch norm from scratch, each at the best of the same rates.
 
 A difference is the mean over the seeds, its 95% interval is Nadeau and Bengio's corrected t ("Inference for the
-generalization error", 2003), since the seeds' splits overlap. Every finished row is kept in --folder, and a run that
-was stopped goes on from there.
+generalization error", 2003), since the seeds' splits overlap: two seeds share 30% of the test groups. (coverage.py
+simulates how often the interval holds the truth.) Every finished row is kept in --folder, and a run that was stopped
+goes on from there.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ START = "vgg16-imagenet"
 BLOCKS = ("block1", "block2", "block3", "block4", "block5")
 PENALTIES = tuple(10.0**power for power in range(-4, 2))
 TEST_SHARE, VAL_SHARE = 0.30, 0.15
+OVERLAP = TEST_SHARE / (1 - TEST_SHARE)  # Nadeau and Bengio's ratio, of groups: what a deal may test on or not
 MOST_TEST, MOST_VAL, FEWEST = 30, 20, 5  # pictures of a kind in test and validation, and the fewest in either
 RANDOM_NETS = 3  # differently drawn random filters, by turns
 FROZEN = "ImageNet, cut chosen on validation, frozen"
@@ -237,7 +239,7 @@ def corrected_interval(differences: Sequence[float], *, ratio: float) -> tuple[f
 
     Args:
         differences: one a seed, on splits that overlap.
-        ratio: test pictures for one training picture.
+        ratio: r / (1 - r), where two seeds share a part r of their test data.
     """
     values = np.asarray(differences)
     count = len(values)
@@ -327,13 +329,12 @@ def main() -> None:
                 min(tried, key=lambda one: one["validation"])
                 for tried in zip(*(rows[title] for title in starts), strict=True)
             ]
-        ratio = len(split.test) / len(split.train)
         sections.append(
             {
                 "per_class": per_class,
                 "kinds": [pictures.names[kind] for kind in kinds],
                 "pictures": {name: len(one) for name, one in zip(("train", "val", "test"), split.parts, strict=True)},
-                "rows": summarise(rows, champion=champion, ratio=ratio),
+                "rows": summarise(rows, champion=champion, ratio=OVERLAP),
             }
         )
         print(table(sections[-1], champion), flush=True)

@@ -16,10 +16,11 @@ from command_line import CommandLine
 from fresh_environment import Environment
 
 import zoo
+from zoo.builtin.classify import Classify
 from zoo.cli.main import LazyGroup, cli, core_commands
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError
 from zoo.evaluation.formats import open_format
-from zoo.evaluation.predictions import Predictions
+from zoo.evaluation.predictions import Predictions, _summarise
 from zoo.plugins import find_plugin, find_plugins, fits, own_range
 from zoo.store.registry import all_entries
 from zoo.testing import check_command, check_format, write_plugin
@@ -165,6 +166,7 @@ def test_help_imports_neither_a_package_nor_anything_heavy(packages, tmp_path):
 
 LINES = '''
 import zoo
+from zoo.builtin.classify import Classify
 
 class Lines(zoo.Format):
     """A line a picture: its size, and its best class."""
@@ -179,17 +181,21 @@ class Lines(zoo.Format):
 FORMAT = "[zoo.formats]\nlines = zoo_lines:Lines\n"
 
 
+def summaries(kinds: tuple[str, ...], said: np.ndarray) -> dict:
+    head = Classify(zoo.FeatureShape(channels=1, height=1, width=1), zoo.Categories(kinds))
+    return {"kind": _summarise(head, said)}
+
+
 @pytest.fixture
 def predictions():
+    kinds = ("fin", 'a "b", ü')
+    said = np.array([[0.123456789, 0.876543211], [1.0, 1e-9]], np.float32)
     return Predictions(
         images=("a/1.png", "a/2.png"),
         sizes=((4, 5), (6, 7)),
-        answers={
-            "kind": np.array([[0.123456789, 0.876543211], [1.0, 1e-9]], np.float32),
-            "size": np.array([1234567.0, 0.5], np.float32),
-        },
-        columns={"kind": ("fin", 'a "b", ü'), "size": ("size",)},
-        classified=("kind",),
+        answers={"kind": said, "size": np.array([1234567.0, 0.5], np.float32)},
+        columns={"kind": kinds, "size": ("size",)},
+        summaries=summaries(kinds, said),
         metadata={"filters": "whales"},
     )
 
@@ -218,6 +224,7 @@ def test_a_class_and_a_tables_column_may_be_called_as_a_column_of_ours(predictio
     named = dataclasses.replace(
         predictions,
         columns={"kind": ("image", "class"), "size": ("size",)},
+        summaries=summaries(("image", "class"), predictions.answers["kind"]),
         given={"class": ("x", "y"), "z": ("1", "2")},
     )
     table = pq.read_table(named.save(tmp_path / "a.parquet", head="kind"))
@@ -230,7 +237,10 @@ def test_a_class_and_a_tables_column_may_be_called_as_a_column_of_ours(predictio
 
 
 def test_of_one_class_there_is_no_second(predictions):
-    alone = dataclasses.replace(predictions, answers={"kind": np.ones((2, 1), np.float32)}, columns={"kind": ("fin",)})
+    said = np.ones((2, 1), np.float32)
+    alone = dataclasses.replace(
+        predictions, answers={"kind": said}, columns={"kind": ("fin",)}, summaries=summaries(("fin",), said)
+    )
     assert alone.as_csv() == "image,class,probability\na/1.png,fin,1\na/2.png,fin,1\n"
 
 
@@ -579,6 +589,7 @@ def tally(file):
 ''',
     "formats": '''
 import zoo
+from zoo.builtin.classify import Classify
 
 class Tally(zoo.Format):
     """A line a class."""

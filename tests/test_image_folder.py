@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from zoo.builtin.image_folder import ImageFolder
-from zoo.contracts import Categories
+from zoo.contracts import Categories, Multilabel, Number
 from zoo.data import open_dataset
 from zoo.errors import FileError, UsageError, ZooWarning
 
@@ -328,3 +329,51 @@ def test_files_are_found_however_their_names_are_written(tmp_path: Path) -> None
 def test_a_folder_given_as_the_table_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"it cannot be read \(Is a directory\)\. Check the path\."):
         _prepared(_draw(tmp_path, *FOUR), labels="x")
+
+
+def test_a_number_and_several_labels_are_columns_of_a_table(tmp_path: Path) -> None:
+    for name in "abcd":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    rows = ["path;length;seen;haul", "a.png;1,5;Copepod; h1", "b.png;NA;;h1", "c.png;2.25;Egg;h2", "d.png;3;NA;h2"]
+    (tmp_path / "t.csv").write_text("\n".join(rows).replace("Copepod; h1", '"Copepod; Egg";h1') + "\n")
+    data = ImageFolder(labels="t.csv", number="length", unit="mm", several="seen", group="haul")
+    data.prepare(tmp_path)
+    assert data.targets == {"length": Number("mm"), "seen": Multilabel(("Copepod", "Egg"))}
+    assert [data[index].targets for index in range(4)] == [
+        {"length": 1.5, "seen": [1.0, 1.0]},
+        {"seen": [0.0, 0.0]},
+        {"length": 2.25, "seen": [0.0, 1.0]},
+        {"length": 3.0},
+    ]
+    assert [data[index].group for index in range(4)] == ["h1", "h1", "h2", "h2"]
+    assert data[0].metadata == {"length": "1,5"}  # the true number, to stand beside what is predicted
+    assert data.splits == {}
+
+
+def test_a_table_with_labels_and_numbers_has_both_targets_and_rows_with_neither_are_unlabelled(tmp_path: Path) -> None:
+    for name in "abcde":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "t.csv").write_text("path,label,mm\na.png,fin,1\nb.png,fin,2\nc.png,tail,\nd.png,tail,4\ne.png,NA,NA\n")
+    data = ImageFolder(labels="t.csv", number="mm")
+    data.prepare(tmp_path)
+    assert set(data.targets) == {"label", "mm"}
+    assert data.splits == {"unlabelled": [4]}
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "said"),
+    [
+        ("a.png,long,x\nb.png,2,y\n", {"number": "mm"}, "1 row whose number is none (the first: 'long', line 2)"),
+        ("a.png,inf,x\nb.png,2,y\n", {"number": "mm"}, "1 row whose number is none (the first: 'inf', line 2)"),
+        ("a.png,NA,x\nb.png,,y\n", {"number": "mm"}, "the column 'mm' has no number"),
+        ("a.png,1,\nb.png,2,NA\n", {"several": "seen"}, "the column 'seen' has no label"),
+        ("a.png,1,x\nb.png,2,y\n", {"number": "cm"}, "its header has no `cm`"),
+        ("a.png,1,x\nb.png,2,y\n", {}, "its header has no `label`"),
+    ],
+)
+def test_numbers_and_labels_that_are_none_are_refused_with_the_place(tmp_path, cells, options, said) -> None:
+    for name in "ab":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "t.csv").write_text("path,mm,seen\n" + cells)
+    with pytest.raises(FileError, match=re.escape(said)):
+        ImageFolder(labels="t.csv", **options).prepare(tmp_path)

@@ -42,7 +42,7 @@ TAKES: dict[str, Callable[[At], object]] = {
     "similar": lambda at: zoo.similar(at("photos/a/0.png"), at("vectors.npy"), k=1),
     "train": lambda at: zoo.train(at("filters"), at("photos"), out=at("trained"), head_epochs=1, epochs=0),
 }
-NO_PATHS = {"silent", "truncate"}  # told of progress; takes a network in hand
+NO_PATHS = {"pooled", "silent", "truncate"}  # takes a tensor; told of progress; takes a network in hand
 
 
 @pytest.fixture

@@ -130,7 +130,8 @@ def test_the_core_knows_every_set_of_the_package_by_the_same_hash():
 def test_make_publish_asks_for_the_owner_and_passes_all_on():
     def make(*words):
         said = ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/.ready", "publish", *words]
-        alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # the tests run in make
+        # The tests themselves run in make, whose options are in the environment.
+        alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         return subprocess.run(said, cwd=ROOT, env=alone, capture_output=True, text=True, check=True).stdout
 
     assert "Say to whom: make publish OWNER=name" in make()

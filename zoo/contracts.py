@@ -13,8 +13,7 @@ Seven kinds of plugin, each announced by a pip package as an entry point:
 The contract's version is the core's: a package says which it is made for, `dependencies = ["filterzoo>=0.2,<0.3"]`,
 and is not imported by another. Options of datasets, heads and formats are keyword-only arguments with defaults and type
 hints: what the command line and recipes take, and their error messages, are derived from the signature.
-`zoo plugins check NAME` and `zoo.testing` say whether a plugin keeps what this page asks; docs/plugins.md has a first
-example of each kind.
+`zoo plugins check NAME` and `zoo.testing` say whether it keeps what this page asks; docs/plugins.md has examples.
 """
 
 from __future__ import annotations
@@ -133,8 +132,7 @@ class Dataset(ABC):
     def files(self) -> Iterable[tuple[Path, Any]] | None:
         """Every picture's file, in order, and what is known of it (label, group, split), as JSON can say it.
 
-        By this and by the files' content a run knows its pictures again. None: every file of the folder counts, and
-        so does what says the labels.
+        By this and the files' content a run knows its pictures again. None: by every file of the folder.
         """
         return None
 
@@ -157,9 +155,7 @@ class FeatureShape:
 
 
 class Head(nn.Module, ABC):
-    """What is trained on top of filters for one target.
-
-    Built as `Head(shape, target, **options)`.
+    """What is trained on top of filters for one target; built as `Head(shape, target, **options)`.
 
     Args:
         shape: of the features of one picture.
@@ -204,6 +200,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def metrics(self) -> MetricCollection:
         """Fresh torchmetrics, updated with (prediction, target)."""
+
+    def summary(self, answers: np.ndarray) -> Mapping[str, Sequence[str | float]] | None:
+        """What tables say first, by column; None: the two likeliest classes, if any. Shapes: float32 (N, K) -> (N,)."""
+        return None
 
     watch: ClassVar[str] = ""
     """The metric that picks the best epoch, `log_loss`; empty: the loss itself, on the validation pictures."""

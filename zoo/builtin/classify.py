@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from zoo.contracts import Categories, FeatureShape, Head
+from zoo.embedding import pooled
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -54,10 +54,7 @@ class Classify(Head):
 
     def reduce(self, features: Tensor) -> Tensor:
         """Pool the map. Shapes: features (N, C, H, W) -> (N, C), or (N, 2C) for both."""
-        pooled = [features.mean(dim=(2, 3))] if self.pool in ("mean", "both") else []
-        if self.pool in ("max", "both"):
-            pooled.append(features.amax(dim=(2, 3)))
-        return torch.cat(pooled, dim=1)
+        return pooled(features, self.pool)
 
     def forward(self, reduced: Tensor) -> Tensor:
         """Shapes: (N, C) float -> logits (N, K), before softmax."""

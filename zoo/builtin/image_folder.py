@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from zoo.builtin.label_table import LabelledFile, read_label_table
-from zoo.contracts import SPLITS, Categories, Dataset, Sample, Target
+from zoo.builtin.label_table import REQUIRED, LabelledFile, read_label_table
+from zoo.contracts import SPLITS, Categories, Dataset, Multilabel, Number, Sample, Target
 from zoo.data import LeftOut, find_images, is_image, read_image, shorten
 from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 
 
 class ImageFolder(Dataset):
-    """Pictures in folders, one target: `label`.
+    """Pictures in folders, with the target `label`; from a CSV also a number or several labels, named by their columns.
 
     The folder holds one folder a class, `root/<class>/…/picture.jpg`; or first the splits, then the classes,
     `root/{train,val,test}/<class>/…`; or anything at all, with a CSV that says which file is what.
@@ -30,6 +30,10 @@ class ImageFolder(Dataset):
         group: likewise of groups, the boat or the camera; without a CSV the level of the folders that are groups:
             `level=2`, `group=1` of `2023/Copepod/1.jpg` is a Copepod of the group 2023.
         split: likewise of splits.
+        number: the CSV's column of numbers to learn, a target of that name: `number=length,unit=mm`. NA: unknown.
+        unit: of the number.
+        several: the CSV's column of any number of labels a picture, `Copepod; Egg`, a target of that name. An empty
+            cell: none of them; NA: unknown. Where a number or several labels are named there need be no `label`.
         level: how deep the class folders lie, 1 in the folder itself; 2 of `2023/Copepod/1.jpg`.
         title: what cards and reports call the pictures; the folder's name by default.
         turns: True where a picture means the same however it is turned or mirrored (plankton, cells, satellites);
@@ -49,12 +53,16 @@ class ImageFolder(Dataset):
         label: str | None = None,
         group: int | str | None = None,
         split: str | None = None,
+        number: str | None = None,
+        unit: str = "",
+        several: str | None = None,
         level: int | None = None,
         title: str = "",
         turns: bool = False,
     ) -> None:
         self.labels, self.title = labels, title
-        named = {"path": path, "label": label, "group": group, "split": split}
+        named = {"path": path, "label": label, "group": group, "split": split, "number": number, "several": several}
+        self._number, self._unit, self._several = number, unit, several
         self._columns = {key: None if name is None else str(name) for key, name in named.items()}
         self._level, self._group = level, group if isinstance(group, int) else None
         if labels is None and (strays := [f"{key}={name}" for key, name in named.items() if isinstance(name, str)]):
@@ -64,10 +72,10 @@ class ImageFolder(Dataset):
             raise UsageError(f"level={level}, group={group}: levels are counted from 1.", "Pass 1 or more.")
         if turns:
             self.symmetry = "turns"  # type: ignore[misc]  # a promise of the class, a choice of this one
-        self.targets: Mapping[str, Target] = {}
+        self.targets: dict[str, Target] = {}
         self._root = Path()
         self._files: Sequence[LabelledFile] = ()
-        self._classes: dict[str, int] = {}
+        self._classes: dict[str, dict[str, int]] = {}
 
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """List the files and check the labels; no picture is opened.
@@ -80,13 +88,32 @@ class ImageFolder(Dataset):
         if not root.is_dir():
             raise FileError(root, "there is no such folder", "Check `root=`.")
         if self.labels is not None:
-            files = read_label_table(root, self.labels, self._columns)
+            needed = ["path", *(key for key, name in (("number", self._number), ("several", self._several)) if name)]
+            files = read_label_table(root, self.labels, self._columns, needed=needed if needed[1:] else REQUIRED)
         else:
             files = _read_folders(root, self._level, self._group, progress)
-        classes = _checked_classes(root, files)
-        self._root, self._files = root, files
-        self._classes = {name: index for index, name in enumerate(classes)}
-        self.targets = {"label": Categories(tuple(classes))}
+        self._root, self._files, self.targets = root, files, self._find_targets(root, files)
+        self._classes = {
+            name: {one: index for index, one in enumerate(target.names)}
+            for name, target in self.targets.items()
+            if isinstance(target, (Categories, Multilabel))
+        }
+
+    def _find_targets(self, root: Path, files: Sequence[LabelledFile]) -> dict[str, Target]:
+        found: dict[str, Target] = {}
+        if not (self._number or self._several) or any(file.label for file in files):
+            found["label"] = Categories(tuple(_checked_classes(root, files)))
+        if self._number:
+            found[self._number] = Number(self._unit)
+            if all(file.number is None for file in files):
+                raise FileError(root, f"the column {self._number!r} has no number", "Name another: `number=COLUMN`.")
+        if self._several:
+            found[self._several] = several = Multilabel(
+                tuple(sorted({x for file in files for x in file.several or ()}))
+            )
+            if not several.names:
+                raise FileError(root, f"the column {self._several!r} has no label", "Name another: `several=COLUMN`.")
+        return found
 
     def __len__(self) -> int:
         return len(self._files)
@@ -94,13 +121,20 @@ class ImageFolder(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """Decode one picture; its `path` is relative to the folder. Raises FileError where it cannot be read."""
         file = self._files[index]
-        targets = {} if file.label is None else {"label": self._classes[file.label]}
+        targets: dict[str, Any] = {} if file.label is None else {"label": self._classes["label"][file.label]}
+        if self._number and file.number is not None:
+            targets[self._number] = file.number
+        if self._several and file.several is not None:
+            targets[self._several] = [float(name in file.several) for name in self._classes[self._several]]
         image = read_image(self._root / file.path)
         return Sample(image=image, targets=targets, group=file.group, path=file.path, metadata=file.metadata)
 
     def files(self) -> Iterator[tuple[Path, Any]]:
         """Where the pictures lie, and what the folders or the CSV say of them."""
-        return ((self._root / file.path, [file.label, file.group, file.split]) for file in self._files)
+        more = [key for key, name in (("number", self._number), ("several", self._several)) if name]
+        for file in self._files:
+            known = [file.label, file.group, file.split, *(getattr(file, key) for key in more)]
+            yield self._root / file.path, known
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import posixpath
 import re
 import unicodedata
@@ -23,6 +24,8 @@ COLUMNS = {  # what a column may be called
     "label": ("label", "classification", "class"),
     "group": ("group",),
     "split": ("split",),
+    "number": (),  # these two are read where they are named only
+    "several": (),
 }
 
 
@@ -38,6 +41,8 @@ class LabelledFile:
     label: str | None  # None: unlabelled
     group: str | None = None  # the boat, the camera
     split: str | None = None  # "train", "val", "test", "unlabelled"; None: not said
+    number: float | None = None
+    several: tuple[str, ...] | None = None  # labels; () where the cell is empty, None where it is NA
     metadata: Mapping[str, str] = field(default_factory=dict)  # the table's other columns
 
 
@@ -49,7 +54,7 @@ def read_label_table(
     Args:
         root: the dataset's folder; the CSV and the paths in it are relative to it.
         name: the CSV, in UTF-8, UTF-16 or Windows-1252, separated by comma, semicolon or tab.
-        named: what the columns `path`, `label`, `group` and `split` are called; else they are recognised (`COLUMNS`).
+        named: what the columns are called; else `path`, `label`, `group` and `split` are recognised (`COLUMNS`).
         needed: the columns that there must be.
 
     Raises:
@@ -76,6 +81,8 @@ def read_label_table(
             faults.setdefault("of missing files", []).append(f"{file.path}, line {line}")
         if file.split is not None and file.split not in SPLITS.values():
             faults.setdefault("with an unknown split", []).append(f"{file.split!r}, line {line}")
+        if file.number is not None and not math.isfinite(file.number):
+            faults.setdefault("whose number is none", []).append(f"{row[columns['number']].strip()!r}, line {line}")
         if earlier.label != file.label:
             faults.setdefault("that contradict an earlier one", []).append(
                 f"{file.path} is both {earlier.label} and {file.label}, line {line}"
@@ -165,14 +172,29 @@ def _as_file(row: Sequence[str], header: Sequence[str], columns: Mapping[str, in
     row = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
     cells = {key: "" if row[place] in MISSING else row[place] for key, place in columns.items()}
     path, label, split = cells["path"].replace("\\", "/"), cells.get("label") or None, cells.get("split", "").lower()
-    used = {*columns.values(), *(place for place, title in enumerate(header) if not title)}
+    several = None
+    if "several" in columns and row[columns["several"]] not in MISSING - {""}:
+        several = tuple(dict.fromkeys(one for part in cells["several"].split(";") if (one := part.strip())))
+    bare = not label and not cells.get("number") and several is None
+    kept = {key: place for key, place in columns.items() if key != "number"}  # predictions stand beside the true number
+    used = {*kept.values(), *(place for place, title in enumerate(header) if not title)}
     return LabelledFile(
         path=path and posixpath.normpath(path.removeprefix(f"{root.as_posix()}/")),
         label=label,
         group=cells.get("group") or None,
-        split="unlabelled" if not label and not split else SPLITS.get(split, split) if "split" in columns else None,
+        split="unlabelled" if bare and not split else SPLITS.get(split, split) if "split" in columns else None,
+        number=_as_number(cells["number"]) if cells.get("number") else None,
+        several=several,
         metadata={title: row[place] for place, title in enumerate(header) if place not in used},
     )
+
+
+def _as_number(text: str) -> float:
+    """A number with a point or a comma; NaN where it is none."""
+    try:
+        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        return math.nan
 
 
 def _loosely(name: str) -> str:

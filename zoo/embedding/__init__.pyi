@@ -5,7 +5,7 @@ from .embeddings import (
     read_embeddings as read_embeddings,
 )
 from .pipeline import EmbeddingSummary as EmbeddingSummary, embed_into as embed_into, embed_pictures as embed_pictures
-from .pooling import check_pool as check_pool
+from .pooling import check_pool as check_pool, pooled as pooled
 from .search import normalise_rows as normalise_rows
 from .similarity import (
     Match as Match,

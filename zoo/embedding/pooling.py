@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from zoo.errors import UsageError
 
 POOLS = ("mean", "gem", "max", "map")
 POWER = 3.0  # of GeM, as its paper begins with and as retrieval uses it
+Pool = Literal["mean", "max", "both"]  # of a head, by `pooled`
 FLOOR = 1e-6  # GeM takes roots: what is smaller counts as this
 
 
@@ -36,3 +39,11 @@ def pool_map(features: Tensor, pool: str) -> Tensor:
     if pool == "gem":
         return features.float().clamp(min=FLOOR).pow(POWER).mean(dim=(2, 3)).pow(1 / POWER)
     return features.float().flatten(1)
+
+
+def pooled(features: Tensor, pool: Pool = "mean") -> Tensor:
+    """The map's mean, its maximum, or both side by side. Shapes: (N, C, H, W) -> (N, C), or (N, 2C) for both."""
+    found = [features.mean(dim=(2, 3))] if pool in ("mean", "both") else []
+    if pool in ("max", "both"):
+        found.append(features.amax(dim=(2, 3)))
+    return torch.cat(found, dim=1)

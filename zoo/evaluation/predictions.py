@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo import __version__
-from zoo.contracts import Box, Categories, Dataset, Multilabel, PredictionTable
+from zoo.contracts import Box, Categories, Dataset, Head, Multilabel, PredictionTable
 from zoo.data import ImageSource, OpenDataset, Window, find_window, map_in_order, open_images, resize
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
@@ -25,8 +25,8 @@ from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2", "presence")
-WHOLE = 2**30  # pixels of a side: no JPEG is decoded at a fraction of its size
 BEST_COLUMNS = (("class", "probability"), ("second", "second_probability"))  # of a head with classes
+WHOLE = 2**30  # pixels of a side: no JPEG is decoded at a fraction of its size
 
 # Path, metadata, size in pixels, the part that is taken.
 _Found = tuple[str, Mapping[str, str], tuple[int, int], Window]
@@ -42,7 +42,9 @@ class Predictions:
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # (N) by column, what a table says of them
-    classified: tuple[str, ...] = ()  # the heads whose answer is one of several classes
+    summaries: Mapping[str, Mapping[str, Sequence[str | float]]] = field(
+        default_factory=dict
+    )  # by head and column, (N)
     skipped: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 
@@ -82,9 +84,9 @@ class Predictions:
     def as_table(self, head: str | None = None) -> PredictionTable:
         """As a format is given them; one head's, or all heads' side by side.
 
-        The summary has, of a head that names one of several classes, `class` and `probability` of the likeliest, then
-        `second` and `second_probability`; of another head its columns; and then what a table said of the pictures. A
-        column begins with its head's name and a colon where heads are several, or where it would be there twice.
+        The summary has what a head says in short (`class` and `probability` of the likeliest of several classes, then
+        `second` and `second_probability`), else its columns; and then what a table said of the pictures. A column
+        begins with its head's name and a colon where heads are several, or where it would be there twice.
         """
         if head is not None and head not in self.answers:
             raise UsageError(f"There is no head {head!r}; there are {', '.join(self.answers)}.")
@@ -93,15 +95,12 @@ class Predictions:
         for name in [head] if head else self.answers:
             start = f"{name}:" if head is None and len(self.answers) > 1 else ""
             answer = self.answers[name].reshape(len(self.images), -1).astype(np.float32)
-            if name in self.classified:
-                order = np.argsort(-answer, axis=1, kind="stable")
-                for best, (title, probability) in zip(order.T, BEST_COLUMNS, strict=False):
-                    summary[start + title] = tuple(self.columns[name][k] for k in best)
-                    summary[start + probability] = tuple(answer[np.arange(len(best)), best].tolist())
+            short = self.summaries.get(name, {})
+            summary |= {start + title: tuple(values) for title, values in short.items()}
             for column, numbers in zip(self.columns[name], answer.T, strict=True):
                 title = start + column if start + column not in {"image", *summary} else f"{name}:{start}{column}"
                 columns[title] = numbers
-                summary |= {} if name in self.classified else {title: tuple(numbers.tolist())}
+                summary |= {} if short else {title: tuple(numbers.tolist())}
         for title, cells in self.given.items():
             summary[f"table:{title}" if title in {"image", *summary, *columns} else title] = cells
         values = np.stack(list(columns.values()), axis=1)
@@ -201,10 +200,22 @@ def _gather(
         answers=answers,
         columns={name: _column_names(model, name, answer) for name, answer in answers.items()},
         given={title: tuple(one.get(title, "") for one in metadata) for title in given},
-        classified=tuple(name for name in answers if isinstance(model.head(name).target, Categories)),
+        summaries={name: _summarise(model.head(name), answer) for name, answer in answers.items()},
         skipped=tuple(skipped),
         metadata={"filters": model.filters.name, "filterzoo": __version__},
     )
+
+
+def _summarise(head: Head, answers: np.ndarray) -> Mapping[str, Sequence[str | float]]:
+    """What the head says in short, by column, (N); by default the two likeliest of its classes."""
+    if (said := head.summary(answers)) is not None or not isinstance(head.target, Categories):
+        return said or {}
+    order, rows = np.argsort(-answers, axis=1, kind="stable"), np.arange(len(answers))
+    found: dict[str, Sequence[str | float]] = {}
+    for place, (title, probability) in zip(order.T, BEST_COLUMNS, strict=False):
+        found[title] = [head.target.names[k] for k in place]
+        found[probability] = answers[rows, place].tolist()
+    return found
 
 
 def _make_reader(

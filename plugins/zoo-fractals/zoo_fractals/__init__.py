@@ -1,6 +1,5 @@
-"""Drawn pictures that filters can learn from without anybody's permission, and a head for several labels a picture."""
+"""Drawn pictures that filters can learn from without anybody's permission."""
 
 from zoo_fractals.dataset import DeadLeaves, Fractals
-from zoo_fractals.multilabel import MultilabelHead
 
-__all__ = ["DeadLeaves", "Fractals", "MultilabelHead"]
+__all__ = ["DeadLeaves", "Fractals"]

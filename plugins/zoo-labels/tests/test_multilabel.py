@@ -11,12 +11,14 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from sklearn.metrics import average_precision_score
-from zoo_fractals import MultilabelHead
+from zoo_labels import MultilabelHead
 
 import zoo
 from zoo.cli.main import cli
 from zoo.data.decoded import targets_as_json
 from zoo.models.model import pick_head
+from zoo.plugins import find_plugin
+from zoo.testing import check_plugin
 
 SHAPE = zoo.FeatureShape(channels=6, height=4, width=4)
 
@@ -69,8 +71,7 @@ def test_without_any_label_there_is_no_figure():
 def test_the_head_is_picked_by_the_target():
     assert pick_head({"what": zoo.Multilabel(("a", "b"))}) == "multilabel"
     assert pick_head({"what": zoo.Multilabel(("a", "b")), "kind": zoo.Categories(("a", "b"))}) == "classify"
-    with pytest.raises(zoo.UsageError, match=r"Its targets: size \(Number\); no installed head learns them."):
-        pick_head({"size": zoo.Number("m")})
+    assert pick_head({"size": zoo.Number("m")}) == "number"
     with pytest.raises(zoo.UsageError, match=r"locate, multilabel learn them. Say which: `heads=`."):
         pick_head({"what": zoo.Multilabel(("a", "b")), "where": zoo.Box()})
 
@@ -131,3 +132,7 @@ def test_zoo_train_fractals_works_as_it_stands_and_learns_more_than_chance(tmp_p
         cli, ["push", run, "--to", str(tmp_path / "card"), "--license", "cc0-1.0", "--no-pictures"]
     )
     assert pushed.exit_code == 0, pushed.output
+
+
+def test_the_head_is_found_and_keeps_its_contract():
+    assert list(check_plugin(find_plugin("head", "multilabel")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -46,10 +45,7 @@ class MultilabelHead(zoo.Head):
 
     def reduce(self, features: Tensor) -> Tensor:
         """Pool the map. Shapes: features (N, C, H, W) -> (N, C), or (N, 2C) for both."""
-        pooled = [features.mean(dim=(2, 3))] if self.pool in ("mean", "both") else []
-        if self.pool in ("max", "both"):
-            pooled.append(features.amax(dim=(2, 3)))
-        return torch.cat(pooled, dim=1)
+        return zoo.pooled(features, self.pool)
 
     def forward(self, reduced: Tensor) -> Tensor:
         """Shapes: (N, C) float -> logits (N, K), before the sigmoid."""
@@ -65,6 +61,6 @@ class MultilabelHead(zoo.Head):
 
     def metrics(self) -> MetricCollection:
         """Mean average precision over the labels that occur, F1 of all labels together at 0.5."""
-        from zoo_fractals.metrics import multilabel_metrics
+        from zoo_labels.metrics import multilabel_metrics
 
         return multilabel_metrics(self.labels)

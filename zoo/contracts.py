@@ -142,7 +142,7 @@ class Dataset(ABC):
         return {}
 
 
-# ------------------------------------------------------------------------------------------------ heads
+# ------------------------------------------------------------------------------------ heads and balancers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,9 +213,6 @@ class Head(nn.Module, ABC):
 
     gives_logits: ClassVar[bool] = False
     """True where the output is one logit a class, which may be divided by a temperature fitted after training."""
-
-
-# ------------------------------------------------------------------------------------------------ balancers
 
 
 class Balancer(nn.Module):
@@ -291,11 +288,7 @@ class Backbones(ABC):
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
-        """The whole network with fresh weights. Under `zoo.networks.on_meta` it must allocate nothing.
-
-        Where its forward depends on values: a module whose attribute `traced_whole` is true is one step to the tracer,
-        and so is a call of one of the functions in the network's attribute `traced_functions`.
-        """
+        """The whole network with fresh weights. Under `zoo.networks.on_meta` it must allocate nothing."""
 
     def __contains__(self, name: object) -> bool:
         """Whether the family has that name; override it where `names` is slow."""
@@ -353,6 +346,5 @@ class Format(ABC):
 
         Args:
             predictions: one picture at least.
-            path: a temporary file beside the one that was asked for. The core renames it when `write` has returned,
-                so that what the user sees is whole or not there.
+            path: a temporary file. The core renames it when `write` has returned: users see it whole or not at all.
         """

@@ -41,6 +41,6 @@ def _mark_steps(network: nn.Module) -> nn.Module:
     whole = tuple(get_notrace_modules())
     for part in network.modules():
         if isinstance(part, whole):
-            part.traced_whole = True  # type: ignore[assignment]
+            part.traced_whole = True
     network.traced_functions = tuple(get_notrace_functions())  # type: ignore[assignment]
     return network

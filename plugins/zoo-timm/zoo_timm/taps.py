@@ -25,6 +25,8 @@ class TappedNetwork(nn.Module):
     Shapes: images (N, 3, H, W) float -> features (N, C, h, w) float.
     """
 
+    _network: Any  # timm's module; not registered as a part
+
     def __init__(self, network: nn.Module, index: int) -> None:
         super().__init__()
         pruned: Any = network

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -20,13 +22,36 @@ def build_network(name: str) -> nn.Module:
     Returns:
         Images (N, 3, H, W) float -> what timm's classifier gives. What timm asks not to be traced is one step.
     """
+    try:
+        network = _create(name)
+        if not any(buffer.is_meta for buffer in network.buffers()):
+            return _mark_steps(network)
+    except NotImplementedError:  # it computes with parameters, which have no values on the meta device
+        pass
+    with ThreadPoolExecutor(1) as elsewhere:  # `on_meta` leaves alone what other threads build
+        network = elsewhere.submit(_create, name).result()
+    return _mark_steps(_without_values(network))
+
+
+def _create(name: str) -> nn.Module:
     import timm
 
     network = timm.create_model(name, pretrained=False)
     if "dynamic_img_size" in inspect.signature(type(network).__init__).parameters and not _is_windowed(network):
         network = timm.create_model(name, pretrained=False, dynamic_img_size=True)
         network.patch_embed.dynamic_img_pad = True
-    return _mark_steps(network)
+    return network
+
+
+def _without_values(network: nn.Module) -> nn.Module:
+    """Move the parameters to the meta device; buffers stay: windows' masks are in no file of weights."""
+    empty: dict[int, nn.Parameter] = {}
+    for part in network.modules():
+        for name, value in part._parameters.items():
+            if value is not None:
+                meta = nn.Parameter(torch.empty_like(value, device="meta"), requires_grad=value.requires_grad)
+                part._parameters[name] = empty.setdefault(id(value), meta)
+    return network
 
 
 def _is_windowed(network: Any) -> bool:

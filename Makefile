@@ -24,7 +24,7 @@ test: $(STAMP) lint types
 	$(PYTEST) -m "not slow and not gpu"
 
 test-all: $(STAMP) lint types
-	$(PYTEST) -m "not gpu"
+	$(PYTEST) --timeout 3600 -m "not gpu"
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu

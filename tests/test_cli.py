@@ -110,7 +110,7 @@ def files_below(folder: Path) -> list[Path]:
         (["embed", ".", "--filters", "xyzzy"], 1, "No set of filters is called 'xyzzy'"),
         (["predict", "xyzzy", "."], 1, "No set of filters is called 'xyzzy'"),
         (["plugins", "check", "clasify"], 1, "No plugin is called 'clasify'. Did you mean 'classify'?"),
-        (["plugins", "new", "Whales"], 2, "A plugin cannot be called 'Whales'."),
+        (["plugins", "new", "dataset", "Whales"], 2, "A plugin cannot be called 'Whales'."),
         (["registry", "remove", "xyzzy"], 1, "is called 'xyzzy'. There are none."),
         (["registry", "add", "a/b", "."], 1, "holds no published filters"),
         (["data", "make", "image-folder", "-o", "x"], 2, "reads your own pictures, there is nothing to make"),

@@ -21,7 +21,7 @@ from zoo.cli.main import LazyGroup, cli, core_commands
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError
 from zoo.evaluation.formats import open_format
 from zoo.evaluation.predictions import Predictions, _summarise
-from zoo.plugins import find_plugin, find_plugins, fits, own_range
+from zoo.plugins import GROUPS, find_plugin, find_plugins, fits, own_range
 from zoo.store.registry import all_entries
 from zoo.testing import check_command, check_format, write_plugin
 
@@ -133,11 +133,11 @@ def test_a_command_of_a_package_that_is_missing_says_which_to_install(monkeypatc
     sections = {"All": {"list": ("zoo.cli.names:list_names", "Filters.")}}
     monkeypatch.setattr("zoo.cli.main.SECTIONS", sections)
     monkeypatch.setattr("zoo.cli.main.LazyGroup.list_commands", lambda *_: ["list"])
-    monkeypatch.setattr("zoo.plugins.discovery._discovered", lambda: {"command": ()})
+    monkeypatch.setattr("zoo.plugins.discovery._discovered", lambda: dict.fromkeys(GROUPS, ()))
     missed = command(name)
     assert (missed.status, missed.fault) == (
         2,
-        f"`zoo {name}` comes with the package {package}. Run `pip install {package}`.",
+        f"There is no command {name!r}. `zoo plugins install {package}` brings the command {name!r}.",
     )
 
 
@@ -501,7 +501,7 @@ def test_the_kit_accepts_good_commands_and_the_cores_formats(packages, command):
     packages("zoo-count", POINTS, module="zoo_count", code=COUNT)
     assert command("plugins", "check", "count").out == "command count: it has help\n"
     for name in ("csv", "parquet", "json"):
-        assert f"format {name}: writes three pictures\n" in command("plugins", "check", name).out
+        assert f"format {name}: writes three pictures, and the same again\n" in command("plugins", "check", name).out
 
 
 def test_the_kit_takes_a_group_with_its_commands():
@@ -537,7 +537,7 @@ class Good(zoo.Format):
     ],
 )
 def test_the_kit_names_a_formats_broken_promise(changes, fault):
-    assert check_format(Good) == ["suffixes: .good", "writes three pictures"]
+    assert check_format(Good) == ["suffixes: .good", "writes three pictures, and the same again"]
     with pytest.raises(PluginError, match=f"The contract is broken: .*{fault}"):
         check_format(type("Spoilt", (Good,), changes))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import shutil
 import subprocess
 import sys
@@ -23,8 +25,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 import zoo
 from zoo.errors import AmbiguousNameError, FileError, PluginError, UnknownNameError, UsageError
-from zoo.plugins import check_options, clear_plugin_cache, describe_options, find_plugin, find_plugins
-from zoo.testing import check_backbones, check_dataset, check_head, check_plugin, write_plugin
+from zoo.files import sha256_of
+from zoo.plugins import GROUPS, check_options, clear_plugin_cache, describe_options, find_plugin, find_plugins
+from zoo.testing import check_backbones, check_balancer, check_dataset, check_head, check_plugin, write_plugin
 
 ROOT = Path(__file__).parent.parent
 
@@ -129,8 +132,8 @@ def test_an_unknown_plugin_brings_the_nearest_name(packages):
 
 
 def test_the_listing_shows_every_plugin_and_who_clashes(packages, command):
-    packages("zoo-whales", "[zoo.datasets]\nwhales = zoo_whales:Whales\n")
-    packages("other-whales", "[zoo.datasets]\nwhales = other_whales:Whales\n")
+    for package, module in (("zoo-whales", "zoo_whales"), ("other-whales", "other_whales")):
+        packages(package, f"[zoo.datasets]\nwhales = {module}:Whales\n", module=module, code=WORKING)
     listed = json.loads(command("plugins", "--json").out)
     assert {"kind", "name", "package", "version", "target", "requires", "problem"} == set(listed[0])
     problems = {entry["package"]: entry["problem"] for entry in listed}
@@ -140,7 +143,7 @@ def test_the_listing_shows_every_plugin_and_who_clashes(packages, command):
 
 
 def test_the_listing_imports_only_when_asked_and_then_says_what_breaks(packages, command):
-    packages("zoo-broken", "[zoo.heads]\nbroken = zoo_broken:Head\n")
+    packages("zoo-broken", "[zoo.heads]\nbroken = zoo_broken:Head\n", module="zoo_broken", code="import no_such\n")
     plain = command("plugins")
     assert "broken" in plain.out
     assert "problem" not in plain.out
@@ -390,7 +393,12 @@ class Linear(zoo.Head):
 
 
 def test_the_kit_accepts_a_good_head():
-    assert check_head(Linear) == ["learns Categories", "loss and gradients are finite", "metrics: accuracy"]
+    assert check_head(Linear) == [
+        "learns Categories",
+        "loss and gradients are finite, at extremes too",
+        "a small problem is learnt, and the same again from a seed",
+        "metrics: accuracy",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -406,6 +414,24 @@ def test_the_kit_accepts_a_good_head():
         ({"predict": lambda self, output: output[:3]}, r"predict gives \(3, 3\) where \(6, 3\) is due"),
         ({"metrics": lambda self: MetricCollection({})}, "metrics is empty"),
         ({"watch": "log_loss"}, "watch is 'log_loss', which is none of the metrics: accuracy"),
+        (
+            {"loss": lambda self, output, target: -output.softmax(1).gather(1, target[:, None]).log().mean()},
+            r"the loss of features times 10000 is (inf|nan)",
+        ),
+        (
+            {
+                "forward": lambda self, reduced: self.layer(reduced / reduced.norm(dim=1, keepdim=True)),
+            },
+            "the loss of features times 0 is nan",
+        ),
+        (
+            {"loss": lambda self, output, target: -nn.functional.cross_entropy(-output, target) * 0 + output.sum() * 0},
+            "100 steps of Adam on a small problem leave its loss at",
+        ),
+        (
+            {"loss": lambda self, output, target: Linear.loss(self, output, target) * (1 + random.random())},
+            "built and trained again from the same seed it has another loss",
+        ),
     ],
 )
 def test_the_kit_names_a_heads_broken_promise(changes, fault):
@@ -453,6 +479,25 @@ def test_a_number_with_an_axis_too_many_is_named_before_torch_stretches_it(chang
     assert check_head(type("Mended", (Length,), squeezed))[0] == "learns Number"
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"combine": lambda self, losses: sum(losses.values()) * random.random()},
+            "another scalar for the same losses",
+        ),
+        (
+            {"combine": lambda self, losses: torch.stack([one.log() * 1e38 for one in losses.values()]).exp().sum()},
+            "no f",
+        ),
+        ({"combine": lambda self, losses: next(iter(losses.values()))}, "without a finite gradient"),
+    ],
+)
+def test_the_kit_names_a_balancers_broken_promise(changes, fault):
+    with pytest.raises(PluginError, match=f"The contract is broken: .*{fault}"):
+        check_balancer(type("Spoilt", (zoo.Balancer,), changes))
+
+
 class Millimetres:
     """A type of a plugin's own."""
 
@@ -484,10 +529,14 @@ def test_a_registry_is_checked_down_to_the_folders_that_it_names(source, good, p
     packages("zoo-named", "[zoo.registries]\nnamed = zoo_named\n")
     folder = tmp_path / "installed" / "zoo_named"
     shutil.copytree(Path(__file__).parent / "data" / "version-0.1" / "filters", folder / "filters")
-    (folder / "registry.toml").write_text(f'format = 1\n[filters.old]\nsources = ["{source}"]\n')
+    pin = f"sha256:{sha256_of(folder / 'filters' / 'config.json')}"
+    (folder / "registry.toml").write_text(f'format = 1\n[filters.old]\nsources = ["{source}"]\nmanifest = "{pin}"\n')
     answer = command("plugins", "check", "named")
     if good:
-        assert answer.out == "registry named: filters: old\n"
+        verified = int(source == "./filters")
+        assert answer.out == (
+            f"registry named: filters: old\nregistry named: all pinned; {verified} on this disk verified\n"
+        )
     else:
         assert f"names 'old' from '{source}', which cannot be used" in answer.fault
 
@@ -550,14 +599,18 @@ def test_a_dataset_that_needs_a_folder_is_checked_with_one(command, shapes):
 # ------------------------------------------------------------------------------------------------ a first plugin
 
 
-def test_a_written_plugin_keeps_the_contract(tmp_path, monkeypatch):
-    folder = write_plugin("whale-calls", tmp_path / "new")
-    project = tomllib.loads((folder / "pyproject.toml").read_text())
-    assert project["project"]["entry-points"]["zoo.datasets"] == {"whale-calls": "zoo_whale_calls:WhaleCalls"}
-    monkeypatch.syspath_prepend(str(folder))
-    import zoo_whale_calls
-
-    assert check_dataset(zoo_whale_calls.WhaleCalls(), tmp_path)[0] == "60 pictures"
+def test_written_packages_are_whole_and_their_tests_pass(tmp_path):
+    folders = {kind: write_plugin(f"whale-{kind}", tmp_path / kind, kind=kind) for kind in GROUPS}
+    for kind, folder in folders.items():
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        ((name, target),) = project["entry-points"][GROUPS[kind]].items()
+        assert (name, target.partition(":")[0]) == (f"whale-{kind}", f"zoo_whale_{kind}")
+        assert {"README.md", "LICENSE", "tests"} <= {path.name for path in folder.iterdir()}
+        assert "$" not in "".join(path.read_text() for path in folder.rglob("*.*"))
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(one / "tests" for one in folders.values())]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders.values()))}
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert f"{len(GROUPS)} passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("name", ["Whales", "9lives", "whale_calls", "a--b", "-a", "none", "wal é", "../up"])

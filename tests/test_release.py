@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,22 @@ def test_the_core_knows_every_set_of_the_package_by_the_same_hash():
     folders = {path.parent.name for path in (FILTERS / "zoo_filters").glob("*/config.json")}
     assert {name: one.manifest for name, one in own.items()} == {name: one.manifest for name, one in core.items()}
     assert folders == set(own)
+
+
+def test_the_cores_registry_and_that_of_the_filters_name_every_package_under_plugins():
+    own, filters = (
+        tomllib.loads(path.read_text())["plugins"]
+        for path in (ROOT / "registry.toml", ROOT / "plugins" / "zoo-filters" / "zoo_filters" / "registry.toml")
+    )
+    projects = [tomllib.loads(path.read_text())["project"] for path in (ROOT / "plugins").glob("*/pyproject.toml")]
+    expected = {
+        project["name"]: {
+            "summary": project["description"],
+            **{group.removeprefix("zoo."): [*points] for group, points in project["entry-points"].items()},
+        }
+        for project in projects
+    }
+    assert own == filters == expected
 
 
 def test_make_publish_asks_for_the_owner_and_passes_all_on():

@@ -83,7 +83,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         server.add(REPO, files)
         said = "".join(f"{key} = {json.dumps(EVIL)}\n" for key in ("backbone", "cut", "about", "license"))
-        user_registry().write_text(f'format = 1\n[filters.evil]\nsources = ["hf://{REPO}"]\n{said}')
+        plugins = f'[plugins.zoo-evil]\nsummary = {json.dumps(EVIL)}\nheads = ["evil"]\n'
+        user_registry().write_text(f'format = 1\n[filters.evil]\nsources = ["hf://{REPO}"]\n{said}{plugins}')
         yield server
 
 
@@ -111,7 +112,7 @@ SKIP = ("photos", "--skip-unreadable")
         ["gallery", REPO, "--images", "photos", "--plots", "shown", "-o", "page"],
         ["data", "check", "image-folder", "--data", "photos"],
         ["probe", "image-folder", "--data", "photos", "--filters", REPO],
-        *(["doctor"], ["plugins"]),
+        *(["doctor"], ["plugins"], ["plugins", "available"], ["plugins", "available", "--json"], ["plugins", "freeze"]),
     ],
     ids=lambda words: " ".join(map(str, words)).replace("/", "-"),
 )
@@ -138,7 +139,13 @@ def test_no_command_prints_or_writes_what_steers_a_terminal(
         *(["predict", REPO, "photos", "--format", EVIL], ["predict", REPO, "photos", "--set", f"{EVIL}=1"]),
         *(["info", EVIL], ["fetch", REPO, "--revision", EVIL], ["fetch", REPO, "--cut", f"{EVIL}2"], [EVIL]),
         *(["train", EVIL], ["train", "photos", "--set", EVIL], ["search", "--sort", EVIL], ["--debug", "info", EVIL]),
-        *(["registry", "remove", EVIL], ["plugins", "check", EVIL], ["evaluate", EVIL], ["resume", EVIL]),
+        *(
+            ["registry", "remove", EVIL],
+            ["plugins", "check", EVIL],
+            ["plugins", "install", EVIL],
+            ["evaluate", EVIL],
+            ["resume", EVIL],
+        ),
     ],
     ids=lambda words: " ".join(map(str, words)).replace(EVIL, "EVIL").replace("/", "-"),
 )

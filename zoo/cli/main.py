@@ -60,21 +60,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Plugins": {
         "plugins": (
             "zoo.cli.plugins:plugins",
-            "List plugins; write and check one of your own.",
+            "List, find, install and keep plugins; write and check one of your own.",
         ),
     },
 }
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
-# Which first-party package brings a command.
-PACKAGES = {
-    "ablate": "zoo-ablation",
-    "quickstart": "zoo-quickstart",
-    "gallery": "zoo-gallery",
-    "saliency": "zoo-saliency",
-    "reproduce": "zoo-reproduce",
-}
 
 
 class LazyGroup(click.Group):
@@ -103,10 +95,12 @@ class LazyGroup(click.Group):
         if args[:1] == ["verify"] and "--reproduce" in args:  # with the other command's own options
             args = ["reproduce", *(word for word in args[1:] if word != "--reproduce")]
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            if args[0] in PACKAGES:
-                package = PACKAGES[args[0]]
-                raise UsageError(f"`zoo {args[0]}` comes with the package {package}. Run `pip install {package}`.")
             from difflib import get_close_matches
+
+            from zoo.store import find_bringing
+
+            if package := find_bringing("command", args[0]):
+                raise UsageError(f"There is no command {args[0]!r}. {_bring(package, 'command', args[0])}")
 
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
             hint = f"Did you mean `zoo {near[0]}`?" if near else "Run `zoo --help`."
@@ -212,9 +206,23 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except ZooError as error:
-        _fail(in_flags(error), status=2 if isinstance(error, UsageError) else 1, debug=debug)
+        _fail(_answer(error), status=2 if isinstance(error, UsageError) else 1, debug=debug)
     except OSError as error:
         _fail(_explain(error), status=1, debug=debug)
+
+
+def _answer(error: ZooError) -> str:
+    """Its line; of a plugin that is not here but that a package would bring, with the command that installs it."""
+    if isinstance(error, UnknownNameError):
+        from zoo.store import find_bringing
+
+        if package := find_bringing(error.kind, error.name):
+            return f"{error.problem} {_bring(package, error.kind, error.name)}"
+    return in_flags(error)
+
+
+def _bring(package: str, kind: str, name: str) -> str:
+    return f"`zoo plugins install {package}` brings the {kind} {name!r}."
 
 
 def _replace_closed_streams() -> None:

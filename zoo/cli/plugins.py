@@ -1,4 +1,4 @@
-"""`zoo plugins`: list, new, check."""
+"""`zoo plugins`: list, new, check; what installs is in `packages`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import click
 from zoo.cli.console import PATH, fields_of, json_option, print_json, print_table, say
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
-from zoo.errors import PluginError, ZooError
-from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugin, find_plugins, own_range
+from zoo.cli.packages import available, freeze, install, lost_packages, remove, restore
+from zoo.errors import PluginError
+from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugins, own_range
 
 
 @click.group(invoke_without_command=True)
@@ -24,6 +25,10 @@ def plugins(ctx: click.Context, load: bool, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is None:
         _list(load=load, as_json=as_json)
+
+
+for _command in (available, install, remove, freeze, restore):
+    plugins.add_command(_command)
 
 
 @plugins.command("list")
@@ -48,13 +53,14 @@ def _list(*, load: bool, as_json: bool) -> None:
             ]
         )
         return
-    rows = [(one.kind, one.name, f"{one.package} {one.version}", problem or "") for one, problem in found]
-    if any(row[3] for row in rows):
-        print_table(("kind", "name", "package", "problem"), rows)
-    else:
-        print_table(("kind", "name", "package"), [row[:3] for row in rows])
+    columns = ("kind", "name", "package", "asks for", "problem")
+    rows = [(one.kind, one.name, f"{one.package} {one.version}", one.requires, problem or "") for one, problem in found]
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    print_table(columns[:shown], [row[:shown] for row in rows])
     for package in sorted({plugin.package for plugin, _ in found if not plugin.requires} - {CORE}):
         say(f"{package} does not say which {CORE} it is made for, as `{CORE}{own_range()}` would.")
+    if lost := lost_packages():
+        say(f"Once here, and not any more: {', '.join(lost)}. `zoo plugins restore` brings them back.")
     if not load:
         say("Nothing was imported; `zoo plugins --load` tries each one.")
 
@@ -63,6 +69,8 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
     """What is wrong with a plugin, None where nothing is known to be; `load` tries to import it."""
     if plugin.mismatch:
         return plugin.mismatch
+    if not plugin.has_module:
+        return str(plugin.fault(f"names {plugin.target!r}, which is not there"))
     if load and plugin.kind != "registry":
         try:
             load_command(plugin) if plugin.kind == "command" else plugin.load()
@@ -76,13 +84,14 @@ def find_problem(plugin: Plugin, *, load: bool) -> str | None:
 
 
 @plugins.command()
+@click.argument("kind", type=click.Choice([kind.removesuffix("s") for kind in GROUPS]))
 @click.argument("name")
 @click.option("-o", "--out", type=PATH, help="The folder to create; zoo-NAME by default.")
-def new(name: str, out: Path | None) -> None:
-    """Write a small, working plugin package (a dataset) called NAME to start from."""
+def new(kind: str, name: str, out: Path | None) -> None:
+    """Write a small, working package with a plugin of a KIND, called NAME, to start from."""
     from zoo.testing import write_plugin
 
-    folder = write_plugin(name, out or Path(f"zoo-{name}"))
+    folder = write_plugin(name, out or Path(f"zoo-{name}"), kind="backbones" if kind == "backbone" else kind)
     say(folder, out=True)
     say(f"Next: pip install -e {folder} && zoo plugins check {name}")
 
@@ -91,40 +100,23 @@ def new(name: str, out: Path | None) -> None:
 @click.argument("name")
 @click.option("--data", "root", type=PATH, help="The folder that the dataset reads, if any.")
 def check(name: str, root: Path | None) -> None:
-    """Check whether the installed plugins called NAME do what zoo requires of their kind."""
-    from zoo.errors import UnknownNameError
-    from zoo.testing import check_plugin
+    """Check whether the installed plugins called NAME, or those of the package NAME, do what zoo requires of them."""
+    from zoo.errors import AmbiguousNameError, UnknownNameError
+    from zoo.testing import check_plugin, check_start
 
-    checked = 0
-    for kind in GROUPS:
-        try:
-            plugin = find_plugin(kind, name)
-        except UnknownNameError:
-            continue
-        if problem := find_problem(plugin, load=False):
+    known = [plugin for kind in GROUPS for plugin in find_plugins(kind)]
+    found = [one for one in known if name in (one.name, one.full_name, one.package)]
+    if not found:
+        raise UnknownNameError("plugin", name, [one.name for one in known], listing="zoo plugins")
+    packages = {one.package: [other for other in found if other.package == one.package] for one in found}
+    for one in found:
+        if name not in (one.full_name, one.package) and one.name in find_clashing_names(one.kind):
+            raise AmbiguousNameError(one.kind, name, [f"{package}:{name}" for package in packages])
+        if problem := find_problem(one, load=False):
             raise PluginError(problem)
-        lines = _check_registry(plugin) if kind == "registry" else check_plugin(plugin, root=root)
-        for line in lines:
-            say(f"{kind} {name}: {line}", out=True)
-        checked += 1
-    if not checked:
-        known = [plugin.name for kind in GROUPS for plugin in find_plugins(kind)]
-        raise UnknownNameError("plugin", name, known, listing="zoo plugins")
-
-
-def _check_registry(plugin: Plugin) -> list[str]:
-    """Whether a package's registry.toml can be read, and what it names on this disk. Raises ZooError."""
-    from zoo.store import open_artifact_at, parse_source, read_plugin_registry
-
-    entries = read_plugin_registry(plugin)
-    for entry in entries.values():
-        for text in entry.sources:
-            try:
-                source = parse_source(text, base=entry.base)
-                if not source.text.startswith("hf://"):  # the network is not asked
-                    open_artifact_at(source, entry.manifest)
-            except ZooError as error:
-                raise plugin.fault(
-                    f"names {entry.name!r} from {text!r}, which cannot be used: {error.problem.rstrip('.')}"
-                ) from error
-    return [f"filters: {', '.join(entries) or 'none'}"]
+        for line in check_plugin(one, root=root):
+            say(f"{one.kind} {one.name}: {line}", out=True)
+    for package, plugins_of_it in packages.items():
+        if package != CORE:
+            seconds = check_start(plugins_of_it)
+            say(f"{package}: found without being imported, nor torch; importing it takes {seconds:.2f} s beside torch.")

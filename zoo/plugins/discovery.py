@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +24,7 @@ from zoo import __version__
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, describe_cause
 
 CORE = "filterzoo"
-GROUPS = {
+GROUPS: dict[str, str] = {
     "backbones": "zoo.backbones",
     "dataset": "zoo.datasets",
     "head": "zoo.heads",
@@ -31,6 +33,7 @@ GROUPS = {
     "command": "zoo.commands",
     "format": "zoo.formats",
 }
+PACKAGE_PATTERN: re.Pattern[str] = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 REQUIREMENT = re.compile(CORE + r"\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^();]*?)\s*\)?\s*", re.IGNORECASE)
 SPECIFIER = re.compile(r"\s*([<>=!~]+)\s*v?(\d{1,9}(?:\.\d{1,9})*)(?!\.?\d)(\.\*)?")
 
@@ -61,6 +64,14 @@ class Plugin:
             f"The package {self.package} {self.version} asks for {CORE} {self.requires}, and this is {__version__}. "
             f"{self._remedy}"
         )
+
+    @property
+    def has_module(self) -> bool:
+        """Whether the package of its target is there; nothing of it is imported."""
+        try:
+            return importlib.util.find_spec(self.target.partition(":")[0].partition(".")[0]) is not None
+        except (ImportError, ValueError):
+            return False
 
     def fault(self, problem: str) -> PluginError:
         """The error that says what is wrong with it, with the remedy; `problem` goes on after its name."""
@@ -224,8 +235,21 @@ def find_plugin(kind: str, name: str) -> Plugin:
 
 def find_clashing_names(kind: str) -> set[str]:
     """The short names that several packages claim."""
-    names = [plugin.name for plugin in find_plugins(kind)]
-    return {name for name in names if names.count(name) > 1}
+    return {name for name, count in Counter(plugin.name for plugin in find_plugins(kind)).items() if count > 1}
+
+
+def normalize(name: str) -> str:
+    """A package's name as all its spellings are compared: `Zoo_Whales` is `zoo-whales`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def installed_plugins() -> dict[str, str]:
+    """What each installed package announces, `0.1.0, dataset whales`, by its normalized name."""
+    found: dict[str, str] = {}
+    for plugin in (one for kind in GROUPS for one in find_plugins(kind)):
+        name = normalize(plugin.package)
+        found[name] = f"{found.get(name, plugin.version)}, {plugin.kind} {plugin.name}"
+    return found
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -74,8 +74,10 @@ from .record import (
 from .registry import (
     all_entries as all_entries,
     find as find,
+    find_bringing as find_bringing,
+    find_plugin_registry as find_plugin_registry,
+    known_packages as known_packages,
     missing_package as missing_package,
-    read_plugin_registry as read_plugin_registry,
     user_registry as user_registry,
 )
 from .registry_editing import (
@@ -84,7 +86,11 @@ from .registry_editing import (
     format_entry as format_entry,
     remove_entry as remove_entry,
 )
-from .registry_file import NAME_PATTERN as NAME_PATTERN, RegistryEntry as RegistryEntry
+from .registry_file import (
+    NAME_PATTERN as NAME_PATTERN,
+    RegistryEntry as RegistryEntry,
+    read_registry as read_registry,
+)
 from .safetensors import (
     digest_of as digest_of,
     read_tensors as read_tensors,

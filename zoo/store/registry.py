@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.files import zoo_home
-from zoo.plugins import Plugin, find_plugins
-from zoo.store.registry_file import FILE, RegistryEntry, read_registry
+from zoo.plugins import GROUPS, Plugin, find_plugins, installed_plugins, normalize
+from zoo.store.registry_file import FILE, KnownPackage, RegistryEntry, read_known_packages, read_registry
+
+T = TypeVar("T")
 
 
 def user_registry() -> Path:
@@ -34,7 +37,7 @@ def all_entries(*, problems: list[ZooError] | None = None) -> dict[str, Registry
         problems: where given, a registry that cannot be read is added here instead of being raised.
     """
     merged: dict[str, RegistryEntry] = {}
-    for found in _read_registries(problems):
+    for found in _read_registries(read_registry, problems):
         if not merged:
             merged = found
             continue
@@ -60,44 +63,76 @@ def find(name: str) -> RegistryEntry:
     raise UnknownNameError("set of filters", name, entries, listing="zoo list")
 
 
-def _read_registries(problems: list[ZooError] | None) -> Iterator[dict[str, RegistryEntry]]:
-    for read in _registry_readers():
+def known_packages(*, problems: list[ZooError]) -> dict[str, KnownPackage]:
+    """Every package of plugins that the registries name, installed or not, sorted; of one name the first.
+
+    Args:
+        problems: a registry that cannot be read is added here.
+    """
+    found: dict[str, KnownPackage] = {}
+    for packages in _read_registries(read_known_packages, problems):
+        found = {**packages, **found}
+    return dict(sorted(found.items()))
+
+
+def find_bringing(kind: str, name: str) -> str | None:
+    """The package, not installed, that brings a plugin by what the registries say; None: no registry knows one.
+
+    Args:
+        kind: as errors name it: one of `zoo.plugins.GROUPS`, `backbone`, or `plugin` for any.
+        name: `whales`, `zoo-whales:whales`, or of a backbone `family/network`.
+    """
+    kinds = {"backbone": ("backbones",), "plugin": tuple(GROUPS)}.get(kind, (kind,))
+    package, _, short = name.rpartition(":")
+    for known in known_packages(problems=[]).values() if GROUPS.keys() >= set(kinds) else ():
+        names = [one for kind in kinds for one in known.brings.get(kind, ())]
+        said = {short, short.partition("/")[0]} & {part for one in names for part in (one, *one.split("/"))}
+        if said and package in ("", known.name) and normalize(known.name) not in installed_plugins():
+            return known.name
+    return None
+
+
+def _read_registries(read: Callable[..., dict[str, T]], problems: list[ZooError] | None) -> Iterator[dict[str, T]]:
+    for read_one in _registry_readers(read):
         try:
-            yield read()
+            yield read_one()
         except ZooError as error:
             if problems is None:
                 raise
             problems.append(error)
 
 
-def _registry_readers() -> Iterator[Callable[[], dict[str, RegistryEntry]]]:
+def _registry_readers(read: Callable[..., dict[str, T]]) -> Iterator[Callable[[], dict[str, T]]]:
     """What reads each registry, not called yet."""
     for given in filter(None, os.environ.get("ZOO_REGISTRY", "").split(os.pathsep)):
-        yield partial(read_registry, Path(given).expanduser())
+        yield partial(read, Path(given).expanduser())
     if user_registry().is_file():
-        yield partial(read_registry, user_registry())
+        yield partial(read, user_registry())
     for plugin in find_plugins("registry"):
-        yield partial(read_plugin_registry, plugin)
+        yield partial(_read_of_plugin, plugin, read)
     (package,) = package_folders("zoo")
     for own in (package / FILE, package.parent / FILE):  # the second in an editable install: the repository's own
         if own.is_file():
-            yield partial(read_registry, own, origin="zoo")
+            yield partial(read, own, origin="zoo")
             return
 
 
-def read_plugin_registry(plugin: Plugin) -> dict[str, RegistryEntry]:
+def find_plugin_registry(plugin: Plugin) -> Path:
     """The registry.toml in the package that an entry point names.
 
     Raises:
         PluginError: the package has none, or asks for another version of the core.
-        FileError: it cannot be read.
     """
     if plugin.mismatch:
         raise PluginError(plugin.mismatch)
     for folder in package_folders(plugin.target.partition(":")[0]):
         if (folder / FILE).is_file():
-            return read_registry(folder / FILE, origin=plugin.package)
+            return folder / FILE
     raise plugin.fault(f"names {plugin.target!r}, which has no {FILE}")
+
+
+def _read_of_plugin(plugin: Plugin, read: Callable[..., dict[str, T]]) -> dict[str, T]:
+    return read(find_plugin_registry(plugin), origin=plugin.package)
 
 
 def package_folders(module: str) -> list[Path]:

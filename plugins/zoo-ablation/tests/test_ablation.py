@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import drawn_boxes
 import pytest
 import torch
 from command_line import CommandLine
@@ -310,7 +311,7 @@ def test_an_ablation_that_is_killed_again_and_again_ends_with_the_same_figures(w
         f"asked = parse_recipe(json.loads({content!r}), where='the test')\n"
         f"ablate(asked, {str(tmp_path / 'out')!r}, without='locate', seeds=2)\n"
     )
-    tests = str(Path(__file__).parent)
+    tests = str(Path(drawn_boxes.__file__).parent)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), tests])}
     for attempt in range(12):
         process = subprocess.Popen([sys.executable, "-c", script], env=env)

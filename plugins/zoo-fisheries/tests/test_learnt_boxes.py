@@ -10,7 +10,7 @@ from zoo.models.model import HeadSpec
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(7200)  # 25 minutes of a core without AMX
 def test_boxes_on_seen_boats_reach_a_mean_iou_of_60_percent(tmp_path, monkeypatch):
     pytest.importorskip("zoo_boxes")
     monkeypatch.setenv("ZOO_HOME", str(tmp_path))

@@ -142,7 +142,7 @@ class Dataset(ABC):
         return {}
 
 
-# ------------------------------------------------------------------------------------------------ heads
+# ------------------------------------------------------------------------------------ heads and balancers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,9 +213,6 @@ class Head(nn.Module, ABC):
 
     gives_logits: ClassVar[bool] = False
     """True where the output is one logit a class, which may be divided by a temperature fitted after training."""
-
-
-# ------------------------------------------------------------------------------------------------ balancers
 
 
 class Balancer(nn.Module):
@@ -301,6 +298,10 @@ class Backbones(ABC):
         """Sources of pretrained weights in safetensors form, by tag: `{"imagenet": "hf://owner/repo"}`."""
         return {}
 
+    def license(self, name: str, source: str) -> str:
+        """The licence of the weights at one of those sources, where the Hub does not say; empty: not known."""
+        return ""
+
     def input(self, name: str) -> Input:
         """What the network was made for."""
         return Input()
@@ -345,6 +346,5 @@ class Format(ABC):
 
         Args:
             predictions: one picture at least.
-            path: a temporary file beside the one that was asked for. The core renames it when `write` has returned,
-                so that what the user sees is whole or not there.
+            path: a temporary file. The core renames it when `write` has returned: users see it whole or not at all.
         """

@@ -66,5 +66,6 @@ def cuts(name: str, as_json: bool) -> None:
     )
     side = backbone.input.size
     say(f"GFLOP a picture at {side} x {side} pixels; MB of float32 weights, which is also what a fetch transfers.")
-    weights = "" if backbone.factory.weights(backbone.name) else " --weights random"
+    tags = backbone.factory.weights(backbone.name)
+    weights = "" if "imagenet" in tags else f" --weights {next(iter(tags), 'random')}"
     say(f"Next: zoo train DATASET --backbone {name} --cut {found[-2 if len(found) > 2 else -1].name}{weights}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -48,10 +48,11 @@ class Backbone:
                 return cut
         try:
             with on_meta():
-                return describe_cut(self.factory.build(self.name), name, size=self.input.size)
+                found = describe_cut(self.factory.build(self.name), name, size=self.input.size)
         except UnknownNameError as error:
             known = [cut.name for cut in cuts]
             raise UnknownNameError("cut", name, known, listing=f"zoo cuts {self.name}") from error
+        return next((cut for cut in cuts if cut.node == found.node), replace(found, name=found.node))
 
     def truncated(self, cut: Cut, *, fresh: bool) -> nn.Module:
         """The network up to the cut.

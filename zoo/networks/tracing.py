@@ -165,12 +165,15 @@ def _rebuild_traced(
 
 
 class _Tracer(fx.Tracer):
-    """torch.fx's tracer that notes for every node the path of the module it runs in."""
+    """torch.fx's tracer that notes for every node the path of the module it runs in.
 
-    def __init__(self) -> None:
+    A module whose attribute `traced_whole` is true is one step, and so is a call of one of `functions`.
+    """
+
+    def __init__(self, functions: Iterable[Callable[..., Any]] = ()) -> None:
         ops = sys.modules.get("torchvision.ops")  # a network that uses them has imported them
         modules: Any = (math, ops) if ops else (math,)  # some versions of torch annotate a tuple of one
-        super().__init__(autowrap_modules=modules)
+        super().__init__(autowrap_modules=modules, autowrap_functions=tuple(functions))
         kinds = vars(ops).values() if ops else ()
         self.whole = tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, nn.Module))
         self.found: dict[fx.Node, str] = {}
@@ -178,7 +181,8 @@ class _Tracer(fx.Tracer):
         self._seen: Counter[str] = Counter()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, self.whole) or super().is_leaf_module(m, module_qualified_name)
+        is_whole = isinstance(m, self.whole) or getattr(m, "traced_whole", False)
+        return is_whole or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -212,7 +216,7 @@ def trace(module: nn.Module) -> Trace:
         nodes = [node for node in module.graph.nodes if node.op != "output"]
         known = module.meta.get(PATHS, ())
         return Trace(module=module, graph=module.graph, paths=dict(zip(nodes, known, strict=True)))
-    tracer = _Tracer()
+    tracer = _Tracer(getattr(module, "traced_functions", ()))
     before = set(vars(module))
     try:
         with _eval_mode(module):

@@ -26,18 +26,23 @@ from zoo.networks.blocks import MOST_PREFIX_TOKENS, FeatureNode, NetworkProfile,
 from zoo.networks.tracing import FROZEN, Trace, TracedModule, build_traced_module, trace
 
 
-def find_cuts(module: nn.Module, *, size: int) -> list[Cut]:
+def find_cuts(module: nn.Module, *, size: int, also: Iterable[str] = ()) -> list[Cut]:
     """Where a network can be cut, from the shallowest block to the deepest; nothing is allocated.
 
     Args:
         module: takes images (N, 3, H, W); its parameters may be on the meta device.
         size: H and W of its pictures, in pixels.
+        also: nodes' paths, whose cuts follow the blocks, called by these; one that gives no feature map is left out.
 
     Raises:
         ZooError: it cannot be traced, or does not take pictures of that size.
     """
     profile = _profile_network(module, size)
-    return [_as_cut(profile, node, f"block{number}") for number, node in enumerate(find_blocks(profile), start=1)]
+    named = [(f"block{number}", node) for number, node in enumerate(find_blocks(profile), start=1)]
+    for path in filter(profile.trace.has, also):
+        feature_node = profile.feature_node(profile.trace.find(path))
+        named += [(path, feature_node)] if feature_node else []
+    return [_as_cut(profile, node, name) for name, node in named]
 
 
 def describe_cut(module: nn.Module, name_or_node: str, *, size: int) -> Cut:

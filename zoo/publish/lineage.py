@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.errors import UsageError, ZooError
 from zoo.networks import find_backbone
-from zoo.publish.licences import Origin, check_licence, check_lineage
+from zoo.publish.licences import LICENCES, Origin, check_licence, check_lineage
 from zoo.store import Manifest, RunRecord
 
 _REPO = re.compile(r"hf://([^/@\s]+/[^/@\s]+)")
@@ -28,6 +28,7 @@ class Ancestry:
     base_dataset_license: str | None
     dataset: str | None
     dataset_license: str | None
+    weights_license: str | None = None  # what the backbone's package says of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,28 +43,32 @@ class SettledLicences:
 def ancestry_of_run(record: RunRecord) -> Ancestry:
     """What run.json says."""
     base = record.base
+    repo = _find_repository(record.weights, record.model.backbone)
     return Ancestry(
         base=base.name if base else None,
         weights=record.weights,
-        repo=_find_repository(record.weights, record.model.backbone),
+        repo=repo,
         base_license=base.license if base else None,
         base_dataset_license=base.dataset_license if base else None,
         dataset=record.dataset.called,
         dataset_license=record.dataset.license,
+        weights_license=_find_weights_licence(repo, record.model.backbone),
     )
 
 
 def ancestry_of_manifest(manifest: Manifest) -> Ancestry:
     """What config.json says."""
     lineage = manifest.lineage
+    repo = _find_repository(lineage.weights, manifest.backbone)
     return Ancestry(
         base=lineage.base,
         weights=lineage.weights,
-        repo=_find_repository(lineage.weights, manifest.backbone),
+        repo=repo,
         base_license=lineage.base_license,
         base_dataset_license=None,
         dataset=lineage.dataset,
         dataset_license=lineage.dataset_license,
+        weights_license=_find_weights_licence(repo, manifest.backbone),
     )
 
 
@@ -89,6 +94,7 @@ def settle_licences(
     base = check_licence(base_license, argument="base_license") if base_license else ancestry.base_license
     if not base and not fresh and ancestry.repo and ask:
         base = ask(ancestry.repo)
+    base = base or ancestry.weights_license
     dataset = ancestry.dataset_license
     if dataset_license:
         dataset = check_licence(dataset_license, argument="dataset_license")
@@ -125,3 +131,15 @@ def _find_repository(weights: str, backbone: str) -> str | None:
             return None
         found = _REPO.match(factory.factory.weights(factory.name).get(weights, ""))
     return found[1] if found else None
+
+
+def _find_weights_licence(repo: str | None, backbone: str) -> str | None:
+    """What the backbone's package says, in the Hub's words; a licence that the Hub has no word for is `other`."""
+    if repo is None:
+        return None
+    try:
+        found = find_backbone(backbone)
+    except ZooError:
+        return None
+    said = found.factory.license(found.name, f"hf://{repo}")
+    return (said if said in LICENCES else "other") if said else None

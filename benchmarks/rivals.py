@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hog import hog_features
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -31,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import zoo
-from zoo.evaluation.selection.rivals import hand_features, hog_features
+from zoo.evaluation.selection.rivals import hand_features
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, Recipe, TrainingPart
 from zoo.training.runs import Run

@@ -22,7 +22,7 @@ SETTINGS = {"size": 32, "kinds": 3, "per_class": 12, "val": 5, "test": 6}
 def cuts(monkeypatch) -> ModuleType:
     pytest.importorskip("zoo_filters")
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    for name in ("cuts", "franken", "rivals", "common"):
+    for name in ("cuts", "franken", "rivals", "hog", "common"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("cuts")
 

@@ -449,8 +449,7 @@ def test_a_package_that_asks_for_no_version_works_and_is_told_of(packages, comma
 
 
 def test_our_own_packages_say_which_core_they_are_made_for():
-    kinds = ("dataset", "head", "balancer", "registry", "command")
-    ours = {plugin.package: plugin for kind in kinds for plugin in find_plugins(kind)}
+    ours = {plugin.package: plugin for kind in GROUPS for plugin in find_plugins(kind)}
     assert {package: plugin.requires for package, plugin in ours.items() if package.startswith("zoo-")} == {
         package.name: "<0.3,>=0.2" for package in (ROOT / "plugins").iterdir() if (package / "pyproject.toml").is_file()
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from zoo.errors import UsageError
+from zoo.files import parse_json
 from zoo.plugins.discovery import CORE, GROUPS, PACKAGE_PATTERN, find_plugins, normalize
 
 _NAME, _VERSION = PACKAGE_PATTERN.pattern, r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,63}"
@@ -58,7 +58,7 @@ def freeze_plugins() -> tuple[list[FrozenPackage], dict[str, str]]:
             continue
         try:
             told = found.read_text("direct_url.json")
-            direct = {} if told is None else _direct(json.loads(told))
+            direct = {} if told is None else _direct(parse_json(told))
             frozen = FrozenPackage(name=package, version=found.version, **direct)
             if parse_frozen(frozen.line) != [frozen]:
                 raise ValueError(frozen.line)

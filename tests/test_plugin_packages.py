@@ -15,14 +15,17 @@ from fresh_environment import Environment
 
 from zoo.cli.packages import install_command, remove_command
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.plugins import (
-    GROUPS,
+from zoo.plugins import GROUPS
+from zoo.store import (
     FrozenPackage,
+    add_entry,
     freeze_plugins,
+    known_packages,
     package_of,
     parse_frozen,
+    remove_entry,
+    user_registry,
 )
-from zoo.store import add_entry, known_packages, remove_entry, user_registry
 from zoo.store.registry_file import RegistryEntry, read_known_packages
 from zoo.testing import check_registry
 

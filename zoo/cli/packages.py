@@ -16,17 +16,8 @@ from zoo import __version__
 from zoo.cli.console import PATH, fields_of, format_count, json_option, out_option, print_json, print_table, say
 from zoo.errors import FileError, UnknownNameError, UsageError, ZooError
 from zoo.files import as_file_error, write_atomically, zoo_home
-from zoo.plugins import (
-    CORE,
-    FrozenPackage,
-    clear_plugin_cache,
-    freeze_plugins,
-    installed_plugins,
-    normalize,
-    package_of,
-    parse_frozen,
-)
-from zoo.store import known_packages
+from zoo.plugins import CORE, clear_plugin_cache, installed_plugins, normalize
+from zoo.store import FrozenPackage, freeze_plugins, known_packages, package_of, parse_frozen
 
 LARGEST = 1_000_000  # bytes of a list of packages
 

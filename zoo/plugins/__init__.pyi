@@ -13,10 +13,4 @@ from .discovery import (
     normalize as normalize,
     own_range as own_range,
 )
-from .installation import (
-    FrozenPackage as FrozenPackage,
-    freeze_plugins as freeze_plugins,
-    package_of as package_of,
-    parse_frozen as parse_frozen,
-)
 from .options import check_options as check_options, describe_options as describe_options

@@ -29,6 +29,12 @@ from .cache.verification import (
     verify_cached_weights as verify_cached_weights,
     verify_partial_file as verify_partial_file,
 )
+from .installation import (
+    FrozenPackage as FrozenPackage,
+    freeze_plugins as freeze_plugins,
+    package_of as package_of,
+    parse_frozen as parse_frozen,
+)
 from .local_source import FolderSource as FolderSource
 from .manifest import (
     CARD_FILE as CARD_FILE,

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from zoo.errors import UsageError
 from zoo.files import parse_json
-from zoo.plugins.discovery import CORE, GROUPS, PACKAGE_PATTERN, find_plugins, normalize
+from zoo.plugins import CORE, GROUPS, PACKAGE_PATTERN, find_plugins, normalize
 
 _NAME, _VERSION = PACKAGE_PATTERN.pattern, r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,63}"
 _LINE = re.compile(rf"(?:(?:(-e)|{_NAME} @) ([a-z]+(?:\+[a-z]+)?:\S+)  # )?({_NAME})==({_VERSION})")

@@ -38,7 +38,7 @@ LEVELS = 0.5
 OVERLAP = 0.15 / 0.85  # of two seeds' test pictures, for the interval: 15% are tested on
 HEADS = (
     HeadPart(plugin="classify"),
-    *(HeadPart(plugin="hierarchy", name=f"sure{sure:g}", options={"sure": sure}) for sure in SURE),
+    *(HeadPart(plugin="hierarchy", name=f"sure-{100 * sure:.0f}", options={"sure": sure}) for sure in SURE),
     HeadPart(plugin="hierarchy", name="levels", options={"sure": 0.8, "levels": LEVELS}),
 )
 FIGURES = ("accuracy", "distance", "distance_answer", "right_answer", "depth_answer")
@@ -119,7 +119,7 @@ def main() -> None:
             for head, figures in run.metrics["test"].items():
                 each.setdefault(head, []).append({name: float(figures[name]) for name in FIGURES if name in figures})
             print(
-                f"{time.monotonic() - begun:6.0f} s  seed {seed}: {each['classify'][-1]} {each['sure0.8'][-1]}",
+                f"{time.monotonic() - begun:6.0f} s  seed {seed}: {each['classify'][-1]} {each['sure-80'][-1]}",
                 flush=True,
             )
     rows = summarise(each)

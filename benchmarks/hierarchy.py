@@ -115,7 +115,7 @@ def main() -> None:
                 training=training,
             )
             run = train_recipe(recipe, Path(place, str(seed)), cache_pool=pool)
-            sizes.append(run.record.splits)
+            sizes.append(run.record.splits.model_dump(include={"train", "val", "test"}))
             for head, figures in run.metrics["test"].items():
                 each.setdefault(head, []).append({name: float(figures[name]) for name in FIGURES if name in figures})
             print(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from franken import OVERLAP, Pictures, corrected_interval, deal
+from franken import MOST_TEST, OVERLAP, Pictures, corrected_interval, deal
 from scipy import stats
 from zoo_ablation.statistics import compare_paired
 
@@ -29,7 +29,7 @@ MEAN_SIZE = 20
 APART, GAP = 0.4, 0.1  # share of pictures that both classifiers answer on their own, and by how much one is worse there
 PAIRS = (6, 10, 20)
 KINDS, WIDTH, PER_KIND = 20, 16, 20  # of drawn datasets that are dealt: kinds, features, training pictures of a kind
-RATIOS = {"seeds alone": 0.0, "test groups": OVERLAP, "pictures drawn": 30 / PER_KIND}
+RATIOS = {"seeds alone": 0.0, "test groups": OVERLAP, "pictures drawn": MOST_TEST / PER_KIND}
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.evaluation.selection.rivals import LUMA, TOGETHER
+from zoo.evaluation.selection.rivals import describe_in_parts
 
 HOG_SIDE, CELL, ORIENTATIONS = 64, 8, 9
 
@@ -17,14 +17,10 @@ def hog_features(pictures: np.ndarray) -> np.ndarray:
 
     Shapes: uint8 (N, H, W, 3) -> float32 (N, 1764), block by block, row, column, orientation.
     """
-    parts = []
-    for start in range(0, len(pictures), TOGETHER):
-        colours = pictures[start : start + TOGETHER].astype(np.float32) / 255
-        parts.append(_oriented_gradients(colours @ LUMA).astype(np.float32))
-    return np.concatenate(parts)
+    return describe_in_parts(pictures, _oriented_gradients)
 
 
-def _oriented_gradients(grey: np.ndarray) -> np.ndarray:
+def _oriented_gradients(_: np.ndarray, grey: np.ndarray) -> np.ndarray:
     grey = _resampler(grey.shape[1]) @ grey @ _resampler(grey.shape[2]).T
     down, across = np.zeros_like(grey), np.zeros_like(grey)
     down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]

@@ -63,6 +63,7 @@ class ImageFolder(Dataset):
         self.labels, self.title = labels, title
         named = {"path": path, "label": label, "group": group, "split": split, "number": number, "several": several}
         self._number, self._unit, self._several = number, unit, several
+        self._named_targets = [key for key in ("number", "several") if named[key]]  # fields of `LabelledFile`
         self._columns = {key: None if name is None else str(name) for key, name in named.items()}
         self._level, self._group = level, group if isinstance(group, int) else None
         if labels is None and (strays := [f"{key}={name}" for key, name in named.items() if isinstance(name, str)]):
@@ -75,7 +76,8 @@ class ImageFolder(Dataset):
         self.targets: dict[str, Target] = {}
         self._root = Path()
         self._files: Sequence[LabelledFile] = ()
-        self._classes: dict[str, dict[str, int]] = {}
+        self._classes: dict[str, int] = {}
+        self._labels: tuple[str, ...] = ()  # of the target `several`
 
     def prepare(self, root: Path, progress: Progress = silent) -> None:
         """List the files and check the labels; no picture is opened.
@@ -88,30 +90,25 @@ class ImageFolder(Dataset):
         if not root.is_dir():
             raise FileError(root, "there is no such folder", "Check `root=`.")
         if self.labels is not None:
-            needed = ["path", *(key for key, name in (("number", self._number), ("several", self._several)) if name)]
-            files = read_label_table(root, self.labels, self._columns, needed=needed if needed[1:] else REQUIRED)
+            needed = ("path", *self._named_targets) if self._named_targets else REQUIRED
+            files = read_label_table(root, self.labels, self._columns, needed=needed)
         else:
             files = _read_folders(root, self._level, self._group, progress)
-        self._root, self._files, self.targets = root, files, self._find_targets(root, files)
-        self._classes = {
-            name: {one: index for index, one in enumerate(target.names)}
-            for name, target in self.targets.items()
-            if isinstance(target, (Categories, Multilabel))
-        }
+        classes = _checked_classes(root, files) if not self._named_targets or any(file.label for file in files) else []
+        self._root, self._files = root, files
+        self._classes = {name: index for index, name in enumerate(classes)}
+        self.targets = self._find_targets(root, files)
 
     def _find_targets(self, root: Path, files: Sequence[LabelledFile]) -> dict[str, Target]:
-        found: dict[str, Target] = {}
-        if not (self._number or self._several) or any(file.label for file in files):
-            found["label"] = Categories(tuple(_checked_classes(root, files)))
+        found: dict[str, Target] = {"label": Categories(tuple(self._classes))} if self._classes else {}
         if self._number:
             found[self._number] = Number(self._unit)
             if all(file.number is None for file in files):
                 raise FileError(root, f"the column {self._number!r} has no number", "Name another: `number=COLUMN`.")
         if self._several:
-            found[self._several] = several = Multilabel(
-                tuple(sorted({x for file in files for x in file.several or ()}))
-            )
-            if not several.names:
+            self._labels = tuple(sorted({name for file in files for name in file.several or ()}))
+            found[self._several] = Multilabel(self._labels)
+            if not self._labels:
                 raise FileError(root, f"the column {self._several!r} has no label", "Name another: `several=COLUMN`.")
         return found
 
@@ -121,20 +118,18 @@ class ImageFolder(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """Decode one picture; its `path` is relative to the folder. Raises FileError where it cannot be read."""
         file = self._files[index]
-        targets: dict[str, Any] = {} if file.label is None else {"label": self._classes["label"][file.label]}
+        targets: dict[str, Any] = {} if file.label is None else {"label": self._classes[file.label]}
         if self._number and file.number is not None:
             targets[self._number] = file.number
         if self._several and file.several is not None:
-            targets[self._several] = [float(name in file.several) for name in self._classes[self._several]]
+            targets[self._several] = [float(name in file.several) for name in self._labels]
         image = read_image(self._root / file.path)
         return Sample(image=image, targets=targets, group=file.group, path=file.path, metadata=file.metadata)
 
     def files(self) -> Iterator[tuple[Path, Any]]:
         """Where the pictures lie, and what the folders or the CSV say of them."""
-        more = [key for key, name in (("number", self._number), ("several", self._several)) if name]
-        for file in self._files:
-            known = [file.label, file.group, file.split, *(getattr(file, key) for key in more)]
-            yield self._root / file.path, known
+        keys = ("label", "group", "split", *self._named_targets)
+        return ((self._root / file.path, [getattr(file, key) for key in keys]) for file in self._files)
 
     @property
     def splits(self) -> Mapping[str, Sequence[int]]:

@@ -11,7 +11,6 @@ from zoo.errors import UsageError
 
 POOLS = ("mean", "gem", "max", "map")
 POWER = 3.0  # of GeM, as its paper begins with and as retrieval uses it
-Pool = Literal["mean", "max", "both"]  # of a head, by `pooled`
 FLOOR = 1e-6  # GeM takes roots: what is smaller counts as this
 
 
@@ -41,7 +40,7 @@ def pool_map(features: Tensor, pool: str) -> Tensor:
     return features.float().flatten(1)
 
 
-def pooled(features: Tensor, pool: Pool = "mean") -> Tensor:
+def pooled(features: Tensor, pool: Literal["mean", "max", "both"] = "mean") -> Tensor:
     """The map's mean, its maximum, or both side by side. Shapes: (N, C, H, W) -> (N, C), or (N, 2C) for both."""
     found = [features.mean(dim=(2, 3))] if pool in ("mean", "both") else []
     if pool in ("max", "both"):

@@ -42,9 +42,7 @@ class Predictions:
     answers: Mapping[str, np.ndarray]  # by head: (N, K) probabilities, (N, 4 or 5) boxes in pixels, (N,) numbers
     columns: Mapping[str, tuple[str, ...]]  # by head: the names of the answer's columns
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # (N) by column, what a table says of them
-    summaries: Mapping[str, Mapping[str, Sequence[str | float]]] = field(
-        default_factory=dict
-    )  # by head and column, (N)
+    summaries: Mapping[str, Mapping[str, Sequence[str | float]]] = field(default_factory=dict)  # (N) by head, column
     skipped: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
 

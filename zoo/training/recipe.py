@@ -80,6 +80,14 @@ class HeadPart(_RecipePart):
         )
 
 
+class AdapterPart(_RecipePart):
+    """A small update that is trained in place of the filters' weights."""
+
+    kind: Literal["lora"] = "lora"
+    rank: int = Field(default=8, ge=1, le=1024)
+    layers: Literal["attention", "all"] = "attention"  # all: the linear layers of the MLPs too
+
+
 class TrainingPart(_RecipePart):
     """How it is trained. Rates are for AdamW with a cosine schedule after a linear warm-up."""
 
@@ -100,6 +108,13 @@ class TrainingPart(_RecipePart):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     memory: float = Field(default=2.0, gt=0)  # GB of frozen features kept in memory, at most; the rest goes to a file
     checkpoint_seconds: float = Field(default=30.0, ge=0)
+    adapt: AdapterPart | None = None  # train this instead of the weights, in the blocks that `retrain` names, or in all
+
+    @model_validator(mode="after")
+    def _something_to_adapt(self) -> Self:
+        if self.adapt and self.retrain == "none":
+            raise ValueError("an adapter is trained in the filters, and retrain='none' leaves them as they are")
+        return self
 
 
 class Recipe(_RecipePart):
@@ -125,6 +140,8 @@ class Recipe(_RecipePart):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
+        if self.training.adapt and self.filters.is_random:
+            raise ValueError("an adapter needs learnt weights, and these are random; say weights or a name")
         if not any(head.weight for head in self.heads):
             raise ValueError("the weight of every head is 0, so that nothing is trained; give one of them another")
         return self

@@ -126,11 +126,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Decode one picture; called from several threads at once.
-
-        Raises:
-            FileError: the file cannot be read (`zoo.read_image` says so).
-        """
+        """Decode one picture; called from several threads at once. Raises FileError, as `zoo.read_image` does."""
 
     def files(self) -> Iterable[tuple[Path, Any]] | None:
         """Every picture's file, in order, and what is known of it (label, group, split), as JSON can say it.

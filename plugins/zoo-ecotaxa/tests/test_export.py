@@ -102,6 +102,15 @@ def test_every_way_of_writing_a_table_says_the_same(make, write, rows, export, w
     ]
 
 
+def test_cells_that_a_spreadsheet_dropped_at_the_end_are_empty_and_a_misspelt_type_declares_nothing(make, write, rows):
+    for row in rows[3:]:
+        row["acq_sub_part"] = ""
+    content = make.tsv(rows, types=True).replace(b'"[f]"', b'"[float]"', 1).replace(b'\t""\n', b"\n")
+    dataset = opened(write({"ecotaxa_x.tsv": content, **make.pictures(rows)}))
+    assert [dataset[number].metadata["acq_sub_part"] for number in (0, 35)] == ["1", ""]
+    assert dataset[0].metadata["object_lat"] == "43.5"
+
+
 def test_texts_that_look_like_decimals_stay(make, write, rows):
     for number, row in enumerate(rows):
         row |= {"object_tags": f"{number},5" if number else "none", "object_label": "1,5", "object_id": f"{number},5"}
@@ -318,7 +327,7 @@ def test_an_object_of_two_classes_is_refused(make, write, rows):
         (b"object_id\timg_file_name\n[t]\t[t]\n", "no object is validated; there are no rows. Export again."),
         (
             b"object_id\timg_file_name\na\tb\tc\n",
-            "1 row of another length than the header (3 cells under 2 columns, lin",
+            "1 row with a cell under no title ('c', line 2 of ecotaxa_x.tsv). Name every column, and",
         ),
         (b'object_id\timg_file_name\n"a\tb\n', "not a table separated by tabs (unexpected end of data)."),
         (b"object_id\timg_file_name\na\0b\tc\n", "not a table separated by tabs (it holds no text)."),

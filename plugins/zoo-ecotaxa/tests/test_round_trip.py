@@ -9,7 +9,7 @@ import pytest
 from command_line import CommandLine
 from zoo_ecotaxa import EcoTaxa
 
-FEW = ("--size", 32, "--epochs", 0, "--head-epochs", 30, "--batch", 16, "--seed", 0, "-q")
+FEW = ("--size", 16, "--epochs", 6, "--rate", 0.01, "--batch", 16, "--seed", 0, "-q")
 SMALL = ("--backbone", "vgg11", "--cut", "block1", "--weights", "random", *FEW)
 
 

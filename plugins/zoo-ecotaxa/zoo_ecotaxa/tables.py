@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from zoo.errors import FileError
@@ -70,17 +71,16 @@ def parse_table(content: bytes, name: str, where: Path, faults: Faults) -> Table
     if twice := [title for title, count in Counter(filter(None, header)).items() if count > 1]:
         raise FileError(where, f"its header has {', '.join(twice)} twice", "Rename or remove one of the columns.")
     types: Sequence[str] = ()
-    if numbered and {cell.lower() for cell in numbered[0][1]} <= {*TYPES, ""}:
+    if numbered and _are_types(numbered[0][1]):
         types = [cell.lower() for cell in numbered.pop(0)[1]]
     kept = []
     for line, row in numbered:
-        if len(row) != len(header):
-            problem = f"{len(row)} cells under {len(header)} columns, line {line} of {name}"
-            faults.add("of another length than the header", problem, "Quote cells that hold tabs or line breaks.")
-        elif stray := [cell for cell, title in zip(row, header, strict=True) if cell and not title]:
-            faults.add("with a cell under no title", f"{stray[0]!r}, line {line} of {name}", "Name every column.")
+        row += [""] * (len(header) - len(row))  # spreadsheets drop empty cells at the end
+        if stray := [cell for cell, title in zip_longest(row, header) if cell and not title]:
+            remedy = "Name every column, and quote cells that hold tabs."
+            faults.add("with a cell under no title", f"{stray[0]!r:.80}, line {line} of {name}", remedy)
         else:
-            kept.append((line, row))
+            kept.append((line, row[: len(header)]))
     lines, rows = tuple(line for line, _ in kept), tuple(row for _, row in kept)
     for place, title in enumerate(header):
         declared = types[place] if place < len(types) else "[f]" if title in NUMBERS else ""
@@ -103,6 +103,12 @@ def _as_text(content: bytes) -> str:
         except UnicodeDecodeError:
             continue
     return content.decode("latin-1")
+
+
+def _are_types(row: Sequence[str]) -> bool:
+    """Whether a row is that of the types; one that is misspelt declares nothing."""
+    said = [cell.lower() for cell in row if cell]
+    return 2 * sum(cell in TYPES for cell in said) > len(said)
 
 
 def _is_decimal(cells: Sequence[str]) -> bool:

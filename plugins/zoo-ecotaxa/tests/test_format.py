@@ -23,10 +23,11 @@ TABLE = zoo.PredictionTable(
         "img_rank": ("0", "0", "1"),
         "object_lat": ("43.5", "", "NA"),
         "object_date": ("2014-04-20", "", "2014-04-21"),
-        "object_time": ("04:20:00", "42000", "NA"),
+        "object_time": ("04:20:00", "420", "NA"),
         "object_label": ("a\tb", "c\nd", 'e "f"'),
         "object_annotation_category": ("old", "old", "old"),
         "object_annotation_person_name": ("Ada", "Ada", "Ada"),
+        "object_empty": ("", "NA", ""),
         "sample_id": ("s0", "s0", "s1"),
         "sample_volume": ("1.5", "1.5", "2"),
         "acq_pixel": ("1", "1", "1"),
@@ -70,7 +71,7 @@ def test_a_row_is_an_object_with_its_predicted_category_and_what_ecotaxa_has_roo
     assert [one["object_annotation_category"] for one in said] == ["Copepoda<Maxillopoda", "detritus", "detritus"]
     assert {one["object_annotation_status"] for one in said} == {"predicted"}
     assert [one["object_date"] for one in said] == ["20140420", "", "20140421"]
-    assert [one["object_time"] for one in said] == ["042000", "042000", ""]
+    assert [one["object_time"] for one in said] == ["042000", "420", ""]
     assert [one["object_lat"] for one in said] == ["43.5", "", ""]
     assert [one["object_score"] for one in said] == ["0.75", "0.5", "1"]
     assert [one["object_label"] for one in said] == ["a b", "c d", 'e "f"']

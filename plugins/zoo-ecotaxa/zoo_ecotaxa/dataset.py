@@ -32,7 +32,7 @@ class EcoTaxa(zoo.Dataset):
             as a path (for the head `hierarchy`), or its `id`.
         group: the column whose values are never divided between splits, or `none`.
         images: of an object with several the `first` by img_rank, or `all`.
-        fewest: objects that a class needs; the others of the export are unlabelled.
+        fewest: objects that a class needs to be learnt; those of other classes are unlabelled.
 
     Raises:
         UsageError: an unknown status, or fewest under 2.
@@ -97,11 +97,14 @@ class EcoTaxa(zoo.Dataset):
         """The classes with enough objects, by name; none where there is only one."""
         objects = {(self._cell(one, SAMPLE), self._cell(one, "object_id")): one.label for one in self._pictures}
         counts = Counter(label for label in objects.values() if label is not None)
-        if rare := sorted(name for name, count in counts.items() if count < self.fewest):
-            few = f"fewer than {self.fewest} objects" if self.fewest > 2 else "one object only"
-            said = f"{root}: {len(rare)} of {len(counts)} classes have {few} and are not learnt: {shorten(rare)}."
-            warnings.warn(ZooWarning(said), stacklevel=3)
-        names = sorted(set(counts) - set(rare))
+        names = sorted(name for name, count in counts.items() if count >= self.fewest)
+        rare = sorted(set(counts) - set(names))
+        if "validated" in self.statuses and (rare or len(names) < 2):  # others are here to be predicted
+            said = f"{root}: {len(names)} of {len(counts)} classes have {self.fewest} objects or more"
+            left = (
+                f", the others are not learnt: {shorten(rare)}" if len(names) > 1 else ", and two are needed to learn"
+            )
+            warnings.warn(ZooWarning(f"{said}{left}."), stacklevel=3)
         return names if len(names) > 1 else []
 
     def __len__(self) -> int:

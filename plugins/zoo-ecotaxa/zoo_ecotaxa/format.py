@@ -21,8 +21,8 @@ class EcoTaxaTable(zoo.Format):
     """A row a picture with its object_id, the likeliest class as its category, and the status `predicted`.
 
     UTF-8 with a byte order mark, as EcoTaxa knows it by. Other columns of an export come along, but those of the
-    earlier annotation; what EcoTaxa has no table for is left out. Where nothing is sure there is no category and no
-    status, which EcoTaxa takes for unclassified.
+    earlier annotation, those that EcoTaxa has no table for, and those that are empty throughout. Where nothing is sure
+    there is no category and no status, which EcoTaxa takes for unclassified.
 
     Args:
         score: the column of the probability; empty: none.
@@ -61,10 +61,11 @@ class EcoTaxaTable(zoo.Format):
         if self.score and f"{start}probability" in given:
             columns[self.score] = given[f"{start}probability"]
         if self.others:
-            owners = [owner for owner in OWNERS if owner == "object" or f"{owner}_id" in given]
-            for title, cells in given.items():
+            owners = [owner for owner in OWNERS if owner == "object" or any(given.get(f"{owner}_id", ()))]
+            for title, found in given.items():
                 owned = title.partition("_")[0] in owners and not title.startswith("object_annotation_")
-                columns |= {} if title in columns or not owned else {title: _as_imported(title, cells)}
+                cells = _as_imported(title, found)
+                columns |= {title: cells} if owned and title not in columns and any(cells) else {}
         return columns
 
 
@@ -101,13 +102,10 @@ def _as_text(cell: str | float) -> str:
 
 
 def _as_imported(title: str, cells: Sequence[str]) -> list[str]:
-    """Dates and times as EcoTaxa takes them, 20140420 and 042000; NA as an empty cell."""
+    """Dates and times as every EcoTaxa takes them, 20140420 and 042000; NA as an empty cell."""
     known = ["" if is_missing(cell) else cell for cell in cells]
-    if title == "object_date":
-        return [re.sub(r"(\d{4})-(\d\d)-(\d\d)", r"\1\2\3", cell) for cell in known]
-    if title == "object_time":
-        return [digits.zfill(6) if (digits := cell.replace(":", "")).isdecimal() else cell for cell in known]
-    return known
+    marks = {"object_date": r"(\d{4})-(\d\d)-(\d\d)", "object_time": r"(\d\d):(\d\d):(\d\d)"}
+    return [re.sub(marks[title], r"\1\2\3", cell) for cell in known] if title in marks else known
 
 
 def _type_of(title: str, cells: Sequence[str]) -> str:

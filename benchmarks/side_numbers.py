@@ -4,8 +4,8 @@
 
 DIR holds the plankton of docs/results.md; groups.csv has the pictures' sizes before they were made smaller. Two heads
 `classify` on the frozen filters of vgg16-imagenet up to block 4, one of which is given the numbers too (as
-`--head classify:with=orig_width+orig_height`), and, on the same splits, the numbers alone. No day is on two sides; every
-seed deals the days anew. Intervals are Nadeau and Bengio's, as in franken.py.
+`--head classify:with=orig_width+orig_height`), and, on the same splits, the numbers alone. No day is on two sides;
+every seed deals the days anew. Intervals are Nadeau and Bengio's, as in franken.py.
 """
 
 from __future__ import annotations

@@ -142,7 +142,8 @@ def _show_other_repository(name: str, *, as_json: bool, offline: bool, **where: 
 def _head_text(head: Any) -> str:
     names = head.target.names
     listed = f": {', '.join(names[:6])}{', …' if len(names) > 6 else ''}" if names else ""
-    return f"{head.target_name}, {head.target.kind}" + (f", {len(names)} classes{listed}" if names else "")
+    beside = f", with {' and '.join(one.name for one in head.numbers)}" if head.numbers else ""
+    return f"{head.target_name}, {head.target.kind}{beside}" + (f", {len(names)} classes{listed}" if names else "")
 
 
 def _scores(published: Any) -> list[tuple[str, str, str]]:

@@ -78,7 +78,8 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         multiple=True,
         metavar="[NAME=]HEAD[:KEY=VALUE,…]",
         help="What to train on the filters; by default what the dataset's target asks for, classify for classes; see "
-        "`zoo list heads`. Keys: target, weight of the loss (1), and the head's own options. Repeatable: the first one "
+        "`zoo list heads`. Keys: target, weight of the loss (1), with=width+height or a table's columns, numbers that "
+        "it is given beside the features, and the head's own options. Repeatable: the first one "
         "with a weight over 0 picks the best epoch; one of weight 0 is trained without changing the filters.",
     ),
     click.option("--filters", "name", help="Filters or RUN to start from; vgg16-imagenet up to block4 by default."),
@@ -212,4 +213,6 @@ def _parse_head(text: str) -> dict[str, Any]:
             raise UsageError(f"The weight in --head {text} is no number.") from error
         if not 0 <= head["weight"] < math.inf:
             raise UsageError(f"The weight in --head {text} must be 0 or more; with 0 only the head is trained.")
+    if "with" in options:
+        head["numbers"] = [part for part in str(options.pop("with")).split("+") if part]
     return {**head, "options": options}

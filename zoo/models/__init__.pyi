@@ -29,3 +29,4 @@ from .model import (
     pick_head as pick_head,
 )
 from .queries import read_embeddings as read_embeddings, similar as similar
+from .side_numbers import fit_side_numbers as fit_side_numbers, join_side_maps as join_side_maps

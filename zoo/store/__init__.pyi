@@ -52,6 +52,7 @@ from .manifest import (
     FileEntry as FileEntry,
     HeadEntry as HeadEntry,
     Manifest as Manifest,
+    SideNumber as SideNumber,
     bare_card as bare_card,
     manifest_to_bytes as manifest_to_bytes,
     read_manifest as read_manifest,

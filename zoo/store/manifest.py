@@ -92,6 +92,14 @@ class TargetEntry(_ManifestModel):
         return self
 
 
+class SideNumber(_ManifestModel):
+    """A number beside the features: a column of the pictures' table, `width` or `height`; log scale, standardised."""
+
+    name: Text
+    mean: float = 0.0
+    std: Annotated[float, Field(gt=0)] = 1.0
+
+
 class HeadEntry(_ManifestModel):
     """A published head."""
 
@@ -102,7 +110,8 @@ class HeadEntry(_ManifestModel):
     target: TargetEntry
     options: dict[str, JsonValue] = {}
     weight: float = 1.0  # of its loss
-    shape: ShapeEntry
+    shape: ShapeEntry  # the numbers beside them included
+    numbers: tuple[SideNumber, ...] = ()
     temperature: Annotated[float, Field(gt=0)] | None = None  # what its logits are divided by
 
 
@@ -246,6 +255,9 @@ def manifest_to_bytes(manifest: Manifest) -> bytes:
     said = manifest.model_dump(mode="json")
     if manifest.delta is None:
         del said["delta"]  # as before there were any: who copies filters gets the same bytes
+    for head in said["heads"]:
+        if not head["numbers"]:
+            del head["numbers"]
     for key in ("files", "created_with"):
         said[key] = dict(sorted(said[key].items()))
     return (json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -13,7 +14,7 @@ from zoo.errors import FileError, MissingPluginError, UnknownNameError, UsageErr
 from zoo.files import parse_toml
 from zoo.models import HeadSpec, pick_head
 from zoo.plugins import installed_versions
-from zoo.store import CARD_FILE, MANIFEST_LIMIT, RECIPE_FILE, Artifact
+from zoo.store import CARD_FILE, MANIFEST_LIMIT, RECIPE_FILE, Artifact, SideNumber
 
 if TYPE_CHECKING:
     from zoo.contracts import Target
@@ -71,12 +72,30 @@ class HeadPart(_RecipePart):
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
     shuffled: bool = False  # a placebo: trained on another training picture's target
+    numbers: tuple[str, ...] = Field(default=(), strict=False)  # beside the features: width, height, a table's columns
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: HeadSpec) -> Self:
+        """A model's head as a recipe says it."""
+        return cls(
+            plugin=spec.plugin,
+            name=spec.called if spec.called != replace(spec, called=None).name else None,
+            target=spec.target,
+            weight=spec.weight,
+            numbers=tuple(one.name for one in spec.numbers),
+            options=dict(spec.options),
+        )
 
     def spec(self) -> HeadSpec:
         """As models take it."""
         return HeadSpec(
-            plugin=self.plugin, target=self.target, weight=self.weight, options=self.options, called=self.name
+            plugin=self.plugin,
+            target=self.target,
+            weight=self.weight,
+            options=self.options,
+            called=self.name,
+            numbers=tuple(SideNumber(name=name) for name in self.numbers),
         )
 
 

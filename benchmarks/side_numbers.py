@@ -38,7 +38,7 @@ def score_alone(recipe: Recipe) -> dict[str, float]:
     data = zoo.open_dataset(recipe.data.dataset, recipe.data.root, options=recipe.data.options)
     decoded = data.decode(recipe.size)
     splits = recipe.split(data, decoded)
-    x = np.stack([decoded.numbers[name].log1p().numpy() for name in recipe.heads[1].numbers], axis=1)
+    x = np.stack([decoded.numbers[name].log1p().numpy() for name in recipe.heads[1].numbers or ()], axis=1)
     y = decoded.targets["label"].numpy()
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x[splits.train], y[splits.train])
     right = model.predict(x[splits.test]) == y[splits.test]

@@ -72,7 +72,7 @@ class HeadPart(_RecipePart):
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
     shuffled: bool = False  # a placebo: trained on another training picture's target
-    numbers: tuple[str, ...] = Field(default=(), strict=False)  # beside the features: width, height, a table's columns
+    numbers: tuple[str, ...] | None = Field(default=None, strict=False)  # beside the features: width, height, a table's columns
     options: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
@@ -83,7 +83,7 @@ class HeadPart(_RecipePart):
             name=spec.called if spec.called != replace(spec, called=None).name else None,
             target=spec.target,
             weight=spec.weight,
-            numbers=tuple(one.name for one in spec.numbers),
+            numbers=tuple(one.name for one in spec.numbers) or None,
             options=dict(spec.options),
         )
 
@@ -95,7 +95,7 @@ class HeadPart(_RecipePart):
             weight=self.weight,
             options=self.options,
             called=self.name,
-            numbers=tuple(SideNumber(name=name) for name in self.numbers),
+            numbers=tuple(SideNumber(name=name) for name in self.numbers or ()),
         )
 
 

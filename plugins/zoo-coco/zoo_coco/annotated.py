@@ -69,7 +69,7 @@ class AnnotatedDataset(zoo.Dataset):
         boxes: of several boxes in a picture the `largest` counts, or `each` is a sample of its own.
         margin: with `boxes=each`, what the window round a box shows beside it, a share of the box's longer side.
         whole: with `boxes=each`, the whole picture in place of a window.
-        least: classes of fewer samples are left out.
+        least: classes of fewer samples are not learnt.
 
     Raises:
         UsageError: options that mean nothing.
@@ -115,7 +115,7 @@ class AnnotatedDataset(zoo.Dataset):
         counts = Counter(sample.label for sample in samples if sample.label is not None)
         rare = {name for name, count in counts.items() if count < self.least}
         for name in sorted(rare):
-            problems.add(f"a class of fewer than {self.least} samples; it was left out (`least=`)", name)
+            problems.add(f"a class of fewer than {self.least} samples; its name is not learnt (`least=`)", name)
         names = sorted(counts.keys() - rare)
         has_boxes = any(sample.box is not None for sample in samples)
         if len(names) < 2 and not has_boxes:
@@ -128,7 +128,7 @@ class AnnotatedDataset(zoo.Dataset):
         if len(names) == 1:
             problems.add("the only class, of which nothing can be learnt; the boxes are left", names[0])
         self._root = root
-        self._samples = [sample for sample in samples if sample.label not in rare]
+        self._samples = samples
         self._number = {name: number for number, name in enumerate(names)} if len(names) > 1 else {}
         targets: dict[str, zoo.Target] = {"label": zoo.Categories(tuple(names))} if len(names) > 1 else {}
         self.targets = targets | ({"box": zoo.Box()} if has_boxes else {})

@@ -24,23 +24,22 @@ def read_box(said: Any, size: tuple[float, float]) -> tuple[Corners | None, str 
     """
     if said is None or said == []:
         return None, None
-    if not isinstance(said, list) or len(said) != 4 or not all(_is_number(one) for one in said):
+    if not isinstance(said, list) or len(said) != 4 or any(type(one) not in (float, int) for one in said):
         return None, NO_NUMBERS
     x, y, width, height = said
+    if not math.isfinite(x + y + width + height):
+        return None, NO_NUMBERS
     if width <= 0 or height <= 0:
         return None, EMPTY
-    whole = (x / size[0], y / size[1], (x + width) / size[0], (y + height) / size[1])
-    inside = max(whole[0], 0.0), max(whole[1], 0.0), min(whole[2], 1.0), min(whole[3], 1.0)
+    x1, y1, x2, y2 = x / size[0], y / size[1], (x + width) / size[0], (y + height) / size[1]
+    if x1 >= 0 and y1 >= 0 and x2 <= 1 and y2 <= 1:
+        return (x1, y1, x2, y2), None
+    inside = max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0)
     if inside[2] <= inside[0] or inside[3] <= inside[1]:
         return None, OUTSIDE
-    moved = max(abs(a - b) for a, b in zip(inside, whole, strict=True))
-    return inside, CLIPPED if moved > OVER else None
+    return inside, CLIPPED if max(-x1, -y1, x2 - 1, y2 - 1) > OVER else None
 
 
 def area_of(box: Corners) -> float:
     """The share of the picture that a box covers."""
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _is_number(one: Any) -> bool:
-    return isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one)

@@ -59,7 +59,7 @@ class CamtrapPackage(AnnotatedDataset):
         boxes: of several boxes in a picture the `largest` counts, or `each` is a sample of its own.
         margin: with `boxes=each`, what the window round a box shows beside it, a share of the box's longer side.
         whole: with `boxes=each`, the whole picture in place of a window.
-        least: classes of fewer samples are left out.
+        least: classes of fewer samples are not learnt.
     """
 
     def __init__(

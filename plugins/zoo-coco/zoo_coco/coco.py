@@ -65,7 +65,7 @@ class Coco(AnnotatedDataset):
         group: what is never divided between training and test: the camera's `location`, the `sequence`, or `none`;
             `auto`: the location where there is one, else the sequence.
         sequence_labels: labels that were given to a sequence, not to the picture: `keep` or `drop` them.
-        least: classes of fewer samples are left out.
+        least: classes of fewer samples are not learnt.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Coco(AnnotatedDataset):
             folder = self._find_folder(root, table, content["images"])
             reader.read_images(content["images"], folder, progress)
             annotations = content.get("annotations")
-            reader.read_annotations(annotations if isinstance(annotations, list) else [], progress)
+            reader.read_annotations(annotations if isinstance(annotations, list) else [])
             key = self._group_key(table, content["images"])
             pictures += [_as_picture(one, split, key) for one in reader.found.values()]
         return pictures
@@ -137,7 +137,9 @@ class _TableReader:
     problems: Problems
     found: dict[str, _Found] = field(default_factory=dict)  # by path
     _by_id: dict[str, _Found | None] = field(default_factory=dict)  # None: left out
-    _categories: dict[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)  # name, what else is said
+    _categories: dict[str, tuple[str, bool, Mapping[str, Any]]] = field(
+        default_factory=dict
+    )  # name, is empty, the rest
 
     def _where(self, kind: str, number: int) -> str:
         return f"{self.table.name}, {kind}[{number}]"
@@ -155,7 +157,7 @@ class _TableReader:
                 problem = f"the category {key} is both {self._categories[key][0]} and {name}"
                 raise FileError(self.table, problem, "Give each category an id of its own.")
             more = {f"category_{title}": value for title, value in one.items() if title not in ("id", "name")}
-            self._categories[key] = name, more
+            self._categories[key] = name, is_empty(name), more
 
     def read_images(self, images: Sequence[Any], folder: PictureFolder, progress: Progress) -> None:
         """Raises FileError: one id for two pictures."""
@@ -191,11 +193,10 @@ class _TableReader:
         self.found[path] = _Found(path=path, entry=entry, size=size)
         return self.found[path]
 
-    def read_annotations(self, annotations: Sequence[Any], progress: Progress) -> None:
+    def read_annotations(self, annotations: Sequence[Any]) -> None:
         """Give the pictures their annotations."""
         seen: dict[str, Any] = {}
         for number, entry in enumerate(annotations):
-            progress("reading annotations", number + 1, len(annotations))
             picture_id = _as_id(entry.get("image_id")) if isinstance(entry, dict) else None
             category_id = _as_id(entry.get("category_id")) if isinstance(entry, dict) else None
             where = self._where("annotations", number)
@@ -223,10 +224,10 @@ class _TableReader:
             self.problems.add(DROPPED if self.drops else BY_SEQUENCE, found.path)
             if self.drops:
                 return
-        name, more = self._categories[category_id]
+        name, is_nothing, more = self._categories[category_id]
         facts = {title: value for title, value in entry.items() if title not in OF_ANNOTATION}
-        box = None if is_empty(name) else self._read_box(found, entry)
-        found.annotations.append(Annotation(label=name, box=box, is_nothing=is_empty(name), facts={**facts, **more}))
+        box = None if is_nothing else self._read_box(found, entry)
+        found.annotations.append(Annotation(label=name, box=box, is_nothing=is_nothing, facts={**facts, **more}))
 
     def _read_box(self, found: _Found, entry: Mapping[str, Any]) -> Corners | None:
         said = entry.get("bbox")

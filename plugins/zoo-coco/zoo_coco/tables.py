@@ -7,7 +7,7 @@ import gzip
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -138,11 +138,11 @@ class PictureFolder:
     def locate(self, said: str) -> tuple[str | None, str | None]:
         """A picture's path relative to the root, or what is wrong with what a table says of it."""
         plain = said.replace("\\", "/").removeprefix(f"{self.root.as_posix()}/{self.below}".rstrip("/") + "/")
-        parts = PurePosixPath(plain).parts
+        parts = [part for part in plain.split("/") if part not in ("", ".")]
         if not parts or plain.startswith("/") or ".." in parts or parts[0].endswith(":"):
             return None, LEADS_OUT
         path = "/".join([*filter(None, [self.below]), *parts])
-        return (path, None) if os.path.isfile(self.root / path) else (None, ABSENT)  # noqa: PTH113  # names of any length
+        return (path, None) if os.path.isfile(f"{self.root}/{path}") else (None, ABSENT)  # noqa: PTH113  # of any length
 
 
 def _below(root: Path, folder: Path) -> str:

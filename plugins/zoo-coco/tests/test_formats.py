@@ -16,6 +16,7 @@ from PIL import Image
 from zoo_coco import CamtrapObservations, MegaDetectorJson, MegaDetectorResults
 
 import zoo
+from zoo.builtin import PictureTable
 from zoo.data import open_dataset
 from zoo.errors import UsageError, ZooWarning
 from zoo.testing import check_format
@@ -225,7 +226,7 @@ def test_observations_are_valid_by_the_published_schema(heads, tmp_path):
     assert [row["scientificName"] for row in rows] == ["Vulpes vulpes", None, None]
     assert [row["mediaID"] for row in rows] == ["m1", "m2", "m3"]
     assert [float(row["classificationProbability"]) for row in rows] == pytest.approx([0.7, 0.9, 0.75])
-    box = [rows[0][f"bbox{one}"] for one in ("X", "Y", "Width", "Height")]
+    box = [None if (side := rows[0][f"bbox{one}"]) is None else float(side) for one in ("X", "Y", "Width", "Height")]
     assert box == ([None] * 4 if heads == 1 else pytest.approx([0.1, 0.25, 0.4, 0.5]))
     assert rows[1]["bboxX"] is None  # a blank picture has none
 
@@ -316,6 +317,9 @@ def test_options_that_say_nothing_are_refused():
 def test_a_models_predictions_of_a_package_are_written_in_both(tmp_path):
     """From a table of boxes to a model, and from its media.csv to a table of observations."""
     pytest.importorskip("zoo_boxes")
+    pytest.importorskip("frictionless")
+    from frictionless import Resource, Schema
+
     images, things = [], []
     for number in range(8):
         Image.new("RGB", (64, 48), (30 * number, 0, 0)).save(tmp_path / f"{number}.png")
@@ -335,3 +339,13 @@ def test_a_models_predictions_of_a_package_are_written_in_both(tmp_path):
     content = json.loads((tmp_path / "out.json").read_text())
     assert [one["file"] for one in content["images"]] == [f"{at}.png" for at in range(8)]
     assert sorted(content["classification_categories"].values()) == ["Meles meles", "Vulpes vulpes"]
+    answers = zoo.predict(model, PictureTable(tmp_path / "media.csv", path="filePath"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZooWarning)
+        answers.save(tmp_path / "observations.csv", format="camtrap-dp")
+    schema = Schema.from_descriptor(SCHEMA)
+    resource = Resource(path="observations.csv", basepath=str(tmp_path), schema=schema)
+    assert resource.validate().valid
+    rows = rows_of(tmp_path / "observations.csv")
+    assert [row["mediaID"] for row in rows] == [f"m{at}" for at in range(8)]
+    assert {row["scientificName"] for row in rows} <= {"Meles meles", "Vulpes vulpes"}

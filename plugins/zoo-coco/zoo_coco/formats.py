@@ -161,8 +161,8 @@ class CamtrapObservations(zoo.Format):
 
     def write(self, predictions: zoo.PredictionTable, path: Path) -> None:
         """What the standard asks for and nobody said is a `ZooWarning`. Raises UsageError, as `megadetector` does."""
-        answers = _read_answers(predictions, of="camtrap-dp")
         said = predictions if self.raw else for_spreadsheet(predictions)
+        answers = _read_answers(said, of="camtrap-dp")
         known = predictions.metadata
         machine = " ".join(filter(None, [known.get("filters", ""), known.get("manifest", "")])) or "zoo"
         mark = known.get("manifest", "").rpartition(":")[2][:8] or "zoo"

@@ -114,7 +114,7 @@ def test_a_csv_names_animals_and_groups(tmp_path):
     (root / "labels.csv").write_text("picture,kind\n1,2\n")
     with pytest.raises(FileError, match=r"its columns are picture, kind. Give it the columns path and label"):
         read(root, labels="labels.csv")
-    with pytest.raises(FileError, match=r"kinds: there is no such table of labels. Pass `labels=category`"):
+    with pytest.raises(FileError, match=r"kinds: there is no such table of labels. Pass category"):
         read(root, labels="kinds")
 
 

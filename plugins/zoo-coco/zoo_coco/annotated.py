@@ -23,7 +23,7 @@ Boxes = Literal["largest", "each"]
 
 ALIKE = 0.02  # how far two shapes of pictures, width over height, may differ and still be one picture resized
 
-MANY = "the picture has several boxes; the largest counts (`boxes=each` takes all)"
+MANY = "the picture has several boxes; the largest counts (`options={'boxes': 'each'}` takes all)"
 BOXLESS = "the picture has boxes, and things without one beside them, which were set aside"
 SEVERAL_KINDS = "the picture has several kinds and no box to tell them apart; it was left out"
 CONTRADICTED = "the picture is said to be empty and not to be; what is in it counts"
@@ -109,13 +109,15 @@ class AnnotatedDataset(zoo.Dataset):
         pictures = self._read(root, problems, progress)
         if not pictures:
             raise FileError(
-                root, f"none of the pictures can be used: {problems.counts()}", "Name their folder: `images=`."
+                root,
+                f"none of the pictures can be used: {problems.counts() or 'the table names none'}",
+                "Name their folder: `options={'images': 'DIR'}`.",
             )
         samples = [sample for picture in pictures for sample in self._choose(picture, problems)]
         counts = Counter(sample.label for sample in samples if sample.label is not None)
         rare = {name for name, count in counts.items() if count < self.least}
         for name in sorted(rare):
-            problems.add(f"a class of fewer than {self.least} samples; its name is not learnt (`least=`)", name)
+            problems.add(f"a class of fewer than {self.least} samples; its name is not learnt", name)
         names = sorted(counts.keys() - rare)
         has_boxes = any(sample.box is not None for sample in samples)
         if len(names) < 2 and not has_boxes:

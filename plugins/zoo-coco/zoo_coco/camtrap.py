@@ -30,7 +30,7 @@ NOWHERE = "a medium of a deployment that deployments.csv has not; the deployment
 NO_PICTURE = "a video or a sound; it was left out"
 IS_A_LINK = "a medium that lies on the Web and is not here by its file's name; it was left out"
 POINT = "a point (bboxX and bboxY alone) where a box is due; it was set aside"
-BY_OTHERS = "an observation that was made by another method; it was set aside (`method=`)"
+BY_OTHERS = "an observation that was made by another method; it was set aside (`options={'method': 'any'}` takes all)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class CamtrapPackage(AnnotatedDataset):
             problem = (
                 f"all of its {events} observations are of events, or were set aside ({problems.counts() or 'none was'})"
             )
-            remedy = "Ask for an export with observations of media (observationLevel=media), or pass `method=any`."
+            remedy = "Ask for an export with observations of media, or pass `options={'method': 'any'}`."
             raise FileError(table.tables[0], problem, remedy)
         return found
 

@@ -34,7 +34,7 @@ UNKNOWN = "an annotation of a category that the table has not; it was set aside"
 CROWD = "a box round a crowd; it was set aside"
 SIZELESS = "a box in pixels of a picture whose size is not known, for it cannot be read; it was set aside"
 BY_SEQUENCE = (
-    "a label of a whole sequence, which this picture of it may not show (`sequence_labels=drop` leaves it out)"
+    "a label of a whole sequence, of which this picture may show nothing (`options={'sequence_labels': 'drop'}`)"
 )
 DROPPED = "a label of a whole sequence; it was set aside"
 
@@ -113,7 +113,9 @@ class Coco(AnnotatedDataset):
                 return key
         if self.group == "auto":
             return None
-        raise FileError(table, f"no picture has a `{wanted[0]}`", "Pass `group=auto`, or `group=none`.")
+        raise FileError(
+            table, f"no picture has a `{wanted[0]}`", "Leave `group` out, or pass `options={'group': 'none'}`."
+        )
 
 
 def _as_picture(found: _Found, split: str | None, key: str | None) -> AnnotatedPicture:

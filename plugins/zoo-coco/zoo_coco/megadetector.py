@@ -136,7 +136,7 @@ class MegaDetectorResults(AnnotatedDataset):
         table = root / self.labels
         lines: dict[str, _Line] = {}
         if not table.is_file():
-            remedy = "Pass `labels=category`, `classification`, `folder`, or a CSV that is there."
+            remedy = "Pass category, classification, folder, or a CSV that is there: `options={'labels': 'FILE.csv'}`."
             raise FileError(table, "there is no such table of labels", remedy)
         for number, row in read_csv(table, ()):
             said = {title.casefold(): cell for title, cell in row.items()}
@@ -176,7 +176,7 @@ def _read_names(table: Path, content: Mapping[str, Any], key: str) -> dict[str, 
     said = content.get(key)
     if not isinstance(said, dict) or not all(isinstance(one, str) and one.strip() for one in said.values()):
         problem = f"not {WHAT}: `{key}` is {said!s:.60}, and no names by number"
-        raise FileError(table, problem, 'It should be as {"1": "animal"}; name another: `table=FILE`.')
+        raise FileError(table, problem, "Replace it, or name another: `options={'table': 'FILE'}`.")
     return {number: name.strip() for number, name in said.items()}
 
 

@@ -29,7 +29,9 @@ def find_table(root: Path, named: str, *, what: str) -> Path:
         return root / named
     found = _tables_in(root)
     if not found:
-        raise FileError(root, f"there is no JSON in it, and {what} is one", "Put it there, or name it: `table=FILE`.")
+        raise FileError(
+            root, f"there is no JSON in it, and {what} is one", "Put it there, or name it: `options={'table': 'FILE'}`."
+        )
     return _only(root, found)
 
 
@@ -50,7 +52,7 @@ def find_split_tables(root: Path, named: str, *, what: str) -> list[tuple[Path, 
     tables = [(_only(root, found), SPLITS[folder.name.lower()]) for folder in folders if (found := _tables_in(folder))]
     if not tables:
         problem = f"there is no JSON in it, in its `annotations` or its `train`, and {what} is one"
-        raise FileError(root, problem, "Put it there, or name it: `table=FILE`.")
+        raise FileError(root, problem, "Put it there, or name it: `options={'table': 'FILE'}`.")
     return list(tables)
 
 
@@ -62,17 +64,21 @@ def _only(root: Path, found: Sequence[Path]) -> Path:
     if len(found) > 1:
         names = [path.relative_to(root).as_posix() for path in found]
         listed = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
-        raise FileError(root, f"there are {len(found)} tables in it ({listed})", f"Say which: `table={names[0]}`.")
+        raise FileError(
+            root, f"there are {len(found)} tables in it ({listed})", f"Say which: `options={{'table': {names[0]!r}}}`."
+        )
     return found[0]
 
 
 def read_json(table: Path, *, what: str, lists: Sequence[str] = ()) -> dict[str, Any]:
     """An object that has those lists. Raises FileError."""
-    remedy = f"Replace it by {what}, or name another: `table=FILE`."
+    remedy = f"Replace it by {what}, or name another: `options={{'table': 'FILE'}}`."
     try:
         content = parse_json(table.read_bytes(), finite=False)
     except FileNotFoundError as error:
-        raise FileError(table, "there is no such table", "Check `table=`, which is relative to the folder.") from error
+        raise FileError(
+            table, "there is no such table", "Check `options={'table': …}`: it is relative to the folder."
+        ) from error
     except (OSError, ValueError) as error:
         raise FileError(table, f"it cannot be read as {what} ({error})", remedy) from error
     if not isinstance(content, dict):
@@ -129,7 +135,7 @@ class PictureFolder:
         if named:
             place = (root / named).resolve()
             if not place.is_dir() or not place.is_relative_to(root.resolve()):
-                raise FileError(root / named, f"there is no such folder below {root}", "Check `images=`.")
+                raise FileError(root / named, f"there is no such folder below {root}", "Check `options={'images': …}`.")
             return cls(root=root, below=_below(root.resolve(), place))
         some = [name for name, _ in zip(names, range(TRIED), strict=False)]
         folders = [cls(root=root, below=_below(root, folder)) for folder in near if folder.is_dir()]

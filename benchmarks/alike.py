@@ -23,16 +23,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from zoo_probe.candidates import Candidate, CandidateComparison, make_probe_setup
+from zoo_probe.features import pool_features, randomly_initialized, shrink_pixels
+from zoo_probe.intervals import mean_interval
+from zoo_probe.rivals import HAND_FEATURES, hand_features
+from zoo_probe.scores import score_features
+from zoo_probe.tasks import PER_CLASS, make_probe_task
 
 import zoo
 from zoo.data import DecodedDataset, OpenDataset, sequential_batches
 from zoo.devices import describe_device
-from zoo.evaluation.selection.candidates import Candidate, CandidateComparison, make_probe_setup
-from zoo.evaluation.selection.features import pool_features, randomly_initialized, shrink_pixels
-from zoo.evaluation.selection.intervals import mean_interval
-from zoo.evaluation.selection.rivals import HAND_FEATURES, hand_features
-from zoo.evaluation.selection.scores import score_features
-from zoo.evaluation.selection.tasks import PER_CLASS, make_probe_task
 from zoo.models import Filters
 from zoo.plots import save_png
 from zoo.plots.contact_sheet import draw_neighbours

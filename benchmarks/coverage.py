@@ -20,8 +20,7 @@ import numpy as np
 from franken import MOST_TEST, OVERLAP, Pictures, corrected_interval, deal
 from scipy import stats
 from zoo_ablation.statistics import compare_paired
-
-from zoo.evaluation.selection.intervals import mean_interval, share_interval
+from zoo_probe.intervals import mean_interval, share_interval
 
 GROUPS, CORRELATIONS, ACCURACIES = (5, 12, 58), (0.05, 0.2, 0.5), (0.3, 0.6, 0.9)
 DRAWS = 1000  # of the percentile bootstrap

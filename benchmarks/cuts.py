@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zoo_probe
 from common import describe_machine
 from franken import Pictures, Split, choose_kinds, deal
 from PIL import Image
@@ -200,7 +201,7 @@ def count_pictures(folder: Path) -> dict[str, int]:
 def ask(folder: Path, filters: str, seed: int, options: argparse.Namespace) -> Callable[[], dict[str, Any]]:
     """The probe of some filters, which scores the same network with random weights too."""
     data = zoo.open_dataset("image-folder", folder, options={"labels": "labels.csv"})
-    return lambda: zoo.probe(
+    return lambda: zoo_probe.probe(
         data, filters, size=options.size, per_class=None, seed=seed, device=options.device
     ).as_dict()
 

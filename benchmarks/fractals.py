@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 from common import describe_machine
+from zoo_probe.candidates import ProbeSetup, score_cuts, score_without_filters
+from zoo_probe.features import measure_cut_costs
+from zoo_probe.tasks import make_probe_task
 
 from zoo.data import open_dataset
-from zoo.evaluation.selection.candidates import ProbeSetup, score_cuts, score_pixels
-from zoo.evaluation.selection.features import measure_cut_costs
-from zoo.evaluation.selection.intervals import percentile_interval, resample_means
-from zoo.evaluation.selection.tasks import make_probe_task
 from zoo.models import Filters, as_filters, build_filters
 from zoo.progress import silent
 from zoo.training import Arithmetic
@@ -47,7 +46,8 @@ def score_set(
         print(f"{place.name}: {name}{ending}", *(f"{100 * one.feature_scores.score:.1f}" for one in found), flush=True)
         return {f"{name} {one.title}{ending}": one.feature_scores.per_sample for one in found}
 
-    rows: Scores = {f"{PIXELS} -": score_pixels(decoded, task, setup).feature_scores.per_sample}
+    pixels = next(one for one in score_without_filters(decoded, task, setup) if one.kind == "pixels")
+    rows: Scores = {f"{PIXELS} -": pixels.feature_scores.per_sample}
     for name in filters:
         rows |= measure(as_filters(name), Path(name).name)
     for seed in range(seeds):
@@ -55,6 +55,18 @@ def score_set(
         rows |= measure(drawn, RANDOM, f" {seed}")
     facts = {"pictures": len(task.rows), "classes": len(task.names), "folds": task.how, "notes": list(task.notes)}
     return rows, task.groups, facts
+
+
+def resample_means(scores: np.ndarray, groups: np.ndarray, *, seed: int, draws: int = 2000) -> np.ndarray:
+    """Means over groups drawn with replacement, the same for all columns: their differences are paired.
+
+    Shapes: scores (N, M) float, groups (N,) int from 0 -> (draws, M) float.
+    """
+    sums = np.zeros((int(groups.max()) + 1, scores.shape[1] + 1))
+    np.add.at(sums, groups, np.column_stack([scores, np.ones(len(scores))]))
+    times = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
+    totals = times @ sums
+    return totals[:, :-1] / totals[:, -1:]
 
 
 def compare(rows: Scores, groups: np.ndarray, filters: list[str], *, seeds: int) -> list[dict]:
@@ -76,7 +88,7 @@ def compare(rows: Scores, groups: np.ndarray, filters: list[str], *, seeds: int)
         leads = {}
         for what, other in (("there", cut), ("best", strongest)):
             if other in at:
-                interval = percentile_interval(means[key] - drawn[other])
+                interval = np.quantile(means[key] - drawn[other], (0.025, 0.975)).tolist()
                 leads[what] = {"difference": float(rows[key].mean() - at[other].mean()), "interval": interval}
         table.append({"name": name, "cut": cut, "score": float(rows[key].mean()), "over_random": leads})
     for cut in CUTS:

@@ -36,9 +36,9 @@ from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from zoo_probe.features import measure_cut_costs, pool_features, randomly_initialized
 
 import zoo
-from zoo.evaluation.selection.features import measure_cut_costs, pool_features, randomly_initialized
 from zoo.training import Arithmetic
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, Recipe, TrainingPart

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from common import describe_machine
+from zoo_probe import rank
 
 import zoo
 
@@ -25,7 +26,7 @@ TABLES = {"new-groups.csv": "groups never seen", "new-kinds.csv": "kinds never s
 def judge(names: list[str], folder: Path, table: str, *, size: int, seed: int, device: str | None) -> dict[str, Any]:
     """Filters and their base on one table of `hold_out.py`, as JSON has it."""
     data = zoo.open_dataset("image-folder", folder, options={"labels": table})
-    found = zoo.rank(data, names, size=size, seed=seed, device=device).as_dict()
+    found = rank(data, names, size=size, seed=seed, device=device).as_dict()
     for place in found["places"]:
         place["filters"] = Path(place["filters"]).name  # a run's, without the folders above it
     return found

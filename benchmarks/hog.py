@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from zoo.evaluation.selection.rivals import describe_in_parts
+from zoo_probe.rivals import describe_in_parts
 
 HOG_SIDE, CELL, ORIENTATIONS = 64, 8, 9
 

@@ -30,9 +30,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 from torch.nn import functional
+from zoo_probe.rivals import hand_features
 
 import zoo
-from zoo.evaluation.selection.rivals import hand_features
 from zoo.training.finetune import train_recipe
 from zoo.training.recipe import DataPart, FiltersPart, Recipe, TrainingPart
 from zoo.training.runs import Run

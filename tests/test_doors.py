@@ -127,7 +127,14 @@ def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command
 
 
 @pytest.mark.parametrize(
-    ("name", "package"), [("gallery", "zoo-gallery"), ("saliency", "zoo-saliency"), ("reproduce", "zoo-reproduce")]
+    ("name", "package"),
+    [
+        ("gallery", "zoo-gallery"),
+        ("probe", "zoo-probe"),
+        ("rank", "zoo-probe"),
+        ("reproduce", "zoo-reproduce"),
+        ("saliency", "zoo-saliency"),
+    ],
 )
 def test_a_command_of_a_package_that_is_missing_says_which_to_install(monkeypatch, command, name, package):
     sections = {"All": {"list": ("zoo.cli.names:list_names", "Filters.")}}

@@ -245,8 +245,6 @@ def test_a_run_is_loaded_as_published_filters_are(run, shapes, tmp_path):
         ("fetch", "shapes"),
         ("verify", "shapes"),
         ("embed", "PICTURES", "--filters", "shapes", "-o", "vectors.npy"),
-        ("probe", "image-folder", "--data", "PICTURES", "--filters", "shapes"),
-        ("rank", "image-folder", "--data", "PICTURES", "--filters", "shapes"),
         ("show", "shapes", "--steps", 1, "--channels", 1, "--layer", "block1"),
         ("predict", "shapes", "PICTURES/bar"),
         ("registry", "add", "mine", "shapes"),
@@ -254,12 +252,14 @@ def test_a_run_is_loaded_as_published_filters_are(run, shapes, tmp_path):
         ("train", "shapes", "--epochs", 0, "--head-epochs", 1, "--out", "more"),
         ("push", "shapes", "--to", "published", "--license", "mit", "--no-pictures"),
         ("gallery", "shapes", "--quick"),
+        ("probe", "image-folder", "--data", "PICTURES", "--filters", "shapes"),
+        ("rank", "image-folder", "--data", "PICTURES", "--filters", "shapes"),
     ],
     ids=lambda words: " ".join(map(str, words[:2])),
 )
 def test_a_run_is_taken_wherever_filters_are(words, command, shapes):
-    if words[0] == "gallery":
-        pytest.importorskip("zoo_gallery")
+    if package := {"gallery": "zoo_gallery", "probe": "zoo_probe", "rank": "zoo_probe"}.get(words[0]):
+        pytest.importorskip(package)
     answer = command(*(str(word).replace("PICTURES", str(shapes)) for word in words))
     assert answer.status == 0, answer.err
 

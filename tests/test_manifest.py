@@ -79,7 +79,7 @@ def test_the_order_of_files_does_not_change_the_bytes() -> None:
 
 
 def test_a_newer_format_says_to_upgrade() -> None:
-    assert "pip install --upgrade filterzoo" in refused(format_version=2, anything="new")
+    assert "pip install --upgrade filterzoo" in refused(format_version=3, anything="new")
 
 
 def test_another_librarys_config_is_recognised() -> None:

@@ -8,35 +8,24 @@ import re
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import NAMES, border
 from PIL import Image, ImageColor
 from zoo_quickstart.page import PageBar, PageBars, PageCommand, PageContent, PageFigure, PageTable, write_page
 from zoo_saliency.plot import HeatColumn, HeatRow, draw_saliency
 
-from zoo.contracts import Cut
 from zoo.errors import UsageError
-from zoo.evaluation.selection.candidates import CandidateScore
-from zoo.evaluation.selection.probing import Probe
 from zoo.plots.channels import ChannelRow, MapRow, draw_channels, draw_maps
 from zoo.plots.confusion import draw_confusion
 from zoo.plots.contact_sheet import draw_neighbours, draw_sheet
 from zoo.plots.curves import draw_curves
 from zoo.plots.drift import DriftBar, draw_drift
 from zoo.plots.grid import draw_filters
-from zoo.plots.probe import draw_probe
-from zoo.plots.style import ACCENT, INK, RULE, WARM, fit_text, text_width
-
-
-def _border(image: Image.Image, pixels: int = 4) -> np.ndarray:
-    """The outermost pixels of a picture, (N, 3)."""
-    whole = np.asarray(image)
-    edges = (whole[:pixels], whole[-pixels:], whole[:, :pixels], whole[:, -pixels:])
-    return np.concatenate([edge.reshape(-1, 3) for edge in edges])
+from zoo.plots.style import ACCENT, INK, WARM, fit_text, text_width
 
 
 def _has(image: Image.Image, colour: str) -> bool:
@@ -53,7 +42,7 @@ def test_a_confusion_of_any_size_keeps_its_text_inside(classes: int) -> None:
     image = draw_confusion(matrix, names, title="label, test pictures, and a title that is quite long as well")
     assert image.mode == "RGB"
     assert max(image.size) < 2600
-    assert (_border(image) == 255).all()
+    assert (border(image) == 255).all()
 
 
 def test_names_of_121_classes_have_a_line_each() -> None:
@@ -120,7 +109,7 @@ def test_a_bank_of_any_size_fits_on_a_page(count: int, side: int) -> None:
     image = draw_filters(np.random.default_rng(0).normal(size=(count, 3, side, side)))
     assert image.width <= 2400
     assert image.height <= 2400
-    assert (_border(image) == 255).all()
+    assert (border(image) == 255).all()
 
 
 def test_weights_that_are_no_filters_are_refused() -> None:
@@ -164,7 +153,7 @@ def test_a_picture_that_is_missing_is_said_to_be_in_its_frame() -> None:
 def test_long_captions_stay_inside_the_sheet() -> None:
     image = draw_sheet(PICTURES[:1], ["a caption that is far longer than its picture is wide 0.93"])
     assert image.width == 232
-    assert (_border(image) == 255).all()
+    assert (border(image) == 255).all()
 
 
 def test_a_picture_keeps_its_proportions() -> None:
@@ -222,7 +211,7 @@ def test_curves_are_drawn_over_all_stages() -> None:
     image = draw_curves(history)
     assert image.size == (1500, 570)
     assert _has(image, ACCENT)
-    assert (_border(image, 2) == 255).all()
+    assert (border(image, 2) == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -373,36 +362,6 @@ def test_a_row_that_is_shorter_than_the_header_is_refused(tmp_path: Path) -> Non
 
 # --------------------------------------------------------------------------------------------- whatever a name is
 
-NAMES = {
-    "formula": "Calanus_$copepodite$_stage_V_\\frac{of}_a_very_long_name_from_the_Barents_Sea_2026",
-    "path": "/home/station/projects/2026/plankton/checkpoints/deep/in/the/tree/resnet50_imagenet_v2.safetensors",
-    "Cyrillic": "Веслоногие рачки Баренцева моря в планктонных пробах зимней экспедиции " * 2,
-    "Chinese": "浮游动物桡足类幼体北冰洋样本二〇二六年冬季航次" * 4,
-    "lines": "a\nb\tc\x07 " * 20,
-}
-
-
-def _probe(name: str, cuts: int) -> Probe:
-    titles = [f"{name}.{number}" for number in range(cuts)]
-    shared = {"logme": 0.0, "knn": 0.5, "lda": 0.5, "r2": None, "fetch_megabytes": 1.0}
-    scores = tuple(
-        CandidateScore(
-            title=title, kind="cut", score=0.5, low=0.4, high=0.6, **shared,
-            cut=Cut(name=title, node=title, channels=8, stride=4),
-        )
-        for title in titles
-    )  # fmt: skip
-    pixels = CandidateScore(title="raw pixels", kind="pixels", score=0.3, low=0.2, high=0.4, cut=None, **shared)
-    hand = replace(pixels, title="hand features", kind="hand")
-    said = dict.fromkeys(("best", "why", "verdict", "train"), "")
-    return Probe(
-        dataset=name, target="label", measure="accuracy", pictures=200, classes=3, folds="5 folds", neighbours=5,
-        notes=(), seconds=1.0, filters=name, size=224, cuts=scores, baselines=(pixels, hand), leak=None,
-        intervals="95% over groups",
-        recommended=titles[0], gaps=(),
-        **said,
-    )  # fmt: skip
-
 
 def _history(name: str, heads: int) -> list[dict[str, object]]:
     figures = {f"{name} {head}": {"log_loss": 1.0 + head, "accuracy": 0.5} for head in range(heads)}
@@ -419,9 +378,6 @@ BANK = np.random.default_rng(0).normal(size=(4, 3, 5, 5)).astype(np.float32)
 TILE = np.zeros((8, 8, 3), dtype=np.uint8)
 MAPS = (BANK[0, 0],) * 3
 PLOTS = {
-    "probe of one cut": lambda name: draw_probe(_probe(name, 1)),
-    "probe of five cuts": lambda name: draw_probe(_probe(name, 5)),
-    "probe of 12 cuts": lambda name: draw_probe(_probe(name, 12)),
     "curves of one head": lambda name: draw_curves(_history(name, 1)),
     "curves of four heads": lambda name: draw_curves(_history(name, 4)),
     "confusion of one class": lambda name: _confusion(name, 1),
@@ -454,15 +410,7 @@ def test_no_text_runs_out_of_a_plot_whatever_things_are_called(plot: str, name: 
         warnings.simplefilter("error")  # matplotlib warns of each letter that its type lacks
         image = PLOTS[plot](NAMES[name])
     assert max(image.size) < 2700
-    assert (_border(image, 3) == 255).all()
-
-
-@pytest.mark.parametrize("cuts", [1, 5, 12])
-@pytest.mark.parametrize("name", NAMES)
-def test_the_plot_of_a_probe_keeps_its_room(cuts: int, name: str) -> None:
-    image = draw_probe(_probe(NAMES[name], cuts))
-    line = (np.asarray(image) == ImageColor.getrgb(RULE)).all(axis=-1).any(axis=0).nonzero()[0]
-    assert line[-1] - line[0] > 0.6 * image.width
+    assert (border(image, 3) == 255).all()
 
 
 def test_names_that_differ_at_the_end_stay_different() -> None:

@@ -33,9 +33,7 @@ TAKES: dict[str, Callable[[At], object]] = {
     "open_dataset": lambda at: zoo.open_dataset("image-folder", at("photos")),
     "open_run": lambda at: zoo.open_run(at("run")),
     "predict": lambda at: zoo.predict(at("filters"), at("photos")),
-    "probe": lambda at: zoo.probe(at("photos"), at("filters"), folds=2),
     "push": lambda at: zoo.push(at("run"), to=at("pushed"), license="apache-2.0", pictures="none"),
-    "rank": lambda at: zoo.rank(at("photos"), [at("filters")], folds=2),
     "read_embeddings": lambda at: zoo.read_embeddings(at("vectors.npy")),
     "read_image": lambda at: zoo.read_image(at("photos/a/0.png")),
     "resume": lambda at: zoo.resume(at("run")),
@@ -80,18 +78,13 @@ def test_a_name_or_a_path_is_taken_as_text_and_as_a_path(name, kind, home_folder
     assert not Path("~").exists()
 
 
-@pytest.mark.parametrize("name", ["predict", "probe", "embed"])
+@pytest.mark.parametrize("name", ["predict", "embed"])
 def test_a_name_of_the_registries_is_taken_too(name, home_folder):
     found = {
         "predict": lambda: zoo.predict("old-digits", home_folder / "photos").images,
-        "probe": lambda: zoo.probe("image-folder", "old-digits"),
         "embed": lambda: zoo.embed("old-digits", home_folder / "photos").paths,
     }[name]
-    if name == "probe":  # the name is the dataset's, which has no folder of its own
-        with pytest.raises(zoo.UsageError, match="'image-folder' reads a folder of pictures"):
-            found()
-    else:
-        assert len(found()) == 24
+    assert len(found()) == 24
 
 
 @pytest.mark.parametrize("given", ["x" * 300, "a\0b", "~nobody-of-that-name/x"])

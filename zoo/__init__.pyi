@@ -20,7 +20,7 @@ from .contracts import (
 from .data import find_images as find_images, open_dataset as open_dataset, read_image as read_image
 from .embedding import pooled as pooled
 from .errors import FileError as FileError, UsageError as UsageError, ZooError as ZooError
-from .evaluation import predict as predict, probe as probe, rank as rank
+from .evaluation import predict as predict
 from .models import (
     Filters as Filters,
     Model as Model,

@@ -16,4 +16,8 @@ from .console import (
     source_options as source_options,
 )
 from .datasets import choose_split as choose_split, find_own_dataset as find_own_dataset
-from .recipes import make_recipe as make_recipe, recipe_options as recipe_options
+from .recipes import (
+    default_filters as default_filters,
+    make_recipe as make_recipe,
+    recipe_options as recipe_options,
+)

@@ -42,8 +42,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Backbones": {
         "backbones": ("zoo.cli.backbones:backbones", "List the networks that filters can be made from."),
         "cuts": ("zoo.cli.backbones:cuts", "List where a backbone can be cut off, and what each cut costs."),
-        "probe": ("zoo.cli.probe:probe", "Find where to cut: score every cut on your pictures, without training."),
-        "rank": ("zoo.cli.probe:rank", "Find which filters suit your pictures: each scored at its best cut."),
     },
     "Training": {
         "data": ("zoo.cli.data:data", "List, make and check datasets."),

@@ -109,6 +109,7 @@ def info(name: str, as_json: bool, **where: Any) -> None:
         ("cut", f"{cut.name} ({cut.node}), {cut.channels} channels, stride {cut.stride}"),
         ("input", f"{manifest.input.size} x {manifest.input.size} pixels"),
         ("weights", f"{manifest.files['model.safetensors'].size / 1e6:.2f} MB, {manifest.dtype}"),
+        ("update of", manifest.delta.base if manifest.delta else ""),
         ("started from", lineage.base or lineage.weights),
         ("data", lineage.dataset or "-"),
         ("licence", manifest.license or "-"),
@@ -141,7 +142,8 @@ def _show_other_repository(name: str, *, as_json: bool, offline: bool, **where: 
 def _head_text(head: Any) -> str:
     names = head.target.names
     listed = f": {', '.join(names[:6])}{', …' if len(names) > 6 else ''}" if names else ""
-    return f"{head.target_name}, {head.target.kind}" + (f", {len(names)} classes{listed}" if names else "")
+    beside = f", with {' and '.join(one.name for one in head.numbers)}" if head.numbers else ""
+    return f"{head.target_name}, {head.target.kind}{beside}" + (f", {len(names)} classes{listed}" if names else "")
 
 
 def _scores(published: Any) -> list[tuple[str, str, str]]:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     help="A run of the same recipe with another seed; the spread of their metrics is published. Repeatable.",
 )
 @click.option("--notice", type=PATH, help="A file of attributions to publish as NOTICE; the base's own is kept.")
+@click.option("--merged", is_flag=True, help="Of a run with --adapt publish the whole weights, not the update alone.")
 @click.option("--no-heads", is_flag=True, help="Publish the filters without their heads.")
 @click.option("--show-pictures", is_flag=True, help="Publish patches of pictures even if their licence is not open.")
 @click.option("--no-pictures", is_flag=True, help="Publish no pictures (feature visualisations, patches, maps, drift).")

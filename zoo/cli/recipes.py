@@ -46,6 +46,12 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         help="Learning rate of the top block; by its weights' size by default.",
     ),
     click.option("--batch", type=click.IntRange(2), help="Pictures in a step (64)."),
+    click.option(
+        "--adapt",
+        metavar="lora[:KEY=VALUE,…]",
+        help="Leave a vision transformer's weights as they are and train low-rank updates of them, which are "
+        "published as a small delta. Keys: rank (8), layers (attention; all).",
+    ),
     click.option("--epochs", type=click.IntRange(0), help="Epochs of fine-tuning, at most (15)."),
     click.option("--head-epochs", type=click.IntRange(0), help="Epochs of the heads alone before, at most (30)."),
     click.option("--retrain", help="Blocks to fine-tune: none, all, or this one and above; the upper half by default."),
@@ -72,7 +78,8 @@ _OPTIONS = (  # in the order of decorators: the last stands first in the help
         multiple=True,
         metavar="[NAME=]HEAD[:KEY=VALUE,…]",
         help="What to train on the filters; by default what the dataset's target asks for, classify for classes; see "
-        "`zoo list heads`. Keys: target, weight of the loss (1), and the head's own options. Repeatable: the first one "
+        "`zoo list heads`. Keys: target, weight of the loss (1), with=width+height or a table's columns, numbers that "
+        "it is given beside the features, and the head's own options. Repeatable: the first one "
         "with a weight over 0 picks the best epoch; one of weight 0 is trained without changing the filters.",
     ),
     click.option("--filters", "name", help="Filters or RUN to start from; vgg16-imagenet up to block4 by default."),
@@ -114,6 +121,8 @@ def make_recipe(what: str, given: dict[str, Any], *, continues: bool = False, ag
         content = {"data": {"dataset": what}, "filters": {}}
     training = content.setdefault("training", {})
     training |= {key: overrides.pop(key) for key in TUNING if key in overrides}
+    if "adapt" in overrides:
+        training["adapt"] = _parse_adapter(overrides.pop("adapt"))
     data = content["data"]
     if "root" in overrides:
         data["root"] = str(Path(overrides.pop("root")).expanduser().resolve())
@@ -170,6 +179,13 @@ def default_filters(command: str, *, cut: str = DEFAULT_CUT) -> str:
     return DEFAULT_FILTERS
 
 
+def _parse_adapter(text: str) -> dict[str, Any]:
+    """`lora:rank=4` -> a recipe's adapter."""
+    kind, _, rest = text.partition(":")
+    options: dict[str, Any] = dict(parse_pairs([part for part in rest.split(",") if part], option="--adapt"))
+    return {"kind": kind, **{key: int(value) if value.isdecimal() else value for key, value in options.items()}}
+
+
 def _parse_head(text: str) -> dict[str, Any]:
     """`classify:weight=0.5,hidden=64` -> a recipe's head. A package's name may stand before: `pkg:head:…`.
 
@@ -197,4 +213,6 @@ def _parse_head(text: str) -> dict[str, Any]:
             raise UsageError(f"The weight in --head {text} is no number.") from error
         if not 0 <= head["weight"] < math.inf:
             raise UsageError(f"The weight in --head {text} must be 0 or more; with 0 only the head is trained.")
+    if "with" in options:
+        head["numbers"] = [part for part in str(options.pop("with")).split("+") if part]
     return {**head, "options": options}

@@ -12,6 +12,7 @@ from .decoded import (
     DecodedDataset as DecodedDataset,
     in_order as in_order,
     map_in_order as map_in_order,
+    numbers_of as numbers_of,
     remove_decoded as remove_decoded,
     targets_as_json as targets_as_json,
 )

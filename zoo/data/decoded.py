@@ -38,6 +38,7 @@ class DecodedDataset:
     known: Mapping[str, Tensor]  # bool (N,): whether the target is known at all
     groups: tuple[str | None, ...]
     paths: tuple[str | None, ...]
+    numbers: Mapping[str, Tensor]  # float32 (N,), NaN where unknown: `width` and `height` in pixels, a table's columns
     index: Tensor  # int64 (N,): the sample's index in the dataset
     skipped: tuple[str, ...]  # pictures that could not be read, a line each
     fingerprint: str  # the same for the same pictures and labels, wherever they lie
@@ -129,6 +130,7 @@ def _write_cache(
     """Write the cache under a temporary name, then rename it: it is there whole or not at all."""
     with file_errors(place), temporary_folder(place.parent) as part:
         table: dict[str, Any] = {"index": [], "groups": [], "paths": [], "skipped": [], "targets": []}
+        numbers: list[dict[str, float]] = []
         total = len(dataset)
         states = list(files)
         with (part / "images.raw").open("wb") as pixels:
@@ -141,12 +143,15 @@ def _write_cache(
                     table["groups"].append(sample.group)
                     table["paths"].append(sample.path)
                     table["targets"].append(targets_as_json(sample, dataset.targets))
+                    numbers.append(numbers_of(sample.metadata, *sample.image.shape[:0:-1]))
                 progress("decoding pictures", index + 1, total)
             os.fsync(pixels.fileno())
         if table["skipped"] and not skip_unreadable:
             raise _unreadable_error(table["skipped"], total)
         if not table["index"]:
             raise ZooError(f"None of the {total} pictures can be read. The first: {table['skipped'][0]}")
+        columns = dict.fromkeys(name for row in numbers for name in row)
+        table["numbers"] = {name: [row.get(name) for row in numbers] for name in columns}
         rest = (read_digest(file, root) for file in states[total:])  # there may be more files than pictures
         write_sealed(part / "table.json", {**table, "files": [*states[:total], *rest]})
         with locked(place):
@@ -232,6 +237,19 @@ def targets_as_json(sample: Sample, targets: Mapping[str, Target]) -> dict[str, 
     return made
 
 
+def numbers_of(metadata: Mapping[str, str], width: int, height: int) -> dict[str, float]:
+    """What is known of a picture in numbers: its size in pixels, and the columns of its table that read as numbers."""
+    found = {"width": float(width), "height": float(height)}
+    for name, text in metadata.items():
+        try:
+            number = float(text)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            found[name] = number
+    return found
+
+
 def _fits(numbers: Sequence[float], target: Target) -> bool:
     count = {Box: 4, Multilabel: len(getattr(target, "names", ()))}.get(type(target), 1)
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
@@ -252,7 +270,7 @@ def _describe_value(target: Target) -> str:
 def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> DecodedDataset | None:
     """What `_write_cache` wrote; None where it is not there, or is damaged."""
     table = read_sealed(place / "table.json")
-    if table is None:
+    if table is None or "numbers" not in table:  # of a version before there were any
         return None
     count = len(table["index"])
     size = int(place.name.rpartition("-")[2])
@@ -267,6 +285,10 @@ def _open_cache(place: Path, targets: Mapping[str, Target], identity: str) -> De
         known={name: torch.tensor([name in row for row in rows]) for name in targets},
         groups=tuple(table["groups"]),
         paths=tuple(table["paths"]),
+        numbers={
+            name: torch.tensor([math.nan if one is None else one for one in column])
+            for name, column in table["numbers"].items()
+        },
         index=torch.tensor(table["index"]),
         skipped=tuple(table["skipped"]),
         fingerprint=identity,

@@ -1,6 +1,6 @@
-"""Metrics, predictions, and the choice of a cut or of filters (`selection`).
+"""Metrics and predictions of finished runs and published filters.
 
-What finished runs and published filters are worth on pictures, and how sure that is.
+What they are worth on a split of their dataset, and what they say of pictures, written in any format.
 """
 
 import lazy_loader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +18,11 @@ from torch import Tensor
 
 from zoo import __version__
 from zoo.contracts import Box, Categories, Dataset, Head, Multilabel, PredictionTable
-from zoo.data import ImageSource, OpenDataset, Window, find_window, map_in_order, open_images, resize
+from zoo.data import ImageSource, OpenDataset, Window, find_window, map_in_order, numbers_of, open_images, resize
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.formats import open_format
 from zoo.files import check_output, temporary_folder
-from zoo.models import Model, load_model
+from zoo.models import Model, join_side_maps, load_model
 from zoo.progress import Progress, silent
 from zoo.training import EVALUATION_BATCH, Arithmetic
 
@@ -152,7 +153,8 @@ def predict(
     answers: dict[str, list[Tensor]] = {name: [] for name in model.heads}
 
     def flush() -> None:
-        for name, answer in ask(torch.stack(images)).items():
+        columns = _number_columns(model, found[-len(images) :])
+        for name, answer in ask(torch.stack(images), columns).items():
             answers[name].append(answer)
         images.clear()
 
@@ -247,16 +249,31 @@ def _scale_to_pixels(boxes: np.ndarray, windows: np.ndarray) -> None:
     boxes[:, :4] = start + boxes[:, :4] * (end - start)
 
 
-def _make_predictor(model: Model, arithmetic: Arithmetic) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Pictures (N, 3, S, S) uint8 -> answers by head, on the CPU; the model itself is left where it is."""
+def _number_columns(model: Model, found: Sequence[_Found]) -> dict[str, Tensor]:
+    """The numbers that the model's heads want, by name, (N,), NaN where unknown; those that no picture has are out."""
+    wanted = {one.name for spec in model.specs.values() for one in spec.numbers}
+    if not wanted:
+        return {}
+    rows = []
+    for _, metadata, _, (left, top, right, bottom) in found:
+        numbers = numbers_of(metadata, right - left, bottom - top)
+        rows.append({name: numbers.get(name, math.nan) for name in wanted if name in numbers or name in metadata})
+    names = {name for row in rows for name in row}
+    return {name: torch.tensor([row.get(name, math.nan) for row in rows]) for name in names}
+
+
+def _make_predictor(model: Model, arithmetic: Arithmetic) -> Callable[..., dict[str, Tensor]]:
+    """Pictures (N, 3, S, S) uint8 and columns -> answers by head, on the CPU; the model itself is left where it is."""
     filters = arithmetic.frozen(model.filters)
     heads = {name: copy.deepcopy(model.head(name)).to(arithmetic.device).eval() for name in model.heads}
 
-    def ask(images: Tensor) -> dict[str, Tensor]:
+    def ask(images: Tensor, columns: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         with torch.no_grad():
             batch = arithmetic.ready(images.to(arithmetic.device) / 255)
             features = arithmetic.run(filters, batch).float()
-            outputs = {name: head(head.reduce(features)) for name, head in heads.items()}
+            beside = model.beside(columns or {})
+            joined = {name: join_side_maps(features, beside.get(name)) for name in heads}
+            outputs = {name: head(head.reduce(joined[name])) for name, head in heads.items()}
             return {name: answer.float().cpu() for name, answer in model.answer(outputs).items()}
 
     return ask

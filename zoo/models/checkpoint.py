@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -79,25 +80,33 @@ class Checkpoint:
         return tensors
 
 
-def open_checkpoint(weights: str, *, tags: Mapping[str, str] | None = None, of: str = "The backbone") -> Checkpoint:
+def open_checkpoint(
+    weights: str, *, tags: Mapping[str, str] | None = None, of: str = "The backbone", **where: Any
+) -> Checkpoint:
     """Find a checkpoint's files and read their headers.
 
     Args:
         weights: a tag, a file, a folder, a package or an `hf://` source, as the module says.
         tags: sources by the backbone's own words.
         of: the backbone, for messages.
+        where: `token`, `cache_dir`, `offline`, as `open_artifact` takes them.
 
     Raises:
-        UsageError: the text names nothing that weights could be, or several files.
+        UsageError: the text names nothing that weights could be, or several files; or filters that are a delta.
         IntegrityError: a header or an index is damaged, or does not match the files.
         FetchError, FileError: it cannot be reached, or read.
     """
-    source, file = _parse(weights, tags or {}, of)
+    source, file = _parse(weights, tags or {}, of, where)
     source = source.pinned()
     text = f"{source.text}/{file}" if file else source.text
     names = source.names()
     if file in (None, MODEL_FILE) and _is_artifact(source, names):
         published = open_artifact_at(source)
+        if published.manifest.delta is not None:
+            raise UsageError(
+                f"{text} is an update of {published.manifest.delta.base}, and holds no weights of its own.",
+                "Start from it by its name, with its own cut: `filters=NAME`.",
+            )
         return Checkpoint(
             source=source, text=text, headers={MODEL_FILE: read_published_header(published)}, published=published
         )
@@ -107,19 +116,19 @@ def open_checkpoint(weights: str, *, tags: Mapping[str, str] | None = None, of: 
     return Checkpoint(source=source, text=text, headers=_read_shard_headers(source, file))
 
 
-def _parse(weights: str, tags: Mapping[str, str], of: str) -> tuple[Source, str | None]:
+def _parse(weights: str, tags: Mapping[str, str], of: str, where: Mapping[str, Any]) -> tuple[Source, str | None]:
     """The source, and the file in it where one was named."""
     if weights in tags:
-        return parse_source(tags[weights]), None
+        return parse_source(tags[weights], **where), None
     if weights.startswith("hf://"):
         inside = _IN_REPOSITORY.fullmatch(weights)
         is_branch = (
             inside and inside["at"] and not inside["file"].endswith((*PICKLES, ".safetensors", SHARD_INDEX_SUFFIX))
         )
         if inside is None or is_branch:
-            return parse_source(weights), None
+            return parse_source(weights, **where), None
         _check_ending(inside["file"], weights)
-        source = parse_source(f"hf://{inside['repo']}{inside['at'] or ''}")
+        source = parse_source(f"hf://{inside['repo']}{inside['at'] or ''}", **where)
         return source, check_file_name(inside["file"], source.text)
     path = Path(weights).expanduser()
     if not path.is_dir() and path.suffix in (*PICKLES, ".safetensors", ".json"):
@@ -128,7 +137,7 @@ def _parse(weights: str, tags: Mapping[str, str], of: str) -> tuple[Source, str 
             raise FileError(weights, "there is no such file", f"Say `weights='random'`, {_listed(tags)}.")
         return FolderSource(path.parent), path.name
     if "/" in weights or path.is_dir() or weights.startswith("package:"):
-        return parse_source(weights), None
+        return parse_source(weights, **where), None
     raise UsageError(f"{of} has no weights called {weights!r}.", f"Say `weights='random'`, {_listed(tags)}.")
 
 

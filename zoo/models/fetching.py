@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.progress import Progress, silent
-from zoo.store import Artifact, download, download_tensors, try_sources
+from zoo.store import Artifact, download, download_tensors, read_published_header, try_sources
 
 if TYPE_CHECKING:
-    from zoo.store import Manifest
+    from torch import nn
 
 
 def fetch(
@@ -26,7 +26,8 @@ def fetch(
 
     Whole filters of the Hub go into its shared cache. With a cut only the manifest and that cut's tensors come, by
     ranges, each compared with its own sha256; they are kept under `ZOO_HOME`, and `zoo.load(text, cut=cut,
-    offline=True)` needs nothing else. A deeper cut later brings only what is missing.
+    offline=True)` needs nothing else. A deeper cut later brings only what is missing. Of filters that are an update of
+    others, the tensors of those come too.
 
     Args:
         text: a name of `zoo list`, `owner/name[@revision]`, `hf://…`, `package:module/folder` or a folder.
@@ -49,14 +50,28 @@ def fetch(
     """
 
     def bring(published: Artifact) -> Artifact:
-        if cut:
-            return download_tensors(published, _tensors_up_to(published.manifest, cut), progress=progress)
-        return download(published, progress=progress)
+        delta = published.manifest.delta
+        if cut is None:
+            published = download(published, progress=progress)
+        if cut is None and delta is None:
+            return published
+        from zoo.models.meta_models import build_meta_model  # imports torch
+
+        _, module = build_meta_model(published.manifest, cut)
+        if delta is not None:
+            _bring_update(published, module, progress=progress, token=token, cache_dir=cache_dir, offline=offline)
+            return published
+        return download_tensors(published, list(module.state_dict()), progress=progress)
 
     return try_sources(text, bring, revision=revision, token=token, cache_dir=cache_dir, offline=offline)
 
 
-def _tensors_up_to(manifest: Manifest, cut: str) -> list[str]:
-    from zoo.models.meta_models import build_meta_model  # imports torch
+def _bring_update(published: Artifact, module: nn.Module, *, progress: Progress, **where: Any) -> None:
+    """A delta's factors and the tensors of its base, those that the module needs."""
+    from zoo.models.deltas import factor_names, read_base_tensors
 
-    return list(build_meta_model(manifest, cut)[1].state_dict())
+    factors = factor_names(read_published_header(published).tensors, module.state_dict())
+    download_tensors(published, factors, progress=progress)
+    delta = published.manifest.delta
+    if delta is not None:
+        read_base_tensors(delta, published.manifest.backbone, module, progress=progress, **where)

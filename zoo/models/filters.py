@@ -24,6 +24,7 @@ from zoo.embedding import (
 )
 from zoo.errors import UnknownNameError, UsageError
 from zoo.files import as_path
+from zoo.models.deltas import read_filter_tensors
 from zoo.models.initialization import Initialization
 from zoo.models.meta_models import assign_tensors, build_meta_model
 from zoo.networks import find_backbone, find_cuts, to_feature_map, truncate
@@ -34,7 +35,6 @@ from zoo.store import (
     Manifest,
     digest_of,
     open_artifact,
-    read_backbone_tensors,
     warn_if_not_finite,
 )
 
@@ -293,7 +293,8 @@ def load(name: str | Path, *, cut: str | None = None, verify: bool = True, **whe
     published = open_artifact(str(name), **where)
     manifest = published.manifest
     wanted, module = build_meta_model(manifest, cut)
-    tensors = read_backbone_tensors(published, list(module.state_dict()), verify=verify)
+    base = {key: value for key, value in where.items() if key != "revision"}
+    tensors = read_filter_tensors(published, module, verify=verify, **base)
     where_text = f"{published.source.text}/{MODEL_FILE}"
     if verify:
         warn_if_not_finite(tensors, where_text)

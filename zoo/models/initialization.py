@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class Initialization:
 
 
 def read_initial_weights(
-    backbone: Backbone, weights: str, module: nn.Module, *, progress: Progress = silent
+    backbone: Backbone, weights: str, module: nn.Module, *, progress: Progress = silent, **where: Any
 ) -> tuple[Initialization, dict[str, Tensor]]:
     """Read what a truncated backbone needs of a checkpoint.
 
@@ -53,6 +54,7 @@ def read_initial_weights(
         weights: a tag, a file, a folder or an `hf://` source, as `zoo.models.checkpoint` says.
         module: the truncated network; parameters on the meta device will do.
         progress: called with the bytes so far.
+        where: `token`, `cache_dir`, `offline`, as `open_artifact` takes them.
 
     Returns:
         What was done, and the tensors under the module's own names, with the file's dtypes.
@@ -62,7 +64,7 @@ def read_initial_weights(
         IntegrityError: the names or the shapes do not agree, or the file is damaged.
         FetchError, FileError: it cannot be reached, or read.
     """
-    checkpoint = open_checkpoint(weights, tags=backbone.factory.weights(backbone.name), of=backbone.full_name)
+    checkpoint = open_checkpoint(weights, tags=backbone.factory.weights(backbone.name), of=backbone.full_name, **where)
     wanted = module.state_dict()
     prefix = _find_prefix(checkpoint, wanted, backbone)
     pairs = {prefix + name: name for name in wanted if prefix + name in checkpoint.tensors}

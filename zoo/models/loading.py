@@ -33,7 +33,12 @@ def add_heads(filters: Filters, entries: Sequence[HeadEntry], tensors: Mapping[s
     specs: dict[str, HeadSpec] = {}
     for entry in entries:
         spec = HeadSpec(
-            plugin=entry.plugin, target=entry.target_name, weight=entry.weight, options=entry.options, called=entry.name
+            plugin=entry.plugin,
+            target=entry.target_name,
+            weight=entry.weight,
+            options=entry.options,
+            called=entry.name,
+            numbers=entry.numbers,
         )
         try:
             find_plugin("head", spec.plugin)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +18,10 @@ from zoo.data import as_open_dataset
 from zoo.errors import PluginError, UnknownNameError, UsageError
 from zoo.models.building import build_filters
 from zoo.models.filters import Filters, load
+from zoo.models.side_numbers import join_side_maps, side_maps
 from zoo.networks import backbones, find_backbone
 from zoo.plugins import check_options, find_plugin, find_plugins
-from zoo.store import HeadEntry, all_entries
+from zoo.store import HeadEntry, SideNumber, all_entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class HeadSpec:
     weight: float = 1.0  # of its loss in the sum
     options: Mapping[str, Any] = field(default_factory=dict)
     called: str | None = None  # its name in the model; None: the plugin's
+    numbers: tuple[SideNumber, ...] = ()  # that it is given beside the features
 
     @property
     def name(self) -> str:
@@ -95,19 +97,37 @@ class Model(nn.Module):
             raise PluginError(f"{name!r} is no zoo.Head.")
         return head
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Raw outputs by head. Shapes: images (N, 3, H, W) uint8 or float in 0 to 1 -> (N, …) each."""
-        features = self.filters(images)
-        return {name: self.head(name)(self.head(name).reduce(features)) for name in self.heads}
+    def forward(self, images: Tensor, columns: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Raw outputs by head.
+
+        Shapes: images (N, 3, H, W) uint8 or float in 0 to 1, columns as `beside` takes them -> (N, …) each.
+        """
+        return self.apply_heads(self.filters(images), self.beside(columns or {}))
+
+    def apply_heads(self, features: Tensor, beside: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw outputs by head. Shapes: features (N, C, h, w), `beside` as that gives it -> (N, …) each."""
+        heads = ((name, self.head(name)) for name in self.heads)
+        return {name: head(head.reduce(join_side_maps(features, beside.get(name)))) for name, head in heads}
+
+    def beside(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the heads that were trained with numbers are given beside the features, by head.
+
+        Shapes: columns (N,) float by name, NaN where unknown -> (N, K) float.
+
+        Raises:
+            UsageError: a head needs a column that is not there.
+        """
+        wanting = ((name, spec.numbers) for name, spec in self.specs.items() if spec.numbers)
+        return {name: side_maps(numbers, columns, head=name) for name, numbers in wanting}
 
     def answer(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Predictions in the targets' own terms, calibrated by the temperatures where they were fitted."""
         return {name: self.head(name).predict(raw / self.temperatures.get(name, 1.0)) for name, raw in outputs.items()}
 
     @torch.no_grad()
-    def predict(self, images: Tensor) -> dict[str, Tensor]:
-        """Predictions by head. Shapes: images (N, 3, H, W) uint8 or float in 0 to 1."""
-        return self.answer(self.eval()(images))
+    def predict(self, images: Tensor, columns: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Predictions by head. Shapes: images (N, 3, H, W) uint8 or float in 0 to 1, columns as `beside` takes them."""
+        return self.answer(self.eval()(images, columns))
 
 
 def pick_head(targets: Mapping[str, Target]) -> str:
@@ -118,17 +138,23 @@ def pick_head(targets: Mapping[str, Target]) -> str:
     kinds = {type(target): name for name, target in targets.items()}
     if Categories in kinds:
         return "classify"
-    found = []
-    for plugin in find_plugins("head"):
-        with contextlib.suppress(PluginError):  # `zoo plugins` says what is wrong with it
-            if getattr(plugin.load(), "learns", None) in kinds:
-                found.append(plugin.full_name if plugin.name in found else plugin.name)
+    found = find_heads(kinds)
     if len(found) == 1:
         return found[0]
     listed = ", ".join(f"{name} ({kind.__name__})" for kind, name in kinds.items()) or "none"
     heads = f"{', '.join(found)} learn them" if found else "no installed head learns them"
     remedy = "Say which: `heads=`." if found else "Install a package that brings one."
     raise UsageError(f"The dataset has no classes. Its targets: {listed}; {heads}.", remedy)
+
+
+def find_heads(kinds: Collection[type[Target]]) -> list[str]:
+    """The installed heads that learn targets of one of these kinds, by name."""
+    found: list[str] = []
+    for plugin in find_plugins("head"):
+        with contextlib.suppress(PluginError):  # `zoo plugins` says what is wrong with it
+            if getattr(plugin.load(), "learns", None) in kinds:
+                found.append(plugin.full_name if plugin.name in found else plugin.name)
+    return found
 
 
 def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureShape) -> tuple[Head, HeadSpec]:
@@ -170,7 +196,7 @@ def build_head(spec: HeadSpec, *, targets: Mapping[str, Target], shape: FeatureS
         raise UsageError(f"The target {name!r} has one class only ({target.names[0]!r}); there is nothing to learn.")
     options = check_options(factory, spec.options, of=f"the head {spec.plugin!r}")
     return factory(shape, target, **options), HeadSpec(
-        plugin=spec.plugin, target=name, weight=spec.weight, options=options, called=spec.called
+        plugin=spec.plugin, target=name, weight=spec.weight, options=options, called=spec.called, numbers=spec.numbers
     )
 
 
@@ -178,6 +204,7 @@ def describe_head(model: Model, name: str) -> HeadEntry:
     """A head as manifests and runs describe it, enough to build it again without weights."""
     head, spec = model.head(name), model.specs[name]
     target = head.target
+    numbers = {"numbers": spec.numbers} if spec.numbers else {}
     kind = next(kind for kind, made in TARGETS.items() if isinstance(target, made))
     names = target.names if isinstance(target, (Categories, Multilabel)) else ()
     return HeadEntry.model_validate(
@@ -191,6 +218,7 @@ def describe_head(model: Model, name: str) -> HeadEntry:
             "weight": spec.weight,
             "shape": {"channels": head.shape.channels, "height": head.shape.height, "width": head.shape.width},
             "temperature": model.temperatures.get(name),
+            **numbers,
         }
     )
 
@@ -241,7 +269,8 @@ def assemble(
     with torch.random.fork_rng(devices=[]):
         for spec in specs:
             torch.manual_seed(_seed_of(seed, spec.name))  # its own: another head beside it changes nothing
-            built[spec.name], filled[spec.name] = build_head(spec, targets=targets, shape=shape)
+            wide = replace(shape, channels=shape.channels + len(spec.numbers))
+            built[spec.name], filled[spec.name] = build_head(spec, targets=targets, shape=wide)
     return Model(filters, built, filled, size=side)
 
 

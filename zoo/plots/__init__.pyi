@@ -14,7 +14,6 @@ from .page import (
     render_page as render_page,
 )
 from .png import LARGEST_PNG as LARGEST_PNG, encode_png as encode_png, save_png as save_png
-from .probe import draw_probe as draw_probe
 from .runs import draw_run_plots as draw_run_plots
 from .style import (
     ACCENT as ACCENT,

@@ -49,14 +49,19 @@ class ExportOptions:
     dataset_license: str | None = None
     dtype: str = "float32"
     heads: bool = True
+    merged: bool = False  # publish the whole weights of a run with an adapter, not its update alone
     repeats: tuple[Run, ...] = ()  # of the same recipe with other seeds
     pictures: PicturePolicy = "open"
     notice: Path | str | None = None  # a file of attributions to go along, beside those of the base
 
 
-def write_card(path: Path, run: Run, model: Model, options: ExportOptions) -> None:
-    """Write the card of a run; every number in it comes from the run, its pictures lie beside it."""
-    text = f"{format_front_matter(_metadata(run, model, options))}\n{_body(path.parent, run, model, options)}"
+def write_card(path: Path, run: Run, model: Model, options: ExportOptions, *, base: str | None = None) -> None:
+    """Write the card of a run; every number in it comes from the run, its pictures lie beside it.
+
+    Args:
+        base: what the published weights are an update of; None where they are whole.
+    """
+    text = f"{format_front_matter(_metadata(run, model, options))}\n{_body(path.parent, run, model, options, base)}"
     text = printable(text)  # the metadata have no escapes for bidi overrides
     write_atomically(path, f"{text}\n{CHECKSUM.format(_digest(text))}\n")
 
@@ -109,7 +114,7 @@ def _can_be_dataset(name: str) -> bool:
     return fits and "--" not in name and ".." not in name and not name.endswith(".git")
 
 
-def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
+def _body(folder: Path, run: Run, model: Model, options: ExportOptions, base: str | None) -> str:
     scores = {
         f"{split}, {head}{f', seed {one.recipe.seed}' if options.repeats else ''}": metrics
         for one in (run, *options.repeats)
@@ -126,6 +131,7 @@ def _body(folder: Path, run: Run, model: Model, options: ExportOptions) -> str:
         options=options,
         backbone=model.filters.backbone.rpartition("/")[2],
         cut=model.filters.cut,
+        base=base,
         parameters=sum(parameter.numel() for parameter in model.filters.module.parameters()),
         origin=_describe_origin(run.record, options),
         crop=_describe_crop(run.record),

@@ -6,21 +6,24 @@ import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from zoo.errors import FileError, UsageError, ZooError, ZooWarning
 from zoo.files import as_path, check_output, file_errors, locked, sha256_of, write_atomically, write_json
-from zoo.models import GOLDEN_FILE, Model, compute_golden_features, fetch
+from zoo.models import GOLDEN_FILE, Model, compute_golden_features, fetch, merge_factors
 from zoo.plots import draw_run_plots
 from zoo.plugins import installed_versions
 from zoo.progress import Progress, silent
 from zoo.publish.cards import README as CARD, ExportOptions, crop_name, scalar_metrics, write_card
 from zoo.publish.lineage import without_folders
 from zoo.publish.run_plots import draw_filter_plots
+from zoo.publish.updates import Update, find_update
 from zoo.store import (
     HEADS_FILE,
     MANIFEST_FILE,
+    MANIFEST_FORMAT,
     MODEL_FILE,
     NOTICE_FILE,
     Artifact,
@@ -85,31 +88,32 @@ def _export_run(part: Path, run: Run, model: Model, options: ExportOptions, prog
     crop = _crop_entry(run.record, options)
     title = f"publishing {options.name}"
     progress(title, 0, 4, "weights")
-    headers = _write_weights(part, model, options)
+    update = None if options.merged else find_update(run, model.filters)
+    headers = _write_weights(part, model, options, update)
     progress(title, 1, 4, "golden features")
     write_tensors(part / GOLDEN_FILE, compute_golden_features(model.filters), {})
     progress(title, 2, 4, "pictures")
     _write_recipe_and_metrics(part, run, options)
-    _write_notice(part, run, options)
+    _write_notice(part, run, options, strict=update is not None)
     draw_run_plots(part, run, model)
     if options.pictures != "none":
         show = options.pictures == "all"
         for note in draw_filter_plots(run, model.filters, part, show_pictures=show, progress=progress).notes:
             warnings.warn(note, ZooWarning, stacklevel=2)
     progress(title, 3, 4, "card")
-    write_card(part / CARD, run, model, options)
-    manifest = _manifest(part, run, options, headers, crop)
+    write_card(part / CARD, run, model, options, base=update.entry.base if update else None)
+    manifest = _manifest(part, run, options, headers, crop, update)
     write_atomically(part / MANIFEST_FILE, manifest_to_bytes(manifest))
     progress(title, 4, 4)
     return manifest
 
 
-def _write_weights(part: Path, model: Model, options: ExportOptions) -> dict[str, str]:
-    """The weights in the published precision, which the model then has too. Returns the headers' hashes."""
-    weights, dtype = model.filters.module.state_dict(), DTYPES[options.dtype]
+def _write_weights(part: Path, model: Model, options: ExportOptions, update: Update | None) -> dict[str, str]:
+    """The weights, or their update, in the published precision, which the model then has too. Gives headers' hashes."""
+    weights, dtype = update.factors if update else model.filters.module.state_dict(), DTYPES[options.dtype]
     tensors = {name: one.to(dtype) if one.is_floating_point() else one for name, one in weights.items()}
     headers = {"header_sha256": write_tensors(part / MODEL_FILE, tensors, {"zoo.name": options.name}).digest}
-    model.filters.module.load_state_dict(tensors)
+    model.filters.module.load_state_dict(merge_factors(update.base, tensors) if update else tensors)
     if options.heads:
         heads = dict(model.heads.state_dict())
         headers["heads_header_sha256"] = write_tensors(part / HEADS_FILE, heads, {"zoo.name": options.name}).digest
@@ -131,18 +135,25 @@ def _write_recipe_and_metrics(part: Path, run: Run, options: ExportOptions) -> N
     write_json(part / "metrics.json", content)
 
 
-def _write_notice(part: Path, run: Run, options: ExportOptions) -> None:
-    """The base's attributions, which are to be kept, and the publisher's own. Raises FileError."""
+def _write_notice(part: Path, run: Run, options: ExportOptions, *, strict: bool) -> None:
+    """The base's attributions, which are to be kept, and the publisher's own.
+
+    Raises:
+        FileError: the publisher's cannot be read.
+        UsageError: the base's cannot, and it is said to have some, or `strict`.
+    """
     texts = []
     digest, named = run.record.base_manifest, run.recipe.filters.name
     if digest and named:
         try:
             base = open_artifact(named, offline=True)
-            kept = base.read_file(NOTICE_FILE, limit=NOTICE_LIMIT) if base.digest == digest else None
-            texts += [kept.decode("utf-8", "replace")] if kept else []
         except ZooError as error:
             said = f"Whether the base filters have a {NOTICE_FILE} to be kept is not known: {error}"
+            if strict:
+                raise UsageError(said, f"Fetch them: `zoo fetch {named}`.") from error
             warnings.warn(said, ZooWarning, stacklevel=2)
+        else:
+            texts += _read_notice(base) if base.digest == digest else []
     if options.notice is not None:
         try:
             texts.append(as_path(options.notice).read_text(encoding="utf-8"))
@@ -152,8 +163,25 @@ def _write_notice(part: Path, run: Run, options: ExportOptions) -> None:
         write_atomically(part / NOTICE_FILE, "\n\n".join(text.strip() for text in texts) + "\n")
 
 
+def _read_notice(base: Artifact) -> list[str]:
+    """The attributions that the base's manifest lists. Raises UsageError: they were taken away or changed."""
+    try:
+        kept = base.read_file(NOTICE_FILE, limit=NOTICE_LIMIT)
+    except ZooError as error:
+        said = (
+            f"The licence of {base.manifest.name!r} asks that its {NOTICE_FILE} is kept, and it cannot be read: {error}"
+        )
+        raise UsageError(said, "Put it back, or fetch the filters again.") from error
+    return [kept.decode("utf-8", "replace")] if kept else []
+
+
 def _manifest(
-    part: Path, run: Run, options: ExportOptions, headers: Mapping[str, str], crop: CropEntry | None
+    part: Path,
+    run: Run,
+    options: ExportOptions,
+    headers: Mapping[str, Any],
+    crop: CropEntry | None,
+    update: Update | None,
 ) -> Manifest:
     described = open_artifact(run.folder.resolve()).manifest
     files = {
@@ -165,7 +193,9 @@ def _manifest(
     lineage["weights"] = without_folders(run.record.weights)
     record = run.record
     plugins = [record.dataset.package, record.model.backbone_package, *(head.package for head in record.model.heads)]
-    update = {key: getattr(options, key) for key in ("name", "about", "license", "dtype")} | {
+    if update is not None:
+        headers = {**headers, "format_version": MANIFEST_FORMAT, "delta": update.entry}
+    facts = {key: getattr(options, key) for key in ("name", "about", "license", "dtype")} | {
         "heads": described.heads if options.heads else (),
         "crop": crop,
         "lineage": described.lineage.model_copy(update=lineage),
@@ -173,7 +203,7 @@ def _manifest(
         "created_with": {**record.versions, **installed_versions(plugins)},
         "heads_header_sha256": None,
     }
-    return described.model_copy(update={**update, **headers})
+    return described.model_copy(update={**facts, **headers})
 
 
 def _crop_entry(record: RunRecord, options: ExportOptions) -> CropEntry | None:

@@ -26,6 +26,8 @@ _SHARE_ALIKE = re.compile(
     r"cc-by-(nc-)?sa-.*|(a|l)?gpl(-\d.*)?|lgpl-lr|odbl|cdla-sharing-.*|(osl|eupl|mpl|epl)-.*|gfdl"
 )
 _NO_DERIVATIVES = re.compile(r"cc-by-(nc-)?nd-.*")
+_ATTRIBUTION = re.compile(r"cc-by-.*|odc-by|apache-2.0|mit|isc|bsd.*")
+_PUBLIC_DOMAIN = ("cc0-1.0", "unlicense", "pddl", "wtfpl")
 _UNKNOWN = ("", "unknown")
 
 
@@ -37,6 +39,7 @@ class Origin:
     license: str | None  # None, "" or "unknown": not known
     argument: str  # what corrects it, "base_license"; "" where nothing does
     must_be_known: bool = True
+    is_part: bool = True  # of what is published, so that its authors are still to be named
 
 
 def check_licence(text: str, *, argument: str = "license") -> str:
@@ -101,6 +104,8 @@ def _fault(license: str, origin: Origin) -> str:
         fits, wanted = _is_same_or_newer(license, theirs), f"{theirs} again"
     elif is_non_commercial(theirs):
         fits, wanted = is_non_commercial(license), "a licence that forbids commerce too, such as cc-by-nc-4.0"
+    elif origin.is_part and _ATTRIBUTION.fullmatch(theirs):
+        fits, wanted = license not in _PUBLIC_DOMAIN, f"that its authors stay named, which {license} does not ask"
     else:
         return ""
     if fits:

@@ -111,8 +111,10 @@ def settle_licences(
     check_lineage(
         own,
         base=None if fresh else Origin(what=base_title, license=base, argument="base_license", must_be_known=must),
-        dataset=Origin(what=data_title, license=dataset, argument="dataset_license", must_be_known=False),
-        base_dataset=Origin(what=base_data_title, license=base_data, argument="", must_be_known=False),
+        dataset=Origin(
+            what=data_title, license=dataset, argument="dataset_license", must_be_known=False, is_part=False
+        ),
+        base_dataset=Origin(what=base_data_title, license=base_data, argument="", must_be_known=False, is_part=False),
     )
     return SettledLicences(own=own, base=base or None, dataset=dataset or None)
 

@@ -49,6 +49,7 @@ class PushOptions(TypedDict, total=False):
     repeats: tuple[Run | Path | str, ...]  # runs of its recipe with other seeds, whose metrics are published beside
     dtype: str  # of the published weights, `float32` (by default), `float16` (half the bytes) or `bfloat16`
     heads: bool  # whether the heads go along; they do by default
+    merged: bool  # of a run with an adapter the whole weights, not its update alone
     notice: Path | str | None  # a file of attributions that go along, beside those of the base
     pictures: PicturePolicy  # of what the filters see in the card; patches only of an open licence by default
     private: bool | None  # whether a new repository is seen by its owner only

@@ -41,20 +41,24 @@ from .manifest import (
     COPY_NOTE as COPY_NOTE,
     HEADS_FILE as HEADS_FILE,
     MANIFEST_FILE as MANIFEST_FILE,
+    MANIFEST_FORMAT as MANIFEST_FORMAT,
     MANIFEST_LIMIT as MANIFEST_LIMIT,
     MODEL_FILE as MODEL_FILE,
     NOTICE_FILE as NOTICE_FILE,
     OWN_LOCATOR as OWN_LOCATOR,
     RECORD_FILE as RECORD_FILE,
     CropEntry as CropEntry,
+    DeltaEntry as DeltaEntry,
     FileEntry as FileEntry,
     HeadEntry as HeadEntry,
     Manifest as Manifest,
+    SideNumber as SideNumber,
     bare_card as bare_card,
     manifest_to_bytes as manifest_to_bytes,
     read_manifest as read_manifest,
 )
 from .record import (
+    FACTORS_FILE as FACTORS_FILE,
     FILTERS_FILE as FILTERS_FILE,
     LOCATOR_FOLDER as LOCATOR_FOLDER,
     METRICS_FILE as METRICS_FILE,
@@ -100,6 +104,7 @@ from .registry_file import (
 from .safetensors import (
     digest_of as digest_of,
     read_tensors as read_tensors,
+    tensor_bytes as tensor_bytes,
     warn_if_not_finite as warn_if_not_finite,
     write_tensors as write_tensors,
 )

@@ -32,7 +32,8 @@ MANIFEST_LIMIT = 4 * 2**20  # bytes
 MOST_DELIMITERS = 200_000  # commas and opening brackets, those in texts too: 100,000 classes are three quarters of it
 MOST_VALUES = 10_000  # class names not counted; each one that is wrong costs a kilobyte until it is reported
 LARGEST_SIDE = 4_096  # pixels
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
+PLAIN_FORMAT = 1  # without a delta; what was published before there were any
 TOO_MANY_VALUES = "holds more values than filters need."
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -91,6 +92,14 @@ class TargetEntry(_ManifestModel):
         return self
 
 
+class SideNumber(_ManifestModel):
+    """A number beside the features: a column of the pictures' table, `width` or `height`; log scale, standardised."""
+
+    name: Text
+    mean: float = 0.0
+    std: Annotated[float, Field(gt=0)] = 1.0
+
+
 class HeadEntry(_ManifestModel):
     """A published head."""
 
@@ -101,7 +110,8 @@ class HeadEntry(_ManifestModel):
     target: TargetEntry
     options: dict[str, JsonValue] = {}
     weight: float = 1.0  # of its loss
-    shape: ShapeEntry
+    shape: ShapeEntry  # the numbers beside them included
+    numbers: tuple[SideNumber, ...] = ()
     temperature: Annotated[float, Field(gt=0)] | None = None  # what its logits are divided by
 
 
@@ -133,6 +143,16 @@ class CropEntry(_ManifestModel):
         return self
 
 
+class DeltaEntry(_ManifestModel):
+    """What `model.safetensors` is an update of, where it holds factors of weights and not weights.
+
+    A weight is that of the base plus `lora_B @ lora_A`.
+    """
+
+    base: Annotated[str, StringConstraints(pattern=r"^(hf://|package:)[^\x00-\x20]{1,400}$")]  # at one commit
+    tensors: dict[Text, Sha256]  # of the base's tensors, the bytes as its file has them
+
+
 class FileEntry(_ManifestModel):
     """Another file of the folder."""
 
@@ -144,7 +164,7 @@ class Manifest(_ManifestModel):
     """All of `config.json`."""
 
     # A Literal would take `true` for 1.
-    format_version: Annotated[int, Field(ge=MANIFEST_FORMAT, le=MANIFEST_FORMAT)] = MANIFEST_FORMAT
+    format_version: Annotated[int, Field(ge=PLAIN_FORMAT, le=MANIFEST_FORMAT)] = PLAIN_FORMAT
     library: Literal["zoo"] = "zoo"
     name: Name
     about: Prose = ""
@@ -158,6 +178,7 @@ class Manifest(_ManifestModel):
     heads: Annotated[tuple[HeadEntry, ...], FailFast()] = ()
     crop: CropEntry | None = None  # before the heads; features are of whole pictures
     lineage: Lineage = Lineage()
+    delta: DeltaEntry | None = None  # format 2
     header_sha256: Sha256  # of the header of model.safetensors, its 8 length bytes included
     heads_header_sha256: Sha256 | None = None
     files: dict[str, FileEntry]  # by relative path: every file but this one
@@ -180,6 +201,8 @@ class Manifest(_ManifestModel):
             faults.append("a name in files is a file and a folder")
         if len({HEADS_FILE in self.files, self.heads_header_sha256 is not None, bool(self.heads)}) > 1:
             faults.append(f"heads, heads_header_sha256 and {HEADS_FILE} come together or not at all")
+        if (self.delta is not None) != (self.format_version == MANIFEST_FORMAT):
+            faults.append(f"a delta has the format {MANIFEST_FORMAT}, and all else {PLAIN_FORMAT}")
         if len({head.name for head in self.heads}) != len(self.heads):
             faults.append("two heads have one name")
         if faults:
@@ -230,6 +253,11 @@ def bare_card(card: bytes) -> bytes:
 def manifest_to_bytes(manifest: Manifest) -> bytes:
     """The manifest as `config.json` holds it; one manifest always gives the same bytes."""
     said = manifest.model_dump(mode="json")
+    if manifest.delta is None:
+        del said["delta"]  # as before there were any: who copies filters gets the same bytes
+    for head in said["heads"]:
+        if not head["numbers"]:
+            del head["numbers"]
     for key in ("files", "created_with"):
         said[key] = dict(sorted(said[key].items()))
     return (json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -37,6 +37,7 @@ from zoo.store.safetensors_header import read_header
 
 RECIPE_FILE = "recipe.toml"
 FILTERS_FILE = "filters.safetensors"
+FACTORS_FILE = "factors.safetensors"  # of an adapter, which the filters hold already
 METRICS_FILE = "metrics.json"
 LOCATOR_FOLDER = "locator"
 IN_RUN = {MANIFEST_FILE: RECORD_FILE, MODEL_FILE: FILTERS_FILE}  # published names that are others in a run's folder

@@ -16,7 +16,17 @@ from zoo.data import OpenDataset, as_open_dataset, open_dataset
 from zoo.devices import describe_device, pick_device, pick_precision
 from zoo.errors import FileError, UsageError
 from zoo.files import as_path
-from zoo.models import Filters, HeadSpec, Model, as_filters, assemble, build_filters, keep_heads, load, load_model
+from zoo.models import (
+    Filters,
+    Model,
+    as_filters,
+    assemble,
+    build_filters,
+    fit_side_numbers,
+    keep_heads,
+    load,
+    load_model,
+)
 from zoo.progress import Progress, silent
 from zoo.store import BaseRecord, DatasetRecord, RunRecord, SplitsRecord, digest_of
 from zoo.training.balancing import build_balancer
@@ -106,7 +116,7 @@ def train(
             size=model.size,
             data=DataPart(dataset=data.name, root=str(data.root), options=dict(data.options)),
             filters=_filters_part(model.filters),
-            heads=tuple(_head_part(spec) for spec in model.specs.values()),
+            heads=tuple(HeadPart.of(spec) for spec in model.specs.values()),
             training=TrainingPart(**training),
         )
     except ValidationError as error:
@@ -238,11 +248,6 @@ def _filters_part(filters: Filters) -> FiltersPart:
     return FiltersPart(backbone=filters.backbone, weights=filters.weights, cut=filters.cut.name)
 
 
-def _head_part(spec: HeadSpec) -> HeadPart:
-    name = spec.called if spec.called != replace(spec, called=None).name else None
-    return HeadPart(plugin=spec.plugin, name=name, target=spec.target, weight=spec.weight, options=dict(spec.options))
-
-
 def _start_run(
     recipe: Recipe, model: Model, data: OpenDataset, out: Path, compute: ComputeSetup, said: str = ""
 ) -> Run:
@@ -325,6 +330,9 @@ def _prepare_setup(recipe: Recipe, model: Model, data: OpenDataset, compute: Com
     check_boxes(model, decoded)
     splits = recipe.split(data, decoded)
     shuffled = [head.spec().name for head in recipe.heads if head.shuffled]
+    for name, spec in model.specs.items():
+        numbers = fit_side_numbers([one.name for one in spec.numbers], decoded.numbers, splits.train)
+        model.specs[name] = replace(spec, numbers=numbers)
     return TrainingSetup(
         compute=compute,
         model=model.to(compute.arithmetic.device),

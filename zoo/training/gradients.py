@@ -49,7 +49,8 @@ class Gradients:
         """
         session = self.session
         inputs, moved = self.stage_inputs.train(rows, generator)
-        outputs = self.upper(inputs) if self.balances else self.wrapped(inputs)
+        run = self.upper if self.balances else self.wrapped
+        outputs = run(inputs, session.beside(rows))
         losses, idle = self._losses(outputs, rows, moved)
         pulling = {name: loss for name, loss in losses.items() if name not in session.detached_heads}
         rest = [*(loss for name, loss in losses.items() if name in session.detached_heads), *idle]

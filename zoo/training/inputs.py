@@ -17,7 +17,7 @@ from zoo.contracts import Box
 from zoo.data import Augmentation, DecodedDataset, augment, sequential_batches
 from zoo.devices import pick_device, pick_precision
 from zoo.errors import ZooWarning
-from zoo.models import Model
+from zoo.models import Model, join_side_maps
 from zoo.networks import freeze
 from zoo.progress import Progress
 from zoo.training.feature_cache import FeatureCache
@@ -27,6 +27,11 @@ CPU_CHUNK = 4  # pictures of 64 pixels that a CPU takes through frozen blocks at
 EVALUATION_BATCH = 64  # pictures at a time where nothing is trained
 
 BatchInputs = Tensor | dict[str, Tensor]
+
+
+def beside_features(model: Model, decoded: DecodedDataset, rows: Tensor) -> dict[str, Tensor]:
+    """The numbers that heads are given beside the features, by head. Shapes: rows (n,) -> (n, K) float."""
+    return model.beside({name: column[rows] for name, column in decoded.numbers.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,11 @@ class FeatureInputs:
             with torch.no_grad():
                 images = arithmetic.ready(decoded.images[batch].to(arithmetic.device) / 255)
                 features = arithmetic.run(filters, images).float()
-                reduced = {place: model.head(name).reduce(features) for place, name in missing.items()}
+                beside = beside_features(model, decoded, batch)
+                reduced = {
+                    place: model.head(name).reduce(join_side_maps(features, beside.get(name)))
+                    for place, name in missing.items()
+                }
             kinds = {place: torch.float32 if one.ndim == 2 else arithmetic.dtype for place, one in reduced.items()}
             if not done:
                 size = sum(one[0].numel() * kinds[place].itemsize for place, one in reduced.items()) * len(rows)
@@ -164,7 +173,8 @@ def _cache_key(model: Model, name: str) -> str:
     """What a head's reduced features depend on, beside the features: two heads of one kind share them."""
     head, spec = model.head(name), model.specs[name]
     kind = type(head)
-    return f"{kind.__module__}.{kind.__qualname__} {head.target} {sorted(spec.options.items())} {head.shape}"
+    made = f"{head.target} {sorted(spec.options.items())} {head.shape} {spec.numbers}"
+    return f"{kind.__module__}.{kind.__qualname__} {made}"
 
 
 def _warn_of_file(size: float, limit: float, folder: Path) -> None:

@@ -197,7 +197,7 @@ class StageLoop:
             one.momentum = None  # the mean of the batches
         with torch.no_grad(), self.session.arithmetic.autocast():
             for batch in split_evenly(rows, EVALUATION_BATCH):
-                self.average(self.stage_inputs.plain(batch))
+                self.average(self.stage_inputs.plain(batch), self.session.beside(batch))
         for one, momentum in zip(norms, momenta, strict=True):
             one.eval()
             one.momentum = momentum
@@ -253,7 +253,7 @@ class StageLoop:
 
         def run(batch: Tensor) -> Mapping[str, Tensor]:
             with self.session.arithmetic.autocast():
-                return self.average(self.stage_inputs.plain(batch))
+                return self.average(self.stage_inputs.plain(batch), self.session.beside(batch))
 
         return collect_outputs(run, rows)
 

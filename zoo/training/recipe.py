@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -13,7 +14,7 @@ from zoo.errors import FileError, MissingPluginError, UnknownNameError, UsageErr
 from zoo.files import parse_toml
 from zoo.models import HeadSpec, pick_head
 from zoo.plugins import installed_versions
-from zoo.store import CARD_FILE, MANIFEST_LIMIT, RECIPE_FILE, Artifact
+from zoo.store import CARD_FILE, MANIFEST_LIMIT, RECIPE_FILE, Artifact, SideNumber
 
 if TYPE_CHECKING:
     from zoo.contracts import Target
@@ -71,13 +72,39 @@ class HeadPart(_RecipePart):
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
     shuffled: bool = False  # a placebo: trained on another training picture's target
+    numbers: tuple[str, ...] = Field(default=(), strict=False)  # beside the features: width, height, a table's columns
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: HeadSpec) -> Self:
+        """A model's head as a recipe says it."""
+        return cls(
+            plugin=spec.plugin,
+            name=spec.called if spec.called != replace(spec, called=None).name else None,
+            target=spec.target,
+            weight=spec.weight,
+            numbers=tuple(one.name for one in spec.numbers),
+            options=dict(spec.options),
+        )
 
     def spec(self) -> HeadSpec:
         """As models take it."""
         return HeadSpec(
-            plugin=self.plugin, target=self.target, weight=self.weight, options=self.options, called=self.name
+            plugin=self.plugin,
+            target=self.target,
+            weight=self.weight,
+            options=self.options,
+            called=self.name,
+            numbers=tuple(SideNumber(name=name) for name in self.numbers),
         )
+
+
+class AdapterPart(_RecipePart):
+    """A small update that is trained in place of the filters' weights."""
+
+    kind: Literal["lora"] = "lora"
+    rank: int = Field(default=8, ge=1, le=1024)
+    layers: Literal["attention", "all"] = "attention"  # all: the linear layers of the MLPs too
 
 
 class TrainingPart(_RecipePart):
@@ -100,6 +127,13 @@ class TrainingPart(_RecipePart):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     memory: float = Field(default=2.0, gt=0)  # GB of frozen features kept in memory, at most; the rest goes to a file
     checkpoint_seconds: float = Field(default=30.0, ge=0)
+    adapt: AdapterPart | None = None  # train this instead of the weights, in the blocks that `retrain` names, or in all
+
+    @model_validator(mode="after")
+    def _something_to_adapt(self) -> Self:
+        if self.adapt and self.retrain == "none":
+            raise ValueError("an adapter is trained in the filters, and retrain='none' leaves them as they are")
+        return self
 
 
 class Recipe(_RecipePart):
@@ -125,6 +159,8 @@ class Recipe(_RecipePart):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
+        if self.training.adapt and self.filters.is_random:
+            raise ValueError("an adapter needs learnt weights, and these are random; say weights or a name")
         if not any(head.weight for head in self.heads):
             raise ValueError("the weight of every head is 0, so that nothing is trained; give one of them another")
         return self

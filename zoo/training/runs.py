@@ -6,6 +6,7 @@ pictures.json          every picture's name, size and hash, and what was known o
 history.json           every epoch's metrics
 metrics.json           the metrics on validation and test pictures, once done
 filters.safetensors    the trained filters, once done
+factors.safetensors    of a run with an adapter, its low-rank updates, which the filters hold already
 heads.safetensors      the trained heads, once done
 checkpoint.safetensors the state to go on from, until done
 locator/               of a run whose pictures are cropped first: run.json and the tensors of the locator
@@ -41,6 +42,7 @@ from zoo.models import (
 from zoo.networks import find_backbone
 from zoo.plugins import installed_versions
 from zoo.store import (
+    FACTORS_FILE,
     FILTERS_FILE,
     HEADS_FILE,
     LOCATOR_FOLDER,
@@ -124,7 +126,7 @@ class Run:
         if self.record.dropped:
             return self
         run = self.note(dropped=True)
-        for name in (FILTERS_FILE, HEADS_FILE):
+        for name in (FILTERS_FILE, HEADS_FILE, FACTORS_FILE):
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / LOCATOR_FOLDER, ignore_errors=True)
         return run

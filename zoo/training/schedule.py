@@ -11,11 +11,12 @@ from torch import nn
 
 from zoo.contracts import Cut
 from zoo.errors import UnknownNameError
-from zoo.models import Filters
+from zoo.models import Filters, linear_weights
 from zoo.networks import truncate
 from zoo.training.recipe import TrainingPart
 
 FRESH_RATE = 3e-4  # from random weights
+ADAPTER_RATE = 1e-3  # of factors, which begin at zero whatever the weights are
 RELATIVE_RATE = 0.007  # of the root mean square of learnt weights
 
 
@@ -41,15 +42,19 @@ def plan_stages(options: TrainingPart, filters: Filters, *, fresh: bool) -> list
 
     Raises:
         UnknownNameError: `retrain` names no block of these filters.
+        UsageError: an adapter is asked for, and they have nothing that one could update.
     """
-    frozen, heads_only = _find_boundary(options.retrain, filters, fresh=fresh)
+    if options.adapt:
+        linear_weights(filters.module, options.adapt.layers)
+    retrain = "all" if options.adapt and options.retrain == "auto" else options.retrain
+    frozen, heads_only = _find_boundary(retrain, filters, fresh=fresh)
     stages = []
     if not fresh or heads_only:
         stages.append(
             Stage(name="heads", epochs=options.head_epochs, rate=options.head_rate, frozen=filters.cut, heads_only=True)
         )
     if not heads_only:
-        decay = 1.0 if fresh else options.layer_decay
+        decay = 1.0 if fresh or options.adapt else options.layer_decay
         rate = choose_rate(options, filters, fresh=fresh)
         stages.append(Stage(name="filters", epochs=options.epochs, rate=rate, frozen=frozen, decay=decay))
     return [stage for stage in stages if stage.epochs]
@@ -64,6 +69,8 @@ def choose_rate(options: TrainingPart, filters: Filters, *, fresh: bool) -> floa
     """
     if options.rate is not None:
         return options.rate
+    if options.adapt:
+        return ADAPTER_RATE
     if fresh:
         return FRESH_RATE
     depths = depth_of_parameters(filters, [name for name, _ in filters.module.named_parameters()])

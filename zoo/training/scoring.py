@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from zoo.contracts import Head
 from zoo.data import DecodedDataset, sequential_batches
 from zoo.errors import PluginError
-from zoo.models import Model
+from zoo.models import Model, join_side_maps
 from zoo.progress import Progress, silent
-from zoo.training.inputs import EVALUATION_BATCH, Arithmetic
+from zoo.training.inputs import EVALUATION_BATCH, Arithmetic, beside_features
 
 PRIOR_PICTURES = 10  # pictures
 MetricValues = dict[str, float | list[float] | list[list[float]]]
@@ -47,15 +47,26 @@ class TrainablePart(nn.Module):
         self.heads = nn.ModuleDict(dict(heads))
         self.finish = finish
 
-    def forward(self, inputs: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-        """Raw outputs by head. Inputs: (N, C, h, w) at the boundary, or what each head reduces features to."""
+    def forward(
+        self, inputs: Tensor | dict[str, Tensor], beside: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Raw outputs by head. Inputs: (N, C, h, w) at the boundary, or what each head reduces features to.
+
+        Args:
+            beside: the numbers beside features at the boundary, by head, (N, K); features of heads have them already.
+        """
+        beside = beside or {}
         heads: dict[str, Head] = dict(self.heads.items())  # type: ignore[arg-type]
         if isinstance(inputs, dict):
             return {name: head(inputs[name]) for name, head in heads.items()}
         features = self.finish(self.rest(inputs))
         self.features = features if self.keeps_features and features.requires_grad else None
         return {
-            name: head(head.reduce(features.detach() if name in self.detached_heads else features))
+            name: head(
+                head.reduce(
+                    join_side_maps(features.detach() if name in self.detached_heads else features, beside.get(name))
+                )
+            )
             for name, head in heads.items()
         }
 
@@ -81,12 +92,12 @@ def model_outputs(
 ) -> dict[str, Tensor]:
     """Raw outputs of a whole model for rows of the decoded pictures."""
     filters = arithmetic.frozen(model.filters)
-    heads = {name: model.head(name).eval().to(arithmetic.device) for name in model.heads}
+    model.heads.eval().to(arithmetic.device)
 
     def run(batch: Tensor) -> dict[str, Tensor]:
         images = decoded.images[batch].to(arithmetic.device)
         features = arithmetic.run(filters, arithmetic.ready(images / 255)).float()
-        return {name: head(head.reduce(features)) for name, head in heads.items()}
+        return model.apply_heads(features, beside_features(model, decoded, batch))
 
     return collect_outputs(run, rows, progress=progress, what="predicting")
 

@@ -17,7 +17,7 @@ from zoo.data import DecodedDataset, Splits
 from zoo.models import Model
 from zoo.progress import Progress
 from zoo.training.feature_cache import FeatureCachePool
-from zoo.training.inputs import Arithmetic
+from zoo.training.inputs import Arithmetic, beside_features
 from zoo.training.recipe import TrainingPart
 from zoo.training.targets import HeadTargets
 
@@ -54,6 +54,10 @@ class Session:
     stop: Callable[[], bool]
     progress: Progress
     tell: Callable[[str], None]
+
+    def beside(self, rows: Tensor) -> dict[str, Tensor]:
+        """The numbers that heads are given beside the features, of rows of the decoded pictures, by head, (n, K)."""
+        return beside_features(self.model, self.decoded, rows)
 
     @property
     def detached_heads(self) -> frozenset[str]:

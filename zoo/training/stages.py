@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from zoo.contracts import Balancer
 from zoo.data import DecodedDataset, OpenDataset, Splits, choose_augmentation
 from zoo.files import locked, write_json
-from zoo.models import Model
+from zoo.models import Model, add_updates, base_state, factors_of, merge_updates, restore_factors
 from zoo.networks import split_after_pooling, to_feature_map
 from zoo.progress import Progress
-from zoo.store import FILTERS_FILE, HEADS_FILE, METRICS_FILE, digest_of, write_tensors
-from zoo.training.checkpoints import save_checkpoint, with_prefix
+from zoo.store import FACTORS_FILE, FILTERS_FILE, HEADS_FILE, METRICS_FILE, digest_of, write_tensors
+from zoo.training.checkpoints import save_checkpoint, select_prefix, with_prefix
 from zoo.training.feature_cache import FeatureCache, FeatureCachePool
 from zoo.training.inputs import Arithmetic, FeatureInputs, ImageInputs
 from zoo.training.loop import StageLoop, StoppedError
@@ -68,7 +68,11 @@ def fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str
 
 def _fit(run: Run, setup: TrainingSetup, position: Position, tensors: Mapping[str, Tensor]) -> Run:
     model, recipe, compute = setup.model, run.recipe, setup.compute
-    begun = time.monotonic()
+    begun, adapt = time.monotonic(), recipe.training.adapt
+    if adapt is not None:
+        add_updates(model.filters.module, rank=adapt.rank, layers=adapt.layers, seed=recipe.seed)
+        if factors := select_prefix("factors", tensors):
+            restore_factors(model.filters.module, factors)
     stages = plan_stages(recipe.training, model.filters, fresh=recipe.filters.is_random)
     with _stop_on_signals() as stop:
         session = Session(
@@ -164,7 +168,8 @@ def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], p
     if not run.writes:
         return
     tensors = {
-        **with_prefix("filters", model.filters.module.state_dict()),
+        **with_prefix("filters", base_state(model.filters.module)),
+        **with_prefix("factors", factors_of(model.filters.module)),
         **with_prefix("heads", model.heads.state_dict()),
         **with_prefix("balancer", setup.balancer.state_dict()),
         **extra,
@@ -176,6 +181,8 @@ def save_progress(run: Run, setup: TrainingSetup, extra: Mapping[str, Tensor], p
 def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: float) -> Run:
     """Calibrate on the validation pictures, score on both, write everything, drop the checkpoint."""
     model, decoded, splits, compute = setup.model, setup.decoded, setup.splits, setup.compute
+    factors = factors_of(model.filters.module)
+    merge_updates(model.filters.module)
     metrics: dict[str, Any] = {}
     for name, rows in (("validation", splits.val), ("seen", splits.seen), ("test", splits.test)):
         if not len(rows):
@@ -187,6 +194,8 @@ def _finish_run(run: Run, setup: TrainingSetup, position: Position, seconds: flo
     folder = run.folder
     write_tensors(folder / FILTERS_FILE, model.filters.module.state_dict())
     write_tensors(folder / HEADS_FILE, model.heads.state_dict())
+    if factors:
+        write_tensors(folder / FACTORS_FILE, factors)
     write_json(folder / METRICS_FILE, metrics)
     write_json(folder / HISTORY, position.history)
     done = run.note(status="done", model=describe_model(model), seconds=round(seconds, 2))

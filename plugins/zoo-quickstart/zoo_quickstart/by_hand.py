@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from zoo_probe import hand_features
 
 from zoo.data import DecodedDataset, Splits
-from zoo.evaluation import category_metrics, hand_features
+from zoo.evaluation import category_metrics
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of the logistic regression
 

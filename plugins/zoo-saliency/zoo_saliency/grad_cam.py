@@ -57,6 +57,12 @@ def compute_grad_cam(head: Head, features: Tensor, classes: Tensor | None = None
     Raises:
         UsageError: there is one cell a picture.
     """
+    if features.shape[1] != head.shape.channels:
+        more = head.shape.channels - features.shape[1]
+        raise UsageError(
+            f"This head is given {more} numbers beside {features.shape[1]} features, and heat has no place for them.",
+            "Show a head that is given features alone.",
+        )
     if features.shape[2] * features.shape[3] < 2:
         raise UsageError(
             "These filters give one vector a picture, which lies nowhere in it: they have no saliency. "

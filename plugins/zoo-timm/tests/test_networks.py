@@ -14,7 +14,7 @@ from torch import nn
 from zoo_timm.backbones import TimmBackbones
 
 from zoo.errors import ZooError
-from zoo.models import build_filters
+from zoo.models import add_updates, build_filters, factors_of, merge_updates, restore_factors
 from zoo.networks import find_backbone, on_meta, to_feature_map, trace, truncate
 
 _SPEC = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
@@ -191,3 +191,22 @@ def test_batch_norms_of_a_cut_network_learn_and_those_of_an_evaluated_one_do_not
     assert torch.equal(part.state_dict()["bn1.running_mean"], before)
     part.train()(torch.randn(2, 3, 64, 64))
     assert not torch.equal(part.state_dict()["bn1.running_mean"], before)
+
+
+@pytest.mark.parametrize("name", ["vit_small_patch16_224", "eva02_tiny_patch14_224", "swin_tiny_patch4_window7_224"])
+def test_low_rank_updates_of_a_transformer_merge_without_a_trace(name):
+    size = 224 if name.startswith("swin") else 56
+    filters = build_filters(name, cut="block3", weights="random", size=size)
+    whole = sum(one.numel() for one in filters.module.parameters())
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = filters(images)
+        add_updates(filters.module, rank=8, layers="attention", seed=0)
+        assert torch.equal(filters(images), before)
+        factors = factors_of(filters.module)
+        assert sum(one.numel() for one in factors.values()) < 0.03 * whole
+        restore_factors(filters.module, {key: torch.randn_like(one) / 8 for key, one in factors.items()})
+        unmerged = filters(images)
+        assert (unmerged - before).abs().max() > 0.1
+        merge_updates(filters.module)
+        assert torch.allclose(filters(images), unmerged, rtol=1e-3, atol=1e-4)

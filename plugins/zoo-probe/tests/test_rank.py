@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from command_line import CommandLine
-from test_probe import Fish
+from drawn_fish import Fish
+from zoo_probe.candidates import Candidate, CandidateComparison
+from zoo_probe.ranking import rank, share_ranks
+from zoo_probe.scores import FeatureScores
 
 import zoo
 from zoo.errors import UnknownNameError, UsageError
-from zoo.evaluation.selection.candidates import Candidate, CandidateComparison
-from zoo.evaluation.selection.ranking import rank, share_ranks
-from zoo.evaluation.selection.scores import FeatureScores
 from zoo.models.building import build_filters
 from zoo.store.registry_editing import add_entry
 from zoo.store.registry_file import RegistryEntry
@@ -114,7 +114,7 @@ def test_filters_that_are_named_must_be_there(home):
 
 
 def test_nothing_to_rank_says_what_to_do(home, monkeypatch):
-    monkeypatch.setattr("zoo.evaluation.selection.ranking.all_entries", lambda problems: {})
+    monkeypatch.setattr("zoo_probe.ranking.all_entries", lambda problems: {})
     with pytest.raises(UsageError, match="There are no filters to rank on this disk"):
         rank(Fish(), device="cpu")
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.plots.style import ACCENT, INK, MUTED, PAPER, WARM, fit_text, new_figure, render_figure, style_axes, write_at
+from zoo.plots import ACCENT, INK, MUTED, PAPER, WARM, fit_text, new_figure, render_figure, style_axes, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from zoo.evaluation import CandidateScore, Probe
+    from zoo_probe.candidates import CandidateScore
+    from zoo_probe.probing import Probe
 
 CUT_WIDTH, LEGEND_WIDTH = 190, 210  # pixels of a cut, and of a name in the legend
 TITLE, TEXT = 25, 18  # pixels: letters of 12 and 8.5 points
@@ -28,7 +29,7 @@ def draw_probe(probe: Probe) -> Image.Image:
     line, hand features a dotted one.
 
     Args:
-        probe: from `zoo.probe`.
+        probe: from `zoo_probe.probe`.
 
     Returns:
         RGB, from 1,100 pixels wide.

@@ -3,74 +3,49 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import zoo_probe
 from command_line import CommandLine
+from drawn_fish import Fish
 from PIL import Image
 from safetensors.torch import save_file
-
-import zoo
-from zoo.data import as_open_dataset
-from zoo.data.datasets import OpenDataset, open_dataset
-from zoo.errors import UnknownNameError, UsageError, ZooError
-from zoo.evaluation.selection.candidates import (
+from zoo_probe.candidates import (
     Candidate,
     CandidateComparison,
     ScoreDifference,
     make_probe_setup,
     measure_leak,
 )
-from zoo.evaluation.selection.evidence import logme
-from zoo.evaluation.selection.features import (
+from zoo_probe.evidence import logme
+from zoo_probe.features import (
     download_megabytes,
     measure_cut_costs,
     pool_features,
     randomly_initialized,
     shrink_pixels,
 )
-from zoo.evaluation.selection.intervals import mean_interval, share_interval, standard_error
-from zoo.evaluation.selection.probing import choose_cut, probe
-from zoo.evaluation.selection.scores import FeatureScores, score_features
-from zoo.evaluation.selection.summary import describe_baselines, describe_leak, explain_choice, format_points
-from zoo.evaluation.selection.tasks import make_probe_task
+from zoo_probe.intervals import mean_interval, share_interval, standard_error
+from zoo_probe.plot import draw_probe
+from zoo_probe.probing import choose_cut, probe
+from zoo_probe.scores import FeatureScores, score_features
+from zoo_probe.summary import _head_of, describe_baselines, describe_leak, explain_choice, format_points
+from zoo_probe.tasks import make_probe_task
+
+import zoo
+from zoo.data import as_open_dataset
+from zoo.data.datasets import OpenDataset, open_dataset
+from zoo.errors import UnknownNameError, UsageError, ZooError
 from zoo.models.building import build_filters
-from zoo.plots.probe import draw_probe
 
+OLD = Path(__file__).parents[3] / "tests" / "data" / "version-0.1"
 CPU = make_probe_setup(device="cpu", precision="fp32", seed=0, progress=zoo.silent)
-
-
-class Fish(zoo.Dataset):
-    """Bright fish on a dark ground from several boats; the box is where the fish is, the length how wide."""
-
-    def __init__(self, *, count: int = 60, boats: int = 6, boxes: bool = True) -> None:
-        self.count, self.boats, self.boxes = count, boats, boxes
-        self.targets = {
-            "kind": zoo.Categories(("long", "tall", "square")),
-            "box": zoo.Box(),
-            "length": zoo.Number("pixels"),
-        }
-
-    def prepare(self, root, progress=None):
-        """Nothing."""
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng(index)
-        kind = index % 3
-        width, height = ((18, 6), (6, 18), (11, 11))[kind]
-        left, top = (int(value) for value in rng.integers(0, 32 - 18, 2))
-        image = torch.from_numpy(rng.integers(0, 60, (3, 32, 32), dtype=np.uint8))
-        image[:, top : top + height, left : left + width] = int(rng.integers(150, 255))
-        box = torch.tensor([left, top, left + width, top + height]).float()
-        targets = {"kind": kind, "box": box if self.boxes else None, "length": float(width) + rng.normal()}
-        group = f"boat-{index // 3 % self.boats}" if self.boats else None
-        return zoo.Sample(image=image, targets=targets, group=group, path=str(index))
 
 
 class Labels(zoo.Dataset):
@@ -595,6 +570,13 @@ def test_a_probe_says_which_python_line_trains_a_dataset_in_hand(found):
     assert found.train.startswith("zoo.train(filters.truncate('block")
 
 
+def test_the_command_to_copy_names_a_head_that_learns_the_target():
+    data = in_hand(Fish())
+    assert [_head_of(data, name) for name in ("kind", "box", "length")] == ["", "locate", "number"]
+    data.dataset.targets["width"] = zoo.Number("pixels")
+    assert _head_of(in_hand(data.dataset), "width") == "number:target=width"
+
+
 def test_a_probe_can_be_written_and_read_as_json(found, tmp_path):
     content = json.loads(found.save(tmp_path / "probe.json").read_text())
     assert content == json.loads(json.dumps(found.as_dict()))
@@ -645,8 +627,6 @@ def test_filters_and_a_backbone_together_are_refused(home):
 
 
 def test_unreadable_pictures_stop_the_probe_unless_they_may_be_left_out(shapes, small, tmp_path, home):
-    import shutil
-
     shutil.copytree(shapes, tmp_path / "pictures")
     (tmp_path / "pictures" / "disc" / "bad.png").write_bytes(b"no picture")
     data = open_dataset("image-folder", tmp_path / "pictures")
@@ -726,3 +706,50 @@ def test_a_wrong_call_is_one_line(command, words, said):
 def test_a_file_in_the_place_of_the_folder_is_refused(command, tmp_path):
     (tmp_path / "out").write_text("")
     assert "this is a file" in command("probe", "digits", "--filters", "vgg16-plankton", "-o", "out").fault
+
+
+def test_what_is_in_the_folder_stays_unless_overwrite_is_asked_for(command, shapes):
+    words = ("probe", "image-folder", "--data", shapes, "--backbone", "vgg11", "--weights", "random", "--size", 32,
+             "--cut", "block1", "--per-class", 9, "-o", "out")  # fmt: skip
+    Path("out").mkdir()
+    Path("out/mine.png").write_bytes(b"mine")
+    fault = command(*words).fault
+    assert "it is there already" in fault
+    assert fault.endswith("Choose another --out, or pass --overwrite.")
+    assert [path.name for path in Path("out").iterdir()] == ["mine.png"]
+    assert command(*words, "--overwrite").status == 0
+    assert {path.name for path in Path("out").iterdir()} >= {"probe.png", "probe.json"}
+
+
+def test_a_probe_whose_default_filters_are_not_installed_says_so_before_anything_else(command, tmp_path, monkeypatch):
+    (tmp_path / "registry.toml").write_text(
+        'format = 1\n[filters.vgg16-imagenet]\nsources = ["package:zoo_absent/inner"]\nabout = "VGG16"\n'
+    )
+    monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "registry.toml"))
+    said = command("probe", "image-folder").fault
+    assert "the default ones, vgg16-imagenet, are not installed. Run `pip install zoo-filters`, or say" in said
+    assert "`zoo probe image-folder --filters NAME`" in said
+
+
+# ------------------------------------------------------------------------------------------------ the door
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_folder_of_pictures_and_filters_are_taken_as_text_and_as_a_path(kind, shapes, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(OLD / "filters", tmp_path / "filters")
+    shutil.copytree(shapes, tmp_path / "photos")
+    filters, photos = kind("~/filters"), kind("~/photos")
+    few = {"per_class": 6, "folds": 2, "size": 32, "device": "cpu"}
+    assert zoo_probe.probe(photos, filters, **few).pictures == zoo_probe.rank(photos, [filters], **few).pictures == 18
+
+
+def test_a_dataset_by_name_that_needs_a_folder_says_so():
+    with pytest.raises(UsageError, match="'image-folder' reads a folder of pictures"):
+        zoo_probe.probe("image-folder", "vgg16-plankton")
+
+
+def test_the_front_door_has_what_it_promises():
+    promised = re.findall(r"(\w+) as \1\b", Path(zoo_probe.__file__).with_suffix(".pyi").read_text())
+    assert {"probe", "rank", "choose_cut", "draw_probe", "hand_features"} <= set(promised) == set(zoo_probe.__all__)
+    assert all(getattr(zoo_probe, name) is not None for name in promised)

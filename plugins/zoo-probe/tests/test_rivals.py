@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from zoo_probe.rivals import HAND_FEATURES, TOGETHER, hand_features
 
-from zoo.evaluation.selection.rivals import HAND_FEATURES, TOGETHER, hand_features
-
-PLACE = Path(__file__).parent.parent / "benchmarks" / "hog.py"
+PLACE = Path(__file__).parents[3] / "benchmarks" / "hog.py"
 spec = importlib.util.spec_from_file_location("hog_of_the_benchmarks", PLACE)
 hog = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(hog)

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 
-from zoo.contracts import Cut, Dataset
+from zoo import Cut, Dataset
 from zoo.data import DecodedDataset, OpenDataset, as_open_dataset
 from zoo.errors import UsageError, ZooError
-from zoo.evaluation.selection.candidates import (
+from zoo.models import Filters, as_filters, load
+from zoo.progress import Progress, silent
+from zoo.store import all_entries
+from zoo_probe.candidates import (
     RANDOM_SUFFIX,
     Candidate,
     CandidateComparison,
@@ -27,12 +30,9 @@ from zoo.evaluation.selection.candidates import (
     score_cuts,
     score_without_filters,
 )
-from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
-from zoo.evaluation.selection.summary import describe_baselines
-from zoo.evaluation.selection.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
-from zoo.models import Filters, as_filters, load
-from zoo.progress import Progress, silent
-from zoo.store import all_entries
+from zoo_probe.features import measure_cut_costs, randomly_initialized
+from zoo_probe.summary import describe_baselines
+from zoo_probe.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.contracts import Categories, Cut, Head
+from zoo import Categories, Cut
 from zoo.data import OpenDataset
-from zoo.errors import ZooError
-from zoo.evaluation.selection.candidates import RANDOM_SUFFIX, ScoreDifference
-from zoo.models import Filters
-from zoo.plugins import find_plugins
+from zoo.files import zoo_home
+from zoo.models import Filters, find_heads
+from zoo_probe.candidates import RANDOM_SUFFIX, ScoreDifference
 
 
 def format_points(value: float, measure: str) -> str:
@@ -98,8 +97,6 @@ def training_command(
 
 
 def _is_outside_zoo_home(data: OpenDataset) -> bool:
-    from zoo.files import zoo_home
-
     return not data.root.is_relative_to((zoo_home() / "datasets").resolve())
 
 
@@ -109,11 +106,7 @@ def _head_of(data: OpenDataset, target: str) -> str:
     fitting = [name for name, other in data.targets.items() if type(other) is type(kind)]
     if isinstance(kind, Categories):
         return "" if len(fitting) == 1 else f"classify:target={target}"
-    for plugin in find_plugins("head"):
-        try:
-            factory = plugin.load()
-        except ZooError:
-            continue  # `zoo plugins` reports it
-        if isinstance(factory, type) and issubclass(factory, Head) and isinstance(kind, factory.learns):
-            return plugin.name if len(fitting) == 1 else f"{plugin.name}:target={target}"
-    return f"NAME:target={target}"
+    heads = find_heads({type(kind)})
+    if heads and len(fitting) == 1:
+        return heads[0]
+    return f"{heads[0] if heads else 'NAME'}:target={target}"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.evaluation.selection.evidence import logme
-from zoo.evaluation.selection.tasks import ProbeTask
+from zoo_probe.evidence import logme
+from zoo_probe.tasks import ProbeTask
 
 PCA_DIMENSIONS = 64
 RIDGE_PENALTIES = np.logspace(-2, 5, 15)  # the best is chosen inside each training part

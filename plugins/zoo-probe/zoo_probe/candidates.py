@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.contracts import Cut
+from zoo import Cut
 from zoo.data import DecodedDataset, OpenDataset, sequential_batches
-from zoo.evaluation.selection.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
-from zoo.evaluation.selection.intervals import mean_interval, share_interval, standard_error
-from zoo.evaluation.selection.rivals import HAND_FEATURES, hand_features
-from zoo.evaluation.selection.scores import FeatureScores, score_features
-from zoo.evaluation.selection.tasks import ProbeTask
 from zoo.files import check_output, write_json
 from zoo.models import Filters
 from zoo.progress import Progress
 from zoo.training import Arithmetic
+from zoo_probe.features import PIXEL_SIDE, download_megabytes, pool_features, shrink_pixels
+from zoo_probe.intervals import mean_interval, share_interval, standard_error
+from zoo_probe.rivals import HAND_FEATURES, hand_features
+from zoo_probe.scores import FeatureScores, score_features
+from zoo_probe.tasks import ProbeTask
 
 RAW_PIXELS = f"raw pixels, {PIXEL_SIDE} x {PIXEL_SIDE}"
 HAND_TITLE = f"hand features ({len(HAND_FEATURES)})"

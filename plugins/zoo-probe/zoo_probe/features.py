@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from zoo.contracts import Cut
+from zoo import Cut
 from zoo.data import DecodedDataset, sequential_batches
 from zoo.errors import ZooError
 from zoo.models import Filters

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.contracts import Categories, Target
+from zoo import Categories, Target
 from zoo.data import DecodedDataset, OpenDataset, generator_for
 from zoo.errors import UsageError, ZooError
 

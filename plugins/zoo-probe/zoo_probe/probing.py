@@ -2,8 +2,8 @@
 
 One pass over the pictures gives mean-pooled features at every cut, a second one those of the same network with
 random weights. Every cut's features are standardised, reduced to 64 dimensions and scored by k-NN and shrinkage
-LDA under cross-validation split by group; `zoo.evaluation.selection.scores` says how. The score is the mean of
-both accuracies (R² of ridge regression for boxes and numbers).
+LDA under cross-validation split by group; `zoo_probe.scores` says how. The score is the mean of both accuracies (R² of
+ridge regression for boxes and numbers).
 
 Recommended is the cheapest cut, by GFLOP, whose score is within one standard error of the best cut's; `choose_cut`
 says which standard error.
@@ -20,10 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from zoo.contracts import Cut, Dataset
+from zoo import Cut, Dataset
 from zoo.data import DecodedDataset, OpenDataset, as_open_dataset
 from zoo.errors import UsageError, ZooError
-from zoo.evaluation.selection.candidates import (
+from zoo.models import Filters, as_filters, build_filters
+from zoo.networks import find_backbone
+from zoo.progress import Progress, silent
+from zoo_probe.candidates import (
     Candidate,
     CandidateComparison,
     CandidateScore,
@@ -37,13 +40,10 @@ from zoo.evaluation.selection.candidates import (
     score_cuts,
     score_without_filters,
 )
-from zoo.evaluation.selection.features import measure_cut_costs, randomly_initialized
-from zoo.evaluation.selection.intervals import standard_error
-from zoo.evaluation.selection.summary import describe_baselines, explain_choice, training_command
-from zoo.evaluation.selection.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
-from zoo.models import Filters, as_filters, build_filters
-from zoo.networks import find_backbone
-from zoo.progress import Progress, silent
+from zoo_probe.features import measure_cut_costs, randomly_initialized
+from zoo_probe.intervals import standard_error
+from zoo_probe.summary import describe_baselines, explain_choice, training_command
+from zoo_probe.tasks import PER_CLASS, ProbeTask, make_probe_task, pick_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

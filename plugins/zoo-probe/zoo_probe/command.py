@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.console import (
+from zoo.cli import (
     data_options,
+    default_filters,
     out_option,
     output_options,
     parse_pairs,
@@ -17,14 +18,15 @@ from zoo.cli.console import (
     progress_bars,
     say,
 )
-from zoo.cli.recipes import default_filters
 from zoo.errors import UsageError
 from zoo.files import output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.evaluation import CandidateScore, Probe, Ranking
+    from zoo_probe.candidates import CandidateScore
+    from zoo_probe.probing import Probe
+    from zoo_probe.ranking import Ranking
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -92,7 +94,7 @@ def probe(
     if weights and not backbone:
         raise UsageError("Say either --filters, which have weights, or --backbone with --weights.")
     from zoo.data import open_dataset
-    from zoo.evaluation import probe as score_cuts
+    from zoo_probe.probing import probe as score_cuts
 
     if not backbone and not name:
         name = default_filters(f"zoo probe {dataset}", cut="")
@@ -142,7 +144,7 @@ def rank(
     zoo rank plankton --filters vgg16-plankton --filters owner/name
     """
     from zoo.data import open_dataset
-    from zoo.evaluation import rank as score_filters
+    from zoo_probe.ranking import rank as score_filters
 
     how = {key: value for key, value in how.items() if value is not None}
     with progress_bars(quiet=quiet) as progress:
@@ -158,7 +160,8 @@ def rank(
 
 
 def _write(found: Probe, out: Path) -> None:
-    from zoo.plots import draw_probe, save_png
+    from zoo.plots import save_png
+    from zoo_probe.plot import draw_probe
 
     with output_folder(out, overwrite=True) as part:
         save_png(draw_probe(found), part / "probe.png")
@@ -187,7 +190,7 @@ def _costs(one: CandidateScore) -> tuple[str, ...]:
 
 
 def _print_probe(found: Probe) -> None:
-    from zoo.evaluation import describe_leak
+    from zoo_probe.summary import describe_leak
 
     scores = _columns(found.measure)
     costs = ("parameters", "MB", "GFLOP", "fetch MB")

@@ -1,1 +1,0 @@
-"""Where to cut, and which filters to take: scored on a dataset without any training."""

@@ -68,9 +68,10 @@ def main() -> None:
         recipe = Recipe(seed=seed, size=options.size, data=data, filters=filters, heads=heads, training=training)
         with tempfile.TemporaryDirectory() as place:
             run = train_recipe(recipe, Path(place, "run"), cache_pool=pool)
+            figures = run.metrics["test"]
         sizes.append(run.record.splits.model_dump(include={"train", "val", "test"}))
         for row, head in ((PLAIN, "plain"), (WITH, "classify")):
-            each[row].append({name: float(run.metrics["test"][head][name]) for name in FIGURES})
+            each[row].append({name: float(figures[head][name]) for name in FIGURES})
         each[ALONE].append(score_alone(recipe))
         said = {row: f"{100 * seeds[-1]['accuracy']:.1f}" for row, seeds in each.items()}
         print(f"{time.monotonic() - begun:6.0f} s  seed {seed}: {said}", flush=True)

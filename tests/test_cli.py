@@ -707,6 +707,23 @@ def test_the_other_columns_of_a_table_of_pictures_come_back(command, named, shap
     assert json.loads(command("predict", named, table, "--json").out)[0]["haul"] == "3"
 
 
+def test_a_dataset_is_predicted_whole_with_what_it_says_of_its_pictures(command, named, shapes):
+    table = shapes / "some.csv"
+    table.write_text(
+        "path,label,haul\nbar/bar-000.png,bar,3\nbar/bar-001.png,bar,4\nring/ring-003.png,ring,=4\nring/ring-004.png,ring,5\n"
+    )
+    words = ("--dataset", "image-folder", "--data", shapes, "--set", "labels=some.csv", "--set", "digits=2")
+    rows = list(csv.DictReader(io.StringIO(command("predict", named, *words).out)))
+    table.unlink()
+    assert [(row["image"], row["haul"]) for row in rows[1:3]] == [
+        ("bar/bar-001.png", "4"),
+        ("ring/ring-003.png", "'=4"),
+    ]
+    assert {len(row["probability"].partition(".")[2]) for row in rows} <= {0, 1, 2}  # the format's own option
+    for wrong in ((), (shapes, *words), (shapes, "--data", shapes)):
+        assert "Name either PICTURES, or --dataset NAME" in command("predict", named, *wrong).fault
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -99,6 +99,9 @@ class Dataset(ABC):
     needs_folder: ClassVar[bool] = False
     """True where the user must say `root`; False where `prepare` can fill an empty folder by itself."""
 
+    archives: ClassVar[Sequence[str]] = ()
+    """How files end that `root` may be in place of a folder, `.zip`, in lower case; `prepare` is given the file."""
+
     license: str = ""
     """The pictures' licence, a word of the Hub's (`cc0-1.0` for drawn ones); empty: unknown, the publisher says it."""
 
@@ -123,11 +126,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Decode one picture; called from several threads at once.
-
-        Raises:
-            FileError: the file cannot be read (`zoo.read_image` says so).
-        """
+        """Decode one picture; called from several threads at once. Raises FileError, as `zoo.read_image` does."""
 
     def files(self) -> Iterable[tuple[Path, Any]] | None:
         """Every picture's file, in order, and what is known of it (label, group, split), as JSON can say it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from zoo.cli.console import (
     say,
     say_skipped,
 )
-from zoo.errors import FileError, printable
+from zoo.errors import FileError, UsageError, printable
 from zoo.files import temporary_folder
 
 if TYPE_CHECKING:
     from zoo.contracts import PredictionTable
     from zoo.models import Model
+    from zoo.progress import Progress
     from zoo.training import Run
 
 
@@ -86,7 +88,6 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
     import numpy as np
 
     from zoo.contracts import Categories
-    from zoo.errors import UsageError
     from zoo.plots import draw_confusion, save_png
 
     for head, values in metrics.items():
@@ -102,7 +103,9 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 
 @click.command()
 @click.argument("what", metavar="RUN|NAME")
-@click.argument("pictures", nargs=-1, required=True, type=PATH)
+@click.argument("pictures", nargs=-1, metavar="[PICTURES]…", type=PATH)
+@click.option("--dataset", metavar="NAME", help="Instead of PICTURES: all of a dataset, with what it says of them.")
+@click.option("--data", "root", metavar="DIR", help="The folder that the dataset reads, if any.")
 @out_option("-o", "--out", help="The file; its suffix says the format. By default stdout.")
 @click.option("--format", "kind", metavar="NAME", help="csv (default), kaggle or another of `zoo list formats`.")
 @click.option(
@@ -110,7 +113,7 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An option of the format; of a CSV of files path=COLUMN. Repeatable.",
+    help="An option of the format, or of the dataset; of a CSV of files path=COLUMN. Repeatable.",
 )
 @click.option("--head", help="The head whose predictions are written, where there are several.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read.")
@@ -118,6 +121,8 @@ def _draw_confusion(model: Model, metrics: Any, path: Path, split: str) -> None:
 def predict(
     what: str,
     pictures: tuple[Path, ...],
+    dataset: str | None,
+    root: str | None,
     out: Path | None,
     kind: str | None,
     settings: tuple[str, ...],
@@ -134,20 +139,22 @@ def predict(
 
     \b
     zoo predict runs/plankton photos/ -o answers.csv
+    zoo predict runs/plankton --dataset image-folder --data photos/ --set labels=labels.csv -o answers.csv
     """
-    from zoo.builtin import PictureTable
     from zoo.evaluation import open_format, predict as ask
     from zoo.models import load_model
 
+    if bool(pictures) == bool(dataset) or (root and not dataset):
+        raise UsageError("Name either PICTURES, or --dataset NAME (with --data, where it reads a folder).")
     options = parse_pairs(settings, option="--set")
-    is_table = len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv")
-    column = options.pop("path", None) if is_table else None
-    writer = open_format(kind or ("json" if as_json and not out else None), out, options)
+    kind = kind or ("json" if as_json and not out else None)
+    open_asked = _asked_for(pictures, dataset, root, options, kind, out)
+    writer = open_format(kind, out, options)
     if Path(what).parent != Path() and Path(what).parent.is_dir() and not Path(what).exists():
         raise FileError(what, "there is no such run", "Name a folder that `zoo train` wrote, or published filters.")
     model = load_model(what)
-    asked = PictureTable(pictures[0], path=column) if is_table else list(pictures)
     with progress_bars(quiet=quiet) as progress:
+        asked = open_asked(progress)
         answers = ask(model, asked, device=device, skip_unreadable=skip_unreadable, progress=progress)
     say_skipped(answers.skipped)
     table = answers.as_table(head)
@@ -163,6 +170,30 @@ def predict(
             writer.write(table, part)
             content = part.read_bytes()
         click.echo(printable(content.decode(errors="replace")) if sys.stdout.isatty() else content, nl=False)
+
+
+def _asked_for(
+    pictures: tuple[Path, ...],
+    dataset: str | None,
+    root: str | None,
+    options: dict[str, str],
+    kind: str | None,
+    out: Path | None,
+) -> Callable[[Progress], Any]:
+    """What opens the pictures; what it takes of the options is removed from them: the rest is the format's."""
+    from zoo.builtin import PictureTable
+    from zoo.data import open_dataset
+    from zoo.evaluation import open_format
+    from zoo.plugins import describe_options
+
+    if dataset:
+        of_format = describe_options(type(open_format(kind, out).format))
+        chosen = {name: options.pop(name) for name in list(options) if name not in of_format}
+        return lambda progress: open_dataset(dataset, root, options=chosen, progress=progress)
+    if len(pictures) == 1 and pictures[0].suffix.lower() in (".csv", ".tsv"):
+        column = options.pop("path", None)
+        return lambda progress: PictureTable(pictures[0], path=column)
+    return lambda progress: list(pictures)
 
 
 def _print_predictions(table: PredictionTable) -> None:

@@ -143,9 +143,10 @@ def open_dataset(
         raise UsageError(f"The dataset {name!r} reads a folder of pictures.", "Name it with `root=DIR`.")
     place = own if root is None else as_path(root).resolve()
     if place != own:  # a run's record names the dataset's own folder too, which may hold nothing
-        if not place.is_dir():
+        is_archive = place.is_file() and place.name.lower().endswith(tuple(factory.archives))
+        if not place.is_dir() and not is_archive:
             raise FileError(place, "there is no such folder", "Check `root=`.")
-        if not any(place.iterdir()):
+        if not is_archive and not any(place.iterdir()):
             raise FileError(place, "the folder is empty", f"Put pictures there, or run `zoo data make {name}`.")
     dataset.prepare(place, progress)
     if not len(dataset):

@@ -289,7 +289,9 @@ def test_an_unknown_format_brings_those_that_there_are(predictions, tmp_path):
     )
     with pytest.raises(UsageError, match=listed):
         predictions.save(tmp_path / "a.txt")
-    with pytest.raises(UnknownNameError, match=r"No format is called 'xyz'\. There is .*csv, .*json, kaggle, .*parquet"):
+    with pytest.raises(
+        UnknownNameError, match=r"No format is called 'xyz'\. There is .*csv, .*json, kaggle, .*parquet"
+    ):
         predictions.save(tmp_path / "a.txt", format="xyz")
     with pytest.raises(UnknownNameError, match="Did you mean 'parquet'"):
         predictions.save(tmp_path / "a.txt", format="parket")

@@ -330,7 +330,7 @@ class PredictionTable:
     columns: tuple[str, ...]  # (K) class names; x1, y1, x2, y2, presence of a box; `head:class` where heads are several
     values: np.ndarray  # (N, K) float32, not to be written to: probabilities in 0 to 1, boxes in pixels of the picture
     sizes: tuple[tuple[int, int], ...]  # (N) width and height of the pictures in pixels
-    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
+    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: name, `manifest`: hash, `time`, `filterzoo`
 
 
 class Format(ABC):

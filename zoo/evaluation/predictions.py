@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Predictions:
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # (N) by column, what a table says of them
     summaries: Mapping[str, Mapping[str, Sequence[str | float]]] = field(default_factory=dict)  # (N) by head, column
     skipped: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)  # `filters`: the model's name; `filterzoo`: the version
+    metadata: Mapping[str, str] = field(default_factory=dict)  # as `PredictionTable` has it
 
     def save(
         self,
@@ -202,7 +203,12 @@ def _gather(
         given={title: tuple(one.get(title, "") for one in metadata) for title in given},
         summaries={name: _summarise(model.head(name), answer) for name, answer in answers.items()},
         skipped=tuple(skipped),
-        metadata={"filters": model.filters.name, "filterzoo": __version__},
+        metadata={
+            "filters": model.filters.name,
+            "manifest": model.filters.identity,
+            "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "filterzoo": __version__,
+        },
     )
 
 

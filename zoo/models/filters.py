@@ -242,6 +242,11 @@ class Filters(nn.Module):
             **options,
         )
 
+    @property
+    def identity(self) -> str:
+        """The manifest's hash, "sha256:…"; of filters that were not published the weights', "weights:…"."""
+        return self.published.digest if self.published else f"weights:{digest_of(self.module)}"
+
     def space(self, *, size: int | None = None, pool: str = "mean") -> EmbeddingSpace:
         """The embedding space of these filters: only vectors of one space are compared.
 
@@ -257,7 +262,7 @@ class Filters(nn.Module):
         whole = (shape.channels, shape.height, shape.width)
         return EmbeddingSpace(
             filters=self.name,
-            manifest=self.published.digest if self.published else f"weights:{digest_of(self.module)}",
+            manifest=self.identity,
             cut=self.cut.name,
             pool=check_pool(pool),
             size=side,

@@ -72,7 +72,9 @@ class HeadPart(_RecipePart):
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
     shuffled: bool = False  # a placebo: trained on another training picture's target
-    numbers: tuple[str, ...] | None = Field(default=None, strict=False)  # beside the features: width, height, a table's columns
+    numbers: tuple[str, ...] | None = Field(
+        default=None, strict=False
+    )  # beside the features: width, height, a table's columns
     options: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod

@@ -72,9 +72,8 @@ class HeadPart(_RecipePart):
     target: str | None = None
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)  # 0: is trained, without changing the filters
     shuffled: bool = False  # a placebo: trained on another training picture's target
-    numbers: tuple[str, ...] | None = Field(
-        default=None, strict=False
-    )  # beside the features: width, height, a table's columns
+    # Beside the features: width, height, columns of a table.
+    numbers: tuple[str, ...] | None = Field(default=None, strict=False)
     options: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod

@@ -280,6 +280,7 @@ def test_a_stopped_training_of_an_update_goes_on_as_if_nothing_had_happened(trai
         ({"backbone": "vgg11", "cut": "block1"}, {"adapt": {}}, "an adapter needs learnt weights"),
         ({"name": BASE}, {"adapt": {"rank": 0}}, r"training.adapt.rank.*got 0"),
         ({"name": BASE}, {"adapt": {"kind": "prefix"}}, r"training.adapt.kind"),
+        ({"name": BASE}, {"adapt": {"ranks": 4}}, r"'training\.adapt\.ranks'. Did you mean 'training\.adapt\.rank'"),
         ({"name": BASE}, {"adapt": {}, "retrain": "none"}, "leaves them as they are"),
     ],
 )

@@ -231,6 +231,7 @@ def _describe_fault(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         parts = {"data": DataPart, "filters": FiltersPart, "heads": HeadPart, "training": TrainingPart}
         owner: Any = parts.get(str(fault["loc"][0])) if len(fault["loc"]) > 1 else Recipe
+        owner = AdapterPart if fault["loc"][:2] == ("training", "adapt") else owner
         known = (owner or Recipe).model_fields
         return str(
             UnknownNameError("key", place, [".".join([*map(str, fault["loc"][:-1]), name]) for name in known])

@@ -378,6 +378,17 @@ def test_a_package_is_checked_whole_and_the_time_of_its_import_is_said(packages,
     assert "zoo-whales: found without being imported, nor torch; importing it takes 0." in answer.err
 
 
+def test_one_faulty_plugin_of_a_package_does_not_hide_what_the_others_do(packages, command):
+    code = BOUND + "\nclass Good(Whales):\n    def __init__(self): ...\n"
+    points = "[zoo.datasets]\nbad-whales = zoo_whales:Whales\ngood-whales = zoo_whales:Good\n"
+    packages("zoo-whales", points, module="zoo_whales", code=code)
+    answer = command("plugins", "check", "zoo-whales")
+    assert answer.status == 1
+    assert "dataset good-whales: a worker process reads the same" in answer.out
+    assert "dataset bad-whales: The contract is broken: reading a sample in a worker process" in answer.err
+    assert "1 of the 2 plugins do not hold: zoo-whales:bad-whales. Check it alone" in answer.err
+
+
 def test_a_package_that_is_imported_when_python_starts_is_named(packages, command, tmp_path, monkeypatch):
     code = BOUND.replace("self.lock = threading.Lock()", "...")
     packages("zoo-whales", "[zoo.datasets]\nwhales = zoo_whales:Whales\n", module="zoo_whales", code=code)

@@ -10,7 +10,7 @@ from zoo.cli.console import PATH, fields_of, json_option, print_json, print_tabl
 from zoo.cli.flags import in_flags
 from zoo.cli.main import core_commands, load_command
 from zoo.cli.packages import available, freeze, install, lost_packages, remove, restore
-from zoo.errors import PluginError
+from zoo.errors import PluginError, ZooError
 from zoo.plugins import CORE, GROUPS, Plugin, find_clashing_names, find_plugins, own_range
 
 
@@ -108,15 +108,25 @@ def check(name: str, root: Path | None) -> None:
     found = [one for one in known if name in (one.name, one.full_name, one.package)]
     if not found:
         raise UnknownNameError("plugin", name, [one.name for one in known], listing="zoo plugins")
+    faulty: list[str] = []
     packages = {one.package: [other for other in found if other.package == one.package] for one in found}
     for one in found:
         if name not in (one.full_name, one.package) and one.name in find_clashing_names(one.kind):
             raise AmbiguousNameError(one.kind, name, [f"{package}:{name}" for package in packages])
-        if problem := find_problem(one, load=False):
-            raise PluginError(problem)
-        for line in check_plugin(one, root=root):
-            say(f"{one.kind} {one.name}: {line}", out=True)
+        try:
+            if problem := find_problem(one, load=False):
+                raise PluginError(problem)
+            for line in check_plugin(one, root=root):
+                say(f"{one.kind} {one.name}: {line}", out=True)
+        except ZooError as error:
+            if len(found) == 1:
+                raise
+            faulty.append(one.full_name)
+            say(f"{one.kind} {one.name}: {in_flags(error)}")
     for package, plugins_of_it in packages.items():
         if package != CORE:
             seconds = check_start(plugins_of_it)
             say(f"{package}: found without being imported, nor torch; importing it takes {seconds:.2f} s beside torch.")
+    if faulty:
+        alone = f"Check it alone, with the folder that it reads: `zoo plugins check {faulty[0]} --data DIR`."
+        raise PluginError(f"{len(faulty)} of the {len(found)} plugins do not hold: {', '.join(faulty)}.", alone)

@@ -103,7 +103,7 @@ def test_only_what_lies_on_this_disk_is_ranked_and_the_rest_is_told(home, monkey
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     add_entry(RegistryEntry(name="far-away", sources=("hf://nobody/far-away",)))
     found = rank(Fish(), device="cpu", per_class=8)
-    here = {"efficientnet-lite0", "vgg16-imagenet", "vgg16-plankton", "vgg16-fish"}
+    here = {"efficientnet-lite0", "vgg16-dead-leaves", "vgg16-fish", "vgg16-imagenet", "vgg16-plankton"}
     assert {place.filters for place in found.places} == here
     assert "far-away" in found.passed_over
 

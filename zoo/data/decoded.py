@@ -8,7 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,12 +38,13 @@ class DecodedDataset:
     known: Mapping[str, Tensor]  # bool (N,): whether the target is known at all
     groups: tuple[str | None, ...]
     paths: tuple[str | None, ...]
-    numbers: Mapping[str, Tensor]  # float32 (N,), NaN where unknown: `width` and `height` in pixels, a table's columns
     index: Tensor  # int64 (N,): the sample's index in the dataset
     skipped: tuple[str, ...]  # pictures that could not be read, a line each
     fingerprint: str  # the same for the same pictures and labels, wherever they lie
     identity: str = ""  # what the cache is called by
     files: tuple[FileState, ...] = ()  # with digests
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
+    """By name, float32 (N,), NaN where unknown: `width` and `height` in pixels, and a table's columns."""
 
     def __len__(self) -> int:
         return len(self.images)

@@ -30,6 +30,11 @@ from .image_sources import (
     open_images as open_images,
     spread as spread,
 )
-from .images import UNREADABLE as UNREADABLE, read_image as read_image, resize as resize
+from .images import (
+    UNREADABLE as UNREADABLE,
+    read_image as read_image,
+    read_size as read_size,
+    resize as resize,
+)
 from .listing import ImageEntry as ImageEntry, Listing as Listing
 from .splits import Splits as Splits

@@ -154,3 +154,14 @@ def resize(image: Tensor, size: int) -> Tensor:
     batch = image.unsqueeze(0).contiguous(memory_format=torch.channels_last)
     small = functional.interpolate(batch, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return small.squeeze(0).contiguous()
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Width and height as the picture stands upright, read from its header; None: it cannot be read."""
+    try:
+        with Image.open(path) as opened:
+            width, height = opened.size
+            lying = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except Exception:  # damaged files make decoders raise many kinds; reading the sample will say what it is
+        return None
+    return (height, width) if lying else (width, height)

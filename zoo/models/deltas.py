@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.errors import IntegrityError
+from zoo.models.checkpoint import list_some
 from zoo.models.initialization import read_initial_weights
 from zoo.models.low_rank import DOWN, UP, merge_factors
 from zoo.networks import find_backbone
@@ -47,9 +48,8 @@ def read_base_tensors(
     hashes = hash_tensors(tensors) if verify else {}
     wrong = [name for name, digest in hashes.items() if digest != delta.tensors.get(name)]
     if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise IntegrityError(
-            f"{delta.base}: {', '.join(wrong[:5])}{more} are not what was updated (sha256).",
+            f"{delta.base}: {list_some(wrong)} are not what was updated (sha256).",
             "The base has changed: ask the publisher for the merged filters (`zoo push --merged`).",
         )
     return tensors

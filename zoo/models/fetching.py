@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.progress import Progress, silent
 from zoo.store import Artifact, download, download_tensors, read_published_header, try_sources
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def fetch(
@@ -51,27 +48,21 @@ def fetch(
 
     def bring(published: Artifact) -> Artifact:
         delta = published.manifest.delta
-        if cut is None:
+        if not cut:
             published = download(published, progress=progress)
-        if cut is None and delta is None:
-            return published
-        from zoo.models.meta_models import build_meta_model  # imports torch
+            if delta is None:
+                return published
+        from zoo.models.deltas import factor_names, read_base_tensors  # imports torch
+        from zoo.models.meta_models import build_meta_model
 
         _, module = build_meta_model(published.manifest, cut)
+        names = list(module.state_dict())
+        if cut:
+            own = names if delta is None else factor_names(read_published_header(published).tensors, names)
+            published = download_tensors(published, own, progress=progress)
         if delta is not None:
-            _bring_update(published, module, progress=progress, token=token, cache_dir=cache_dir, offline=offline)
-            return published
-        return download_tensors(published, list(module.state_dict()), progress=progress)
+            place: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "offline": offline}
+            read_base_tensors(delta, published.manifest.backbone, module, progress=progress, **place)
+        return published
 
     return try_sources(text, bring, revision=revision, token=token, cache_dir=cache_dir, offline=offline)
-
-
-def _bring_update(published: Artifact, module: nn.Module, *, progress: Progress, **where: Any) -> None:
-    """A delta's factors and the tensors of its base, those that the module needs."""
-    from zoo.models.deltas import factor_names, read_base_tensors
-
-    factors = factor_names(read_published_header(published).tensors, module.state_dict())
-    download_tensors(published, factors, progress=progress)
-    delta = published.manifest.delta
-    if delta is not None:
-        read_base_tensors(delta, published.manifest.backbone, module, progress=progress, **where)

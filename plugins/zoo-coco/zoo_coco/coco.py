@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo.data import read_size
 from zoo.errors import FileError
 from zoo.progress import Progress
 from zoo_coco.annotated import AnnotatedDataset, AnnotatedPicture, Annotation, Boxes
 from zoo_coco.boxes import Corners, read_box
 from zoo_coco.names import is_empty
 from zoo_coco.problems import Problems
-from zoo_coco.tables import PictureFolder, find_split_tables, read_json, size_of
+from zoo_coco.tables import PictureFolder, find_split_tables, read_json
 
 Group = Literal["auto", "location", "sequence", "none"]
 
@@ -237,7 +238,7 @@ class _TableReader:
             box, fault = read_box(entry.get("bbox_relative"), (1, 1))
         else:
             if found.size is None:
-                found.size = size_of(Path(os.path.join(self.root, found.path)))  # noqa: PTH118
+                found.size = read_size(Path(os.path.join(self.root, found.path)))  # noqa: PTH118
             if found.size is None:
                 self.problems.add(SIZELESS, found.path)
                 return None

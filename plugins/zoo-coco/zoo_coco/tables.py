@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from zoo.errors import FileError
 from zoo.files import parse_json
 
@@ -153,14 +151,3 @@ class PictureFolder:
 
 def _below(root: Path, folder: Path) -> str:
     return "" if folder == root else folder.relative_to(root).as_posix()
-
-
-def size_of(path: Path) -> tuple[int, int] | None:
-    """Width and height as the picture stands upright, read from its header; None: it cannot be read."""
-    try:
-        with Image.open(path) as opened:
-            width, height = opened.size
-            lying = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except Exception:  # damaged files make decoders raise many kinds; reading the sample will say what it is
-        return None
-    return (height, width) if lying else (width, height)

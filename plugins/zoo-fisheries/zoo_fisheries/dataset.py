@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import zoo
+from zoo.data import read_size
 from zoo.errors import FileError, UsageError, ZooWarning
 from zoo.progress import Progress, silent
 from zoo_fisheries.art.kinds import KINDS
@@ -18,7 +19,7 @@ from zoo_fisheries.boats import Origin, guess_boats, hold_out, read_table
 from zoo_fisheries.boxes import ABSENT, Corners, Listed, Several, choose_box, choose_entries, read_box_files
 from zoo_fisheries.drawn.making import BOATS, draw_set, find_record
 from zoo_fisheries.drawn.plan import Options, plan
-from zoo_fisheries.layout import Picture, is_empty, list_pictures, size_of
+from zoo_fisheries.layout import Picture, is_empty, list_pictures
 from zoo_fisheries.problems import Problem, summarise
 
 UNLISTED = "the picture stands in no line of the table of boats; its boat is taken as unknown"
@@ -129,7 +130,7 @@ class Fisheries(zoo.Dataset):
         sizes: dict[Path, tuple[int, int]] = {}
         labelled = [picture for picture in pictures if picture.kind is not None]
         for done, picture in enumerate(labelled, start=1):
-            if (size := size_of(picture.path)) is not None:
+            if (size := read_size(picture.path)) is not None:
                 sizes[picture.path] = size
             progress("reading headers", done, len(labelled))
         table = self._find_origins(root, sizes, problems, progress)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from zoo import find_images
 from zoo.errors import FileError
 from zoo_fisheries.art.kinds import KINDS
@@ -59,17 +57,6 @@ def list_pictures(root: Path) -> tuple[list[Picture], list[Problem]]:
 def is_empty(root: Path) -> bool:
     """Whether a folder is missing, or holds nothing but hidden files."""
     return not root.exists() or (root.is_dir() and all(path.name.startswith(".") for path in root.iterdir()))
-
-
-def size_of(path: Path) -> tuple[int, int] | None:
-    """Width and height as the picture stands upright, read from its header; None: it cannot be read."""
-    try:
-        with Image.open(path) as opened:
-            width, height = opened.size
-            lying = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except Exception:  # damaged files make decoders raise many kinds; reading the sample will say what it is
-        return None
-    return (height, width) if lying else (width, height)
 
 
 def _unpacked(folder: Path) -> Path:

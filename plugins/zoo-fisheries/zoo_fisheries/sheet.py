@@ -8,11 +8,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from zoo.data import read_size
 from zoo.errors import FileError, ZooWarning
 from zoo.files import atomic_write
 from zoo_fisheries.art.kinds import KINDS
 from zoo_fisheries.boxes import Listed, choose_box, choose_entries, read_box_files
-from zoo_fisheries.layout import list_pictures, size_of
+from zoo_fisheries.layout import list_pictures
 from zoo_fisheries.problems import Problem
 
 CELL = (150, 112)  # pixels
@@ -48,7 +49,7 @@ def draw_sheet(root: Path, *, rows: int = ROWS) -> Image.Image:
 def _cell(path: Path, kind: str, listed: Listed, problems: list[Problem]) -> Image.Image:
     """One picture, made to fit, with its box."""
     cell = Image.new("RGB", CELL, "white")
-    size = size_of(path)
+    size = read_size(path)
     if size is None:
         raise FileError(path, "not a readable picture", "Replace or remove it.")
     with Image.open(path) as opened:

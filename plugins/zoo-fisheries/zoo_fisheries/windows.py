@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 import torch
 
 import zoo
+from zoo.data import read_size
 from zoo.errors import FileError, UsageError
 from zoo.files import as_path
 from zoo.progress import Progress, silent
-from zoo_fisheries.layout import size_of
 from zoo_fisheries.partition import SHARES, draw_partition
 
 WINDOW, BOX = ("wx1", "wy1", "wx2", "wy2"), ("x1", "y1", "x2", "y2")
@@ -193,7 +193,7 @@ def _read_row(
     if PurePosixPath(image).is_absolute() or ".." in PurePosixPath(image).parts:
         raise _RowError(f"{image} leads out of {folder}", "Name pictures relative to that folder.")
     if image not in sizes:
-        sizes[image] = size_of(_find_picture(folder, image))
+        sizes[image] = read_size(_find_picture(folder, image))
     window = _read_corners(said, WINDOW, "window") if windowed else None
     box = _read_corners(said, BOX, "box")
     if window is None and whole.setdefault(image, line) != line:

@@ -119,7 +119,7 @@ def check(name: str, root: Path | None) -> None:
             for line in check_plugin(one, root=root):
                 say(f"{one.kind} {one.name}: {line}", out=True)
         except ZooError as error:
-            if len(found) == 1:
+            if len(found) == 1 or one.mismatch:  # then of the whole package, none of which is to be imported
                 raise
             faulty.append(one.full_name)
             say(f"{one.kind} {one.name}: {in_flags(error)}")

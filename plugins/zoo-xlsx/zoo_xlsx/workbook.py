@@ -78,7 +78,7 @@ def _moment(time: str) -> datetime:
 class _DatelessZip(ZipFile):
     """A zip whose files are all of one date; by what its writer calls."""
 
-    def writestr(self, name: Any, data: bytes | str, *_: Any, **__: Any) -> None:
+    def writestr(self, name: Any, data: Any, *_: Any, **__: Any) -> None:
         super().writestr(ZipInfo(str(name)), data, ZIP_DEFLATED)
 
     def write(self, filename: Any, arcname: Any = None, *_: Any, **__: Any) -> None:

@@ -51,8 +51,7 @@ def read_columns(summary: Columns, count: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for term in TERMS:
         titles = [given[one.lower()] for one in (term, *OTHERS.get(term, ())) if one.lower() in given]
-        cells = [_first(summary, titles, place, term) for place in range(count)]
-        if any(cells):
+        if titles and any(cells := [_first(summary, titles, place, term) for place in range(count)]):
             found[term] = cells
     if "object_date" in given and "eventDate" not in found:
         times = summary.get(given.get("object_time", ""), [""] * count)

@@ -23,6 +23,7 @@ from zoo_darwin_core.taxa import Taxa
 ASKED = ("eventDate", "decimalLatitude", "decimalLongitude")  # by GBIF and OBIS; the pictures alone do not tell
 ECOTAXA_STATUS = "object_annotation_status"
 SHOWN = 5  # classes that a message names
+NOTHING = np.empty((0, 0), dtype=np.float32)
 _NO_XML = re.compile("[\ufffe\uffff]")
 
 
@@ -130,12 +131,11 @@ class DarwinCoreArchive(zoo.Format):
 
     def _finish(self, columns: Table) -> Table:
         """Every cell in one line, and harmless to spreadsheets unless raw."""
-        cells = {term: tuple(map(one_line, column)) for term, column in columns.items()}
-        none = np.empty((0, 0), dtype=np.float32)
-        table = zoo.PredictionTable(images=(), names=(), summary=cells, columns=(), values=none, sizes=())
-        return (
-            cells if self.raw else {term: list(map(str, said)) for term, said in for_spreadsheet(table).summary.items()}
-        )
+        texts = tuple(dict.fromkeys(cell for cells in columns.values() for cell in cells))  # many stand there often
+        table = zoo.PredictionTable(images=(), names=texts, summary={}, columns=(), values=NOTHING, sizes=())
+        harmless = map(one_line, texts) if self.raw else for_spreadsheet(table).names
+        known = dict(zip(texts, harmless, strict=True))
+        return {term: [known[cell] for cell in cells] for term, cells in columns.items()}
 
     def _about(self, predictions: zoo.PredictionTable, count: int) -> About:
         known, machine = predictions.metadata, find_machine(predictions.metadata)

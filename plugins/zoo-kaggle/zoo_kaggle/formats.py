@@ -51,11 +51,11 @@ class KaggleProbabilities(zoo.Format):
         if self.sample:
             shares = _fit_classes(self.sample, shares, count=len(predictions.images))
         rows = {
-            name: [sum(column) / len(column) if one is None else column[one] for one in places]
+            name: tuple(sum(column) / len(column) if one is None else column[one] for one in places)
             for name, column in shares.items()
         }
-        texts = {name: tuple(f"{share:.{self.digits}g}" for share in column) for name, column in rows.items()}
-        _save(replace(predictions, names=tuple(names), summary=texts), path, first=first, raw=self.raw)
+        table = replace(predictions, names=tuple(names), summary=rows)
+        _save(table, path, first=first, digits=self.digits, raw=self.raw)
 
 
 class KaggleLabels(zoo.Format):
@@ -144,10 +144,11 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + ", …" * (len(names) > SHOWN)
 
 
-def _save(predictions: zoo.PredictionTable, path: Path, *, first: str, raw: bool) -> None:
+def _save(predictions: zoo.PredictionTable, path: Path, *, first: str, raw: bool, digits: int = 6) -> None:
     """Write the names and the summary as CSV."""
     said = predictions if raw else for_spreadsheet(predictions)
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
         writer = csv.writer(opened, lineterminator="\n")
         writer.writerow([first, *said.summary])
-        writer.writerows(zip(said.names, *said.summary.values(), strict=True))
+        for row in zip(said.names, *said.summary.values(), strict=True):
+            writer.writerow(cell if isinstance(cell, str) else f"{cell:.{digits}g}" for cell in row)

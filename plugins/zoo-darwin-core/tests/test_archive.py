@@ -397,3 +397,28 @@ def test_a_runs_predictions_of_a_table_are_an_archive(command, run, photos, tmp_
     assert read(tmp_path / "b").rows[0]["occurrenceID"] == "Calanus/0.png"
     assert "`" not in command(*asked, "--set", "license=gpl", "-o", tmp_path / "c").fault
     assert not (tmp_path / "c").exists()
+
+
+def test_an_export_of_ecotaxa_is_handed_over_with_what_people_validated(command, run, photos, tmp_path):
+    pytest.importorskip("zoo_ecotaxa")
+    rows = ["img_file_name\tobject_id\tobject_lat\tobject_date\tobject_time\tsample_id\tobject_annotation_category\t"]
+    rows[0] += "object_annotation_status\tobject_annotation_person_name"
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        person = ("Acartia", "validated", "Ada") if number % 4 == 0 else ("Oithona", "predicted", "")
+        cells = (path.relative_to(photos), f"o{number}", "43,5", "20140420", "042000", f"s{number % 2}", *person)
+        rows.append("\t".join(map(str, cells)))
+    (photos / "ecotaxa_export.tsv").write_text("\n".join(rows), encoding="utf-8-sig")
+    opened = ("--dataset", "ecotaxa", "--data", photos, "--set", "status=all")
+    asked = ("--format", "dwca", "--set", "validated=object_annotation_category", "-o", tmp_path / "out.zip")
+    answer = command("predict", run, *opened, *asked)
+    assert answer.status == 0, answer.err
+    said = read(tmp_path / "out.zip").rows
+    people = [row for row in said if row["identificationVerificationStatus"] == "ValidatedByHuman"]
+    assert [row["occurrenceID"] for row in people] == [f"o{number}" for number in range(0, 20, 4)]
+    assert {(row["scientificName"], row["identifiedBy"]) for row in people} == {("Acartia", "Ada")}
+    machine = [row for row in said if row not in people]
+    assert {row["scientificName"] for row in machine} <= {"Calanus", "Oithona"}
+    assert {(row["decimalLatitude"], row["eventDate"], row["eventID"]) for row in machine} == {
+        ("43.5", "2014-04-20T04:20:00Z", "s0"),
+        ("43.5", "2014-04-20T04:20:00Z", "s1"),
+    }

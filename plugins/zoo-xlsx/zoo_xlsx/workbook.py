@@ -78,8 +78,8 @@ def _moment(time: str) -> datetime:
 class _DatelessZip(ZipFile):
     """A zip whose files are all of one date; by what its writer calls."""
 
-    def writestr(self, name: Any, data: Any, *_: Any, **__: Any) -> None:
-        super().writestr(ZipInfo(str(name)), data, ZIP_DEFLATED)
+    def writestr(self, zinfo_or_arcname: Any, data: Any, *_: Any, **__: Any) -> None:
+        super().writestr(ZipInfo(str(zinfo_or_arcname)), data, ZIP_DEFLATED)
 
     def write(self, filename: Any, arcname: Any = None, *_: Any, **__: Any) -> None:
         info = ZipInfo(str(arcname))

@@ -93,7 +93,8 @@ def find_class_head(predictions: PredictionTable, *, of: str) -> str:
         UsageError: no head names a class, or several do.
     """
     titles = [title for title in predictions.summary if title == "class" or title.endswith(":class")]
-    starts = [title.removesuffix("class") for title in titles if title != "table:class"]  # what a table said before
+    starts = [title.removesuffix("class") for title in titles if title != "table:class"]
+    starts = [start for start in starts if start] or starts  # beside several heads' a plain `class` is a table's too
     if not starts:
         raise UsageError(f"These predictions name no class, and {of} takes one.", "Choose another format.")
     if len(starts) > 1:

@@ -24,7 +24,7 @@ from zoo.store import FACTORS_FILE, FILTERS_FILE, HEADS_FILE, METRICS_FILE, dige
 from zoo.training.checkpoints import save_checkpoint, select_prefix, with_prefix
 from zoo.training.feature_cache import FeatureCache, FeatureCachePool
 from zoo.training.inputs import Arithmetic, FeatureInputs, ImageInputs
-from zoo.training.loop import StageLoop, StoppedError
+from zoo.training.loop import StageLoop, StoppedError, measured_rows
 from zoo.training.runs import CHECKPOINT_FILE, HISTORY, Run, describe_model
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import TrainablePart, fit_temperature, model_outputs, score_outputs
@@ -133,7 +133,8 @@ def _run_stage(
             (None, module) if stage.frozen is None else split_after_pooling(module, stage.frozen, size=model.size)
         )
         augmentation = choose_augmentation(setup.data.dataset.symmetry, session.options.augment)
-        cached_rows = torch.cat([splits.train, splits.val]).sort().values if augmentation.does_nothing else splits.val
+        plain = splits.train if augmentation.does_nothing else measured_rows(splits.train)
+        cached_rows = torch.cat([plain, splits.val]).sort().values
         stage_inputs = ImageInputs(
             model,
             prefix,

@@ -1,4 +1,4 @@
-"""How the quickstart's rates, and how much it retrains, were chosen: by log loss on the validation pictures of one seed.
+"""How the quickstart's rates, and how much it retrains, were chosen: by log loss on one seed's validation pictures.
 
     python benchmarks/quickstart_rates.py
 

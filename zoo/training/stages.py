@@ -29,6 +29,7 @@ from zoo.training.runs import CHECKPOINT_FILE, HISTORY, Run, describe_model
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import TrainablePart, fit_temperature, model_outputs, score_outputs
 from zoo.training.session import Position, Session
+from zoo.training.small_maps import quick_small_maps
 from zoo.training.targets import HeadTargets
 
 
@@ -150,7 +151,9 @@ def _run_stage(
         upper = TrainablePart(
             rest, heads, lambda features: to_feature_map(features, cut), detached_heads=session.detached_heads
         )
-    StageLoop(session, stage, upper, stage_inputs, restored=tensors, position=position).run()
+    loop = StageLoop(session, stage, upper, stage_inputs, restored=tensors, position=position)
+    with quick_small_maps(upper.rest, session.arithmetic.device):
+        loop.run()
 
 
 def _shared_cache(session: Session, what: str, rows: Tensor, module: nn.Module | None = None) -> FeatureCache | None:

@@ -26,7 +26,7 @@ def quick_small_maps(module: nn.Module, device: torch.device) -> Iterator[None]:
     wide = [one for one in module.modules() if isinstance(one, nn.Conv2d) and _fits(one)]
     wide = wide if device.type == "cpu" and has_amx() else []
     for conv in wide:
-        conv._conv_forward = partial(_forward, padding=conv.padding)  # type: ignore[method-assign]
+        conv._conv_forward = partial(_forward, padding=conv.padding)  # type: ignore[arg-type, method-assign]
     try:
         yield
     finally:

@@ -61,7 +61,7 @@ COMPARED_NETWORKS = (
         title="a small MNIST-style net, from scratch",
         folder="mnist",
         filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
-        rate=1e-3,
+        rate=3e-3,
     ),
 )
 HAND_TITLE = "30 features by hand, logistic regression"

@@ -75,7 +75,7 @@ class PublishedSet(zoo.Dataset):
             FileError: no such set, tables that cannot be used, or no published split where it is asked for.
             UnknownNameError: a class to be left out that there is not.
         """
-        place, problems = Place(root), Problems()
+        place, problems = Place(root, progress), Problems()
         pictures = self._list(place, problems, progress)
         if not pictures:
             raise FileError(root, f"none of its pictures can be used: {problems}", AGAIN)

@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo import read_image
 from zoo.errors import FileError
 from zoo.files import temporary_folder, zoo_home
+from zoo.progress import Progress, silent
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ class Archive(Protocol):
 
     root: Path
 
-    def members(self) -> Iterator[tuple[str, Any]]:
+    def members(self, progress: Progress = silent) -> Iterator[tuple[str, Any]]:
         """The names in it, and what `read` finds each by. Raises FileError: it is damaged or leads out of itself."""
 
     def read(self, key: Any, most: int) -> bytes:
@@ -52,7 +53,7 @@ class Place:
         FileError: there is no such place; an archive is damaged, compressed as a whole, or leads out of itself.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, progress: Progress = silent) -> None:
         self.root = root
         self.tables: list[str] = []  # the names of those that were read
         self._archives: list[Archive] = []
@@ -63,15 +64,15 @@ class Place:
                 if path.name.lower().endswith(ARCHIVES) and not path.name.startswith(".") and path.is_file():
                     del self.names[path.name]
                     if not (root / path.stem).is_dir():
-                        self._add(path, f"{path.name}/")
+                        self._add(path, f"{path.name}/", progress)
         else:
-            self._add(root, "")
+            self._add(root, "", progress)
 
-    def _add(self, path: Path, above: str) -> None:
+    def _add(self, path: Path, above: str, progress: Progress) -> None:
         archive = open_archive(path)
         number = len(self._archives)
         self._archives.append(archive)
-        self.names |= {above + name: (number, key) for name, key in archive.members() if not _is_hidden(name)}
+        self.names |= {above + name: (number, key) for name, key in archive.members(progress) if not _is_hidden(name)}
 
     def read(self, name: str) -> bytes:
         """A table's content. Raises FileError."""
@@ -128,7 +129,7 @@ class Zip:
     def __reduce__(self) -> tuple[type[Zip], tuple[Path]]:
         return Zip, (self.root,)  # a worker process opens it anew
 
-    def members(self) -> Iterator[tuple[str, str]]:
+    def members(self, progress: Progress = silent) -> Iterator[tuple[str, str]]:
         """Of two of one name the later one, as unzip has it. Raises FileError: a name leads out."""
         for name, info in self._zip.NameToInfo.items():
             if not info.is_dir():
@@ -156,10 +157,12 @@ class Tar:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def members(self) -> Iterator[tuple[str, tuple[int, int, float]]]:
+    def members(self, progress: Progress = silent) -> Iterator[tuple[str, tuple[int, int, float]]]:
         """Files by where they begin, their size and time; links and sparse files are none. Raises FileError."""
+        size = self.root.stat().st_size
         with _try(lambda: tarfile.open(self.root, "r:"), self.root) as opened:
             while (info := _try(opened.next, self.root)) is not None:
+                progress("reading the archive", info.offset_data, size)
                 opened.members = []  # type: ignore[attr-defined]  # a million of them would fill the memory
                 if info.isreg() and not info.issparse():
                     yield _checked(info.name, self.root), (info.offset_data, info.size, info.mtime)

@@ -17,6 +17,7 @@ from zoo.errors import FileError, UnknownNameError, UsageError, ZooWarning
 from zoo.testing import check_dataset
 
 NO_SAMPLES = "nothing says which pictures are of one sample"
+pytestmark = pytest.mark.filterwarnings(f"ignore:.*{NO_SAMPLES}")
 
 
 def opened(root: Path, **options: object) -> Seanoe:

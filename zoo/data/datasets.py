@@ -15,12 +15,15 @@ from torch import Tensor
 from zoo.contracts import Categories, Dataset, Target
 from zoo.data.crops import CroppedDataset, FindBox
 from zoo.data.decoded import DecodedDataset, decode
+from zoo.data.exclusion import exclude_listed, find_list
 from zoo.data.fingerprints import FileState, fingerprint_of_samples, list_files, shorten
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
 from zoo.files import as_path, zoo_home
-from zoo.plugins import check_options, find_plugin, find_plugins
+from zoo.plugins import check_options, describe_options, find_plugin, find_plugins
 from zoo.progress import Progress, silent
+
+EXCLUDE = "exclude"  # the one option that every dataset has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,8 @@ class OpenDataset:
         return [FileState(self.name, fingerprint_of_samples(self.dataset), 0, 0)]
 
     def _identify(self, files: Sequence[FileState], version: str = "") -> str:
-        options = sorted(self.options.items()) if self.dataset.files() is None else []  # else the files tell all
+        told = self.dataset.files() is not None  # the files tell all
+        options = [] if told else sorted((key, one) for key, one in self.options.items() if key != EXCLUDE)
         said = [self.name, version, options, self.mark, len(self.dataset), repr(sorted(self.targets.items()))]
         return hashlib.sha256(json.dumps([*said, files], default=str).encode()).hexdigest()
 
@@ -115,6 +119,8 @@ def open_dataset(
     Args:
         name: the plugin's, `plankton` or `package:plankton`.
         root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
+        options: the plugin's; and of any dataset `exclude`, a CSV whose column `path` names pictures to leave out, as
+            seen from here or from the folder, such as `zoo data check` writes.
         package: the distribution that brings it, where a run knows: what to install where it is missing.
 
     Raises:
@@ -135,8 +141,10 @@ def open_dataset(
     factory = plugin.load()
     if not (isinstance(factory, type) and issubclass(factory, Dataset)):
         raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset.", "Upgrade or uninstall it.")
-    checked = check_options(factory, options or {}, of=f"the dataset {name!r}")
-    dataset = factory(**checked)
+    given = dict(options or {})
+    listed = given.pop(EXCLUDE, None) if EXCLUDE not in describe_options(factory) else None
+    checked = check_options(factory, given, of=f"the dataset {name!r}")
+    dataset: Dataset = factory(**checked)
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
     own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
     if root is None and factory.needs_folder:
@@ -151,9 +159,14 @@ def open_dataset(
     dataset.prepare(place, progress)
     if not len(dataset):
         raise ZooError(f"{place}: the dataset {name!r} finds no pictures there.", f"Run `zoo data check {name}`.")
-    return OpenDataset(
+    opened = OpenDataset(
         dataset=dataset, name=name, package=plugin.package, version=plugin.version, root=place, options=checked
     )
+    if listed is None:
+        return opened
+    path = find_list(str(listed), place)
+    dataset, mark = exclude_listed(dataset, place, path)
+    return replace(opened, dataset=dataset, mark=mark, options={**checked, EXCLUDE: str(path)})
 
 
 def as_open_dataset(data: OpenDataset | Dataset | Path | str) -> OpenDataset:

@@ -68,7 +68,7 @@ def check(
     with progress_bars(quiet=quiet) as progress:
         report = examine_dataset(name, root, options=options, seed=seed, progress=progress)
         if page is not None:
-            write_page(report, page, progress=progress)
+            write_page(report, page, wording=in_flags, progress=progress)
     listed = write_list(report, out) if out is not None else 0
     if as_json:
         lines = {kind: [in_flags(line) for line in getattr(report, kind)] for kind in ("faults", "warnings", "notes")}
@@ -86,7 +86,7 @@ def _print_report(report: DatasetReport) -> None:
     say(f"sizes: {report.smallest} to {report.largest} pixels", out=True)
     for target, counts in report.classes.items():
         say("", f"target {target}: {len(counts)} classes", out=True)
-        rows: list[tuple[str, object]] = sorted(counts.items(), key=lambda item: item[1], reverse=True)
+        rows = [(name, str(counts[name])) for name in sorted(counts, key=lambda name: counts[name], reverse=True)]
         if len(rows) > MOST_ROWS:
             rows = [*rows[:FIRST_ROWS], ("…", "…"), *rows[-FIRST_ROWS:]]
         print_table(("class", "pictures"), rows, right=("pictures",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +11,7 @@ import numpy as np
 from zoo import Categories
 from zoo.data import shorten
 from zoo_check.duplicates import PLAIN
-from zoo_check.report import Finding
+from zoo_check.report import Finding, count_of
 from zoo_check.survey import Survey
 
 FEW = 10  # pictures of a class; with fewer there is a warning
@@ -37,12 +38,12 @@ def find_unreadable(survey: Survey) -> Iterator[Finding]:
     """What could not be decoded."""
     if survey.unreadable:
         names = tuple(name for name, _ in survey.unreadable)
-        lines = [line.rstrip(".") for _, line in survey.unreadable]
+        lines = [line.removeprefix(f"{survey.data.root}{os.sep}").rstrip(".") for _, line in survey.unreadable]
         yield Finding(
             kind="unreadable",
             severity="fault",
             count=len(names),
-            text=f"{len(names)} pictures cannot be read: {'; '.join(lines[:MOST_ODD])}"
+            text=f"{count_of(len(names), 'picture', 'pictures')} cannot be read: {'; '.join(lines[:MOST_ODD])}"
             f"{'; …' if len(names) > MOST_ODD else ''}.",
             remedy="Replace them, or leave them out.",
             sets=tuple((name,) for name in names),
@@ -55,11 +56,12 @@ def find_impossible_boxes(survey: Survey) -> Iterator[Finding]:
     if survey.boxes:
         names = tuple(dict.fromkeys(name for name, _ in survey.boxes))
         name, fault = survey.boxes[0]
+        number = count_of(len(names), "picture has", "pictures have")
         yield Finding(
             kind="box",
             severity="fault",
             count=len(names),
-            text=f"{len(names)} pictures have an impossible box ({name}: {fault}{', …' if len(names) > 1 else ''}).",
+            text=f"{number} an impossible box ({name}: {fault}{', …' if len(names) > 1 else ''}).",
             remedy="Correct the boxes, or leave the pictures out.",
             sets=tuple((name,) for name in names),
             drop=names,
@@ -95,6 +97,7 @@ def find_classes_by_group(survey: Survey) -> Iterator[Finding]:
     several = [group for group, count in Counter(filter(None, survey.groups)).items() if count > 1]
     for target, column in survey.labels.items():
         kind = survey.data.targets[target]
+        names = kind.names if isinstance(kind, Categories) else ()
         pairs = {(group, int(one)) for group, one in zip(survey.groups, column, strict=True) if one >= 0}
         of_groups, of_classes = Counter(group for group, _ in pairs), Counter(one for _, one in pairs)
         where = {one: group for group, one in pairs}
@@ -107,8 +110,8 @@ def find_classes_by_group(survey: Survey) -> Iterator[Finding]:
                 text=f"{len(pure)} of {len(several)} groups hold one class of {target!r} only: {shorten(pure, 4)}.",
                 remedy="Where the groups are the classes themselves, name others or none.",
             )
-        alone = [kind.names[one] for one, count in of_classes.items() if count == 1 and where[one]]
-        if alone and isinstance(kind, Categories):
+        alone = [names[one] for one, count in of_classes.items() if count == 1 and where[one]]
+        if alone:
             yield Finding(
                 kind="class-of-one-group",
                 severity="warning",
@@ -138,7 +141,7 @@ def find_odd(survey: Survey) -> Iterator[Finding]:
         kind="odd",
         severity="note",
         count=len(ranked),
-        text=f"{len(ranked)} odd pictures ({said}{'; …' if len(ranked) > 3 else ''}).",
+        text=f"{count_of(len(ranked), 'odd picture', 'odd pictures')} ({said}{'; …' if len(ranked) > 3 else ''}).",
         remedy="Look at them; none need be wrong.",
         sets=tuple((survey.name(row),) for row in ranked[:MOST_ODD]),
     )

@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from zoo_check.duplicates import Copies
-from zoo_check.report import Finding, Severity
+from zoo_check.report import Finding, Severity, count_of
 from zoo_check.survey import Survey
 
-SAID: dict[str, tuple[Severity, str, str]] = {
-    "contradiction": ("fault", "pictures stand under two labels", "Correct the labels, or leave all of them out."),
+STANDS, IS_THERE = ("picture stands", "pictures stand"), ("picture is there", "pictures are there")
+SAID: dict[str, tuple[Severity, tuple[str, str], str, str]] = {
+    "contradiction": ("fault", STANDS, "under two labels", "Correct the labels, or leave all of them out."),
     "leak-duplicates": (
         "fault",
-        "pictures stand in several splits: what is tested was seen in training",
+        STANDS,
+        "in several splits: what is tested was seen in training",
         "Leave out all but one of each.",
     ),
     "duplicate": (
         "warning",
-        "pictures are there more than once, to the last pixel",
+        IS_THERE,
+        "more than once, to the last pixel",
         "Leave out all but one of each, lest a split drawn at random part them.",
     ),
     "near-duplicate": (
         "warning",
-        "pictures are there more than once, nearly the same",
+        IS_THERE,
+        "more than once, nearly the same",
         "Leave out all but one of each, lest a split drawn at random part them.",
     ),
 }
@@ -48,7 +52,7 @@ def _contradict(survey: Survey, copies: Copies) -> bool:
 
 
 def _as_finding(survey: Survey, kind: str, some: Sequence[Copies]) -> Finding:
-    severity, said, remedy = SAID[kind]
+    severity, numbered, said, remedy = SAID[kind]
     first = list(some[0].rows[:2])
     if kind == "contradiction":
         labels = [survey.labels_of(row) for row in some[0].rows]
@@ -67,7 +71,7 @@ def _as_finding(survey: Survey, kind: str, some: Sequence[Copies]) -> Finding:
         kind=kind,
         severity=severity,
         count=len(some),
-        text=f"{len(some)} {said} ({' and '.join(names)}{', …' if len(some) > 1 else ''}).",
+        text=f"{count_of(len(some), *numbered)} {said} ({' and '.join(names)}{', …' if len(some) > 1 else ''}).",
         remedy=remedy,
         sets=tuple(tuple(map(survey.name, one.rows)) for one in some),
         drop=tuple(survey.name(row) for one in some for row in one.rows if row not in stays),

@@ -74,11 +74,9 @@ def _find_divided(survey: Survey, grouping: Grouping, *, leaks: bool) -> Iterato
         return
     sets, drop = [], []
     for splits in divided.values():
-        rows = [row for name in splits for row in splits[name]]
-        sets.append(tuple(map(survey.name, rows)))
-        fewest = min(splits, key=lambda name: (len(splits[name]), name != "train"))
-        stays = max((name for name in splits if name != fewest), key=lambda name: len(splits[name]))
-        drop += [survey.name(row) for name in splits if name != stays for row in splits[name]]
+        order = sorted(splits, key=lambda name: (len(splits[name]), name != "train"))  # the fewest first: they go
+        sets.append(tuple(survey.name(row) for name in order for row in splits[name]))
+        drop += [survey.name(row) for name in order[:-1] for row in splits[name]]
     yield Finding(
         kind="leak-groups" if grouping.own else "leak-columns",
         severity="fault" if grouping.own else "warning",

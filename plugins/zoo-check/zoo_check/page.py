@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +21,7 @@ from zoo_check.report import DatasetReport, Finding, KnownPicture
 
 SETS, TOGETHER = 24, 8  # sets of a finding that are shown, and pictures of a set
 SIDE = 144  # pixels of a picture's longer side, at most
-TINY = 48  # pixels: smaller pictures are enlarged by whole pixels
+TINY = 72  # pixels: smaller pictures are enlarged by whole pixels
 QUALITY = 82
 TITLES = {
     "unreadable": "Cannot be read",
@@ -61,12 +61,16 @@ class _Section:
     """A finding on the page."""
 
     title: str
-    finding: Finding
+    severity: str
+    text: tuple[str, ...]  # every second part is code
+    remedy: tuple[str, ...]
     sets: tuple[tuple[_Shown, ...], ...]
     hidden: int  # sets that are not shown
 
 
-def write_page(report: DatasetReport, path: Path, *, progress: Progress = silent) -> None:
+def write_page(
+    report: DatasetReport, path: Path, *, wording: Callable[[str], str] = str, progress: Progress = silent
+) -> None:
     """Write a page that stands by itself, light or dark as the reader's screen is, from phones to desks.
 
     Of a finding 24 sets are shown, of a set eight pictures. The page may not load or run anything, by its own policy.
@@ -74,6 +78,7 @@ def write_page(report: DatasetReport, path: Path, *, progress: Progress = silent
     Args:
         report: what was found; its pictures are read again.
         path: the HTML file, written whole or not at all.
+        wording: what texts go through; the command line puts its flags in them.
         progress: called with how far the reading is.
 
     Raises:
@@ -85,7 +90,7 @@ def write_page(report: DatasetReport, path: Path, *, progress: Progress = silent
     for name, found in zip(names, map_in_order(lambda name: _show(report, name), names), strict=True):
         shown[name] = found
         progress("reading pictures", len(shown), len(names))
-    sections = [_as_section(finding, shown) for finding in report.findings]
+    sections = [_as_section(finding, shown, wording) for finding in report.findings]
     style = files("zoo_check").joinpath("templates/check.css").read_text(encoding="utf-8")
     page = render_page(
         "check.html.j2",
@@ -108,10 +113,12 @@ def _facts(report: DatasetReport) -> Iterator[str]:
         yield f"{target}: {len(counts)} classes"
 
 
-def _as_section(finding: Finding, shown: dict[str, _Shown]) -> _Section:
+def _as_section(finding: Finding, shown: dict[str, _Shown], wording: Callable[[str], str]) -> _Section:
     return _Section(
         title=TITLES.get(finding.kind, finding.kind),
-        finding=finding,
+        severity=finding.severity,
+        text=tuple(wording(finding.text).split("`")),
+        remedy=tuple(wording(finding.remedy).split("`")),
         sets=tuple(tuple(shown[name] for name in one[:TOGETHER]) for one in finding.sets[:SETS]),
         hidden=max(0, len(finding.sets) - SETS),
     )
@@ -127,7 +134,7 @@ def _show(report: DatasetReport, name: str) -> _Shown:
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     longest = max(picture.size)
     if longest < TINY:
-        times = SIDE // longest // 2 or 1
+        times = SIDE // longest
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
     elif longest > SIDE:
         picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)

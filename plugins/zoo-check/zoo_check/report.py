@@ -128,3 +128,8 @@ def write_list(report: DatasetReport, path: Path) -> int:
 def _as_cell(text: str) -> str:
     """A text that no spreadsheet takes for a formula; the apostrophe is taken off again where the list is read."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def count_of(number: int, one: str, several: str) -> str:
+    """`1 picture stands`, `1,200 pictures stand`."""
+    return f"{number:,} {one if number == 1 else several}"

@@ -240,5 +240,7 @@ def _split_column(data: OpenDataset, index: Sequence[int]) -> np.ndarray:
     own = {name: rows for name, rows in data.dataset.splits.items() if len(rows)}
     column = np.full(len(data.dataset), "" if "train" in own or not own else "train", dtype="U16")
     for name, rows in own.items():
-        column[np.asarray(rows, dtype=np.int64)] = "" if name == "unlabelled" else name
+        column[np.asarray(rows, dtype=np.int64)] = (
+            "" if name in ("unlabelled", "seen") else name
+        )  # seen: of groups trained on
     return column[np.asarray(index, dtype=np.int64)]

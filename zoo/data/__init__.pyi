@@ -15,7 +15,7 @@ from .decoded import (
     remove_decoded as remove_decoded,
     targets_as_json as targets_as_json,
 )
-from .exclusion import name_samples as name_samples
+from .exclusion import name_samples as name_samples, read_list as read_list
 from .fingerprints import FileState as FileState, describe_changes as describe_changes, shorten as shorten
 from .image_files import LeftOut as LeftOut, find_images as find_images, is_image as is_image
 from .image_sources import (

@@ -208,6 +208,18 @@ def test_bursts_by_capture_time_leak():
     assert "bursts by 'datetime' leak" in examine_dataset(data).of_kind("likeness")[0].text
 
 
+def test_times_that_cameras_wrote_are_read_from_the_files(tmp_path):
+    data = tracks(alike=True)
+    for number, picture in enumerate(data.pictures):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = f"2026:05:{1 + number // 100:02} {number // 5 % 20:02}:00:{number % 5 * 8:02}"
+        place = tmp_path / f"kind {data.labels[number]}" / f"{number:03}.jpg"
+        place.parent.mkdir(exist_ok=True)
+        picture.save(place, quality=95, exif=exif)
+    report = examine_dataset("image-folder", tmp_path)
+    assert "bursts by 'DateTimeOriginal' leak" in report.of_kind("likeness")[0].text
+
+
 def test_groups_in_several_splits_are_a_fault_and_the_fewer_pictures_go():
     pictures, labels = drawn(40)
     groups = [f"boat {one // 8}" for one in range(40)]
@@ -338,6 +350,17 @@ def test_what_opening_warns_of_is_in_the_report(shapes, tmp_path):
     assert any("their folders hold folders: deeper" in line for line in report.warnings)
 
 
+def test_a_dataset_of_which_nothing_can_be_read_or_nothing_is_known_is_reported(clean, tmp_path):
+    folder = shutil.copytree(clean, tmp_path / "pictures")
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    report = examine_dataset("image-folder", folder)
+    assert kinds_of(report) == {"unreadable": 120, "class-single": 3}
+    assert (report.pictures, report.smallest) == (0, "0x0")
+    pictures, _ = drawn(20)
+    assert examine_dataset(Given([*pictures, pictures[0]], [None] * 21)).of_kind("duplicate")[0].count == 1
+
+
 # ------------------------------------------------------------------------------------------------ the report
 
 
@@ -412,6 +435,10 @@ def test_the_list_is_taken_by_training_and_by_the_check(command, faulty, tmp_pat
     }  # fmt: skip
     again = command(*words, "--exclude", tmp_path / "exclude.csv")
     assert (again.status, again.out.splitlines()[0]) == (0, "119 pictures, no groups; splits: none of its own")
+    shutil.copy(faulty / "star" / "000.png", faulty / "star" / "more.png")
+    command(*words, "--exclude", tmp_path / "exclude.csv", "-o", tmp_path / "all.csv")
+    with (tmp_path / "all.csv").open(newline="") as file:
+        assert {row["path"] for row in csv.DictReader(file)} == {*rows, "star/more.png"}
     start = ("--backbone", "vgg11", "--cut", "block1", "--weights", "random", "--size", 32, "--head-epochs", 1)
     run = ("--epochs", 0, "--out", tmp_path / "run", "--device", "cpu", "--exclude", tmp_path / "exclude.csv")
     done = command("train", "image-folder", "--data", faulty, *start, *run)

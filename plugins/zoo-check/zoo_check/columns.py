@@ -12,9 +12,8 @@ _WORDS = (
     "plate|slide|video|clip|batch|session"
 )
 GROUPING = re.compile(rf"(?:.*[_ .-])?(?:{_WORDS})s?(?:[_ .-]?(?:id|name|no|nr|number))?", re.IGNORECASE)
-TIME = re.compile(
-    r"(?:.*[_ .-])?(?:date[_ .-]?time|time[_ .-]?stamp|taken|captured(?:[_ .-]?at)?|photo[_ .-]?time)", re.IGNORECASE
-)
+_TIMES = "date[_ .-]?time(?:[_ .-]?original)?|time[_ .-]?stamp|taken|captured(?:[_ .-]?at)?|photo[_ .-]?time"
+TIME = re.compile(rf"(?:.*[_ .-])?(?:{_TIMES})", re.IGNORECASE)
 _EXIF = re.compile(r"(\d{4}):(\d\d):(\d\d) ")
 
 

@@ -75,7 +75,9 @@ def check(
         print_json({**report.as_dict(), **lines})
     else:
         _print_report(report)
-        _say_next(report, name, root, page, out, listed)
+        told = [one for one in settings if out is None or not one.startswith("exclude=")]  # they are in the new list
+        where = [name, *(["--data", root] if root else []), *(word for one in told for word in ("--set", one))]
+        _say_next(report, shlex.join(where), page, out, listed)
     if report.faults:
         raise SystemExit(1)
 
@@ -97,14 +99,12 @@ def _print_report(report: DatasetReport) -> None:
         say("No faults.", out=True)
 
 
-def _say_next(
-    report: DatasetReport, name: str, root: str | None, page: Path | None, out: Path | None, listed: int
-) -> None:
+def _say_next(report: DatasetReport, where: str, page: Path | None, out: Path | None, listed: int) -> None:
     """What was written, and what to type to see the pictures and to leave them out."""
-    where = f"{name} --data {shlex.quote(root)}" if root else name
     if page is not None:
         say(f"The pictures: {page}")
     if out is not None:
-        say(f"{listed} pictures to leave out: {out}", f"Next: zoo train {where} --exclude {shlex.quote(str(out))}")
+        say(f"The list of {listed} to leave out: {out}")
+        say(f"Next: zoo train {where} --exclude {shlex.quote(str(out))}")
     elif report.excluded:
         say(f"Next: zoo data check {where} --page check.html -o exclude.csv")

@@ -40,7 +40,7 @@ def examine_dataset(
     Args:
         data: a dataset's name, a folder of pictures by class, a `zoo.Dataset`, or an opened one.
         root: the folder that a dataset by name reads.
-        options: of a dataset by name; `exclude` names a list of pictures to leave out, of any dataset.
+        options: of a dataset by name, which it is then; of any dataset `exclude` names a list of pictures to leave out.
         seed: of folds, and of the pictures that are compared where there are many.
         progress: called with how far the work is.
 
@@ -50,7 +50,7 @@ def examine_dataset(
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ZooWarning)
-        if isinstance(data, str) and (root is not None or options):
+        if isinstance(data, str) and (root is not None or options is not None):
             opened = open_dataset(data, root, options=options, progress=progress)
         else:
             opened = as_open_dataset(data)
@@ -76,10 +76,11 @@ def examine_dataset(
 
 def _find(survey: Survey, seed: int, progress: Progress) -> Iterator[Finding]:
     yield from find_unreadable(survey)
-    yield from describe_copies(survey, find_copies(survey, progress=progress))
-    yield from find_leaks(survey, seed=seed, progress=progress)
-    yield from find_impossible_boxes(survey)
-    yield from describe_shortcuts(find_shortcuts(survey, seed=seed))
+    if len(survey):
+        yield from describe_copies(survey, find_copies(survey, progress=progress))
+        yield from find_leaks(survey, seed=seed, progress=progress)
+        yield from find_impossible_boxes(survey)
+        yield from describe_shortcuts(find_shortcuts(survey, seed=seed))
     yield from find_small_classes(count_classes(survey))
     yield from find_classes_by_group(survey)
     yield from find_odd(survey)

@@ -36,6 +36,8 @@ def balanced_weights(labels: np.ndarray) -> np.ndarray:
 def common_labels(labels: np.ndarray, groups: np.ndarray, *, fewest: int, fewest_groups: int = 2) -> np.ndarray:
     """Which pictures are of classes with so many pictures, of so many groups. Shapes: (N,), (N,) -> bool (N,)."""
     known = labels >= 0
+    if not known.any():
+        return known
     counts = np.bincount(labels[known], minlength=1)
     pairs = np.unique(np.stack([labels[known], groups[known]]), axis=1)
     spread = np.bincount(pairs[0], minlength=len(counts))

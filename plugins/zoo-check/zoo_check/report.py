@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo.data import OpenDataset
+from zoo.data import OpenDataset, read_list
 from zoo.files import write_atomically
 
 Severity = Literal["fault", "warning", "note"]
@@ -108,7 +108,7 @@ def write_list(report: DatasetReport, path: Path) -> int:
     """Write a CSV of the pictures to leave out, which `exclude=` takes; how many there are.
 
     Its columns are `path`, `finding`, `of` (the picture that stays in its place), `label` and `split`. Lines may be
-    removed and added by hand: only `path` is read.
+    removed and added by hand: only `path` is read. What was left out of the check already stands in it too.
 
     Raises:
         FileError: it cannot be written.
@@ -116,13 +116,16 @@ def write_list(report: DatasetReport, path: Path) -> int:
     held = io.StringIO()
     writer = csv.writer(held, lineterminator="\n")
     writer.writerow(COLUMNS)
+    earlier = report.data.options.get("exclude")
+    before = read_list(Path(earlier)) if earlier is not None else []
+    writer.writerows([_as_cell(name), "left out before", "", "", ""] for name in before)
     for name, finding in report.excluded.items():
         known = report.known.get(name, KnownPicture(index=-1))
         together = next((one for one in finding.sets if name in one), ())
         stays = next((one for one in together if one not in finding.drop), "")
         writer.writerow([_as_cell(cell) for cell in (name, finding.kind, stays, known.label, known.split)])
     write_atomically(path, held.getvalue().encode(errors="surrogateescape"))
-    return len(report.excluded)
+    return len(before) + len(report.excluded)
 
 
 def _as_cell(text: str) -> str:

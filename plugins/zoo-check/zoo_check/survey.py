@@ -15,7 +15,8 @@ from zoo import Box, Categories, Sample
 from zoo.data import OpenDataset, map_in_order, name_samples
 from zoo.errors import PluginError, ZooError
 from zoo.progress import Progress, silent
-from zoo_check.columns import is_grouping
+from zoo_check.capture import TITLE, read_capture_times
+from zoo_check.columns import TIME, is_grouping
 
 SIDE, COLOUR_SIDE = 32, 8  # pixels of the thumbnails, grey and in colour
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -122,7 +123,6 @@ def _as_survey(
     unreadable: Sequence[tuple[str, str]],
 ) -> Survey:
     targets = [name for name, target in data.targets.items() if isinstance(target, Categories)]
-    titles = dict.fromkeys(title for one in read for title in one.columns)
     return Survey(
         data=data,
         names=tuple(names),
@@ -135,10 +135,21 @@ def _as_survey(
         labels={name: np.array([one.labels.get(name, -1) for one in read], dtype=np.int64) for name in targets},
         groups=tuple(one.group for one in read),
         splits=_split_column(data, [one.index for one in read]),
-        columns={title: tuple(one.columns.get(title, "") for one in read) for title in titles},
+        columns=_read_columns(data, read),
         unreadable=tuple(unreadable),
         boxes=tuple((names[one.index], fault) for one in read for fault in one.boxes),
     )
+
+
+def _read_columns(data: OpenDataset, read: Sequence[_Read]) -> dict[str, tuple[str, ...]]:
+    """What the table says of groups and times; where it says no times, those that cameras wrote into the files."""
+    titles = dict.fromkeys(title for one in read for title in one.columns)
+    columns = {title: tuple(one.columns.get(title, "") for one in read) for title in titles}
+    if not any(map(TIME.fullmatch, titles)) and (named := data.dataset.files()) is not None:
+        paths = [path for path, _ in named]
+        if times := read_capture_times([paths[one.index] for one in read]):
+            columns[TITLE] = times
+    return columns
 
 
 def _shrink(small: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

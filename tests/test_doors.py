@@ -125,7 +125,7 @@ def test_the_cores_commands_go_before_those_of_packages(packages, command):
 def test_a_package_adds_a_command_to_a_group_of_the_core_by_its_name(packages, command):
     packages("zoo-count", "[zoo.commands]\ndata-count = zoo_count:count\n", module="zoo_count", code=COUNT)
     assert "data count" in command("--help").out
-    assert re.search(r"^  count ", command("data", "--help").out, re.MULTILINE)
+    assert re.search(r"^  count$", command("data", "--help").out, re.MULTILINE)
     assert "zoo_count" not in sys.modules
     assert command("data", "count", "whale").out == "5\n"
     assert command("data", "cuont").fault == "There is no command 'data cuont'. Did you mean `zoo data count`?"

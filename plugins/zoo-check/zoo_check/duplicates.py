@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.progress import Progress, silent
-from zoo_check.survey import SIDE, Survey
+from zoo_check.shrinking import SIDE
+from zoo_check.survey import Survey
 
 PLAIN = 2.0  # grey levels: what deviates less, once slow gradients are gone, shows nothing that could be compared
 TILE = 2048  # rows and columns of the cosines that are computed at once

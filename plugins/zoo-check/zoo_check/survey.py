@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 
 from zoo import Box, Categories, Sample
 from zoo.data import OpenDataset, map_in_order, name_samples
@@ -17,11 +16,13 @@ from zoo.errors import PluginError, ZooError
 from zoo.progress import Progress, silent
 from zoo_check.capture import TITLE, read_capture_times
 from zoo_check.columns import TIME, is_grouping
+from zoo_check.shrinking import SIDE, shrink
 
-SIDE, COLOUR_SIDE = 32, 8  # pixels of the thumbnails, grey and in colour
+COLOUR_SIDE = 8  # pixels of the thumbnails in colour; those in grey have `SIDE`
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 TOGETHER = 32  # pictures that a thread reads before it hands them on
 BORDER = 8  # numbers of a border: the level and the deviation of each side
+NOTHING = np.empty(0, dtype=np.float32)
 OVER = 0.005  # of a side: so far rounded numbers of a box may reach over the edge
 
 
@@ -78,8 +79,8 @@ class _Read:
     index: int
     digest: bytes
     size: tuple[int, int]
-    small: np.ndarray | None  # uint8 (32, 32, 3), until it is in its place
-    border: tuple[float, ...]
+    small: np.ndarray  # float32 (32, 32, 3)
+    edges: np.ndarray  # uint8 (P, 3): the upper, lower, left and right edge
     labels: dict[str, int]
     group: str
     columns: Mapping[str, str]
@@ -96,6 +97,7 @@ def survey_dataset(data: OpenDataset, *, progress: Progress = silent) -> Survey:
     names = name_samples(data.dataset, data.root)
     thumbnails = np.empty((count, SIDE, SIDE), dtype=np.uint8)
     colours = np.empty((count, COLOUR_SIDE, COLOUR_SIDE, 3), dtype=np.uint8)
+    borders = np.empty((count, BORDER), dtype=np.float32)
     read: list[_Read] = []
     unreadable: list[tuple[str, str]] = []
     parts = [range(start, min(start + TOGETHER, count)) for start in range(0, count, TOGETHER)]
@@ -105,21 +107,22 @@ def survey_dataset(data: OpenDataset, *, progress: Progress = silent) -> Survey:
         unreadable += [(names[one[0]], one[1]) for one in part if isinstance(one, tuple)]
         if good:
             place = slice(len(read), len(read) + len(good))
-            thumbnails[place], colours[place] = _shrink([one.small for one in good if one.small is not None])
+            thumbnails[place], colours[place] = _as_thumbnails(np.stack([one.small for one in good]))
+            borders[place] = _measure_borders(good)
         for one in good:
-            one.small = None
+            one.small = one.edges = NOTHING  # they are in their places
         read += good
         done += len(part)
         progress("examining pictures", done, count)
-    return _as_survey(data, names, read, thumbnails[: len(read)], colours[: len(read)], unreadable)
+    numbers = thumbnails[: len(read)], colours[: len(read)], borders[: len(read)]
+    return _as_survey(data, names, read, numbers, unreadable)
 
 
 def _as_survey(
     data: OpenDataset,
     names: Sequence[str],
     read: Sequence[_Read],
-    thumbnails: np.ndarray,
-    colours: np.ndarray,
+    numbers: tuple[np.ndarray, np.ndarray, np.ndarray],
     unreadable: Sequence[tuple[str, str]],
 ) -> Survey:
     targets = [name for name, target in data.targets.items() if isinstance(target, Categories)]
@@ -129,9 +132,9 @@ def _as_survey(
         index=np.array([one.index for one in read], dtype=np.int64),
         digests=np.array([one.digest for one in read], dtype="V16"),
         sizes=np.array([one.size for one in read], dtype=np.int64).reshape(-1, 2),
-        thumbnails=thumbnails,
-        colours=colours,
-        borders=np.array([one.border for one in read], dtype=np.float32).reshape(-1, BORDER),
+        thumbnails=numbers[0],
+        colours=numbers[1],
+        borders=numbers[2],
         labels={name: np.array([one.labels.get(name, -1) for one in read], dtype=np.int64) for name in targets},
         groups=tuple(one.group for one in read),
         splits=_split_column(data, [one.index for one in read]),
@@ -152,12 +155,21 @@ def _read_columns(data: OpenDataset, read: Sequence[_Read]) -> dict[str, tuple[s
     return columns
 
 
-def _shrink(small: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures uint8 (32, 32, 3) -> in grey (N, 32, 32), and in colour (N, 8, 8, 3)."""
-    pixels = np.stack(small)
+def _as_thumbnails(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures float32 (N, 32, 32, 3) -> uint8 in grey (N, 32, 32), and in colour (N, 8, 8, 3)."""
     step = SIDE // COLOUR_SIDE
-    means = pixels.reshape(-1, COLOUR_SIDE, step, COLOUR_SIDE, step, 3).mean(axis=(2, 4), dtype=np.float32)
-    return (pixels @ LUMA + 0.5).astype(np.uint8), (means + 0.5).astype(np.uint8)
+    means = small.reshape(-1, COLOUR_SIDE, step, COLOUR_SIDE, step, 3).mean(axis=(2, 4))
+    return (small @ LUMA + 0.5).astype(np.uint8), (means + 0.5).astype(np.uint8)
+
+
+def _measure_borders(read: Sequence[_Read]) -> np.ndarray:
+    """Grey level of the upper, lower, left and right edge, then their deviations. Shapes: float32 (N, 8)."""
+    lengths = np.array([length for one in read for length in (one.size[0], one.size[0], one.size[1], one.size[1])])
+    grey = np.concatenate([one.edges for one in read]) @ LUMA
+    starts = lengths.cumsum() - lengths
+    means = np.add.reduceat(grey, starts) / lengths
+    variances = np.add.reduceat(grey * grey, starts) / lengths - means**2
+    return np.hstack([means.reshape(-1, 4), np.sqrt(np.maximum(variances, 0)).reshape(-1, 4)])
 
 
 def _read_or_say(data: OpenDataset, index: int) -> _Read | tuple[int, str]:
@@ -178,24 +190,13 @@ def _read(data: OpenDataset, index: int) -> _Read:
         index=index,
         digest=digest.digest(),
         size=(width, height),
-        small=np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)),
-        border=_measure_border(pixels),
+        small=shrink(pixels),
+        edges=np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]),
         labels=_read_labels(data, sample, index),
         group=sample.group or "",
         columns={title: text for title, text in sample.metadata.items() if is_grouping(title)},
         boxes=tuple(_check_boxes(data, sample, width, height)),
     )
-
-
-def _measure_border(pixels: np.ndarray) -> tuple[float, ...]:
-    """Grey level of the upper, lower, left and right edge, then their deviations. Shapes: uint8 (H, W, 3) -> 8."""
-    edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
-    lengths = np.array([len(edge) for edge in edges])
-    grey = np.concatenate(edges) @ LUMA
-    starts = lengths.cumsum() - lengths
-    means = np.add.reduceat(grey, starts) / lengths
-    deviations = np.sqrt(np.maximum(np.add.reduceat(grey * grey, starts) / lengths - means**2, 0))
-    return (*means.tolist(), *deviations.tolist())
 
 
 def _read_labels(data: OpenDataset, sample: Sample, index: int) -> dict[str, int]:

@@ -3,6 +3,9 @@
 The pictures are drawn by `zoo-plankton`, all kinds, no two alike. Among them are planted one exact copy under another
 label, as the Bowl's known pair, and near copies: resized, brighter or darker, compressed again. Every step is timed by
 the clock and in processor seconds; on a machine that is not idle the latter say more.
+
+`--margin DIR` asks of real pictures (`DIR/groups.csv`) in place of that how far planted near copies lie from the limit,
+and how far the most alike of two groups do.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from common import Promise, Table, describe_machine, parser, tell
 from PIL import Image, ImageEnhance
 from zoo_check.contents import count_classes, find_odd, find_small_classes
 from zoo_check.copies import describe_copies
-from zoo_check.duplicates import find_copies
+from zoo_check.duplicates import RESIDUAL, find_copies, find_details, measure_difference
 from zoo_check.leaks import find_leaks
 from zoo_check.shortcuts import find_shortcuts
-from zoo_check.survey import survey_dataset
+from zoo_check.shrinking import shrink
+from zoo_check.survey import LUMA, survey_dataset
 from zoo_plankton import Plankton
 
 from zoo.data import open_dataset
@@ -32,6 +36,7 @@ T = TypeVar("T")
 
 PICTURES = 30_336
 NEAR = 50  # near copies that are planted
+PLANTED, ALIKE = 300, 0.93  # copies of real pictures; the cosine of others that are measured
 EXACT_SECONDS, NEAR_SECONDS = 20, 240  # of the processors: 10 s and 2 minutes by the clock on two idle cores
 
 
@@ -64,13 +69,35 @@ def make_set(folder: Path, drawn: Path, pictures: int) -> None:
     other = next(kind for kind in sorted(folder.iterdir()) if kind.name != chosen[0].parent.name)
     shutil.copy(chosen[0], other / "contradiction.jpg")
     for number, path in enumerate(chosen[1:]):
-        picture = Image.open(path)
-        scale = rng.uniform(0.7, 1.6)
-        changed = picture.resize(
-            (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BICUBIC
-        )
-        changed = ImageEnhance.Brightness(changed).enhance(rng.uniform(0.8, 1.2))
-        changed.save(folder / path.parent.name / f"near-{number}.jpg", quality=int(rng.integers(60, 95)))
+        (folder / path.parent.name / f"near-{number}.jpg").write_bytes(copy_nearly(Image.open(path), rng))
+
+
+def copy_nearly(picture: Image.Image, rng: np.random.Generator) -> bytes:
+    """A JPEG of quality 50 to 95, scaled by 0.6 to 1.8, up to a fifth brighter or darker."""
+    scale = rng.uniform(0.6, 1.8)
+    changed = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BICUBIC)
+    held = io.BytesIO()
+    brighter = ImageEnhance.Brightness(changed).enhance(rng.uniform(0.8, 1.2))
+    brighter.save(held, "JPEG", quality=int(rng.integers(50, 95)))
+    return held.getvalue()
+
+
+def measure_margin(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """How much near copies differ from their originals, and pictures of two groups whose cosine is 0.93 or more."""
+    survey = survey_dataset(open_dataset("image-folder", folder, options={"labels": "groups.csv"}))
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(survey), min(PLANTED, len(survey)), replace=False)
+    originals = [Image.open(folder / survey.name(row)).convert("RGB") for row in rows]
+    copies = [Image.open(io.BytesIO(copy_nearly(picture, rng))).convert("RGB") for picture in originals]
+    small = np.stack([shrink(np.asarray(picture)) @ LUMA + 0.5 for picture in copies]).astype(np.uint8)
+    described = [find_details(thumbnails) for thumbnails in (survey.thumbnails, small)]
+    vectors, changed = (details / deviation[:, None] for details, deviation in described)
+    groups = np.array(survey.groups)
+    near, across = np.nonzero(np.triu(vectors @ vectors.T / vectors.shape[1] >= ALIKE, 1))
+    apart = groups[near] != groups[across]
+    pairs = ((vectors[rows], changed), (vectors[near[apart]], vectors[across[apart]]))
+    planted, others = (np.minimum(measure_difference(a, b), measure_difference(b, a)) for a, b in pairs)
+    return planted, others
 
 
 def measure(folder: Path) -> tuple[Clock, dict[str, int]]:
@@ -91,8 +118,12 @@ def main() -> None:
     arguments = parser(__doc__, rounds=1)
     arguments.add_argument("--drawn", type=Path, metavar="DIR", help="a set that `zoo data make plankton` drew before")
     arguments.add_argument("--pictures", type=int, default=PICTURES, help="how many (default %(default)s)")
+    arguments.add_argument("--margin", type=Path, metavar="DIR", help="measure the margin on these real pictures alone")
     options = arguments.parse_args()
     machine = describe_machine()
+    if options.margin is not None:
+        tell_margin(options.margin, machine, options.json)
+        return
     with tempfile.TemporaryDirectory() as place:
         drawn = options.drawn or Path(place) / "drawn"
         if options.drawn is None:
@@ -119,6 +150,22 @@ def main() -> None:
         Table(title="Memory", columns=("peak MiB, torch included",), rows=((peak,),)),
     ]
     tell(tables, promises, machine=machine, raw={"steps": rows, "found": found, "peak": peak}, path=options.json)
+
+
+def tell_margin(folder: Path, machine: dict[str, str], path: Path | None) -> None:
+    """Shares of the copies under the limit, and the most alike of others."""
+    planted, others = measure_margin(folder)
+    shares = (50, 90, 95, 98, 100)
+    rows = (
+        *(
+            (f"{share}% of near copies differ by no more than", float(np.percentile(planted, share)))
+            for share in shares
+        ),
+        ("the most alike of two groups differ by", float(others.min(initial=np.inf))),
+        ("the limit", RESIDUAL),
+    )
+    table = Table(title=f"{folder.name}: {len(planted)} near copies", columns=("", "difference"), rows=rows)
+    tell([table], [], machine=machine, raw={"planted": planted.tolist(), "others": others.tolist()}, path=path)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def find_near_pairs(thumbnails: np.ndarray, sizes: np.ndarray, *, progress: Prog
     Returns:
         int64 (P, 2), the smaller row first. Of a picture with more than 32 candidates only the nearest are compared.
     """
-    details, deviation = _find_details(thumbnails)
+    details, deviation = find_details(thumbnails)
     shown = np.flatnonzero(deviation >= PLAIN)
     vectors = details[shown] / deviation[shown, None]
     shapes = np.log(sizes[shown, 0] / np.maximum(sizes[shown, 1], 1))
@@ -73,13 +73,13 @@ def find_near_pairs(thumbnails: np.ndarray, sizes: np.ndarray, *, progress: Prog
             for start in range(0, len(near), TILE):
                 part = slice(start, start + TILE)
                 some, others = vectors[near[part]], vectors[across[part]]
-                same = np.minimum(_differ(some, others), _differ(others, some)) <= RESIDUAL
+                same = np.minimum(measure_difference(some, others), measure_difference(others, some)) <= RESIDUAL
                 found.append(shown[np.stack([near[part][same], across[part][same]], axis=1)])
         progress("finding near duplicates", min(top + TILE, len(shown)), len(shown))
     return np.concatenate([np.empty((0, 2), dtype=np.int64), *found])
 
 
-def _find_details(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_details(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """16 x 16 without what light falling off over the picture explains, a quadratic surface; and its deviation.
 
     Shapes: uint8 (N, 32, 32) -> float32 (N, 256), float32 (N,) in grey levels.
@@ -108,7 +108,7 @@ def _find_candidates(upper: np.ndarray, lower: np.ndarray, *, same: bool) -> tup
     return rows, columns
 
 
-def _differ(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+def measure_difference(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """How much of the others no tone curve of the first ones explains, in the part where it is most.
 
     The curve is quadratic: brighter, darker, more contrast, highlights that were cut off.

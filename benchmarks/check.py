@@ -10,6 +10,7 @@ and how far the most alike of two groups do.
 
 from __future__ import annotations
 
+import io
 import resource
 import shutil
 import tempfile

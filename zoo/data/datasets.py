@@ -119,8 +119,7 @@ def open_dataset(
     Args:
         name: the plugin's, `plankton` or `package:plankton`.
         root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
-        options: the plugin's; and of any dataset `exclude`, a CSV whose column `path` names pictures to leave out, as
-            seen from here or from the folder, such as `zoo data check` writes.
+        options: the plugin's; `exclude` of any dataset is a CSV whose column `path` names pictures to leave out.
         package: the distribution that brings it, where a run knows: what to install where it is missing.
 
     Raises:
@@ -162,11 +161,13 @@ def open_dataset(
     opened = OpenDataset(
         dataset=dataset, name=name, package=plugin.package, version=plugin.version, root=place, options=checked
     )
-    if listed is None:
-        return opened
-    path = find_list(str(listed), place)
-    dataset, mark = exclude_listed(dataset, place, path)
-    return replace(opened, dataset=dataset, mark=mark, options={**checked, EXCLUDE: str(path)})
+    return opened if listed is None else _exclude(opened, str(listed))
+
+
+def _exclude(opened: OpenDataset, listed: str) -> OpenDataset:
+    path = find_list(listed, opened.root)
+    dataset, mark = exclude_listed(opened.dataset, opened.root, path)
+    return replace(opened, dataset=dataset, mark=mark, options={**opened.options, EXCLUDE: str(path)})
 
 
 def as_open_dataset(data: OpenDataset | Dataset | Path | str) -> OpenDataset:

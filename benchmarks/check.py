@@ -24,7 +24,7 @@ from common import Promise, Table, describe_machine, parser, tell
 from PIL import Image, ImageEnhance
 from zoo_check.contents import count_classes, find_odd, find_small_classes
 from zoo_check.copies import describe_copies
-from zoo_check.duplicates import RESIDUAL, find_copies, find_details, measure_difference
+from zoo_check.duplicates import RESIDUAL, find_copies, find_details, find_near_pairs, measure_difference
 from zoo_check.leaks import find_leaks
 from zoo_check.shortcuts import find_shortcuts
 from zoo_check.shrinking import shrink
@@ -84,8 +84,11 @@ def copy_nearly(picture: Image.Image, rng: np.random.Generator) -> bytes:
     return held.getvalue()
 
 
-def measure_margin(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """How much near copies differ from their originals, and pictures of two groups whose cosine is 0.93 or more."""
+def measure_margin(folder: Path) -> tuple[np.ndarray, np.ndarray, float]:
+    """How much near copies differ from their originals, and pictures of two groups whose cosine is 0.93 or more.
+
+    The third is the share of the near copies that are found.
+    """
     survey = survey_dataset(open_dataset("image-folder", folder, options={"labels": "groups.csv"}))
     rng = np.random.default_rng(0)
     rows = rng.choice(len(survey), min(PLANTED, len(survey)), replace=False)
@@ -99,7 +102,9 @@ def measure_margin(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     apart = groups[near] != groups[across]
     pairs = ((vectors[rows], changed), (vectors[near[apart]], vectors[across[apart]]))
     planted, others = (np.minimum(measure_difference(a, b), measure_difference(b, a)) for a, b in pairs)
-    return planted, others
+    sizes = np.concatenate([survey.sizes[rows], [picture.size for picture in copies]])
+    found = find_near_pairs(np.concatenate([survey.thumbnails[rows], small]), sizes)
+    return planted, others, float((found[:, 1] - found[:, 0] == len(rows)).mean() * len(found) / len(rows))
 
 
 def measure(folder: Path) -> tuple[Clock, dict[str, int]]:
@@ -157,7 +162,7 @@ def main() -> None:
 
 def tell_margin(folder: Path, machine: dict[str, str], path: Path | None) -> None:
     """Shares of the copies under the limit, and the most alike of others."""
-    planted, others = measure_margin(folder)
+    planted, others, found = measure_margin(folder)
     shares = (50, 90, 95, 98, 100)
     rows = (
         *(
@@ -166,6 +171,7 @@ def tell_margin(folder: Path, machine: dict[str, str], path: Path | None) -> Non
         ),
         ("the most alike of two groups differ by", float(others.min(initial=np.inf))),
         ("the limit", RESIDUAL),
+        ("near copies that are found", found),
     )
     table = Table(title=f"{folder.name}: {len(planted)} near copies", columns=("", "difference"), rows=rows)
     tell([table], [], machine=machine, raw={"planted": planted.tolist(), "others": others.tolist()}, path=path)

@@ -64,6 +64,9 @@ def _as_finding(survey: Survey, kind: str, some: Sequence[Copies]) -> Finding:
     ]
     grouped = len(set(survey.groups) - {""}) > 1
     apart = sum(len({survey.groups[row] for row in one.rows}) > 1 for one in some)
+    if near := sum(not one.exact for one in some) if severity == "fault" else 0:
+        head, colon, rest = said.partition(":")
+        said = f"{head}, {near} of them nearly the same{colon}{rest}"
     if grouped and severity == "warning":
         said += f", {apart} of them in different groups" if apart else ", each time in one group"
     stays = set() if kind == "contradiction" else {_best(survey, one) for one in some}

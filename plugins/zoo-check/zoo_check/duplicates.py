@@ -20,6 +20,7 @@ CANDIDATES = 32  # a picture, at most, that are compared more closely
 COSINE = 0.97  # of two pictures' details
 SHAPES = 0.04  # how far the logarithms of two widths over heights may differ
 RESIDUAL = 0.35  # of the details' deviation, in any of 64 parts, after the light was fitted
+LEVELS = 8.0  # grey levels, likewise: what is left inside of two bright silhouettes is more
 HALF, PARTS = SIDE // 2, 8  # pixels that are compared along a side, and parts of them
 
 
@@ -72,8 +73,10 @@ def find_near_pairs(thumbnails: np.ndarray, sizes: np.ndarray, *, progress: Prog
             near, across = near[alike], across[alike]
             for start in range(0, len(near), TILE):
                 part = slice(start, start + TILE)
-                some, others = vectors[near[part]], vectors[across[part]]
-                same = np.minimum(measure_difference(some, others), measure_difference(others, some)) <= RESIDUAL
+                some, others = near[part], across[part]
+                limits = np.minimum(RESIDUAL, LEVELS / deviation[shown])
+                same = measure_difference(vectors[some], vectors[others]) <= limits[others]
+                same |= measure_difference(vectors[others], vectors[some]) <= limits[some]
                 found.append(shown[np.stack([near[part][same], across[part][same]], axis=1)])
         progress("finding near duplicates", min(top + TILE, len(shown)), len(shown))
     return np.concatenate([np.empty((0, 2), dtype=np.int64), *found])

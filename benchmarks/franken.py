@@ -101,11 +101,12 @@ def deal(pictures: Pictures, per_class: int, *, seed: int, kinds: np.ndarray) ->
     return None
 
 
-def choose_kinds(pictures: Pictures, per_class: int) -> np.ndarray:
-    """Kinds with at least 1.8 times as many pictures as are trained on, from ten groups or more."""
+def choose_kinds(pictures: Pictures, per_class: int, *, most: int | None = None) -> np.ndarray:
+    """Kinds with at least 1.8 times as many pictures as are trained on, from ten groups or more: the commonest."""
     counts = np.bincount(pictures.labels)
     spread = np.array([len(np.unique(pictures.groups[pictures.labels == kind])) for kind in range(len(counts))])
-    return np.flatnonzero((counts >= 1.8 * per_class) & (spread >= 10))
+    fit = np.flatnonzero((counts >= 1.8 * per_class) & (spread >= 10))
+    return fit if most is None else np.sort(fit[np.argsort(-counts[fit], kind="stable")][:most])
 
 
 def read_pictures(folder: Path, size: int) -> tuple[Pictures, Any]:
@@ -206,21 +207,34 @@ SCRATCH = ("scratch with batch norm, block4, all trained",)
 
 
 def trained_row(
-    folder: Path, pictures: Pictures, split: Split, title: str, *, size: int, seed: int, rates: Sequence[float]
+    folder: Path,
+    pictures: Pictures,
+    split: Split,
+    title: str,
+    kept: Path,
+    *,
+    size: int,
+    seed: int,
+    rates: Sequence[float],
 ) -> dict[str, Any]:
-    """A VGG16 that is trained, at the rate that is best on validation."""
-    found = {}
-    with tempfile.TemporaryDirectory() as place:
-        table = Path(place, "labels.csv")
-        with table.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["image", "label", "split"])
-            for name, rows in zip(("train", "val", "test"), split.parts, strict=True):
-                writer.writerows([pictures.paths[row], pictures.names[pictures.labels[row]], name] for row in rows)
-        for rate in rates:
+    """A VGG16 that is trained, at the rate that is best on validation; what each rate gave is kept."""
+
+    def train_at(rate: float) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as place:
+            table = Path(place, "labels.csv")
+            with table.open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["image", "label", "split"])
+                for name, rows in zip(("train", "val", "test"), split.parts, strict=True):
+                    writer.writerows([pictures.paths[row], pictures.names[pictures.labels[row]], name] for row in rows)
             recipe = trained_recipe(folder, table, title, size=size, seed=seed, rate=rate)
-            run = train_recipe(recipe, Path(place, f"run-{rate:g}"))
-            found[rate] = {name: run.metrics[name]["classify"] for name in ("validation", "test")}
+            run = train_recipe(recipe, Path(place, "run"))
+            return {
+                name: {key: run.metrics[name]["classify"][key] for key in ("accuracy", "log_loss")}
+                for name in ("validation", "test")
+            }
+
+    found = {rate: _once(Path(f"{kept}-{rate:g}.json"), lambda at=rate: train_at(at)) for rate in rates}
     rate = min(found, key=lambda one: found[one]["validation"]["log_loss"])
     return {
         "accuracy": found[rate]["test"]["accuracy"],
@@ -275,6 +289,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--per-class", type=int, nargs="+", default=[20, 50])
+    parser.add_argument("--most-kinds", type=int, help="only so many of the commonest kinds; all that fit by default")
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--net-epochs", type=int, default=40, help="of the MNIST-style net (default %(default)s)")
@@ -299,26 +314,22 @@ def main() -> None:
     features = frozen_features(decoded, options.size, options.device, place, say)
     sections = []
     for per_class in options.per_class:
-        kinds = choose_kinds(pictures, per_class)
+        kinds = choose_kinds(pictures, per_class, most=options.most_kinds)
+        of_kind = f"{per_class}-of-{len(kinds)}-kinds" if options.most_kinds else f"{per_class}"
         rows: dict[str, list[dict[str, Any]]] = {}
         for seed in range(options.seeds):
             split = deal(pictures, per_class, seed=seed, kinds=kinds)
             if split is None:
                 raise SystemExit(f"No deal gives {per_class} training pictures of {len(kinds)} kinds. Ask for fewer.")
             for title, row in _once(
-                place / f"cheap-{per_class}-{seed}-{options.size}.json",
+                place / f"cheap-{of_kind}-{seed}-{options.size}.json",
                 lambda one=split, of=seed: cheap_rows(pictures, small.images, features, one, of, options.net_epochs),
             ).items():
                 rows.setdefault(title, []).append(row)
             for title in options.only if options.trained else ():
                 side = options.trained_size or options.size
-                name = f"{title.replace(', ', '-').replace(' ', '-')}-{per_class}-{seed}-{side}.json"
-                row = _once(
-                    place / name,
-                    lambda one=split, of=seed, what=title, at=side: trained_row(
-                        options.data, pictures, one, what, size=at, seed=of, rates=options.rates
-                    ),
-                )
+                kept = place / f"{title.replace(', ', '-').replace(' ', '-')}-{of_kind}-{seed}-{side}"
+                row = trained_row(options.data, pictures, split, title, kept, size=side, seed=seed, rates=options.rates)
                 rows.setdefault(title, []).append(row)
                 say(f"{per_class} a class, seed {seed}: {title} {100 * row['accuracy']:.1f}%")
             say(f"{per_class} a class, seed {seed} of {options.seeds}")

@@ -329,7 +329,8 @@ def main() -> None:
             for title in options.only if options.trained else ():
                 side = options.trained_size or options.size
                 kept = place / f"{title.replace(', ', '-').replace(' ', '-')}-{of_kind}-{seed}-{side}"
-                row = trained_row(options.data, pictures, split, title, kept, size=side, seed=seed, rates=options.rates)
+                rates = options.scratch_rates if title in SCRATCH and options.scratch_rates else options.rates
+                row = trained_row(options.data, pictures, split, title, kept, size=side, seed=seed, rates=rates)
                 rows.setdefault(title, []).append(row)
                 say(f"{per_class} a class, seed {seed}: {title} {100 * row['accuracy']:.1f}%")
             say(f"{per_class} a class, seed {seed} of {options.seeds}")

@@ -74,7 +74,7 @@ def test_left_out_scores_are_those_of_a_head_fitted_without_the_picture(count, w
     wanted = rng.normal(size=(count, 3)).astype(np.float32)
     left, values, _ = head_module._decompose(design)
     ridge = 2.5
-    found = head_module._left_out(left, values / (values + ridge), left.T @ wanted, wanted)
+    found = head_module._left_out(left, left**2, values / (values + ridge), left.T @ wanted, wanted)
     for place in range(0, count, 7):
         rest = np.delete(np.arange(count), place)
         gram = design[rest].T @ design[rest] + ridge * np.eye(width)

@@ -25,15 +25,19 @@ class Cluster:
 
 
 def standardise(vectors: np.ndarray, ready: np.ndarray) -> np.ndarray:
-    """Each number less its mean, over its deviation, both of the pictures that are ready.
+    """The signed square root of each number, less its mean, over its deviation, both of the pictures that are ready.
+
+    The root tames the few large numbers of pooled maps (Perronnin, Sánchez and Mensink 2010).
 
     Shapes: vectors (N, D) float32, ready bool (N) -> (N, D) float32.
     """
-    there = vectors[ready]
-    if not len(there):
+    if not ready.any():
         return np.zeros_like(vectors)
-    deviation = there.std(axis=0)
-    return np.asarray((vectors - there.mean(axis=0)) / np.where(deviation > 0, deviation, 1), dtype=np.float32)
+    roots = np.sign(vectors) * np.sqrt(np.abs(vectors))
+    mean, deviation = roots[ready].mean(axis=0), roots[ready].std(axis=0)
+    roots -= mean
+    roots /= np.where(deviation > 0, deviation, 1)
+    return np.asarray(roots, dtype=np.float32)
 
 
 def find_clusters(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, special
 
-STRENGTHS = np.logspace(-3, 1, 9)  # of the ridge, in mean eigenvalues
+STRENGTHS = np.logspace(-2.5, 0.5, 7)  # of the ridge, in mean eigenvalues
 CONFIDENCES = np.logspace(0, 1.8, 13)  # factors of the scores before the softmax
 INTERCEPT = 3.0  # the constant column, large beside numbers of variance 1, so that it is hardly shrunk
 BALANCE = 0.5  # a kind's pictures weigh by this power of how rare it is: 0 all alike, 1 all kinds alike
@@ -77,11 +77,11 @@ def fit_head(features: np.ndarray, rows: np.ndarray, codes: np.ndarray) -> Fitte
     wanted = np.zeros((len(rows), len(kinds)), dtype=np.float32)
     wanted[np.arange(len(rows)), targets] = 1
     left, values, right = _decompose(design)
-    projected = left.T @ (wanted * root)
+    projected = left.T @ (wanted * root)  # float32 (r, K)
     shares = values[None, :] / (values[None, :] + STRENGTHS[:, None] * values.mean())  # (strengths, rank)
-    errors, found = [], []
+    squares, errors, found = left**2, [], []
     for share in shares:
-        scores = _left_out(left, share, projected, wanted * root) / root
+        scores = _left_out(left, squares, share, projected, wanted * root) / root
         found.append(scores)
         errors.append(float((((scores - wanted) * root) ** 2).sum()))
     best = int(np.argmin(errors))
@@ -124,11 +124,13 @@ def _decompose(design: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (vectors, values, other) if wide else (other, values, vectors)
 
 
-def _left_out(left: np.ndarray, share: np.ndarray, projected: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _left_out(
+    left: np.ndarray, squares: np.ndarray, share: np.ndarray, projected: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
     """The weighted scores of each picture by the head that was fitted without it, (n, K)."""
-    shrunk = left * share.astype(np.float32)
-    leverage = np.minimum(np.einsum("nr,nr->n", shrunk, left), 0.999)[:, None]
-    return wanted - (wanted - shrunk @ projected) / (1 - leverage)
+    share = share.astype(np.float32)[:, None]
+    leverage = np.minimum(squares @ share, 0.999)
+    return np.asarray(wanted - (wanted - left @ (share * projected)) / (1 - leverage), dtype=np.float32)
 
 
 def _fit_factor(scores: np.ndarray, targets: np.ndarray) -> float:

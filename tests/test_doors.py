@@ -130,6 +130,7 @@ def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command
     ("name", "package"),
     [
         ("gallery", "zoo-gallery"),
+        ("label", "zoo-label"),
         ("probe", "zoo-probe"),
         ("rank", "zoo-probe"),
         ("reproduce", "zoo-reproduce"),

@@ -349,8 +349,7 @@ def test_two_windows_lose_nothing_of_each_other(chromium, page, tmp_path):
             browser.wait("page.desk.view.name === 'all'")
             browser.run("page.client.poll = async () => {}")  # neither hears of the other meanwhile
         for browser, name in ((chromium, "egg"), (other, "larva")):
-            type_name(browser, name)  # both the first picture, then the next
-            type_name(browser, name)
+            browser.run(f"void (page.name('{name}'), page.name('{name}'))")  # the first two, faster than any answer
             saved(browser)
         labels = labels_of(page)
         assert labels[:2] == ["egg", "egg"]  # who was first is not overwritten unseen

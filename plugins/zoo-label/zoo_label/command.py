@@ -166,16 +166,18 @@ def _serve(what: Path, given: dict[str, Any], *, quiet: bool) -> None:
 
 
 def _open(what: Path, given: dict[str, Any]) -> Opened:
-    from zoo_label.opening import open_labelling
+    from zoo_label.opening import check_source, open_labelling
 
     name, cut = given["name"], given["cut"]
     if given["run"] and (name or cut):
         raise UsageError("The filters are those of --from RUN. Leave --filters and --cut out.")
+    journal = journal_path(given["out"])
+    check_source(what)
     if name is None and given["run"] is None and what.suffix.lower() not in TABLES:
         name, cut = default_filters("zoo label"), cut or DEFAULT_CUT
     return open_labelling(
         what,
-        journal_path(given["out"]),
+        journal,
         out=given["out"],
         person=given["person"] or _user(),
         filters=name,

@@ -44,12 +44,17 @@ def open_journal(path: Path) -> Journal:
     return Journal(path)
 
 
+def check_source(what: Path) -> None:
+    """Check that there is what is to be labelled. Raises FileError: neither a folder, nor what `zoo embed` wrote."""
+    if what.suffix.lower() not in TABLES and not what.is_dir():
+        raise FileError(what, "there is no such folder", "Name a folder of pictures, or what `zoo embed` wrote.")
+
+
 def open_pictures(what: Path) -> tuple[PictureFolder, EmbeddingTable | None, np.ndarray]:
     """Pictures of a folder, or of a file of embeddings, with the file and its rows."""
+    check_source(what)
     if what.suffix.lower() in TABLES:
         return open_embedded(what)
-    if not what.is_dir():
-        raise FileError(what, "there is no such folder", "Name a folder of pictures, or what `zoo embed` wrote.")
     return open_folder(what), None, np.empty(0, dtype=np.int64)
 
 

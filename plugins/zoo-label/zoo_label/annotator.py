@@ -64,7 +64,7 @@ class Annotation:
         return fit_head(self.features, rows, self.codes[rows])
 
     def beliefs(self) -> Beliefs:
-        """What the head says of all; fitted anew once there are a twentieth more labels."""
+        """What the head says of all; fitted anew once there are a tenth more labels."""
         if self.labels >= self._fitted + self.batch:
             self._beliefs, self._fitted = (
                 believe(self.head(), self.features, np.ones(len(self.codes), bool)),
@@ -74,8 +74,8 @@ class Annotation:
 
     @property
     def batch(self) -> int:
-        """Labels between two fits: ten, later a twentieth of what there is."""
-        return max(10, self._fitted // 20)
+        """Labels between two fits: ten, later a tenth of what there is."""
+        return max(10, self._fitted // 10)
 
     def name_one(self, picture: int) -> None:
         """Look at one picture and press its key."""

@@ -11,6 +11,7 @@ from zoo.embedding import normalise_rows
 SIZE = 40  # pictures of a row, about
 FEWEST, MOST = 2, 400  # rows
 COMPONENTS = 64  # principal components that are clustered
+WHOLE = 256  # pictures; fewer are clustered by all their numbers, which is as quick
 SAMPLE = 20_000  # pictures that clusters are found on; the others go to the nearest
 PARTS = 4  # of a row that is split
 
@@ -91,7 +92,7 @@ def typical_first(features: np.ndarray, pictures: np.ndarray, count: int, *, see
 
 def _reduce(units: np.ndarray, seed: int) -> np.ndarray:
     """Unit vectors (n, D) -> their first principal components (n, at most 64)."""
-    if units.shape[1] <= COMPONENTS:
+    if units.shape[1] <= COMPONENTS or len(units) < WHOLE:
         return units
     sample = units[_sample(len(units), seed)]
     centred = sample - sample.mean(axis=0)

@@ -190,11 +190,11 @@ class Labelling:
 
     def cluster_again(self) -> None:
         """Cluster what is unlabelled, anew."""
-        features = self.features
-        rest = self.rest
-        found = find_clusters(features, rest[self.ready[rest]], seed=self.seed)
         with self.lock:
-            self.clusters, self.clustered = found, int(self.ready.sum())
+            features, ready, rest = self.features, self.ready.copy(), self.rest
+        found = find_clusters(features, rest[ready[rest]], seed=self.seed)
+        with self.lock:
+            self.clusters, self.clustered = found, int(ready.sum())
 
     def split(self, key: int) -> None:
         """Put smaller rows in a row's place."""

@@ -23,7 +23,7 @@ from zoo_label.head import FittedHead
 from zoo_label.strategies import STRATEGIES
 
 TESTED = 0.25  # of the pictures, in whole groups
-FIRST, GROWTH = 25, 1.2  # labels of the first point of a curve, and how much further the next one is
+FIRST, GROWTH = 25, 1.25  # labels of the first point of a curve, and how much further the next one is
 WITHIN = 0.02  # of the head that has all labels
 
 

@@ -76,7 +76,7 @@ export class Desk {
     const counts = new Map();
     for (const one of pictures) if (believed[one] >= 0) counts.set(believed[one], (counts.get(believed[one]) || 0) + 1);
     const best = [...counts].sort((one, other) => other[1] - one[1])[0];
-    if (!best) return null;
+    if (!best || (pictures.length > 1 && best[1] < pictures.length / 2)) return null; // too mixed to be named whole
     const mine = pictures.filter((one) => believed[one] === best[0]);
     return {
       name: names[best[0]],

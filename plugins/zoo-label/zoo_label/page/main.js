@@ -10,6 +10,12 @@ import {Pointer} from "./pointer.js";
 const $ = (id) => document.getElementById(id);
 const number = (one) => one.toLocaleString("en");
 
+// "94% ± 2" where the interval is even, "10% (2 to 27)" where it is not.
+function expectation({accuracy, low, high}) {
+  const [mean, least, most] = [accuracy, low, high].map((one) => Math.round(100 * one));
+  return Math.abs(most - mean - (mean - least)) <= 1 ? `${mean}% ± ${Math.max(1, most - mean)}` : `${mean}% (${least} to ${most})`;
+}
+
 class Page {
   constructor() {
     this.client = new Client();
@@ -68,7 +74,10 @@ class Page {
       this.say(error.message);
       return;
     }
-    for (const button of $("views").children) button.toggleAttribute("aria-current", button.dataset.view === name);
+    for (const button of $("views").children) {
+      button.ariaCurrent = button.dataset.view === name ? "page" : null;
+      if (button.ariaCurrent) button.scrollIntoView({block: "nearest", inline: "nearest"});
+    }
     this.grid.show(this.desk.sections);
     this.drawAll();
   }
@@ -85,7 +94,7 @@ class Page {
     if (desk.isSecond(section) && row.answered.has(picture)) [text, kind] = ["answered", "named"];
     else if (row.extra.said) text = row.extra.said[picture];
     else if (!hidden && label >= 0) [text, kind] = [client.names[label], "named"];
-    else if (!hidden && believed >= 0) text = `${client.names[believed]} ${client.sure[picture]}%`;
+    else if (!hidden && believed >= 0) text = `${client.sure[picture]}% ${client.names[believed]}`;
     const gone = (desk.view.rows && label >= 0) || (desk.isSecond(section) && row.answered.has(picture));
     const classes = [["current", current], ["selected", selected], ["out", out], ["gone", gone]];
     const what = kind === "named" ? `named ${text}` : text ? `believed ${text}` : "not named";
@@ -131,8 +140,7 @@ class Page {
   drawProgress() {
     const {counts, estimate, embedding} = this.client.state, parts = [make("b", number(counts.named)), ` of ${number(counts.all)} named`];
     if (estimate) {
-      const reach = Math.max(1, Math.round(50 * (estimate.high - estimate.low)));
-      parts.push(`; ${Math.round(100 * estimate.accuracy)}% ± ${reach} of the rest believed right, checked on ${estimate.checked}`);
+      parts.push(`; ${expectation(estimate)} of the rest believed right, checked on ${estimate.checked}`);
     }
     if (embedding.fault) parts.push(`; ${embedding.fault}`);
     else if (!embedding.complete) parts.push(`; embedding ${number(embedding.done)} of ${number(embedding.total)}`);

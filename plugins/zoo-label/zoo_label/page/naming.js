@@ -51,7 +51,8 @@ export class Naming {
     const found = this.desk.suggestion(), {pictures} = this.desk.targets();
     if (!found || !pictures.length) return this.offer.replaceChildren();
     const many = pictures.length > 1 ? ` all ${pictures.length}` : "";
-    const button = make("button", `Name${many} ${found.name}`);
+    const button = make("button");
+    button.append(make("span", `Name${many} ${found.name}`));
     button.title = `${found.share}% believed so, ${found.sure}% sure`;
     button.append(make("kbd", "Enter"));
     button.addEventListener("click", () => this.name(found.name));
@@ -61,6 +62,7 @@ export class Naming {
   line(name, key, count, canRename) {
     const item = make("li"), button = make("button", "", "kind");
     button.append(make("kbd", key), make("span", name, "title"), make("span", count.toLocaleString("en"), "many"));
+    button.title = name;
     button.addEventListener("click", () => this.name(name));
     item.append(button);
     if (canRename) {

@@ -38,7 +38,9 @@ function table(columns, rows) {
     const line = body.insertRow();
     row.forEach((cell) => line.append(make("td", cell)));
   }
-  return made;
+  const scroll = make("div", "", "scroll");
+  scroll.append(made);
+  return scroll;
 }
 
 const percent = (share) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(1)}%`);
@@ -80,6 +82,7 @@ export function reportPanel(report) {
 export function openPanel(dialog, parts) {
   dialog.firstElementChild.replaceChildren(...parts);
   if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0; // the button below has the focus, and the beginning is to be read first
 }
 
 export function openZoom(dialog, picture, facts) {

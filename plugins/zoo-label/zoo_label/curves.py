@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 from PIL import Image
@@ -30,7 +29,8 @@ def curves_as_json(simulation: Simulation, **facts: Any) -> dict[str, Any]:
             for strategy in simulation.strategies
         },
         "each": [
-            {"strategy": one.strategy, "seed": one.seed, "points": [asdict(point) for point in one.points]}
+            {"strategy": one.strategy, "seed": one.seed, "full": one.full}
+            | {axis: one.needed(axis) for axis in ("labels", "answers", "seconds")}
             for one in simulation.curves
         ],
     }
@@ -38,11 +38,14 @@ def curves_as_json(simulation: Simulation, **facts: Any) -> dict[str, Any]:
 
 
 def _finite(content: Any) -> Any:
+    """Numbers to five digits, and null for those that are none."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list):
         return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+    if isinstance(content, float):
+        return float(f"{content:.5g}") if math.isfinite(content) else None
+    return content
 
 
 def draw_curves(simulation: Simulation, title: str) -> Image.Image:

@@ -74,7 +74,8 @@ def draw_curves(simulation: Simulation, title: str) -> Image.Image:
         panel.tick_params(axis="x", labelsize=8.5, colors=MUTED)
         panel.set_xlabel(said, fontsize=8.5, color=INK)
     panels[0].set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold", pad=26)
-    note = "accuracy on pictures of groups that nobody labelled; dashed: two points below all labels"
-    write_at(panels[0], note, (0, 1), (0, 8), size=8.5, color=MUTED, xycoords="axes fraction")
+    notes = ("accuracy on groups that nobody labelled", "dashed: two points below all labels")
+    for panel, note in zip(panels, notes, strict=True):
+        write_at(panel, note, (0, 1), (0, 8), size=8.5, color=MUTED, xycoords="axes fraction")
     panels[1].legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower right")
     return render_figure(figure)

@@ -265,8 +265,8 @@ def summarise(rows: Mapping[str, Sequence[Mapping[str, Any]]], *, champion: str,
             gaps = [theirs["accuracy"] - own for theirs, own in zip(best, accuracy, strict=True)]
             entry["champion_over"] = corrected_interval(gaps, ratio=ratio)
         for key in ("cut", "rate", "C"):
-            if key in seeds[0]:
-                entry[key] = [one[key] for one in seeds]
+            if any(key in one for one in seeds):
+                entry[key] = [one.get(key) for one in seeds]
         said.append(entry)
     return said
 

@@ -13,14 +13,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
 import yaml  # type: ignore[import-untyped]
-from hub_store import LARGE, Commit, Discussion, File, RefusedError, Repo, is_ignored, is_lfs
+from hub_store import LARGE, Commit, Discussion, File, RefusedError, Repo, Store, is_ignored, is_lfs
 from hub_wire import LFS_ROUTES, Answers
 
 _CARD = re.compile(r"\A---\r?\n(.*?)\r?\n---\s*(?:\n|\Z)", re.DOTALL)
 
 
 _REPO, _REV = "([^/]+/[^/]+?)", "([^/]+)"
-_API = f"/api/models/{_REPO}"
+_API = f"/api/(?:models|datasets)/{_REPO}"
 
 
 class Endpoints(Answers):
@@ -46,8 +46,14 @@ class Endpoints(Answers):
         ("POST", rf"{_API}/discussions/(\d+)/(merge|status)", "change_discussion"),
         ("POST", rf"/{_REPO}\.git/info/lfs/objects/batch", "lfs_batch"),
         ("POST", rf"/{_REPO}\.git/info/lfs/verify", "lfs_verify"),
-        ("GET HEAD", f"/{_REPO}/resolve/{_REV}/(.+)", "resolve"),
+        ("GET HEAD", f"(?:/datasets)?/{_REPO}/resolve/{_REV}/(.+)", "resolve"),
     )
+
+    @property
+    def store(self) -> Store:
+        """Datasets have names of their own, beside those of models."""
+        is_dataset = self.url.path.startswith(("/api/datasets/", "/datasets/"))
+        return self.hub.datasets if is_dataset else self.hub.store
 
     def route(self) -> None:
         if self.url.path.startswith("/lfs/"):  # presigned, as the storage's addresses are
@@ -60,7 +66,7 @@ class Endpoints(Answers):
         """The repository, if the client may see it."""
         known = "Authorization" in self.headers
         try:
-            repo = self.hub.store.repo(name)
+            repo = self.store.repo(name)
         except RefusedError as refused:
             raise refused if known else RefusedError(401, "Invalid username or password.", "RepoNotFound") from None
         if repo.private and not known:
@@ -71,7 +77,7 @@ class Endpoints(Answers):
 
     def at(self, name: str, revision: str | None, *, gate: bool = False) -> tuple[Repo, Commit]:
         repo = self.repo(name, gate=gate)
-        return repo, self.hub.store.commit(repo, revision or "main")
+        return repo, self.store.commit(repo, revision or "main")
 
     def page(self, entries: list[Any], most: int | None = None) -> None:
         """A page of a listing, with the address of the next one."""
@@ -95,7 +101,7 @@ class Endpoints(Answers):
         url = f"{self.hub.url}/{name}"
         private = said.get("private") or said.get("visibility") == "private"
         try:
-            self.hub.store.create(name, private=bool(private))
+            self.store.create(name, private=bool(private))
         except RefusedError as refused:
             refused.said["url"] = url
             raise
@@ -105,7 +111,7 @@ class Endpoints(Answers):
         said = self.body()
         name = f"{said.get('organization') or self.hub.user}/{said['name']}"
         self.repo(name)
-        self.hub.store.delete(name)
+        self.store.delete(name)
         self.reply(200, {})
 
     def settings(self, name: str) -> None:
@@ -134,8 +140,8 @@ class Endpoints(Answers):
         tags = {tag for value in self.query.get("filter", []) for tag in value.split(",")}
         tags |= {asked["pipeline_tag"]} if "pipeline_tag" in asked else set()
         found = []
-        for repo in self.hub.store.repos():
-            info = self.info(repo, self.hub.store.commit(repo, "main"))
+        for repo in self.store.repos():
+            info = self.info(repo, self.store.commit(repo, "main"))
             if (
                 tags <= set(info["tags"])
                 and asked.get("search", "").lower() in repo.name.lower()
@@ -188,7 +194,7 @@ class Endpoints(Answers):
 
     def card(self, commit: Commit) -> dict[str, Any]:
         readme = commit.files.get("README.md")
-        found = _CARD.match(self.hub.store.blob(readme.sha256).read_text("utf-8", "replace")) if readme else None
+        found = _CARD.match(self.store.blob(readme.sha256).read_text("utf-8", "replace")) if readme else None
         with contextlib.suppress(yaml.YAMLError):
             card = yaml.safe_load(found[1]) if found else None
             return json.loads(json.dumps(card, default=str)) if isinstance(card, dict) else {}
@@ -198,7 +204,7 @@ class Endpoints(Answers):
         """How many numbers there are of each type: {"F16": 1000}."""
         counted: dict[str, int] = {}
         if file:
-            with self.hub.store.blob(file.sha256).open("rb") as opened, contextlib.suppress(ValueError):
+            with self.store.blob(file.sha256).open("rb") as opened, contextlib.suppress(ValueError):
                 head = json.loads(opened.read(min(LARGE, int.from_bytes(opened.read(8), "little"))))
                 for name, tensor in head.items():
                     if name != "__metadata__":
@@ -217,10 +223,10 @@ class Endpoints(Answers):
             self.reply(302, None, {"Location": f"{self.hub.storage_url}/lfs/{file.sha256}", **self.linked()})
         else:
             headers["ETag"] = f'"{file.sha256 if file.lfs else file.sha1}"'
-            self.send_file(headers, self.hub.store.blob(file.sha256))
+            self.send_file(headers, self.store.blob(file.sha256))
 
     def linked(self) -> dict[str, str]:
-        found = re.fullmatch(f"/{_REPO}/resolve/{_REV}/(.+)", self.url.path)
+        found = re.fullmatch(f"(?:/datasets)?/{_REPO}/resolve/{_REV}/(.+)", self.url.path)
         with contextlib.suppress(RefusedError):
             _, commit = self.at(*map(unquote, found.groups()[:2])) if found else (None, None)
             file = commit.files.get(unquote(found[3])) if commit and found else None
@@ -259,7 +265,7 @@ class Endpoints(Answers):
     def commits(self, name: str, revision: str) -> None:
         repo, commit = self.at(name, revision)
         authors = [{"user": self.hub.user}]
-        keys = [(one.sha, one.date, one.title, one.description) for one in self.hub.store.history(repo, commit.sha)]
+        keys = [(one.sha, one.date, one.title, one.description) for one in self.store.history(repo, commit.sha)]
         self.page(
             [
                 {"id": sha, "date": day, "title": title, "message": said, "authors": authors}
@@ -269,7 +275,7 @@ class Endpoints(Answers):
 
     def change_ref(self, name: str, kind: str, revision: str) -> None:
         said = self.body() if self.command == "POST" else {}
-        with self.hub.store.lock:
+        with self.store.lock:
             repo = self.repo(name)
             short = said["tag"] if kind == "tag" and said else revision
             ref = f"refs/{'tags' if kind == 'tag' else 'heads'}/{short}"
@@ -277,10 +283,10 @@ class Endpoints(Answers):
                 if ref in repo.refs:
                     raise RefusedError(409, f"{kind} {short} already exists")
                 source = revision if kind == "tag" else said.get("startingPoint", "main")
-                repo.refs[ref] = self.hub.store.commit(repo, source).sha
+                repo.refs[ref] = self.store.commit(repo, source).sha
             elif repo.refs.pop(ref, None) is None:
                 raise RefusedError(404, f"{kind} {short} does not exist", "RevisionNotFound")
-            self.hub.store.save(repo)
+            self.store.save(repo)
         self.reply(200, {})
 
     # -------------------------------------------------------------------------------------------- uploads
@@ -289,7 +295,7 @@ class Endpoints(Answers):
         said = self.body()
         _, commit = self.at(name, revision)
         ignore = commit.files.get(".gitignore")
-        rules = said.get("gitIgnore") or (self.hub.store.blob(ignore.sha256).read_text() if ignore else "")
+        rules = said.get("gitIgnore") or (self.store.blob(ignore.sha256).read_text() if ignore else "")
         answers = []
         for asked in said["files"]:
             path, there = asked["path"], commit.files.get(asked["path"])
@@ -312,7 +318,7 @@ class Endpoints(Answers):
                 header = {f"{number:05d}": f"{self.hub.storage_url}/lfs/{oid}/{number}" for number in numbers}
                 header["chunk_size"], href = str(parts), f"{self.hub.url}/lfs/{oid}/complete"
             verify = {"href": f"{self.hub.url}/{name}.git/info/lfs/verify", "header": {}}
-            there = self.hub.store.blob(oid).is_file()
+            there = self.store.blob(oid).is_file()
             actions = {"actions": {"upload": {"href": href, "header": header}, "verify": verify}}
             objects.append({"oid": oid, "size": size, **({} if there else actions)})
         self.reply(200, {"transfer": "multipart" if parts else "basic", "objects": objects})
@@ -320,19 +326,19 @@ class Endpoints(Answers):
     def lfs_verify(self, name: str) -> None:
         self.repo(name)
         said = self.body()
-        path = self.hub.store.blob(said["oid"])
+        path = self.store.blob(said["oid"])
         if not path.is_file() or path.stat().st_size != said["size"]:
             raise RefusedError(404, "no such object, or of another size")
         self.reply(200, {})
 
     def lfs_complete(self, oid: str) -> None:
-        self.hub.store.join([part["etag"] for part in self.body()["parts"]], sha256=oid)
+        self.store.join([part["etag"] for part in self.body()["parts"]], sha256=oid)
         self.reply(200, {})
 
     def push(self, name: str, revision: str) -> None:
         self.repo(name)
         lines = [json.loads(line) for line in b"".join(self.unread).splitlines() if line.strip()]
-        commit, number = self.hub.store.change(name, revision, lines, pull="create_pr" in self.query)
+        commit, number = self.store.change(name, revision, lines, pull="create_pr" in self.query)
         url = f"{self.hub.url}/{name}"
         pull = {"pullRequestUrl": f"{url}/discussions/{number}"} if number else {}
         self.reply(200, {"success": True, "commitOid": commit.sha, "commitUrl": f"{url}/commit/{commit.sha}", **pull})
@@ -347,13 +353,13 @@ class Endpoints(Answers):
             return
         said = self.body()
         pull = bool(said.get("pullRequest"))
-        with self.hub.store.lock:
+        with self.store.lock:
             repo = self.repo(name)
             status = "draft" if pull else "open"
-            one = self.hub.store.discuss(repo, said["title"], said.get("description", ""), pull=pull, status=status)
+            one = self.store.discuss(repo, said["title"], said.get("description", ""), pull=pull, status=status)
             if pull:
                 repo.refs[f"refs/pr/{one.num}"] = repo.refs["refs/heads/main"]
-            self.hub.store.save(repo)
+            self.store.save(repo)
         self.reply(200, {"num": one.num, "pullRequest": pull, "url": f"{self.hub.url}/{name}/discussions/{one.num}"})
 
     def discussion(self, name: str, number: str) -> None:
@@ -384,14 +390,14 @@ class Endpoints(Answers):
 
     def change_discussion(self, name: str, number: str, what: str) -> None:
         said = self.body()
-        with self.hub.store.lock:
+        with self.store.lock:
             repo = self.repo(name)
             one = self.numbered(repo, number)
             if what == "status":
                 one.status = said["status"]
-                self.hub.store.save(repo)
+                self.store.save(repo)
             elif one.pull and one.status != "merged":
-                self.hub.store.merge(name, one.num)
+                self.store.merge(name, one.num)
             else:
                 raise RefusedError(400, f"{number} is not to be merged")
         event = {"id": f"{one.num:024x}", "type": "status-change", "createdAt": one.created}

@@ -56,7 +56,7 @@ class HubServer:
     ) -> None:
         self.root, self.token, self.multipart, self.page, self.log = root, token, multipart, page, log
         self.user = "tester"
-        self.store = Store(root)
+        self.store, self.datasets = Store(root), Store(root / ".datasets")
         self.link = Link(rate) if rate else None
         self.requests: list[Request] = []
         self.storage_requests: list[Request] = []
@@ -84,13 +84,14 @@ class HubServer:
 
     # -------------------------------------------------------------------------------------------- repositories
 
-    def add(self, repo: str, files: Mapping[str, bytes]) -> str:
-        """Write a repository's files, in the folder `root/repo`; gives back its commit."""
+    def add(self, repo: str, files: Mapping[str, bytes], *, dataset: bool = False) -> str:
+        """Write a repository's files, a model's in the folder `root/repo`; gives back its commit."""
+        store = self.datasets if dataset else self.store
         for name, content in files.items():
-            path = self.root / repo / name
+            path = store.root / repo / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        return self.commit(repo)
+        return store.repo(repo).refs["refs/heads/main"]
 
     def add_file(self, repo: str, name: str, path: Path) -> str:
         """Commit a file by a hard link, or a copy; it must not be written to afterwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ import zoo
 from zoo.builtin.classify import Classify
 from zoo.cli.main import LazyGroup, cli, core_commands
 from zoo.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError
-from zoo.evaluation.formats import open_format
+from zoo.evaluation.formats import find_class_head, open_format
 from zoo.evaluation.predictions import Predictions, _summarise
 from zoo.plugins import GROUPS, find_plugin, find_plugins, fits, own_range
 from zoo.store.registry import all_entries
@@ -244,6 +245,16 @@ def test_a_class_and_a_tables_column_may_be_called_as_a_column_of_ours(predictio
     assert table.column("class").to_pylist() == ["class", "image"]
 
 
+def test_the_head_that_names_a_class_is_found_whatever_a_table_says_beside_it(predictions):
+    given = dataclasses.replace(predictions, given={"class": ("x", "y")})
+    assert find_class_head(given.as_table("kind"), of="a map") == ""
+    assert find_class_head(given.as_table(), of="a map") == "kind:"
+    with pytest.raises(
+        UsageError, match=r"These predictions name no class, and a map takes one. Choose another format."
+    ):
+        find_class_head(predictions.as_table("size"), of="a map")
+
+
 def test_of_one_class_there_is_no_second(predictions):
     said = np.ones((2, 1), np.float32)
     alone = dataclasses.replace(
@@ -352,7 +363,7 @@ def test_predicting_writes_any_format_to_a_file_or_to_stdout(packages, command, 
     assert command(*asked, "--format", "json").out == command(*asked, "--json").out
     assert command(*asked, "-o", "a.csv").out == ""
     assert Path("a.csv").read_text() == command(*asked).out
-    assert "json, kaggle, lines, " in command(*asked, "--format", "xyz").fault
+    assert re.search(r"json, kaggle, .*lines, ", command(*asked, "--format", "xyz").fault)
     assert "No option is called 'mark'" in command(*asked, "--set", "mark=>").fault
     assert "lines" in command("list", "formats").out
 

@@ -292,6 +292,28 @@ def test_columns_may_be_named_and_the_others_are_kept_beside_the_picture(tmp_pat
     assert dataset[1].metadata == {"Group": "g", "Depth (m)": ""}
 
 
+def test_the_sets_of_the_plankton_families_are_read_as_they_lie(tmp_path: Path) -> None:
+    whoi = _draw(
+        tmp_path / "whoi", *(f"{year}/{kind}/{year}.png" for year in (2006, 2007) for kind in ("mix", "pennate"))
+    )
+    assert _labels(_prepared(whoi, level=2)) == [
+        *(("2006/mix/2006.png", 0), ("2006/pennate/2006.png", 1)),
+        *(("2007/mix/2007.png", 0), ("2007/pennate/2007.png", 1)),
+    ]
+    lake = _draw(tmp_path / "lake", *(f"{kind}/000{day}/SPC.jpeg" for kind in ("daphnia", "rotifer") for day in (1, 2)))
+    assert [label for _, label in _labels(_prepared(lake, level=1))] == [0, 0, 1, 1]
+    files = [f"imgs/{kind}/{number}.png" for kind in ("Acartiidae", "detritus") for number in range(3)]
+    splits = ("train", "val", "test")
+    rows = [
+        f"{number},a,living > a,{name.split('/')[1]},True,{splits[number % 3]},{name}"
+        for number, name in enumerate(files)
+    ]
+    table = "\n".join(["objid,taxon_level1,lineage_level1,taxon_level2,plankton,set,img_path", *rows])
+    seanoe = _labelled(_draw(tmp_path / "seanoe", *files), table, path="img_path", label="taxon_level2", split="set")
+    assert [label for _, label in _labels(seanoe)] == [0, 0, 0, 1, 1, 1]
+    assert seanoe.splits == {"train": [0, 3], "val": [1, 4], "test": [2, 5]}
+
+
 def test_a_column_that_was_named_is_not_taken_for_another(tmp_path: Path) -> None:
     rows = "path,group\n1.png,a\n2.png,a\nx/3.png,b\nx/4.png,b\n"
     assert _labelled(_draw(tmp_path, *FOUR), rows, label="group")[0].group is None

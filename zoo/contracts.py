@@ -2,7 +2,7 @@
 
 Seven kinds of plugin, each announced by a pip package as an entry point:
 
-    [project.entry-points."zoo.datasets"]    whales = "zoo_whales:Whales"      a `Dataset`
+    [project.entry-points."zoo.datasets"]    whales = "zoo_whales:Whales"      a `Dataset`, or a family of them
     [project.entry-points."zoo.heads"]       count  = "zoo_whales:Count"       a `Head`
     [project.entry-points."zoo.backbones"]   whales = "zoo_whales:Networks"    a `Backbones` family
     [project.entry-points."zoo.balancers"]   even   = "zoo_whales:Even"        a `Balancer`
@@ -99,6 +99,9 @@ class Dataset(ABC):
     needs_folder: ClassVar[bool] = False
     """True where the user must say `root`; False where `prepare` can fill an empty folder by itself."""
 
+    family: ClassVar[Sequence[str] | None] = None
+    """The names of several datasets in one, `whales/humpbacks`, made as `Whales("humpbacks", **options)`; (): any."""
+
     archives: ClassVar[Sequence[str]] = ()
     """How files end that `root` may be in place of a folder, `.zip`, in lower case; `prepare` is given the file."""
 
@@ -119,6 +122,9 @@ class Dataset(ABC):
         Raises:
             FileError: what lies there is not this dataset.
         """
+
+    def download(self, root: Path, progress: Progress = silent) -> None:  # noqa: B027
+        """Fetch what a folder lacks, whole; called by `zoo data make` alone, before `prepare`. Raises FetchError."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -241,7 +247,6 @@ class Balancer(nn.Module):
         """Add to `.grad` of the heads' and of the shared parameters. Called only where shared parameters are trained.
 
         Args:
-            losses: as `combine` is given them.
             features: what the filters handed to the heads, (N, C, H, W) float, with its graph.
             shared: the trained parameters below the features.
         """
@@ -319,10 +324,7 @@ class Backbones(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionTable:
-    """What a model says of pictures, as a format is given it: a row a picture.
-
-    Texts are as they were found: `zoo.evaluation.for_spreadsheet` makes them harmless for a file of text.
-    """
+    """What a model says of pictures, a row each; texts as they were found (see `zoo.evaluation.for_spreadsheet`)."""
 
     images: tuple[str, ...]  # (N) paths as the user gave them
     names: tuple[str, ...]  # (N) what the pictures are called: below the one folder that was given, else their paths
@@ -341,9 +343,8 @@ class Format(ABC):
 
     @abstractmethod
     def write(self, predictions: PredictionTable, path: Path) -> None:
-        """Write one file.
+        """Write one file of one picture at least.
 
         Args:
-            predictions: one picture at least.
             path: a temporary file. The core renames it when `write` has returned: users see it whole or not at all.
         """

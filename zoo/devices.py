@@ -30,9 +30,17 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private in torch; absent means no
-        return any(bool(getattr(torch.cpu, test, bool)()) for test in tests)
+        return has_amx() or _cpu_has("_is_avx512_bf16_supported")
     return False
+
+
+def has_amx() -> bool:
+    """Whether the CPU multiplies matrices of bfloat16 in tiles (AMX)."""
+    return _cpu_has("_is_amx_tile_supported")
+
+
+def _cpu_has(test: str) -> bool:
+    return bool(getattr(torch.cpu, test, bool)())  # private in torch; absent means no
 
 
 def pick_precision(device: torch.device, wanted: str = "auto") -> torch.dtype:

@@ -34,6 +34,8 @@ def list_datasets(as_json: bool) -> None:
             factory = plugin.load()
             options = ", ".join(str(option) for option in describe_options(factory).values()) or "-"
             about = (factory.__doc__ or "").strip().splitlines()[0]
+            if (family := getattr(factory, "family", None)) is not None:
+                about += f" {plugin.name}/NAME: {', '.join(family) or 'any'}."
         except PluginError as error:
             options, about = "-", in_flags(error)
         rows.append((plugin.name, plugin.package, about, options))
@@ -55,32 +57,32 @@ def list_datasets(as_json: bool) -> None:
     help="An option of the dataset (`zoo data list` names them). Repeatable.",
 )
 def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
-    """Generate or unpack the dataset NAME into a folder.
+    """Generate, unpack or download the dataset NAME into a folder.
 
     \b
     zoo data make plankton -o plankton/
+    zoo data make torchvision/FashionMNIST -o fashion/
     """
-    from zoo.contracts import Dataset
-    from zoo.plugins import check_options, find_plugin
+    from zoo.data import find_dataset
+    from zoo.plugins import check_options
 
-    plugin = find_plugin("dataset", name)
-    factory = plugin.load()
-    if not (isinstance(factory, type) and issubclass(factory, Dataset)):
-        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset. Upgrade or uninstall it.")
+    _, factory, members = find_dataset(name)
     if factory.needs_folder:
         raise UsageError(
             f"The dataset {name!r} reads your own pictures, there is nothing to make. "
             f"Run `zoo data check {name} --data DIR`."
         )
-    dataset = factory(**check_options(factory, parse_pairs(settings, option="--set"), of=f"the dataset {name!r}"))
+    options = check_options(factory, parse_pairs(settings, option="--set"), of=f"the dataset {name!r}")
+    dataset = factory(*members, **options)
     check_output(out, overwrite=True, folder=True)  # what is there of the dataset stays, and is completed
     with progress_bars() as progress:
+        dataset.download(out, progress)
         dataset.prepare(out, progress)
     filled = out.is_dir() and any(out.iterdir())
     say(f"{len(dataset)} pictures in {out}" if filled else f"{name} brings its {len(dataset)} pictures along.")
-    options = "".join(f" --set {shlex.quote(one)}" for one in settings)
+    again = "".join(f" --set {shlex.quote(one)}" for one in settings)
     where = f" --data {shlex.quote(str(out))}" if filled else ""
-    say(f"Next: zoo train {name}{where}{options} --backbone vgg16 --cut block4 --weights random")
+    say(f"Next: zoo train {name}{where}{again} --backbone vgg16 --cut block4 --weights random")
 
 
 @data.command()

@@ -53,8 +53,7 @@ def choose_split(
 
 def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
     """The dataset that filters were trained on with its options, where it draws its pictures; else a line why not."""
-    from zoo.contracts import Dataset
-    from zoo.plugins import find_plugin
+    from zoo.data import find_dataset
 
     manifest = filters.manifest
     name = manifest.lineage.dataset if manifest else None
@@ -64,8 +63,8 @@ def find_own_dataset(filters: Filters) -> tuple[str, dict[str, Any]] | str:
         raw = filters.published.read_file("recipe.toml", limit=2**20)
         data = parse_toml(raw.decode())["data"] if raw is not None else {}
         plugin = str(data.get("dataset", name))  # where the lineage has the title of a user's own pictures
-        factory = find_plugin("dataset", plugin).load()
-        if not (isinstance(factory, type) and issubclass(factory, Dataset)) or factory.needs_folder:
+        factory = find_dataset(plugin)[1]
+        if factory.needs_folder:
             return f"The dataset {name!r} of {filters.name} draws no pictures of its own."
         return plugin, dict(data.get("options", {}))
     except ZooError as error:

@@ -147,10 +147,10 @@ def _from_dataset(text: str, root: str | None, settings: tuple[str, ...], drawin
 
 def _name_and_split(text: str) -> tuple[str, str | None]:
     """`digits:test` -> digits, test. A package may stand before the name (`zoo-digits:digits`): it is no split."""
-    from zoo.plugins import find_plugin
+    from zoo.data import find_dataset
 
     try:
-        find_plugin("dataset", text)
+        find_dataset(text)
     except UnknownNameError:
         name, colon, split = text.rpartition(":")
         return (name, split) if colon else (text, None)

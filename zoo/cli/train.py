@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
@@ -52,7 +53,7 @@ def train(
         raise UsageError("Say what to train on, a DATASET or a RUN, or --recipe NAME to train those filters again.")
     what = again or what or ""
     recipe = make_recipe(what, given, continues=not again, again=bool(again))
-    folder = out or Path("runs") / recipe.data.dataset.replace(":", "-")
+    folder = out or Path("runs") / re.sub("[:/]", "-", recipe.data.dataset)
     if out is None and (Path(what) / "recipe.toml").is_file():  # which most often is the folder that it would be
         numbered = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
         folder = next(free for free in chain([folder], numbered) if not free.exists())

@@ -7,7 +7,12 @@ from .batches import (
 )
 from .checks import DatasetReport as DatasetReport, examine_dataset as examine_dataset
 from .crops import Window as Window, find_window as find_window
-from .datasets import OpenDataset as OpenDataset, as_open_dataset as as_open_dataset, open_dataset as open_dataset
+from .datasets import (
+    OpenDataset as OpenDataset,
+    as_open_dataset as as_open_dataset,
+    find_dataset as find_dataset,
+    open_dataset as open_dataset,
+)
 from .decoded import (
     DecodedDataset as DecodedDataset,
     in_order as in_order,

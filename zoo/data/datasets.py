@@ -19,7 +19,7 @@ from zoo.data.fingerprints import FileState, fingerprint_of_samples, list_files,
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
 from zoo.files import as_path, zoo_home
-from zoo.plugins import check_options, find_plugin, find_plugins
+from zoo.plugins import Plugin, check_options, find_plugin
 from zoo.progress import Progress, silent
 
 
@@ -102,6 +102,30 @@ class OpenDataset:
         return replace(self, dataset=CroppedDataset(self.dataset, find, margin=margin), mark=mark, begin=begin)
 
 
+def find_dataset(name: str) -> tuple[Plugin, type[Dataset], tuple[str, ...]]:
+    """A dataset's plugin and class, and what else it is made with: of `family/member` the member. Makes nothing.
+
+    Raises:
+        UnknownNameError: no such dataset, or no such member of a family.
+        UsageError: a family, and no member is named.
+        PluginError: what the package brings is no dataset.
+    """
+    base, _, member = name.partition("/")
+    plugin = find_plugin("dataset", base)
+    factory = plugin.load()
+    if not (isinstance(factory, type) and issubclass(factory, Dataset)):
+        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset.", "Upgrade or uninstall it.")
+    known = factory.family
+    if known is not None and not member:
+        hint = f": {shorten(known)}" if known else ""
+        raise UsageError(
+            f"{name!r} is a family of datasets{hint}.", f"Say which, {base}/{known[0] if known else 'NAME'}."
+        )
+    if member and (known is None or (known and member not in known)):
+        raise UnknownNameError("dataset", name, [f"{base}/{one}" for one in known or ()], listing="zoo data list")
+    return plugin, factory, (member,) if member else ()
+
+
 def open_dataset(
     name: str,
     root: Path | str | None = None,
@@ -113,7 +137,7 @@ def open_dataset(
     """Find a dataset by name and prepare it.
 
     Args:
-        name: the plugin's, `plankton` or `package:plankton`.
+        name: the plugin's, `plankton` or `package:plankton`; of a family one of its members, `torchvision/CIFAR10`.
         root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
         package: the distribution that brings it, where a run knows: what to install where it is missing.
 
@@ -124,7 +148,7 @@ def open_dataset(
         FileError: the folder is missing, empty, or holds something else.
     """
     try:
-        plugin = find_plugin("dataset", name)
+        plugin, factory, members = find_dataset(name)
     except UnknownNameError as error:
         if package is None and Path(name).is_dir():
             remedy = f"For its pictures say image-folder and `root={name!r}`."
@@ -132,13 +156,11 @@ def open_dataset(
         if package is None:
             raise
         raise MissingPluginError("dataset", name, package=package, needed_by="This run") from error
-    factory = plugin.load()
-    if not (isinstance(factory, type) and issubclass(factory, Dataset)):
-        raise PluginError(f"The dataset {name!r} of {plugin.package} is no zoo.Dataset.", "Upgrade or uninstall it.")
     checked = check_options(factory, options or {}, of=f"the dataset {name!r}")
-    dataset = factory(**checked)
+    dataset = factory(*members, **checked)
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
-    own = zoo_home() / "datasets" / (f"{plugin.name}-{mark}" if checked else plugin.name)
+    called = "--".join([plugin.name, *members]).replace("/", "--")
+    own = zoo_home() / "datasets" / (f"{called}-{mark}" if checked else called)
     if root is None and factory.needs_folder:
         raise UsageError(f"The dataset {name!r} reads a folder of pictures.", "Name it with `root=DIR`.")
     place = own if root is None else as_path(root).resolve()
@@ -168,11 +190,19 @@ def as_open_dataset(data: OpenDataset | Dataset | Path | str) -> OpenDataset:
     if isinstance(data, Dataset):
         name = type(data).__name__.lower()
         return OpenDataset(dataset=data, name=name, package="", version="", root=Path().resolve(), options={})
-    if str(data) not in {name for one in find_plugins("dataset") for name in (one.name, one.full_name)}:
-        folder = as_path(data)
-        if folder.is_dir():
-            return open_dataset("image-folder", folder)
+    if not _is_dataset(str(data)) and (folder := as_path(data)).is_dir():
+        return open_dataset("image-folder", folder)
     return open_dataset(str(data))
+
+
+def _is_dataset(text: str) -> bool:
+    try:
+        find_dataset(text)
+    except UnknownNameError:
+        return False
+    except ZooError:  # it is one, and opening it says what is wrong
+        return True
+    return True
 
 
 def first_categories(dataset: Dataset, decoded: DecodedDataset) -> Tensor | None:

@@ -82,6 +82,27 @@ def for_spreadsheet(predictions: PredictionTable) -> PredictionTable:
     return replace(predictions, names=names, columns=columns, summary=summary)
 
 
+def find_class_head(predictions: PredictionTable, *, of: str) -> str:
+    """What the columns of the one head that names a class begin with: nothing, or its name and a colon.
+
+    Args:
+        predictions: of any heads.
+        of: what asks for a class, `EcoTaxa`.
+
+    Raises:
+        UsageError: no head names a class, or several do.
+    """
+    titles = [title for title in predictions.summary if title == "class" or title.endswith(":class")]
+    starts = [title.removesuffix("class") for title in titles if title != "table:class"]
+    starts = [start for start in starts if start] or starts  # beside several heads' a plain `class` is a table's too
+    if not starts:
+        raise UsageError(f"These predictions name no class, and {of} takes one.", "Choose another format.")
+    if len(starts) > 1:
+        heads = ", ".join(start.rstrip(":") for start in starts)
+        raise UsageError(f"Several heads name a class: {heads}.", "Say whose is written, `head=NAME`.")
+    return starts[0]
+
+
 def _as_cell(said: str) -> str:
     text = one_line(said)
     is_formula = text.lstrip().startswith(("=", "+", "-", "@")) and not _NUMBER.fullmatch(text)

@@ -10,6 +10,7 @@ from PIL import Image
 from zoo.files import write_atomically
 
 LARGEST_PNG = 500_000  # bytes, of a picture that is published
+COMPRESSION = 6  # of zlib, whose 9 takes several times as long
 
 
 def save_png(image: Image.Image, path: Path, *, largest: int | None = None) -> Path:
@@ -37,5 +38,5 @@ def save_png(image: Image.Image, path: Path, *, largest: int | None = None) -> P
 def encode_png(image: Image.Image) -> bytes:
     """The bytes of a PNG file."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", compress_level=COMPRESSION)
     return buffer.getvalue()

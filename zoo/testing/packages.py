@@ -52,7 +52,10 @@ def check_plugin(plugin: Plugin, *, root: Path | None = None) -> Iterator[str]:
     base = {"dataset": Dataset, "head": Head, "balancer": Balancer, "format": Format}.get(plugin.kind)
     if base is not None and not (isinstance(made, type) and issubclass(made, base)):
         raise PluginError(f"{plugin.target} is no subclass of zoo.{base.__name__}.")
-    if plugin.kind == "dataset":
+    if plugin.kind == "dataset" and made.family is not None:
+        check_own_options(made)
+        yield f"a family of datasets, {plugin.name}/NAME: {', '.join(made.family) or 'any'}"
+    elif plugin.kind == "dataset":
         if made.needs_folder and root is None:
             raise UsageError(f"The dataset {plugin.name!r} needs a folder to be checked with.", "Say `root=DIR`.")
         check_own_options(made)

@@ -188,8 +188,7 @@ class StageLoop:
         norms = [one for one in self.average.modules() if isinstance(one, torch.nn.modules.batchnorm._BatchNorm)]
         if not norms:
             return
-        rows = self.session.splits.train
-        rows = rows[spread(len(rows), MEASURED_PICTURES)]
+        rows = measured_rows(self.session.splits.train)
         momenta = [one.momentum for one in norms]
         for one in norms:
             one.reset_running_stats()
@@ -285,6 +284,11 @@ class StageLoop:
         best = "  best" if entry["best"] else ""
         start = f"{self._title()} {entry['epoch']}/{self.stage.epochs}  loss {entry['train_loss']:.3f}"
         return f"{start}  {_describe_entry(entry, self.session.model)}{best}"
+
+
+def measured_rows(train: Tensor) -> Tensor:
+    """The training pictures by which batch norms are measured after every epoch of fine-tuning, int64 (N,)."""
+    return train[spread(len(train), MEASURED_PICTURES)]
 
 
 def _describe_entry(entry: Mapping[str, Any], model: Model) -> str:

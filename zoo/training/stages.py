@@ -24,11 +24,12 @@ from zoo.store import FACTORS_FILE, FILTERS_FILE, HEADS_FILE, METRICS_FILE, dige
 from zoo.training.checkpoints import save_checkpoint, select_prefix, with_prefix
 from zoo.training.feature_cache import FeatureCache, FeatureCachePool
 from zoo.training.inputs import Arithmetic, FeatureInputs, ImageInputs
-from zoo.training.loop import StageLoop, StoppedError
+from zoo.training.loop import StageLoop, StoppedError, measured_rows
 from zoo.training.runs import CHECKPOINT_FILE, HISTORY, Run, describe_model
 from zoo.training.schedule import Stage, plan_stages
 from zoo.training.scoring import TrainablePart, fit_temperature, model_outputs, score_outputs
 from zoo.training.session import Position, Session
+from zoo.training.small_maps import quick_small_maps
 from zoo.training.targets import HeadTargets
 
 
@@ -133,7 +134,8 @@ def _run_stage(
             (None, module) if stage.frozen is None else split_after_pooling(module, stage.frozen, size=model.size)
         )
         augmentation = choose_augmentation(setup.data.dataset.symmetry, session.options.augment)
-        cached_rows = torch.cat([splits.train, splits.val]).sort().values if augmentation.does_nothing else splits.val
+        plain = splits.train if augmentation.does_nothing else measured_rows(splits.train)
+        cached_rows = torch.cat([plain, splits.val]).sort().values
         stage_inputs = ImageInputs(
             model,
             prefix,
@@ -149,7 +151,9 @@ def _run_stage(
         upper = TrainablePart(
             rest, heads, lambda features: to_feature_map(features, cut), detached_heads=session.detached_heads
         )
-    StageLoop(session, stage, upper, stage_inputs, restored=tensors, position=position).run()
+    loop = StageLoop(session, stage, upper, stage_inputs, restored=tensors, position=position)
+    with quick_small_maps(upper.rest, session.arithmetic.device):
+        loop.run()
 
 
 def _shared_cache(session: Session, what: str, rows: Tensor, module: nn.Module | None = None) -> FeatureCache | None:

@@ -306,6 +306,16 @@ def test_predictions_of_a_number_are_refused(factory, name, tmp_path):
         write(factory(), table, tmp_path / "out")
 
 
+@pytest.mark.parametrize("factory", [CamtrapObservations, MegaDetectorJson])
+def test_of_several_heads_that_name_a_class_one_is_asked_for(factory, tmp_path):
+    one = predicted()
+    more = {"stage:class": ("pup",) * 3, "stage:probability": (0.5,) * 3, "table:class": ("old",) * 3}
+    with pytest.raises(
+        UsageError, match=r"Several heads name a class, or find a box: classify, stage. Say whose is wr"
+    ):
+        write(factory(), replace(one, summary={**one.summary, **more}), tmp_path / "out")
+
+
 def test_options_that_say_nothing_are_refused():
     with pytest.raises(UsageError, match=r"top=-1, digits=4 say nothing. Pass"):
         MegaDetectorJson(top=-1)

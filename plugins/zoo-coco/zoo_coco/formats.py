@@ -63,7 +63,7 @@ class _Answers:
 
 
 def _read_answers(table: zoo.PredictionTable, *, of: str) -> _Answers:
-    """Raises UsageError: the model neither names classes nor finds boxes."""
+    """Raises UsageError: the model neither names classes nor finds boxes, or several heads do."""
     starts = [name.removesuffix("class") for name in table.summary if name == "class" or name.endswith(":class")]
     named = [one for one in starts if isinstance(table.summary.get(f"{one}probability", ("",))[0], float)]
     boxed = [name.removesuffix("x1") for name in table.columns if name == "x1" or name.endswith(":x1")]
@@ -72,6 +72,9 @@ def _read_answers(table: zoo.PredictionTable, *, of: str) -> _Answers:
         has = ", ".join(table.columns[:5])
         remedy = "Choose another head, or the format csv."
         raise UsageError(f"The format {of!r} needs classes or a box, and these predictions have {has}.", remedy)
+    if several := next((starts for starts in (named, boxed) if len(starts) > 1), None):
+        heads = ", ".join(start.rstrip(":") for start in several)
+        raise UsageError(f"Several heads name a class, or find a box: {heads}.", "Say whose is written, `head=NAME`.")
     place = {name: number for number, name in enumerate(table.columns)}
     start = named[0] if named else ""
     classes = [name for name in table.columns if named and name.startswith(start)]

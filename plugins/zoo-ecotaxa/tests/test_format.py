@@ -114,11 +114,11 @@ def test_pictures_of_a_folder_are_objects_called_as_their_files(tmp_path):
 
 
 def test_predictions_that_name_no_class_or_several_are_refused(tmp_path):
-    with pytest.raises(zoo.UsageError, match=r"These predictions name no class, and EcoTaxa takes categories. Choose"):
+    with pytest.raises(zoo.UsageError, match=r"These predictions name no class, and EcoTaxa takes one. Choose"):
         EcoTaxaTable().write(replace(TABLE, summary={"x1": (0.0, 0.0, 0.0)}), tmp_path / "x.tsv")
     two = {"kind:class": ("a",) * 3, "stage:class": ("b",) * 3}
     with pytest.raises(
-        zoo.UsageError, match=r"Several heads name a class: kind, stage. Say whose is the category, `head"
+        zoo.UsageError, match=r"Several heads name a class: kind, stage. Say whose is written, `head=NAME`"
     ):
         EcoTaxaTable().write(replace(TABLE, summary=two), tmp_path / "x.tsv")
     one = {"kind:class": ("a",) * 3, "kind:probability": (0.5,) * 3, "locate:x1": (1.0,) * 3}

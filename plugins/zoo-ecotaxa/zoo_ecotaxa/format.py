@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import zoo
-from zoo.evaluation import for_spreadsheet
+from zoo.evaluation import find_class_head, for_spreadsheet
 from zoo_ecotaxa.tables import is_missing, is_number
 
 OWNERS = ("object", "sample", "process", "acq")  # what a column may belong to; each has its own `…_id`
@@ -46,7 +46,7 @@ class EcoTaxaTable(zoo.Format):
             writer.writerows(zip(*columns.values(), strict=True))
 
     def _columns(self, said: zoo.PredictionTable) -> dict[str, Sequence[str]]:
-        start = _find_head(said.summary)
+        start = find_class_head(said, of="EcoTaxa")
         given: dict[str, Sequence[str]] = {
             title: [_as_text(cell) for cell in cells] for title, cells in said.summary.items()
         }
@@ -67,17 +67,6 @@ class EcoTaxaTable(zoo.Format):
                 cells = _as_imported(title, found)
                 columns |= {title: cells} if owned and title not in columns and any(cells) else {}
         return columns
-
-
-def _find_head(summary: Mapping[str, object]) -> str:
-    """What the columns of the head that names a class begin with: nothing, or its name and a colon."""
-    starts = [title.removesuffix("class") for title in summary if title == "class" or title.endswith(":class")]
-    if not starts:
-        raise zoo.UsageError("These predictions name no class, and EcoTaxa takes categories.", "Choose another format.")
-    if len(starts) > 1:
-        heads = ", ".join(start.rstrip(":") for start in starts)
-        raise zoo.UsageError(f"Several heads name a class: {heads}.", "Say whose is the category, `head=NAME`.")
-    return starts[0]
 
 
 def _as_category(name: str) -> str:

@@ -127,7 +127,8 @@ def test_a_thousand_pictures_are_labelled_by_keys_alone_with_a_kill_in_between(c
     try:
         visit(chromium, f"http://127.0.0.1:{port}/{TOKEN}/")
         for _ in range(2):
-            label_all_by_keys(chromium, truth, stop=12)
+            label_all_by_keys(chromium, truth, stop=6)
+            chromium.wait("page.desk.section && page.desk.left(page.desk.section).length > 0")
             before = chromium.run("page.client.state.counts.left")
             os.kill(running.pid, signal.SIGKILL)
             running.wait()

@@ -16,7 +16,7 @@ from zoo.cli import json_option, print_json, print_table, progress_bars, quiet_o
     "-o", "--out", type=click.Path(path_type=Path), help="The folder; quickstart by default, or quickstart-2, …."
 )
 @click.option("--seed", type=int, default=0, help="The seed of pictures and trainings.")
-@click.option("--pictures", type=click.IntRange(min=88), help="How many are drawn; 480 by default.")
+@click.option("--pictures", type=click.IntRange(min=88), help="How many are drawn; 400 by default.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Of every net that is trained; 8 by default.")
 @json_option
 @quiet_option

@@ -23,8 +23,8 @@ from zoo_quickstart.by_hand import score_by_hand
 
 BASE = "vgg16-imagenet"
 CUT = "block4"
-PICTURES = 480  # drawn, by default
-SIDE = 64  # pixels
+PICTURES = 400  # drawn, by default
+SIDE = 48  # pixels
 EPOCHS = 8  # of every net, by default; the heads on frozen filters take up to 30 on cached features
 
 Say = Callable[[str], None]
@@ -61,7 +61,7 @@ COMPARED_NETWORKS = (
         title="a small MNIST-style net, from scratch",
         folder="mnist",
         filters=FiltersPart(backbone="digits/mnist-convnet", cut="block2", weights="random"),
-        rate=1e-3,
+        rate=3e-3,
     ),
 )
 HAND_TITLE = "30 features by hand, logistic regression"
@@ -123,7 +123,7 @@ def compare(
         say(f"{2 + len(rows)}. {row.title}: {said}.")
 
     for network in COMPARED_NETWORKS:
-        recipe = _recipe(network, data.root, options, seed=seed, epochs=epochs)
+        recipe = make_recipe(network, data.root, options, seed=seed, epochs=epochs)
         runs.append(train_recipe(recipe, out / network.folder, progress=progress, cache_pool=pool))
         add(_row_of(network, runs[-1]))
         if network.retrain == "none":
@@ -144,7 +144,7 @@ def _row_of(network: ComparedNetwork, run: Run) -> ComparedRow:
     )
 
 
-def _recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], *, seed: int, epochs: int) -> Recipe:
+def make_recipe(network: ComparedNetwork, root: Path, options: dict[str, Any], *, seed: int, epochs: int) -> Recipe:
     return Recipe(
         seed=seed,
         size=SIDE,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo import __version__
 from zoo.contracts import PredictionTable
 from zoo.data import read_size
 from zoo.errors import FileError, UsageError, ZooError
@@ -107,7 +107,7 @@ def write_format(
         values=values,
         sizes=tuple(_size_of(root / path) for path, *_ in rows),
         metadata={"filters": filters, "manifest": rows[-1][3].filters, "time": rows[-1][3].time[:19] + "Z"}
-        | {"filterzoo": __version__},
+        | {"filterzoo": version("filterzoo")},
     )
     writer.write(table, path)
     return len(rows)

@@ -281,7 +281,8 @@ def main() -> None:
     parser.add_argument("--trained", action="store_true", help="train VGG16s too")
     parser.add_argument("--only", nargs="+", default=[*TRAINED, *SCRATCH], metavar="TITLE", help="trained rows")
     parser.add_argument("--trained-size", type=int, help="pixels, of the trained rows; --size by default")
-    parser.add_argument("--rates", type=float, nargs="+", default=list(RATES))
+    parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="of trained rows")
+    parser.add_argument("--scratch-rates", type=float, nargs="+", help="of nets from scratch; --rates by default")
     parser.add_argument("--device")
     parser.add_argument("--folder", type=Path, default=Path("runs/franken"), help="where finished rows are kept")
     parser.add_argument("--json", type=Path, required=True)
@@ -344,6 +345,7 @@ def main() -> None:
         "trained_size": options.trained_size or options.size,
         "seeds": options.seeds,
         "rates": options.rates,
+        "scratch_rates": options.scratch_rates or options.rates,
         "machine": describe_machine(device=options.device or "cpu"),
         "seconds": round(time.monotonic() - begun),
         "sections": sections,

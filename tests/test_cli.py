@@ -247,9 +247,11 @@ def test_the_check_names_every_unreadable_picture(command, spoilt):
     answer = command("data", "check", "image-folder", "--data", spoilt)
     assert answer.status == 1
     assert "117 pictures" in answer.out
-    assert [name for name in ("disc-000", "disc-001", "ring-000") if name not in answer.err] == []
+    assert [name for name in ("disc-000", "disc-001", "ring-000") if name not in answer.out] == []
     report = json.loads(command("data", "check", "image-folder", "--data", spoilt, "--json").out)
-    assert len(report["faults"]) == 3
+    assert [(one["kind"], one["count"]) for one in report["findings"] if one["severity"] == "fault"] == [
+        ("unreadable", 3)
+    ]
 
 
 def test_predicting_and_embedding_stop_at_an_unreadable_picture_or_leave_it_out(command, named, spoilt):

@@ -14,7 +14,6 @@ from PIL import Image
 import zoo
 from zoo.data.augmentation import Augmentation, augment, choose_augmentation
 from zoo.data.batches import draw_batches, generator_for
-from zoo.data.checks import examine_dataset
 from zoo.data.datasets import open_dataset
 from zoo.data.decoded import decode
 from zoo.errors import FileError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
@@ -160,9 +159,6 @@ def test_classes_that_are_groups_are_warned_of_where_the_split_is_made(tmp_path)
     said = r"none of their pictures is trained on: \w, \w \(test by group .*Where the groups are the classes themselves"
     with pytest.warns(ZooWarning, match=said):
         data.split(data.decode(16), seed=0)
-    report = examine_dataset("image-folder", tmp_path, options={"labels": "labels.csv", "group": "label"})
-    assert "4 of 4 groups hold one class of 'label' only: a, b, c, d" in report.warnings
-    assert any(line.startswith("classes of one group only") for line in report.warnings)
 
 
 def test_seen_groups_need_groups(home):
@@ -386,28 +382,87 @@ def test_a_picture_without_a_box_keeps_none():
     assert at.isnan().all()
 
 
-def test_the_doctor_finds_empty_class_folders_and_folders_in_them(shapes, tmp_path):
-    folder = shutil.copytree(shapes, tmp_path / "pictures")
-    (folder / "square").mkdir()
-    shutil.copytree(folder / "disc", folder / "disc" / "deeper")
-    report = examine_dataset("image-folder", folder, options={})
-    assert report.faults == ()
-    assert any("no pictures in the class folders square" in line for line in report.warnings)
-    assert any("their folders hold folders: deeper" in line for line in report.warnings)
-
-
-def test_the_doctor_counts_what_is_wrong(shapes, tmp_path):
-    folder = shutil.copytree(shapes, tmp_path / "pictures")
-    twin = next((folder / "bar").iterdir())
-    shutil.copy(twin, folder / "disc" / "copy.png")
-    (folder / "ring" / "zero.png").write_bytes(b"")
-    report = examine_dataset("image-folder", folder, options={})
-    assert report.pictures == 121
-    assert "zero.png" in report.faults[0]
-    assert any("different labels" in line for line in report.warnings)
-    assert report.classes["label"]["disc"] == 41
-
-
 def test_a_folder_in_place_of_a_datasets_name_is_told_how_it_is_read(shapes):
     with pytest.raises(UsageError, match=r"is a folder, and not .* For its pictures say image-folder"):
         open_dataset(str(shapes))
+
+
+# ------------------------------------------------------------------------------------------------ left out
+
+
+def exclude(folder, *lines, name="exclude.csv", **options):
+    """The shapes without what a list names."""
+    (folder / name).write_text("\n".join(lines))
+    return open_dataset("image-folder", folder, options={"exclude": name, **options})
+
+
+def test_a_list_leaves_pictures_out_of_any_dataset(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    data = exclude(folder, "finding;path", "duplicate;bar/bar-003.png", "=bad;'disc/disc-000.png")
+    assert len(data.dataset) == 118
+    paths = data.decode(16).paths
+    assert len(paths) == len(data.decode(16).images) == 118
+    assert not {"bar/bar-003.png", "disc/disc-000.png"} & {*paths}
+    assert data.title == "pictures"
+
+
+def test_what_is_left_out_and_what_is_gone_are_the_same_to_a_run(shapes, tmp_path):
+    kept = shutil.copytree(shapes, tmp_path / "kept")
+    gone = shutil.copytree(shapes, tmp_path / "gone")
+    (gone / "ring" / "ring-001.png").unlink()
+    without = exclude(kept, "path", "ring/ring-001.png")
+    assert without.decode(16).fingerprint == open_dataset("image-folder", gone).decode(16).fingerprint
+
+
+def test_splits_and_groups_go_along_where_pictures_are_left_out(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    rows = [f"{kind}/{kind}-{number:03d}.png,{kind},{'test' if number > 5 else 'train'}" for kind in ("bar", "disc")
+            for number in range(8)]  # fmt: skip
+    (folder / "labels.csv").write_text("\n".join(["path,label,split", *rows]))
+    data = exclude(folder, "path", "bar/bar-000.png", "disc/disc-007.png", labels="labels.csv").dataset
+    assert {name: [data[row].path for row in rows] for name, rows in data.splits.items()}["test"] == [
+        "bar/bar-006.png", "bar/bar-007.png", "disc/disc-006.png"
+    ]  # fmt: skip
+
+
+def test_samples_without_files_are_left_out_by_their_number(home, tmp_path):
+    (tmp_path / "exclude.csv").write_text("path\n#0\n#3\n")
+    whole = open_dataset("digits")
+    part = open_dataset("digits", options={"exclude": str(tmp_path / "exclude.csv")})
+    assert len(part.dataset) == len(whole.dataset) - 2
+    assert torch.equal(part.dataset[1].image, whole.dataset[2].image)
+    assert part.stamp() != whole.stamp()
+
+
+def test_several_samples_of_one_file_have_names_of_their_own(tmp_path):
+    from zoo.data import name_samples
+
+    class Windows(Boats):
+        def files(self):
+            return [(tmp_path / f"{number // 2}.png", None) for number in range(4)]
+
+    assert name_samples(Windows(), tmp_path) == ["0.png", "0.png#2", "1.png", "1.png#2"]
+    assert name_samples(Boats(), tmp_path)[:2] == ["#0", "#1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("name", "bar/bar-000.png"), "not a CSV with a column `path`"),
+        (("path", "elsewhere/1.png"), "none of the 1 pictures that it names is in"),
+        (("path", *(f"{kind}/{kind}-{number:03d}.png" for kind in ("bar", "disc", "ring") for number in range(40))),
+         "it names all 120 pictures"),
+    ],
+)  # fmt: skip
+def test_a_list_that_cannot_be_meant_is_refused(shapes, tmp_path, lines, said):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    with pytest.raises(FileError, match=said):
+        exclude(folder, *lines)
+    with pytest.raises(FileError, match=r"there is no such list\. Check `exclude=`"):
+        open_dataset("image-folder", folder, options={"exclude": "nowhere.csv"})
+
+
+def test_names_that_a_dataset_has_not_are_said(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "pictures")
+    with pytest.warns(ZooWarning, match=r"1 of 2 pictures that it names are not in"):
+        exclude(folder, "path", "bar/bar-000.png", "bar/other.png")

@@ -226,7 +226,7 @@ def test_the_readmes_table_of_commands_is_complete():
         named.add(group)
         inner = find_command([group])
         for word in [*first.split()[2:], *others]:
-            if not (isinstance(inner, click.Group) and word in inner.commands):
+            if not (isinstance(inner, click.Group) and inner.get_command(click.Context(inner), word)):
                 assert find_command([word])
                 named.add(word)
     core = {*cli.list_commands(click.Context(cli))} - {"size"}

@@ -122,6 +122,15 @@ def test_the_cores_commands_go_before_those_of_packages(packages, command):
     assert command("zoo-count:train", "whale").out == "5\n"
 
 
+def test_a_package_adds_a_command_to_a_group_of_the_core_by_its_name(packages, command):
+    packages("zoo-count", "[zoo.commands]\ndata-count = zoo_count:count\n", module="zoo_count", code=COUNT)
+    assert "data count" in command("--help").out
+    assert re.search(r"^  count$", command("data", "--help").out, re.MULTILINE)
+    assert "zoo_count" not in sys.modules
+    assert command("data", "count", "whale").out == "5\n"
+    assert command("data", "cuont").fault == "There is no command 'data cuont'. Did you mean `zoo data count`?"
+
+
 def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command):
     packages("zoo-count", POINTS)
     assert command("cuont").fault == "There is no command 'cuont'. Did you mean `zoo count`?"
@@ -130,6 +139,7 @@ def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command
 @pytest.mark.parametrize(
     ("name", "package"),
     [
+        ("data check", "zoo-check"),
         ("gallery", "zoo-gallery"),
         ("label", "zoo-label"),
         ("probe", "zoo-probe"),
@@ -139,11 +149,11 @@ def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command
     ],
 )
 def test_a_command_of_a_package_that_is_missing_says_which_to_install(monkeypatch, command, name, package):
-    sections = {"All": {"list": ("zoo.cli.names:list_names", "Filters.")}}
+    sections = {"All": {"data": ("zoo.cli.data:data", "Datasets.")}}
     monkeypatch.setattr("zoo.cli.main.SECTIONS", sections)
     monkeypatch.setattr("zoo.cli.main.LazyGroup.list_commands", lambda *_: ["list"])
     monkeypatch.setattr("zoo.plugins.discovery._discovered", lambda: dict.fromkeys(GROUPS, ()))
-    missed = command(name)
+    missed = command(*name.split())
     assert (missed.status, missed.fault) == (
         2,
         f"There is no command {name!r}. `zoo plugins install {package}` brings the command {name!r}.",

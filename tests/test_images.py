@@ -298,7 +298,7 @@ def test_the_limit_reaches_every_command_that_reads_pictures(
     ):
         answer = command(*words)
         assert answer.status == 1
-        assert "pixels are more than the 1,000 that are allowed" in answer.err
+        assert "pixels are more than the 1,000 that are allowed" in answer.out + answer.err
 
 
 def test_a_limit_that_is_no_number_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

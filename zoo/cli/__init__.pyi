@@ -16,6 +16,7 @@ from .console import (
     source_options as source_options,
 )
 from .datasets import choose_split as choose_split, find_own_dataset as find_own_dataset
+from .flags import in_flags as in_flags
 from .recipes import (
     default_filters as default_filters,
     make_recipe as make_recipe,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -186,15 +187,28 @@ def out_option(*names: str, folder: bool = False, **details: Any) -> Callable[[F
 
 
 def data_options(function: F) -> F:
-    """`--data DIR` and `--set key=value`."""
-    function = click.option(
+    """`--data DIR`, `--set key=value`, and `--exclude FILE`, which a command is given among the latter."""
+
+    @functools.wraps(function)
+    def call(*words: Any, exclude: Path | None, settings: tuple[str, ...], **given: Any) -> Any:
+        listed = () if exclude is None else (f"exclude={exclude.expanduser().resolve()}",)
+        return function(*words, settings=(*settings, *listed), **given)
+
+    decorated = click.option(
+        "--exclude",
+        type=PATH,
+        metavar="FILE",
+        help="Leave out the pictures in a CSV's column `path`, such as `zoo data check -o` writes.",
+    )(call)
+    decorated = click.option(
         "--set",
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
         help="An option of the dataset (`zoo data list` names them). Repeatable.",
-    )(function)
-    return click.option("--data", "root", metavar="DIR", help="The folder that the dataset reads, if any.")(function)
+    )(decorated)
+    data = click.option("--data", "root", metavar="DIR", help="The folder that the dataset reads, if any.")
+    return cast(F, data(decorated))
 
 
 def source_options(function: F) -> F:

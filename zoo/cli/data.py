@@ -1,23 +1,20 @@
-"""`zoo data`: list, make, check."""
+"""`zoo data`: list and make; a package checks."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.console import PATH, data_options, json_option, parse_pairs, print_json, print_table, progress_bars, say
+from zoo.cli.console import PATH, json_option, parse_pairs, print_json, progress_bars, say
 from zoo.cli.flags import in_flags
+from zoo.cli.main import OpenGroup
 from zoo.errors import PluginError, UsageError
 from zoo.files import check_output
 
-if TYPE_CHECKING:
-    from zoo.data import DatasetReport
 
-
-@click.group()
+@click.group(cls=OpenGroup)
 def data() -> None:
     """List, make and check datasets."""
 
@@ -83,44 +80,3 @@ def make(name: str, out: Path, settings: tuple[str, ...]) -> None:
     again = "".join(f" --set {shlex.quote(one)}" for one in settings)
     where = f" --data {shlex.quote(str(out))}" if filled else ""
     say(f"Next: zoo train {name}{where}{again} --backbone vgg16 --cut block4 --weights random")
-
-
-@data.command()
-@click.argument("name")
-@data_options
-@json_option
-def check(name: str, root: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Read every picture of the dataset NAME; report counts, sizes and faults.
-
-    Exit status 1 if there are faults.
-
-    \b
-    zoo data check image-folder --data photos/
-    """
-    from zoo.data import examine_dataset
-
-    with progress_bars() as progress:
-        report = examine_dataset(name, root, options=parse_pairs(settings, option="--set"), progress=progress)
-    if as_json:
-        lines = {kind: [in_flags(line) for line in getattr(report, kind)] for kind in ("faults", "warnings")}
-        print_json({**report.as_dict(), **lines})
-    else:
-        _print_report(report)
-    if report.faults:
-        raise SystemExit(1)
-
-
-def _print_report(report: DatasetReport) -> None:
-    groups = f"{report.groups} groups" if report.groups else "no groups"
-    say(f"{report.pictures} pictures, {groups}; splits: {report.splits or 'none of its own'}", out=True)
-    say(f"sizes: {report.smallest} to {report.largest} pixels", out=True)
-    for target, counts in report.classes.items():
-        say("", f"target {target}: {len(counts)} classes", out=True)
-        rows = sorted(counts.items(), key=lambda item: item[1], reverse=True)
-        print_table(("class", "pictures"), rows, right=("pictures",))
-    for line in report.faults:
-        say(f"fault: {line}")
-    for line in report.warnings:
-        say(f"note: {line}")
-    if not report.faults:
-        say("No faults.")

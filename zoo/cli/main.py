@@ -64,29 +64,38 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+OPEN_GROUPS = ("data",)  # groups that packages add commands to
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
 
 class LazyGroup(click.Group):
     """A group that knows its commands' help without importing them: the core's from a table, others' from metadata."""
 
+    prefix = ""  # of what packages call their commands in it
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, section by section."""
-        return [name for _, _, rows in self._sections() for name, _ in rows]
+        return [name for _, _, rows in self._sections() for name, _ in rows if " " not in name]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; the core's go before those of packages."""
-        for section in SECTIONS.values():
-            if cmd_name in section:
-                module, _, attribute = section[cmd_name][0].partition(":")
-                command: click.Command = getattr(import_module(module), attribute)
-                return command
+        if own := self._find_own(ctx, cmd_name):
+            return own
         from zoo.plugins import find_plugin
 
         try:
-            return load_command(find_plugin("command", cmd_name))
+            return load_command(find_plugin("command", f"{self.prefix}{cmd_name}"))
         except UnknownNameError:
             return None
+
+    def _find_own(self, ctx: click.Context, name: str) -> click.Command | None:
+        for section in SECTIONS.values():
+            if name in section:
+                module, _, attribute = section[name][0].partition(":")
+                command: click.Command = getattr(import_module(module), attribute)
+                return command
+        return None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As click does, with the nearest name, or the package to install, where there is no such command."""
@@ -97,12 +106,14 @@ class LazyGroup(click.Group):
 
             from zoo.store import find_bringing
 
-            if package := find_bringing("command", args[0]):
-                raise UsageError(f"There is no command {args[0]!r}. {_bring(package, 'command', args[0])}")
+            group = self.prefix.replace("-", " ")
+            name = f"{group}{args[0]}"
+            if package := find_bringing("command", f"{self.prefix}{args[0]}"):
+                raise UsageError(f"There is no command {name!r}. {_bring(package, 'command', name)}")
 
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f"Did you mean `zoo {near[0]}`?" if near else "Run `zoo --help`."
-            raise UsageError(f"There is no command {args[0]!r}. {hint}")
+            hint = f"Did you mean `zoo {group}{near[0]}`?" if near else f"Run `zoo {group}--help`."
+            raise UsageError(f"There is no command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -118,9 +129,9 @@ class LazyGroup(click.Group):
         """As click does, with nothing imported."""
         from click.shell_completion import CompletionItem
 
-        rows = [row for _, _, section in self._sections() for row in section if row[0].startswith(incomplete)]
+        about = {name: text for _, _, rows in self._sections() for name, text in rows if " " not in name}
         return [
-            *(CompletionItem(name, help=text) for name, text in rows),
+            *(CompletionItem(name, help=about[name]) for name in about if name.startswith(incomplete)),
             *super(click.Group, self).shell_complete(ctx, incomplete),
         ]
 
@@ -134,7 +145,9 @@ class LazyGroup(click.Group):
         found: dict[str, list[str]] = {}
         about: dict[str, str] = {}
         for plugin in find_plugins("command"):
-            found.setdefault(plugin.package, []).append(plugin.full_name if plugin.name in taken else plugin.name)
+            name = plugin.full_name if plugin.name in taken else plugin.name
+            group, _, inner = name.partition("-")
+            found.setdefault(plugin.package, []).append(f"{group} {inner}" if group in OPEN_GROUPS else name)
             about[plugin.package] = one_line(plugin.summary) or f"From {plugin.package} {plugin.version}."
             if plugin.mismatch:
                 about[plugin.package] = "Made for another version of zoo; see `zoo plugins`."
@@ -145,6 +158,29 @@ class LazyGroup(click.Group):
                 "" if single else about[package],
                 [(name, about[package] if single else "") for name in names],
             )
+
+
+class OpenGroup(LazyGroup):
+    """A group of the core that packages add to: what they call `data-check` is `zoo data check`."""
+
+    @property
+    def prefix(self) -> str:  # type: ignore[override]
+        """`data-`."""
+        return f"{self.name}-"
+
+    def _find_own(self, ctx: click.Context, name: str) -> click.Command | None:
+        return self.commands.get(name)
+
+    def _sections(self) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+        from zoo.plugins import find_plugins
+
+        own = [(name, command.get_short_help_str(200)) for name, command in self.commands.items()]
+        others = {one.name: one.summary for one in find_plugins("command") if one.name.startswith(self.prefix)}
+        yield (
+            "Commands",
+            "",
+            [*own, *((name.removeprefix(self.prefix), one_line(text)) for name, text in others.items())],
+        )
 
 
 def core_commands() -> set[str]:

@@ -1,4 +1,4 @@
-"""Datasets by name, picture files, the decoded cache, splits, augmentation, batches, and checks of a dataset.
+"""Datasets by name, picture files, the decoded cache, splits, augmentation, batches, and lists of what is left out.
 
 From a folder of pictures to uint8 batches with their targets.
 """

@@ -5,7 +5,6 @@ from .batches import (
     sequential_batches as sequential_batches,
     split_evenly as split_evenly,
 )
-from .checks import DatasetReport as DatasetReport, examine_dataset as examine_dataset
 from .crops import Window as Window, find_window as find_window
 from .datasets import (
     OpenDataset as OpenDataset,
@@ -21,6 +20,7 @@ from .decoded import (
     remove_decoded as remove_decoded,
     targets_as_json as targets_as_json,
 )
+from .exclusion import name_samples as name_samples, read_list as read_list
 from .fingerprints import FileState as FileState, describe_changes as describe_changes, shorten as shorten
 from .image_files import LeftOut as LeftOut, find_images as find_images, is_image as is_image
 from .image_sources import (

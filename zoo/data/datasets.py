@@ -15,12 +15,15 @@ from torch import Tensor
 from zoo.contracts import Categories, Dataset, Target
 from zoo.data.crops import CroppedDataset, FindBox
 from zoo.data.decoded import DecodedDataset, decode
+from zoo.data.exclusion import exclude_listed, find_list
 from zoo.data.fingerprints import FileState, fingerprint_of_samples, list_files, shorten
 from zoo.data.splits import Splits, draw_splits
 from zoo.errors import FileError, MissingPluginError, PluginError, UnknownNameError, UsageError, ZooError, ZooWarning
 from zoo.files import as_path, zoo_home
-from zoo.plugins import Plugin, check_options, find_plugin
+from zoo.plugins import Plugin, check_options, describe_options, find_plugin
 from zoo.progress import Progress, silent
+
+EXCLUDE = "exclude"  # the one option that every dataset has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,8 @@ class OpenDataset:
         return [FileState(self.name, fingerprint_of_samples(self.dataset), 0, 0)]
 
     def _identify(self, files: Sequence[FileState], version: str = "") -> str:
-        options = sorted(self.options.items()) if self.dataset.files() is None else []  # else the files tell all
+        told = self.dataset.files() is not None  # the files tell all
+        options = [] if told else sorted((key, one) for key, one in self.options.items() if key != EXCLUDE)
         said = [self.name, version, options, self.mark, len(self.dataset), repr(sorted(self.targets.items()))]
         return hashlib.sha256(json.dumps([*said, files], default=str).encode()).hexdigest()
 
@@ -139,6 +143,7 @@ def open_dataset(
     Args:
         name: the plugin's, `plankton` or `package:plankton`; of a family one of its members, `torchvision/CIFAR10`.
         root: the folder it lies in; None: one of its own under `ZOO_HOME`, filled by the dataset itself.
+        options: the plugin's; `exclude` of any dataset is a CSV whose column `path` names pictures to leave out.
         package: the distribution that brings it, where a run knows: what to install where it is missing.
 
     Raises:
@@ -156,8 +161,10 @@ def open_dataset(
         if package is None:
             raise
         raise MissingPluginError("dataset", name, package=package, needed_by="This run") from error
-    checked = check_options(factory, options or {}, of=f"the dataset {name!r}")
-    dataset = factory(*members, **checked)
+    given = dict(options or {})
+    listed = given.pop(EXCLUDE, None) if EXCLUDE not in describe_options(factory) else None
+    checked = check_options(factory, given, of=f"the dataset {name!r}")
+    dataset: Dataset = factory(*members, **checked)
     mark = hashlib.sha256(json.dumps(sorted(checked.items()), default=str).encode()).hexdigest()[:8]
     called = "--".join([plugin.name, *members]).replace("/", "--")
     own = zoo_home() / "datasets" / (f"{called}-{mark}" if checked else called)
@@ -173,9 +180,16 @@ def open_dataset(
     dataset.prepare(place, progress)
     if not len(dataset):
         raise ZooError(f"{place}: the dataset {name!r} finds no pictures there.", f"Run `zoo data check {name}`.")
-    return OpenDataset(
+    opened = OpenDataset(
         dataset=dataset, name=name, package=plugin.package, version=plugin.version, root=place, options=checked
     )
+    return opened if listed is None else _exclude(opened, str(listed))
+
+
+def _exclude(opened: OpenDataset, listed: str) -> OpenDataset:
+    path = find_list(listed, opened.root)
+    dataset, mark = exclude_listed(opened.dataset, opened.root, path)
+    return replace(opened, dataset=dataset, mark=mark, options={**opened.options, EXCLUDE: str(path)})
 
 
 def as_open_dataset(data: OpenDataset | Dataset | Path | str) -> OpenDataset:

@@ -114,11 +114,15 @@ def _as_rgb(picture: Image.Image, *, factor: int) -> np.ndarray:
     pixels = np.empty((-(-picture.height // factor), -(-picture.width // factor), 3), dtype=np.uint8)
     for number, strip in enumerate(_strips(picture, rows)):
         top = number * rows // factor
-        pixels[top : top + rows // factor] = np.asarray(_strip_as_rgb(strip, white).reduce(factor))
+        strip = _strip_as_rgb(strip, white)
+        pixels[top : top + rows // factor] = np.asarray(strip if factor == 1 else strip.reduce(factor))
     return pixels
 
 
 def _strips(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
+    if rows >= picture.height:
+        yield picture
+        return
     for top in range(0, picture.height, rows):
         yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
 

@@ -123,7 +123,10 @@ def _write_weights(part: Path, model: Model, options: ExportOptions, update: Upd
 def _write_recipe_and_metrics(part: Path, run: Run, options: ExportOptions) -> None:
     """The recipe without the author's paths, and the metrics with what they depend on."""
     recipe = run.recipe
-    data = recipe.data.model_copy(update={"root": None, "crop": crop_name(run.record)})
+    listed = {key: Path(str(one)).name for key, one in recipe.data.options.items() if key == "exclude"}
+    data = recipe.data.model_copy(
+        update={"root": None, "crop": crop_name(run.record), "options": {**recipe.data.options, **listed}}
+    )
     filters = recipe.filters
     private = {key: without_folders(text) for key in ("name", "weights") if (text := getattr(filters, key)) is not None}
     filters = filters.model_copy(update=private)

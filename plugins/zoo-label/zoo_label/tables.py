@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.contracts import PredictionTable
+from zoo import PredictionTable
 from zoo.data import read_size
 from zoo.errors import FileError, UsageError, ZooError
 from zoo.evaluation import open_format

@@ -55,6 +55,7 @@ class Browser:
         )
         self._count, self._session = 0, None
         self.faults: list[str] = []
+        self.homes: tuple[str, ...] = ("file:", "data:")  # what a page may ask for
         target = next(one for one in self.ask("Target.getTargets")["targetInfos"] if one["type"] == "page")
         attached = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -79,14 +80,14 @@ class Browser:
             self.faults.append(str(params["args"]))
         elif method == "Log.entryAdded":
             self.faults.append(params["entry"]["text"])
-        elif method == "Network.loadingFailed":
+        elif method == "Network.loadingFailed" and not params.get("canceled"):
             self.faults.append(f"failed: {params}")
-        elif method == "Network.requestWillBeSent" and not params["request"]["url"].startswith(("file:", "data:")):
+        elif method == "Network.requestWillBeSent" and not params["request"]["url"].startswith(self.homes):
             self.faults.append(f"asked for {params['request']['url']}")
 
     def open(
         self,
-        page: Path,
+        page: Path | str,
         *,
         width: int = 1280,
         height: int = 900,
@@ -94,7 +95,7 @@ class Browser:
         density: float = 1,
         moving: bool = False,
     ) -> None:
-        """Open a file at a size, and wait until it is loaded and drawn; pages that may move do so for `moving`."""
+        """Open a file or an address, and wait until it is loaded and drawn; pages that may move do so for `moving`."""
         narrow = width < 700
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=density, mobile=narrow
@@ -105,7 +106,7 @@ class Browser:
         self.ask("Emulation.setEmulatedMedia", features=[scheme, still])
         self.run("window.before = true")
         self.faults.clear()
-        self.ask("Page.navigate", url=page.resolve().as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self.wait("!window.before && document.readyState === 'complete'")
         self.settle()
 

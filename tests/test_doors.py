@@ -141,6 +141,7 @@ def test_an_unknown_command_brings_the_nearest_of_packages_too(packages, command
     [
         ("data check", "zoo-check"),
         ("gallery", "zoo-gallery"),
+        ("label", "zoo-label"),
         ("probe", "zoo-probe"),
         ("rank", "zoo-probe"),
         ("reproduce", "zoo-reproduce"),

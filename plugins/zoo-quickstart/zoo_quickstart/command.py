@@ -25,11 +25,11 @@ def quickstart(
 ) -> None:
     """Tour: fetch ImageNet's filters, fine-tune them on plankton, compare, publish, fetch back, search.
 
-    The weights are real, the pictures are drawn by the program, and nothing is downloaded. It takes two to three
-    minutes on two cores and ends with a report, an HTML page.
+    The weights are real, the pictures are drawn by the program, and nothing is downloaded. It takes about a
+    minute and a half on two cores and ends with a report, an HTML page.
     """
     started = time.monotonic()
-    say("Fetch, fine-tune, compare, publish and search; two to three minutes on two idle cores.")
+    say("Fetch, fine-tune, compare, publish and search; about a minute and a half on two idle cores.")
     from zoo_quickstart.comparison import BASE, EPOCHS, PICTURES, describe_epochs
     from zoo_quickstart.tour import DRAWN, REAL, run_quickstart
 

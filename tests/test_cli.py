@@ -90,7 +90,8 @@ def files_below(folder: Path) -> list[Path]:
     [
         (["tain"], 2, "There is no command 'tain'. Did you mean `zoo train`?"),
         (["xyzzy"], 2, "There is no command 'xyzzy'. Run `zoo --help`."),
-        (["data", "mke"], 2, "No such command 'mke'. Did you mean 'make'? Run `zoo data --help`."),
+        (["data", "mke"], 2, "There is no command 'data mke'. Did you mean `zoo data make`?"),
+        (["data", "xyzzy"], 2, "There is no command 'data xyzzy'. Run `zoo data --help`."),
         (["-x"], 2, "No such option '-x'. Run `zoo --help`."),
         (["train"], 2, "Say what to train on, a DATASET or a RUN, or --recipe NAME to train those filters again."),
         (["train", "digits", "--recipe", "xyzzy"], 2, "Say what to train on"),

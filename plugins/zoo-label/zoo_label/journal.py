@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import FileError, UsageError
-from zoo.files import file_errors
+from zoo.files import file_errors, parse_json
 from zoo_label.actions import Action
 from zoo_label.labels import Labels, find_cancelled, replay_after_undo
 
@@ -135,7 +135,7 @@ class Journal:
         with self._lock:
             rows = self._base.execute("SELECT time, number, filters, content FROM measurements ORDER BY rowid")
             return [
-                {"time": time, "number": number, "filters": filters, **json.loads(content)}
+                {"time": time, "number": number, "filters": filters, **parse_json(content)}
                 for time, number, filters, content in rows
             ]
 
@@ -279,7 +279,7 @@ class Journal:
 
 def _as_action(row: Sequence[Any]) -> Action:
     values = dict(zip(_COLUMNS, row, strict=True))
-    return Action(**{**values, "pictures": tuple(json.loads(values["pictures"])), "key": values["key"] or ""})
+    return Action(**{**values, "pictures": tuple(parse_json(values["pictures"])), "key": values["key"] or ""})
 
 
 def _statements(script: str) -> Iterator[str]:

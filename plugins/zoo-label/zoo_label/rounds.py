@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.files import parse_json
 from zoo_label.actions import Action
 from zoo_label.journal import Journal
 
@@ -56,7 +57,7 @@ def describe_rounds(journal: Journal) -> list[Round]:
                 accuracy=last.get("accuracy"),
                 low=last.get("low"),
                 high=last.get("high"),
-                test=json.loads(start.old or "{}").get("test"),
+                test=parse_json(start.old or "{}").get("test"),
             )
         )
     return rounds

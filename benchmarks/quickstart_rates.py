@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo_plankton import Plankton
-from zoo_quickstart.comparison import COMPARED_NETWORKS, EPOCHS, PICTURES, make_recipe
+from zoo_quickstart.comparison import COMPARED_NETWORKS, EPOCHS, PICTURES, ComparedNetwork, make_recipe
 
 from zoo.data import open_dataset
 from zoo.training import FeatureCachePool, train_recipe
@@ -34,10 +34,8 @@ def main() -> None:
         data = open_dataset("plankton", root, options=options)
         print("| network | retrained | rate | log loss, validation | accuracy |\n|---|---|---:|---:|---:|")
         for network in COMPARED_NETWORKS:
-            rates = RANDOM_RATES if network.filters.is_random else LEARNT_RATES
-            frozen = network.retrain == "none"
-            for retrain in ("auto",) if network.filters.is_random else ("none",) if frozen else ("auto", "block4"):
-                for rate in (network.rate,) if frozen else rates:
+            for retrain, rates in variants(network).items():
+                for rate in rates:
                     recipe = make_recipe(
                         replace(network, rate=rate, retrain=retrain), data.root, options, seed=seed, epochs=EPOCHS
                     )
@@ -45,6 +43,15 @@ def main() -> None:
                     found = run.metrics["validation"]["classify"]
                     scores = f"{found['log_loss']:.3f} | {100 * found['accuracy']:.1f}%"
                     print(f"| {network.title} | {retrain} | {rate:g} | {scores} |", flush=True)
+
+
+def variants(network: ComparedNetwork) -> dict[str, tuple[float, ...]]:
+    """What may be retrained of it, and at which rates."""
+    if network.retrain == "none":
+        return {"none": (network.rate,)}
+    if network.filters.is_random:
+        return {"auto": RANDOM_RATES}
+    return {"auto": LEARNT_RATES, "block4": LEARNT_RATES}
 
 
 if __name__ == "__main__":

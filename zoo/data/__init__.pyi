@@ -38,6 +38,7 @@ from .image_sources import (
 from .images import (
     UNREADABLE as UNREADABLE,
     read_image as read_image,
+    read_packed_image as read_packed_image,
     read_size as read_size,
     resize as resize,
 )

@@ -7,7 +7,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from zoo.data.image_files import RAW, is_image, reads_heic, remedy_for
 from zoo.errors import FileError, UsageError, ZooError
-from zoo.files import as_path
+from zoo.files import as_path, temporary_folder, zoo_home
 
 MOST_PIXELS = 178_956_970  # of a picture, unless ZOO_MAX_PIXELS says another number
 LARGE = 1 << 25  # pixels: larger pictures are decoded one at a time, for each takes up to 7 bytes a pixel
@@ -67,6 +67,28 @@ def read_image(path: Path | str, *, smallest: int | None = None) -> Tensor:
         problem = "the file is empty" if empty else f"not a readable picture ({error})".replace(f" '{path}'", "")
         remedy = UNREADABLE if empty or is_image(path.name) else remedy_for([path.suffix])
         raise FileError(path, problem, remedy) from error
+
+
+def read_packed_image(content: bytes, name: str, *, of: Path) -> Tensor:
+    """Decode a picture that an archive holds, as `read_image` does: it lies in zoo's own folder meanwhile.
+
+    Args:
+        content: the picture's file.
+        name: in the archive; its suffix counts.
+        of: the archive.
+
+    Raises:
+        FileError: as from `read_image`, of the picture in the archive.
+    """
+    suffix = PurePosixPath(name).suffix
+    with temporary_folder(zoo_home()) as folder:
+        part = folder / f"picture{suffix if suffix[1:].isalnum() and suffix.isascii() else ''}"
+        part.write_bytes(content)
+        try:
+            return read_image(part)
+        except FileError as error:
+            problem = error.problem.removeprefix(f"{part}: ").removesuffix(".")
+            raise FileError(of / name, problem, error.remedy) from error
 
 
 def _open(path: Path) -> Image.Image:

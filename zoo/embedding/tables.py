@@ -68,6 +68,14 @@ class EmbeddingTable(ABC):
         """The first row of that path, None where there is none."""
         return next((number for number, row in self.rows() if row.path == path), None)
 
+    def read_vectors(self, wanted: np.ndarray) -> np.ndarray:
+        """Some rows' vectors in their order, read a block at a time. Shapes: int (n,) -> (n, D) float32."""
+        found = np.empty((len(wanted), self.space.width), dtype=np.float32)
+        for first, block in self.blocks():
+            here = np.flatnonzero((wanted >= first) & (wanted < first + len(block)))
+            found[here] = block[wanted[here] - first]
+        return found
+
     def vector(self, row: int) -> np.ndarray:
         """One row's vector, (D,) float32."""
         first, block = next(self.blocks(row))

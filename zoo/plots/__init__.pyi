@@ -34,3 +34,4 @@ from .style import (
     wrap_text as wrap_text,
     write_at as write_at,
 )
+from .thumbnails import encode_thumbnail as encode_thumbnail

@@ -9,9 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from zoo import read_image
+from zoo.data import read_image, read_packed_image
 from zoo.errors import FileError
-from zoo.files import temporary_folder, zoo_home
 
 T = TypeVar("T")
 
@@ -140,15 +139,7 @@ class Archive:
 
     def read_picture(self, name: str) -> Tensor:
         """A picture, uint8 (3, H, W): it lies in zoo's own folder while it is decoded. Raises FileError."""
-        content, suffix = self._read(name, LARGEST_PICTURE), PurePosixPath(name).suffix
-        with temporary_folder(zoo_home()) as folder:
-            part = folder / f"picture{suffix if suffix[1:].isalnum() and suffix.isascii() else ''}"
-            part.write_bytes(content)
-            try:
-                return read_image(part)
-            except FileError as error:
-                problem = error.problem.removeprefix(f"{part}: ").removesuffix(".")
-                raise FileError(self.root / name, problem, error.remedy) from error
+        return read_packed_image(self._read(name, LARGEST_PICTURE), name, of=self.root)
 
     def checksum(self, name: str) -> list[int]:
         """CRC-32 and size as the zip's directory has them; reading fails where they are wrong."""

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from zoo.data import ImageEntry, ImageSource, SomeImages, choose_images, read_image, spread
-from zoo.embedding import EmbeddingRow, EmbeddingTable, open_table
+from zoo.embedding import EmbeddingRow, open_table
 from zoo.errors import ZooError
 from zoo.models import Filters
 from zoo.progress import Progress, silent
@@ -115,7 +115,7 @@ def gather_table(
 
     kept, thumbnails, skipped = _read_thumbnails(wanted, read, side=side, progress=progress)
     return MapImages(
-        vectors=_read_vectors(table, kept),
+        vectors=table.read_vectors(np.asarray(kept)),
         thumbnails=thumbnails,
         paths=shorten_paths([rows[number].path for number in kept]),
         labels=tuple(rows[number].label for number in kept),
@@ -154,16 +154,6 @@ def _read_thumbnails(
     if not kept:
         raise ZooError(f"None of the {len(tokens)} pictures can be read. The first: {skipped[0]}")
     return kept, tuple(thumbnails), tuple(skipped)
-
-
-def _read_vectors(table: EmbeddingTable, wanted: Sequence[int]) -> np.ndarray:
-    """Some rows, in order, read a block at a time."""
-    numbers = np.asarray(wanted)
-    vectors = np.empty((len(numbers), table.space.width), dtype=np.float32)
-    for first, block in table.blocks():
-        here = np.flatnonzero((numbers >= first) & (numbers < first + len(block)))
-        vectors[here] = block[numbers[here] - first]
-    return vectors
 
 
 def _locate_picture(row: EmbeddingRow, table: Path) -> Path:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from zoo.data import map_in_order
 from zoo.errors import ZooError
+from zoo.plots import encode_thumbnail
 from zoo.progress import Progress, silent
 
 SIDES_BY_COUNT = ((3000, 160), (6000, 128), (12_000, 96))  # pictures, and their thumbnails' side: pages under 30 MB
 SMALLEST_SIDE = 64  # pixels
-TINY_SIDE = 48  # pixels: smaller pictures are enlarged by whole pixels, so that they stay sharp
 QUALITY = 82
 
 T = TypeVar("T")
@@ -32,17 +29,7 @@ def make_thumbnail(image: Tensor, side: int) -> bytes:
 
     Shapes: image uint8 (3, H, W).
     """
-    picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
-    longest = max(picture.size)
-    if longest < TINY_SIDE:
-        times = -(-SMALLEST_SIDE // longest)
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    elif longest > side:
-        width, height = (max(1, round(length * side / longest)) for length in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    held = io.BytesIO()
-    picture.save(held, "JPEG", quality=QUALITY, optimize=True)
-    return held.getvalue()
+    return encode_thumbnail(image, side, enlarged=SMALLEST_SIDE, quality=QUALITY, optimize=True)
 
 
 def make_thumbnails(

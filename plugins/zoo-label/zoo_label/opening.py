@@ -15,7 +15,7 @@ from zoo.models import Filters, load
 from zoo.training import Run, open_run
 from zoo_label.annotator import chosen_kinds
 from zoo_label.journal import Journal
-from zoo_label.pictures import TABLES, PictureFolder, open_embedded, open_folder, read_rows
+from zoo_label.pictures import TABLES, PictureFolder, open_embedded, open_folder
 from zoo_label.rounds import begin_round
 from zoo_label.session import Labelling
 from zoo_label.tables import import_csv
@@ -103,7 +103,7 @@ def open_labelling(
             import_csv(journal, given, person=person, filters=space.manifest)
     begin_round(journal, person=person, filters=space.manifest, name=space.filters, test=_test_accuracy(trained))
     if embedded is not None:
-        labelling.take_vectors(pictures.paths, read_rows(embedded, rows))
+        labelling.take_vectors(pictures.paths, embedded.read_vectors(rows))
         return Opened(labelling=labelling, embed=None)
     store = VectorStore(folder=journal_file.with_suffix(".vectors") / space.manifest[-16:], space=space)
     return Opened(labelling=labelling, embed=_embedder(network, pictures, store, device))
@@ -155,4 +155,4 @@ def read_truth(path: Path) -> tuple[np.ndarray, np.ndarray, list[str | None], Em
     labelled = np.flatnonzero(truth >= 0)
     if not len(labelled):
         raise UsageError(f"{path}: its pictures have no labels.", "Embed a dataset with labels: `zoo embed --dataset`.")
-    return read_rows(table, labelled), truth[labelled], [rows[place].group for place in labelled], table.space
+    return table.read_vectors(labelled), truth[labelled], [rows[place].group for place in labelled], table.space

@@ -94,15 +94,6 @@ def open_embedded(path: Path) -> tuple[PictureFolder, EmbeddingTable, np.ndarray
     return folder, table, np.array([found[one][0] for one in names.values()])
 
 
-def read_rows(table: EmbeddingTable, rows: np.ndarray) -> np.ndarray:
-    """Some rows' vectors in their order, (n, D) float32."""
-    vectors = np.empty((len(rows), table.space.width), dtype=np.float32)
-    for first, block in table.blocks():
-        here = np.flatnonzero((rows >= first) & (rows < first + len(block)))
-        vectors[here] = block[rows[here] - first]
-    return vectors
-
-
 def same_space(one: EmbeddingSpace, other: EmbeddingSpace) -> bool:
     """Whether two vectors may be compared."""
     return one.identity == other.identity

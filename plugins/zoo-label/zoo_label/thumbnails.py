@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import sqlite3
 import threading
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from zoo.data import read_image
 from zoo.files import zoo_home
+from zoo.plots import encode_thumbnail
 
 SIDE = 160  # pixels of a thumbnail's longer side
 LARGE_SIDE = 1400  # of a picture that is looked at by itself
-TINY = 48  # smaller pictures are enlarged by whole pixels, so that they stay sharp
 QUALITY = 84
 
 
@@ -72,15 +68,4 @@ class ThumbnailCache:
 
 def shrink(path: Path, side: int) -> bytes:
     """A JPEG of a picture file, decoded and encoded anew, in its proportions. Raises ZooError: it cannot be read."""
-    image = read_image(path, smallest=side)
-    picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
-    longest = max(picture.size)
-    if longest < TINY:
-        times = -(-SIDE // (2 * longest))
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    elif longest > side:
-        width, height = (max(1, round(length * side / longest)) for length in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    held = io.BytesIO()
-    picture.save(held, "JPEG", quality=QUALITY)
-    return held.getvalue()
+    return encode_thumbnail(read_image(path, smallest=side), side, enlarged=SIDE // 2, quality=QUALITY)

@@ -6,14 +6,13 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from zoo import read_image
+from zoo.data import read_image, read_packed_image
 from zoo.errors import FileError
-from zoo.files import temporary_folder, zoo_home
 from zoo.progress import Progress, silent
 
 T = TypeVar("T")
@@ -94,15 +93,7 @@ class Place:
         number, key = self.names[name]
         if number < 0:
             return read_image(self.root / name)
-        content, suffix = self._archives[number].read(key, LARGEST), PurePosixPath(name).suffix
-        with temporary_folder(zoo_home()) as folder:
-            part = folder / f"picture{suffix if suffix[1:].isalnum() and suffix.isascii() else ''}"
-            part.write_bytes(content)
-            try:
-                return read_image(part)
-            except FileError as error:
-                problem = error.problem.removeprefix(f"{part}: ").removesuffix(".")
-                raise FileError(self.root / name, problem, error.remedy) from error
+        return read_packed_image(self._archives[number].read(key, LARGEST), name, of=self.root)
 
     def checksum(self, name: str) -> Any:
         """What says without reading it whether a file's content is the same; None: its path says where to look."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import pickle
 import re
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from prepared import prepared, prepared_with_warnings
 from zoo_zooplankton import Seanoe
 
 import zoo
@@ -21,12 +21,7 @@ pytestmark = pytest.mark.filterwarnings(f"ignore:.*{NO_SAMPLES}")
 
 
 def opened(root: Path, **options: object) -> Seanoe:
-    dataset = Seanoe(**options)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", category=ZooWarning)
-        warnings.filterwarnings("ignore", message=f".*{NO_SAMPLES}")
-        dataset.prepare(root)
-    return dataset
+    return prepared(Seanoe(**options), root, unsaid=f".*{NO_SAMPLES}")
 
 
 def names_of(dataset: Seanoe) -> list[str | None]:
@@ -203,11 +198,7 @@ def test_what_is_wrong_with_rows_and_pictures_is_left_out_and_said_a_line_a_sort
     files["ZooScanNet/taxa.csv.gz"] = gzip.compress(make.table([*rows, *more]))
     files["ZooScanNet/imgs/detritus/1.png"] = make.picture(9)
     files["ZooScanNet/imgs/detritus/._1.png"] = files["ZooScanNet/imgs/.DS_Store"] = b"x"
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        dataset = Seanoe()
-        dataset.prepare(write(files))
-    said = "\n".join(str(one.message) for one in caught)
+    dataset, said = prepared_with_warnings(Seanoe(), write(files))
     assert re.search(
         rf"picture is not there, which were left out: {gone['objid']} of Calanidae, 7 of Calanidae \(2", said
     )

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 
 import pytest
+from prepared import prepared, prepared_with_warnings
 from zoo_zooplankton import Whoi
 from zoo_zooplankton.names import parse_ifcb
 
 import zoo
-from zoo.errors import FileError, ZooWarning
+from zoo.errors import FileError
 from zoo.testing import check_dataset
 
 SHADES = {"Chaetoceros": 60, "detritus": 150, "mix": 220}
 
 
 def opened(root: Path, **options: object) -> Whoi:
-    dataset = Whoi(**options)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", category=ZooWarning)
-        dataset.prepare(root)
-    return dataset
+    return prepared(Whoi(**options), root)
 
 
 def warned(root: Path, **options: object) -> tuple[Whoi, str]:
-    dataset = Whoi(**options)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        dataset.prepare(root)
-    return dataset, "\n".join(str(one.message) for one in caught)
+    return prepared_with_warnings(Whoi(**options), root)
 
 
 def years(make, numbers=(2006, 2007, 2013), *, above: bool = True, each: int = 6) -> dict[str, bytes]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from prepared import prepared, prepared_with_warnings
 from zoo_zooplankton import ZooLake
 from zoo_zooplankton.names import parse_spc
 
 import zoo
-from zoo.errors import FileError, ZooWarning
+from zoo.errors import FileError
 from zoo.testing import check_dataset
 
 KINDS = {"aphanizomenon": 60, "bosmina": 140, "cyclops": 220}
@@ -20,19 +20,11 @@ LISTS = "data/zoolake_train_test_val_separated"
 
 
 def opened(root: Path, **options: object) -> ZooLake:
-    dataset = ZooLake(**options)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", category=ZooWarning)
-        dataset.prepare(root)
-    return dataset
+    return prepared(ZooLake(**options), root)
 
 
 def warned(root: Path, **options: object) -> tuple[ZooLake, str]:
-    dataset = ZooLake(**options)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        dataset.prepare(root)
-    return dataset, "\n".join(str(one.message) for one in caught)
+    return prepared_with_warnings(ZooLake(**options), root)
 
 
 def lake(make, *, days: int = 5, each: int = 2) -> dict[str, bytes]:
